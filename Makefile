@@ -1,0 +1,47 @@
+# Every target sets up all that it needs: Python 3.11 or newer and make are enough.
+# PYTHON chooses the interpreter, ARGS goes to the program:
+#     make test PYTHON=python3.13 ARGS="-k late"
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+help: ## print the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+demo: $(INSTALLED) ## show the main job from beginning to end
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh $(ARGS)
+
+test: $(INSTALLED) ## run the tests, on SQLite and on a real Postgres
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(INSTALLED) ## check style, types and the directions of imports
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## measure speed and memory
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+clean: ## remove all that these targets made
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is not here: install Python 3.11 or newer, or say which: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.11 or newer is needed. Say which: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, run: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(VENV), which takes about a minute the first time" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

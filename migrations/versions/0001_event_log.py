@@ -1,0 +1,137 @@
+"""The event log, its streams and head, the quarantine, checkpoints and dead letters."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from projector.store.types import Instant, Key, Long
+
+revision = "0001"
+down_revision = None
+
+# ruff: noqa: S608 - nothing in these statements comes from outside
+_REFUSAL = "the event log is append-only"
+
+
+def upgrade() -> None:
+    """Create the tables and the triggers that refuse to rewrite the log."""
+    _create_log()
+    _create_bookkeeping()
+    if op.get_bind().dialect.name == "sqlite":
+        _protect_on_sqlite()
+    else:
+        _protect_on_postgres()
+
+
+def downgrade() -> None:
+    """Drop everything, the log included."""
+    for table in ("dead_letter", "checkpoint", "quarantine", "log_head", "stream", "event"):
+        op.drop_table(table)
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute("DROP FUNCTION event_refuse_rewrite()")
+
+
+def _create_log() -> None:
+    op.create_table(
+        "event",
+        sa.Column("position", Long, autoincrement=False, nullable=False),
+        sa.Column("project_id", Key, nullable=False),
+        sa.Column("event_id", Key, nullable=False),
+        sa.Column("type", sa.Text, nullable=False),
+        sa.Column("stream_id", Long),
+        sa.Column("occurred_at", Instant, nullable=False),
+        sa.Column("received_at", Instant, nullable=False),
+        sa.Column("late", sa.Boolean, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("position", name="event_pkey"),
+        sa.UniqueConstraint("project_id", "event_id", name="event_project_id_event_id_key"),
+    )
+    op.create_index("event_stream_id_idx", "event", ["stream_id"])
+    op.create_table(
+        "stream",
+        sa.Column("stream_id", Long, autoincrement=False, nullable=False),
+        sa.Column("project_id", Key, nullable=False),
+        sa.Column("customer_id", Key, nullable=False),
+        sa.Column("last_occurred_at", Instant, nullable=False),
+        sa.Column("last_event_id", Key, nullable=False),
+        sa.PrimaryKeyConstraint("stream_id", name="stream_pkey"),
+        sa.UniqueConstraint("customer_id", "project_id", name="stream_customer_id_project_id_key"),
+    )
+    log_head = op.create_table(
+        "log_head",
+        sa.Column("log_head_id", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("stream_id", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("log_head_id", name="log_head_pkey"),
+        sa.CheckConstraint("log_head_id = 1", name="log_head_one_row_check"),
+    )
+    op.bulk_insert(log_head, [{"log_head_id": 1, "position": 0, "stream_id": 0}])
+
+
+def _create_bookkeeping() -> None:
+    op.create_table(
+        "quarantine",
+        sa.Column("quarantine_id", Long, autoincrement=True, nullable=False),
+        sa.Column("digest", Key, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("project_id", Key),
+        sa.Column("event_id", Key),
+        sa.Column("received_at", Instant, nullable=False),
+        sa.Column("given_project_id", sa.Text),
+        sa.Column("given_type", sa.Text),
+        sa.Column("given_occurred_at", Instant),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("quarantine_id", name="quarantine_pkey"),
+        sa.UniqueConstraint("digest", name="quarantine_digest_key"),
+    )
+    op.create_index("quarantine_reason_idx", "quarantine", ["reason"])
+    op.create_table(
+        "checkpoint",
+        sa.Column("projection", Key, nullable=False),
+        sa.Column("position", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("projection", name="checkpoint_pkey"),
+    )
+    op.create_table(
+        "dead_letter",
+        sa.Column("projection", Key, nullable=False),
+        sa.Column("position", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("stream_id", sa.BigInteger),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("projection", "position", name="dead_letter_pkey"),
+    )
+    op.create_index("dead_letter_stream_id_idx", "dead_letter", ["stream_id"])
+
+
+def _protect_on_sqlite() -> None:
+    for verb in ("UPDATE", "DELETE"):
+        op.execute(
+            f"CREATE TRIGGER event_refuse_{verb.lower()} BEFORE {verb} ON event "
+            f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+        )
+    # INSERT OR REPLACE deletes the old row without firing the trigger above, so what would replace
+    # one is refused here; with it every position but the next one.
+    op.execute(
+        "CREATE TRIGGER event_refuse_replace BEFORE INSERT ON event "
+        "WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM event) "
+        "OR EXISTS (SELECT 1 FROM event "
+        "WHERE project_id = NEW.project_id AND event_id = NEW.event_id) "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+    )
+
+
+def _protect_on_postgres() -> None:
+    op.execute(
+        "CREATE FUNCTION event_refuse_rewrite() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER event_refuse_rewrite BEFORE UPDATE OR DELETE OR TRUNCATE ON event "
+        "FOR EACH STATEMENT EXECUTE FUNCTION event_refuse_rewrite()"
+    )
+    # Even in a session that plays a replica, where ordinary triggers are silent.
+    op.execute("ALTER TABLE event ENABLE ALWAYS TRIGGER event_refuse_rewrite")

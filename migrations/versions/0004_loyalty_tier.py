@@ -1,0 +1,41 @@
+"""loyalty_tier: which tier a customer has in each loyalty campaign, one row a campaign."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from projector.store.types import Instant, Key
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Create the table."""
+    op.create_table(
+        "loyalty_tier",
+        sa.Column("project_id", Key, nullable=False),
+        sa.Column("customer_id", Key, nullable=False),
+        sa.Column("campaign_id", Key, nullable=False),
+        sa.Column("campaign_name", sa.Text),
+        sa.Column("tier_id", Key),
+        sa.Column("tier_name", sa.Text),
+        sa.Column("points_from", sa.BigInteger),
+        sa.Column("points_to", sa.BigInteger),
+        sa.Column("joined_at", Instant),
+        sa.Column("expires_on", sa.Date),
+        sa.Column("previous_tier_id", Key),
+        sa.Column("left_at", Instant),
+        sa.Column("certain", sa.Boolean, nullable=False),
+        sa.Column("gaps", sa.BigInteger, nullable=False),
+        sa.Column("changed_by", Key, nullable=False),
+        sa.PrimaryKeyConstraint(
+            "project_id", "customer_id", "campaign_id", name="loyalty_tier_pkey"
+        ),
+    )
+
+
+def downgrade() -> None:
+    """Drop the table; a rebuild fills it again."""
+    op.drop_table("loyalty_tier")

@@ -1,0 +1,25 @@
+"""Which segments is this customer in, which loyalty tier, since when, and can I trust the answer?
+
+The modules, in the order in which data meets them: `files` and `framing` (bytes to deliveries),
+`sources` (a delivery to an `envelope`), `ingest` and `store` (into the event log), `codec` and
+`events` (a recorded event to a fact), `fold` and `projections` (facts to state), `batch` and
+`runner` (state to tables), `query` and `status` (tables to answers), `app` (all of it as one
+object), `cli`. Beside them `instants`, `jsontext`, `config` and `errors`.
+"""
+
+from projector.app import Projector, open_projector
+from projector.envelope import Given
+from projector.errors import ProjectorError
+from projector.ingest import IngestReport
+from projector.query import Answer
+from projector.status import Status
+
+__all__ = [
+    "Answer",
+    "Given",
+    "IngestReport",
+    "Projector",
+    "ProjectorError",
+    "Status",
+    "open_projector",
+]

@@ -1,0 +1,83 @@
+"""The program as a library: one object for a database, with a method for each job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from projector import runner
+from projector.envelope import Given
+from projector.files import read_chunks
+from projector.ingest import IngestReport, ingest
+from projector.projections import discover
+from projector.query import Answer, find_customer
+from projector.status import Status, read_status
+from projector.store import schema
+from projector.store.engine import Database
+
+
+class Projector:
+    """An open database. Use it as a context manager, or close it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+    def ingest(
+        self,
+        chunks: Iterable[bytes],
+        given: Given = Given(),  # noqa: B008 - a frozen value
+        *,
+        on_batch: Callable[[int], None] = lambda _read: None,
+    ) -> IngestReport:
+        """Append the deliveries of a byte stream (NDJSON, arrays or documents of any layout).
+
+        `given` says what the deliveries do not say themselves. `on_batch` gets how many deliveries
+        are durable so far. The tables do not change before `catch_up`.
+        """
+        return ingest(self.database, chunks, given, on_batch=on_batch)
+
+    def ingest_file(self, path: str, given: Given = Given()) -> IngestReport:  # noqa: B008 - as above
+        """Append the deliveries of a file, plain or gzip; `-` is standard input."""
+        return self.ingest(read_chunks(path), given)
+
+    def catch_up(self, *, on_batch: Callable[[int], None] = lambda _position: None) -> None:
+        """Fold what is new in the log into the tables; `on_batch` gets the position reached."""
+        runner.catch_up(self.database, discover(), on_batch=on_batch)
+
+    def customer(
+        self, identifier: str, *, project_id: str | None = None, by_source_id: bool = False
+    ) -> Answer:
+        """A customer's state; raises CustomerNotFound or CustomerAmbiguous."""
+        return find_customer(
+            self.database, identifier, project_id=project_id, by_source_id=by_source_id
+        )
+
+    def status(self) -> Status:
+        """The head of the log, how far each projection is, and what is put aside."""
+        return read_status(self.database, discover())
+
+
+def open_projector(url: str) -> Projector:
+    """Open a database by its URL; SQLite is created and migrated on the way.
+
+    Raises BadDatabaseUrl, DatabaseUnreachable, NotMigrated or SchemaUnknown.
+    """
+    database = Database(url)
+    schema.check(database)
+    return Projector(database)

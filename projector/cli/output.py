@@ -1,0 +1,120 @@
+"""What the commands print: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from projector.query import Answer, Tier, as_json
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def document(value: Any) -> None:
+    """Print a value as one JSON document."""
+    sys.stdout.write(msgspec.json.encode(as_json(value)).decode() + "\n")
+
+
+def line(text: str) -> None:
+    """Print a line."""
+    _console().print(Text(_harmless(text)), soft_wrap=True)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; numbers are aligned to the right."""
+    line(title)
+    shown = Table()
+    for index, name in enumerate(columns):
+        numeric = bool(rows) and all(type(row[index]) is int for row in rows)
+        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(_harmless(_text(value))) for value in row))
+    _console().print(shown)
+
+
+def answer(found: Answer) -> None:
+    """Print a customer's state."""
+    who = found.name or found.source_id or found.customer_id
+    line(f"{who} ({found.customer_id} in {found.project_id})")
+    for label, value in (
+        ("source id", found.source_id),
+        ("email", found.email),
+        ("deleted", found.deleted_at),
+        ("last event", found.last_event_at),
+    ):
+        if value is not None:
+            line(f"  {label}: {_text(value)}")
+    if found.segments:
+        table(
+            "Segments",
+            ("segment", "name", "since"),
+            [(each.segment_id, each.name, each.entered_at) for each in found.segments],
+        )
+    else:
+        line("In no segment.")
+    if found.tiers:
+        _tiers(found.tiers)
+    else:
+        line("On no tier.")
+    line(f"As of position {found.position}. {_trust(found)}")
+
+
+def _tiers(tiers: Sequence[Tier]) -> None:
+    table(
+        "Tiers",
+        ("campaign", "tier", "points", "since", "until", "certain"),
+        [
+            (
+                each.campaign_name or each.campaign_id,
+                each.name or each.tier_id,
+                _points(each),
+                each.joined_at,
+                each.expires_on,
+                each.certain,
+            )
+            for each in tiers
+        ],
+    )
+
+
+def _points(tier: Tier) -> str:
+    low, high = tier.points_from, tier.points_to
+    return f"{'' if low is None else low}-{'' if high is None else high}"
+
+
+def _trust(found: Answer) -> str:
+    """Whether the answer can be trusted, in words."""
+    doubts = []
+    if not found.complete:
+        doubts.append("Incomplete: an event of this customer could not be folded.")
+    if found.gaps:
+        doubts.append(f"Deliveries proven to be lost: {found.gaps}.")
+    return " ".join(doubts) or "Nothing is known to be missing."
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        # A person wants the second, and a table the room.
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return str(value)
+
+
+def _harmless(text: str) -> str:
+    """Names come from outside: none of them may steer the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,106 @@
+"""From a body to a fact. PURE.
+
+Where upcasters come in, once a fact has a second version: here and nowhere else, so that folds know
+only the newest one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import msgspec
+from msgspec import Raw, Struct
+
+from projector.envelope import Envelope
+from projector.events import FACTS, CustomerFact
+from projector.jsontext import is_object
+
+#: Postgres keeps no NUL in text, so no fact has one; JSON can write it in this way only.
+_ESCAPED_NUL = "\\u0000"
+
+
+class Undecodable(ValueError):
+    """An event of a type that we read does not state its fact: it becomes a dead letter."""
+
+
+class _Nested(Struct, gc=False):
+    data: Raw = Raw(b"null")
+
+
+_nested = msgspec.json.Decoder(_Nested)
+
+_Decoders = dict[type[CustomerFact], msgspec.json.Decoder[Any]]
+
+#: Decoders of the facts by themselves.
+_BARE: _Decoders = {fact_type: msgspec.json.Decoder(fact_type) for fact_type in FACTS.values()}
+
+#: Decoders of bodies that hold the fact in `data`: one pass over the body.
+_ENVELOPED: _Decoders = {
+    fact_type: msgspec.json.Decoder(msgspec.defstruct("Body", [("data", fact_type)]))
+    for fact_type in FACTS.values()
+}
+
+
+def decode(event: Envelope) -> CustomerFact | None:
+    """The fact that an event states; None for the types that nobody reads.
+
+    Raises Undecodable, with a sentence, where the body does not hold what its type promises.
+    """
+    fact_type = FACTS.get(event.type)
+    if fact_type is None:
+        return None
+    if event.customer_id is None:
+        raise Undecodable("The event names no customer.")
+    try:
+        fact = _decode_as(fact_type, event)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"The body does not state a {event.type}: {error}.") from None
+    if _ESCAPED_NUL in event.body:
+        _refuse_nul(fact)
+    return fact
+
+
+def same_facts(one: Envelope, other: Envelope) -> bool:
+    """Whether two deliveries of one event say the same, as far as it is read."""
+    if one.body == other.body and one.source == other.source:
+        return _filing(one) == _filing(other)
+    return _reading(one) == _reading(other)
+
+
+def _filing(event: Envelope) -> tuple[object, ...]:
+    return event.type, event.occurred_at, event.customer_id
+
+
+def _reading(event: Envelope) -> tuple[object, ...]:
+    try:
+        fact = decode(event)
+    except Undecodable as error:
+        return *_filing(event), str(error)
+    if fact is None:
+        # Nobody reads the customer of such an event, and not every shape tells it.
+        return event.type, event.occurred_at
+    return *_filing(event), fact
+
+
+def _decode_as(fact_type: type[CustomerFact], event: Envelope) -> CustomerFact:
+    fact: CustomerFact
+    if event.source == "bare":
+        fact = _BARE[fact_type].decode(event.body)
+    elif event.source == "activity":
+        outer = _nested.decode(event.body).data
+        inner = _nested.decode(outer).data
+        fact = _BARE[fact_type].decode(inner if is_object(inner) else outer)
+    else:
+        fact = _ENVELOPED[fact_type].decode(event.body).data
+    return fact
+
+
+def _refuse_nul(value: Any) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise Undecodable("A text in the event holds a NUL character.")
+    elif attrs.has(type(value)):
+        # A JSON part that is kept as text has no NUL in it, only its escape.
+        for attribute in attrs.fields(type(value)):
+            _refuse_nul(getattr(value, attribute.name))

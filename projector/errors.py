@@ -1,0 +1,128 @@
+"""Every error that the program raises on purpose.
+
+A class's docstring is its message, with the details filled in; `hint` says what to do next;
+`exit_code` is what the command line ends with (0 done, 1 the answer is bad, 2 usage, 3 not found,
+4 the database cannot be reached or is not migrated).
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+
+class ProjectorError(Exception):
+    """Something went wrong."""
+
+    exit_code: ClassVar[int] = 1
+    hint: ClassVar[str] = ""
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        # Under `python -OO` there are no docstrings; the class's name must do.
+        template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
+        super().__init__(template.format(**details))
+
+
+class DatabaseUnreachable(ProjectorError):
+    """The database {url} cannot be used: {reason}"""
+
+    exit_code = 4
+    hint = "Check --db or PROJECTOR_DATABASE_URL, and that the server or the folder is there."
+
+
+class DatabaseBusy(ProjectorError):
+    """The database {url} stayed locked by another process: {reason}"""
+
+    exit_code = 4
+    hint = "Nothing was lost. Run the command again once the other process is done."
+
+
+class NotMigrated(ProjectorError):
+    """The database {url} is at schema revision {found}, this program needs {needed}."""
+
+    exit_code = 4
+    hint = "Run `projector migrate` first."
+
+
+class SchemaUnknown(ProjectorError):
+    """The database {url} is at schema revision {found}, which this program does not know."""
+
+    exit_code = 4
+    hint = "It was made by a newer version: upgrade the program."
+
+
+class BadDatabaseUrl(ProjectorError):
+    """{url!r} is not a database URL that this program can use: {reason}"""
+
+    exit_code = 2
+    hint = "Use sqlite:///FILE or postgresql://USER@HOST/NAME."
+
+
+class BadInstant(ProjectorError):
+    """{text!r} is not a time that can be placed: {reason}"""
+
+    exit_code = 2
+    hint = "Give an RFC 3339 time with its offset, such as 2024-03-01T10:00:00Z."
+
+
+class BadIdentifier(ProjectorError):
+    """{name} {text!r} cannot be used: {reason}"""
+
+    exit_code = 2
+    hint = "An identifier has 1 to 200 characters and no NUL."
+
+
+class BadOption(ProjectorError):
+    """Unknown option: {option}."""
+
+    exit_code = 2
+    hint = "Run the command with --help; a file of that name is given as ./NAME."
+
+
+class FileUnreadable(ProjectorError):
+    """{path} cannot be read: {reason}"""
+
+    exit_code = 2
+    hint = "Check the path and its permissions; `-` reads standard input."
+
+
+class FileCorrupt(ProjectorError):
+    """{path} breaks off: {reason}"""
+
+    exit_code = 1
+    hint = "What came before the break is safely in the log; get the file again and ingest it anew."
+
+
+class ProjectionUnknown(ProjectorError):
+    """There is no projection {name!r}; there are: {known}."""
+
+    exit_code = 2
+    hint = "Name one of those, or none for all of them."
+
+
+class EngineUnknown(ProjectorError):
+    """There is no engine {name!r}; there are: {known}."""
+
+    exit_code = 2
+    hint = "Name one of those with --engine."
+
+
+class CustomerNotFound(ProjectorError):
+    """No customer {identifier!r} is known{where}."""
+
+    exit_code = 3
+    hint = "Check the id; with --source-id the shop's own id is looked up."
+
+
+class CustomerAmbiguous(ProjectorError):
+    """Customer {identifier!r} is known more than once: {candidates}."""
+
+    exit_code = 2
+    hint = "Choose one with --project, or ask by customer id."
+
+
+class CheckpointMoved(ProjectorError):
+    """Projection {projection!r} is no longer at position {position}: another projector was here."""
+
+    hint = "The batch is folded again from where the checkpoint stands now."

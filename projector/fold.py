@@ -1,0 +1,87 @@
+"""What a projection is, and how facts are folded with it. PURE.
+
+State is a pure function of the set of events: `fold` knows no clock, no log and no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from attrs import frozen
+
+from projector.envelope import CanonicalKey
+from projector.events import CustomerFact
+
+#: What a projection knows of one customer; its own module says what it looks like.
+State = Any
+#: One row of a projection's table, without the customer that it belongs to.
+Row = Any
+
+
+class KeyedFact(NamedTuple):
+    """A fact, where it stands in its stream, and the position of its event in the log."""
+
+    key: CanonicalKey
+    fact: CustomerFact
+    position: int
+
+
+@frozen(kw_only=True, eq=False)
+class Projection:
+    """A fold and the table that it is written to.
+
+    The table's columns are `project_id`, `customer_id` and the fields of `row`, with the types of
+    its annotations; its primary key is the customer and `key`.
+    """
+
+    #: The name of the projection and of its table.
+    name: str
+    #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
+    version: int
+    #: A frozen attrs class whose fields are the columns.
+    row: type[Any]
+    #: The fields of `row` that tell a customer's rows apart.
+    key: tuple[str, ...]
+    #: Fields that people look customers up by, each of them indexed.
+    lookups: tuple[str, ...] = ()
+    #: The state of a customer of whom nothing is known.
+    initial: State
+    #: For each class of fact that it reads, the next state after one.
+    evolvers: Mapping[type[CustomerFact], Callable[[State, Any, CanonicalKey], State]]
+    to_rows: Callable[[State], list[Row]]
+    #: The inverse: from_rows(to_rows(state)) == state.
+    from_rows: Callable[[list[Row]], State]
+
+
+class Failure(NamedTuple):
+    """A fact that a fold could not take."""
+
+    projection: str
+    position: int
+    reason: str
+
+
+def fold(
+    projections: Sequence[Projection], states: Sequence[State], facts: Iterable[KeyedFact]
+) -> tuple[list[State], list[Failure]]:
+    """Fold one customer's facts, which come in canonical order, into the states of projections.
+
+    `states` and the result are in the order of `projections`. A fact that an evolver refuses
+    leaves that state as it was and is told in the failures; it stops neither the facts after it
+    nor the other projections. One pass, so that facts may come from a generator.
+    """
+    now = list(states)
+    failures: list[Failure] = []
+    evolvers = [projection.evolvers for projection in projections]
+    for key, fact, position in facts:
+        for index, evolver_of in enumerate(evolvers):
+            evolver = evolver_of.get(type(fact))
+            if evolver is None:
+                continue
+            try:
+                now[index] = evolver(now[index], fact, key)
+            except Exception as error:  # whatever a fold trips over is a dead letter
+                reason = f"{type(error).__name__}: {error}"
+                failures.append(Failure(projections[index].name, position, reason))
+    return now, failures

@@ -1,0 +1,127 @@
+"""customer: who the customer is, one row a customer. PURE."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import evolve, frozen
+from msgspec import UNSET
+
+from projector.envelope import CanonicalKey
+from projector.events import (
+    FACTS,
+    CustomerCreated,
+    CustomerDeleted,
+    CustomerFact,
+    canonical_json,
+)
+from projector.fold import Projection
+from projector.instants import to_utc
+
+
+@frozen
+class Row:
+    """A customer as the latest events show it."""
+
+    #: The shop's own id; after a deletion it may come back with another customer.
+    source_id: str | None
+    name: str | None
+    email: str | None
+    #: JSON text.
+    metadata: str | None
+    created_at: datetime | None
+    deleted_at: datetime | None
+    first_event_at: datetime
+    last_event_at: datetime
+    event_count: int
+    #: The id of the event that last changed the row.
+    changed_by: str
+
+
+State = Row | None
+
+
+def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> State:
+    """Any event: it is counted, and each key that its customer object has is taken over."""
+    row = state if state is not None else _new(key)
+    customer = fact.customer
+    if customer is None:
+        return _counted(row, key)
+    source_id, name, email = customer.source_id, customer.name, customer.email
+    metadata, created_at = customer.metadata, customer.created_at
+    return Row(
+        row.source_id if source_id is UNSET else source_id,
+        row.name if name is UNSET else name,
+        row.email if email is UNSET else email,
+        row.metadata if metadata is UNSET else canonical_json(metadata),
+        row.created_at if created_at is UNSET else created_at and to_utc(created_at),
+        row.deleted_at,
+        row.first_event_at,
+        key.occurred_at,
+        row.event_count + 1,
+        key.event_id,
+    )
+
+
+def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> State:
+    """A customer that is created is not deleted."""
+    row = observed(state, fact, key)
+    return row and evolve(row, deleted_at=None)
+
+
+def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
+    """Only the time counts: the sender mangles the source_id of a deleted customer."""
+    row = state if state is not None else _new(key)
+    return evolve(_counted(row, key), deleted_at=key.occurred_at)
+
+
+def _new(key: CanonicalKey) -> Row:
+    """A customer whose first event is about to be counted."""
+    return Row(
+        source_id=None,
+        name=None,
+        email=None,
+        metadata=None,
+        created_at=None,
+        deleted_at=None,
+        first_event_at=key.occurred_at,
+        last_event_at=key.occurred_at,
+        event_count=0,
+        changed_by=key.event_id,
+    )
+
+
+def _counted(row: Row, key: CanonicalKey) -> Row:
+    return evolve(
+        row,
+        last_event_at=key.occurred_at,
+        event_count=row.event_count + 1,
+        changed_by=key.event_id,
+    )
+
+
+def to_rows(state: State) -> list[Row]:
+    """No row for a customer without events."""
+    return [] if state is None else [state]
+
+
+def from_rows(rows: list[Row]) -> State:
+    """The inverse of to_rows."""
+    return rows[0] if rows else None
+
+
+PROJECTION = Projection(
+    name="customer",
+    version=1,
+    row=Row,
+    key=(),
+    lookups=("source_id",),
+    initial=None,
+    evolvers={
+        **dict.fromkeys(FACTS.values(), observed),
+        CustomerCreated: created,
+        CustomerDeleted: deleted,
+    },
+    to_rows=to_rows,
+    from_rows=from_rows,
+)

@@ -1,0 +1,218 @@
+"""loyalty_tier: which tier a customer has in each loyalty campaign, one row a campaign. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from attrs import evolve, frozen
+
+from projector.envelope import CanonicalKey
+from projector.events import (
+    CustomerDeleted,
+    Tier,
+    TierDowngraded,
+    TierExpirationChanged,
+    TierFact,
+    TierJoined,
+    TierLeft,
+    TierMove,
+    TierProlonged,
+    TierUpgraded,
+)
+from projector.fold import Projection
+from projector.instants import to_utc
+
+
+@frozen
+class Row:
+    """A customer's tier in one campaign; `tier_id` is null while there is none."""
+
+    campaign_id: str
+    campaign_name: str | None = None
+    tier_id: str | None = None
+    tier_name: str | None = None
+    points_from: int | None = None
+    points_to: int | None = None
+    joined_at: datetime | None = None
+    expires_on: date | None = None
+    previous_tier_id: str | None = None
+    left_at: datetime | None = None
+    #: Whether the present value still follows from the evidence.
+    certain: bool = True
+    #: How many deliveries are proven to be lost.
+    gaps: int = 0
+    #: The id of the event that last changed the row.
+    changed_by: str = ""
+
+
+#: Tiers by campaign id.
+State = Mapping[str, Row]
+
+
+def joined(state: State, fact: TierJoined, key: CanonicalKey) -> State:
+    """Joining the present tier again only refreshes it."""
+    row, tier = _row(state, fact), fact.loyalty_tier
+    if row.tier_id == tier.id:
+        expires_on = fact.expires_on or row.expires_on
+        return _put(state, _refresh(row, fact, key, tier, expires_on, row.previous_tier_id))
+    joined_at = fact.created_at or key.occurred_at
+    return _put(state, _enter(row, fact, key, tier, joined_at, fact.expires_on))
+
+
+def moved(state: State, fact: TierMove, key: CanonicalKey) -> State:
+    """An upgrade or a downgrade; one from a tier that was never seen proves a loss."""
+    row, tier = _row(state, fact), fact.loyalty_tier_to
+    came_from = fact.loyalty_tier_from.id if fact.loyalty_tier_from is not None else None
+    if row.tier_id == tier.id:
+        previous = came_from or row.previous_tier_id
+        expires_on = tier.expires_on or row.expires_on
+        return _put(state, _refresh(row, fact, key, tier, expires_on, previous))
+    unseen = came_from is not None and came_from not in (row.tier_id, row.previous_tier_id)
+    joined_at = fact.created_at or key.occurred_at
+    entered = _enter(row, fact, key, tier, joined_at, tier.expires_on, came_from, gaps=unseen)
+    return _put(state, entered)
+
+
+def prolonged(
+    state: State, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey
+) -> State:
+    """The tier holds until another day; one that the customer was not on proves a loss."""
+    row, tier = _row(state, fact), fact.loyalty_tier
+    if row.tier_id == tier.id:
+        now = _refresh(row, fact, key, tier, fact.expires_on, row.previous_tier_id)
+        return _put(state, now)
+    return _put(state, _enter(row, fact, key, tier, None, fact.expires_on, gaps=1))
+
+
+def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
+    """Leaving the previous tier accompanies a move; leaving an unseen one proves a loss."""
+    row, tier_id = _row(state, fact), fact.loyalty_tier.id
+    name = _campaign_name(row, fact)
+    if row.tier_id == tier_id:
+        return _put(state, _leave(row, key, name))
+    if row.previous_tier_id == tier_id:
+        return state
+    lost = evolve(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
+    if row.tier_id is None:
+        return _put(state, evolve(lost, previous_tier_id=tier_id, left_at=key.occurred_at))
+    return _put(state, evolve(lost, certain=False))
+
+
+def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
+    """Every tier that holds is left with the customer."""
+    return {
+        campaign_id: row if row.tier_id is None else _leave(row, key, row.campaign_name)
+        for campaign_id, row in state.items()
+    }
+
+
+def _row(state: State, fact: TierFact | TierMove) -> Row:
+    return state.get(fact.campaign_id) or Row(fact.campaign_id)
+
+
+def _put(state: State, row: Row) -> State:
+    return state if state.get(row.campaign_id) is row else {**state, row.campaign_id: row}
+
+
+def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
+    campaign = fact.campaign
+    return row.campaign_name if campaign is None or campaign.name is None else campaign.name
+
+
+def _enter(
+    row: Row,
+    fact: TierFact | TierMove,
+    key: CanonicalKey,
+    tier: Tier,
+    joined_at: datetime | None,
+    expires_on: date | None,
+    came_from: str | None = None,
+    *,
+    gaps: int = 0,
+) -> Row:
+    points_from, points_to = tier.range
+    return Row(
+        row.campaign_id,
+        _campaign_name(row, fact),
+        tier.id,
+        tier.name,
+        points_from,
+        points_to,
+        joined_at and to_utc(joined_at),
+        expires_on,
+        came_from or row.tier_id or row.previous_tier_id,
+        None,
+        True,
+        row.gaps + gaps,
+        key.event_id,
+    )
+
+
+def _refresh(
+    row: Row,
+    fact: TierFact | TierMove,
+    key: CanonicalKey,
+    tier: Tier,
+    expires_on: date | None,
+    previous_tier_id: str | None,
+) -> Row:
+    """The row with what the event tells of its tier; the very same row if that is nothing new."""
+    points_from, points_to = tier.range
+    now = Row(
+        row.campaign_id,
+        _campaign_name(row, fact),
+        row.tier_id,
+        tier.name,
+        points_from,
+        points_to,
+        row.joined_at,
+        expires_on,
+        previous_tier_id,
+        row.left_at,
+        True,
+        row.gaps,
+        row.changed_by,
+    )
+    return row if now == row else evolve(now, changed_by=key.event_id)
+
+
+def _leave(row: Row, key: CanonicalKey, campaign_name: str | None) -> Row:
+    return Row(
+        row.campaign_id,
+        campaign_name,
+        previous_tier_id=row.tier_id,
+        left_at=key.occurred_at,
+        gaps=row.gaps,
+        changed_by=key.event_id,
+    )
+
+
+def to_rows(state: State) -> list[Row]:
+    """One row a campaign that the customer has or had a tier in."""
+    return list(state.values())
+
+
+def from_rows(rows: list[Row]) -> State:
+    """The inverse of to_rows."""
+    return {row.campaign_id: row for row in rows}
+
+
+PROJECTION = Projection(
+    name="loyalty_tier",
+    version=1,
+    row=Row,
+    key=("campaign_id",),
+    initial={},
+    evolvers={
+        TierJoined: joined,
+        TierUpgraded: moved,
+        TierDowngraded: moved,
+        TierProlonged: prolonged,
+        TierExpirationChanged: prolonged,
+        TierLeft: left,
+        CustomerDeleted: deleted,
+    },
+    to_rows=to_rows,
+    from_rows=from_rows,
+)

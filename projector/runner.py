@@ -1,0 +1,76 @@
+"""The projector: from the log to the tables, batch by batch.
+
+A batch is read and folded without any lock, from one snapshot; its rows and the checkpoints are
+then written in one transaction, which fails if another projector was faster (compare-and-set).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from projector.batch import fold_batch
+from projector.errors import CheckpointMoved
+from projector.fold import Projection
+from projector.store import checkpoints, dead_letters, log, state
+from projector.store.checkpoints import Checkpoint
+from projector.store.engine import Database
+
+#: How many events are folded in one go. Many, because a customer's rows are loaded and written
+#: once a batch, however many of its events are in it.
+BATCH_EVENTS_MAX = 10_000
+
+
+def catch_up(
+    database: Database,
+    projections: Sequence[Projection],
+    *,
+    batch_events_max: int = BATCH_EVENTS_MAX,
+    on_batch: Callable[[int], None] = lambda _position: None,
+) -> None:
+    """Fold all that is in the log and not yet in the tables; `on_batch` gets the position reached.
+
+    Several processes may do so at once: of two that fold the same batch one writes it, and the
+    other goes on from there.
+    """
+    while True:
+        try:
+            position = project_batch(database, projections, batch_events_max=batch_events_max)
+        except CheckpointMoved:
+            continue
+        if position is None:
+            return
+        on_batch(position)
+
+
+def project_batch(
+    database: Database, projections: Sequence[Projection], *, batch_events_max: int
+) -> int | None:
+    """Fold one batch for the projections that are furthest behind; None when all are at the head.
+
+    Returns the position that they reached. Raises CheckpointMoved, with nothing written, when
+    another projector wrote in the meantime.
+    """
+    with database.reading() as connection:
+        marks = checkpoints.read(connection, projections)
+        after = min(mark.position for mark in marks.values())
+        until = _until(marks, after, log.head(connection))
+        if after == until:
+            return None
+        events = log.read(connection, after=after, until=until, limit=batch_events_max)
+        behind = [each for each in projections if marks[each.name].position == after]
+        changes = fold_batch(connection, behind, events, after=after)
+    last = events[-1].position
+    with database.writing() as connection:
+        for projection, change in zip(behind, changes, strict=True):
+            mark = marks[projection.name]
+            checkpoints.advance(connection, mark, position=last, version=projection.version)
+            state.replace(connection, projection, old=change.old, new=change.new)
+            dead_letters.replace(
+                connection, projection.name, change.letters, refolded=change.refolded
+            )
+    return last
+
+
+def _until(marks: dict[str, Checkpoint], after: int, head: int) -> int:
+    """Up to the next projection's checkpoint, where the two go on together, or to the head."""
+    return min([mark.position for mark in marks.values() if mark.position > after], default=head)

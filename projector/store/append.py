@@ -1,0 +1,144 @@
+"""The event log, write side: the one place where events come in.
+
+Positions are dense and in commit order because whoever appends locks the head row from the
+numbering to the commit. All looking up is done before the lock is taken, and again under the lock
+only if the head has moved in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from projector.envelope import CanonicalKey, Envelope, Rejected
+from projector.store import bulk, log, quarantine
+from projector.store.engine import Database
+from projector.store.keyed import among
+from projector.store.numbering import (
+    Customer,
+    Head,
+    Identity,
+    Look,
+    Numbered,
+    Outcome,
+    Plan,
+    Receipt,
+    Stream,
+    make_plan,
+)
+from projector.store.tables import event, log_head, stream
+
+__all__ = ["Outcome", "Receipt", "StreamCache", "append"]
+
+#: How many streams one cache holds; about 25 MB.
+CACHED_STREAMS_MAX = 50_000
+
+
+class StreamCache:
+    """Streams as they were when the head was `head`: true until somebody else moves it."""
+
+    def __init__(self) -> None:
+        self.head = Head(-1, -1)
+        self.streams: dict[Customer, Stream] = {}
+
+    def as_of(self, head: Head) -> dict[Customer, Stream]:
+        """The streams known at a head, forgotten if that is not the cache's own."""
+        if head != self.head:
+            self.streams.clear()
+            self.head = head
+        return self.streams
+
+    def follow(self, plan: Plan) -> None:
+        """Take over what a batch changed, once it is committed."""
+        if len(self.streams) > CACHED_STREAMS_MAX:
+            self.streams.clear()
+        self.streams.update(plan.opened)
+        self.streams.update(plan.grown)
+        self.head = plan.after
+
+
+def append(
+    database: Database,
+    items: Sequence[Envelope | Rejected],
+    *,
+    received_at: datetime,
+    cache: StreamCache | None = None,
+) -> list[Receipt]:
+    """Append a batch in one transaction and tell what became of each item, in their order.
+
+    Idempotent: what is in the log already is a duplicate, or a conflict where its facts differ;
+    the conflict goes to the quarantine, as do the rejected items. When this returns, all of it is
+    durable; when it raises, none of it is there. Give a writer of many batches a cache of its own.
+    """
+    cache = cache or StreamCache()
+    with database.reading() as connection:
+        plan = make_plan(items, _look(connection, items, _read_head(connection), cache))
+    with database.writing() as connection:
+        head = _read_head(connection, lock=True)
+        if head != plan.before:
+            plan = make_plan(items, _look(connection, items, head, cache))
+        _write(connection, plan, received_at)
+    cache.follow(plan)
+    return plan.receipts
+
+
+def _read_head(connection: Connection, *, lock: bool = False) -> Head:
+    """The head, with the lock that makes all writers wait for one another."""
+    statement = select(log_head.c.position, log_head.c.stream_id)
+    return Head(*connection.execute(statement.with_for_update() if lock else statement).one())
+
+
+def _look(
+    connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
+) -> Look:
+    known = cache.as_of(head)
+    event_ids: dict[str, list[str]] = {}
+    customer_ids: dict[str, set[str]] = {}
+    for item in items:
+        if isinstance(item, Rejected):
+            continue
+        event_ids.setdefault(item.project_id, []).append(item.event_id)
+        if item.customer_id is not None and (item.project_id, item.customer_id) not in known:
+            customer_ids.setdefault(item.project_id, set()).add(item.customer_id)
+    found = log.find(connection, event_ids)
+    known.update(_find_streams(connection, customer_ids))
+    events = {Identity(*identity): recorded for identity, recorded in found.items()}
+    return Look(head=head, events=events, streams=known)
+
+
+def _find_streams(
+    connection: Connection, customer_ids: dict[str, set[str]]
+) -> dict[Customer, Stream]:
+    found = {}
+    for project_id, ids in customer_ids.items():
+        statement = select(stream).where(
+            stream.c.project_id == project_id, among(connection, stream.c.customer_id, list(ids))
+        )
+        for stream_id, _, customer_id, *last in connection.execute(statement).all():
+            found[Customer(project_id, customer_id)] = Stream(stream_id, CanonicalKey(*last))
+    return found
+
+
+def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
+    """The columns of `event`, in their order."""
+    position, stream_id, late, it = numbered
+    filed = (position, it.project_id, it.event_id, it.type, stream_id)
+    return (*filed, it.occurred_at, received_at, late, it.source, it.body)
+
+
+def _write(connection: Connection, plan: Plan, received_at: datetime) -> None:
+    bulk.insert_many(
+        connection,
+        event,
+        [_event_row(numbered, received_at) for numbered in plan.events],
+    )
+    opened = [(known.stream_id, *customer, *known.last) for customer, known in plan.opened.items()]
+    bulk.insert_many(connection, stream, opened)
+    grown = [(*known.last, known.stream_id) for known in plan.grown.values()]
+    bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), grown)
+    quarantine.add(connection, plan.rejected, received_at=received_at)
+    if plan.after != plan.before:
+        connection.execute(update(log_head).values(plan.after._asdict()))

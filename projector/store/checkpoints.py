@@ -1,0 +1,71 @@
+"""How far each projection has got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from projector.errors import CheckpointMoved
+from projector.fold import Projection
+from projector.store.tables import checkpoint
+
+
+@frozen
+class Checkpoint:
+    """Everything up to `position` is in the rows of `projection`."""
+
+    projection: str
+    position: int
+    version: int
+    revision: int
+
+
+def read(
+    connection: Connection, projections: Iterable[Projection], *, lock: bool = False
+) -> dict[str, Checkpoint]:
+    """The checkpoints by projection; one that never ran stands at position 0."""
+    statement = select(checkpoint).order_by(checkpoint.c.projection)
+    rows = connection.execute(statement.with_for_update() if lock else statement)
+    found = {row.projection: Checkpoint(*row) for row in rows}
+    return {
+        projection.name: found.get(projection.name)
+        or Checkpoint(projection.name, 0, projection.version, 0)
+        for projection in projections
+    }
+
+
+def advance(
+    connection: Connection,
+    seen: Checkpoint,
+    *,
+    position: int,
+    version: int,
+    rewritten: bool = False,
+) -> None:
+    """Compare-and-set: move a checkpoint that is still as it was seen, or raise CheckpointMoved.
+
+    `rewritten` says that rows were written otherwise than by going forward from there.
+    """
+    if seen.position == 0:
+        _ensure(connection, seen)
+    result = connection.execute(
+        update(checkpoint)
+        .where(
+            checkpoint.c.projection == seen.projection,
+            checkpoint.c.position == seen.position,
+            checkpoint.c.revision == seen.revision,
+        )
+        .values(position=position, version=version, revision=seen.revision + rewritten)
+    )
+    if result.rowcount != 1:
+        raise CheckpointMoved(projection=seen.projection, position=seen.position)
+
+
+def _ensure(connection: Connection, seen: Checkpoint) -> None:
+    """A projection's first step makes its row; of two at once, one waits and then sees it."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    first = {"projection": seen.projection, "position": 0, "version": seen.version, "revision": 0}
+    connection.execute(dialect.insert(checkpoint).values(first).on_conflict_do_nothing())

@@ -1,0 +1,62 @@
+"""Dead letters: events that a projection could not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, exists, func, select
+
+from projector.store import bulk
+from projector.store.keyed import among
+from projector.store.tables import dead_letter, stream
+
+
+class DeadLetter(NamedTuple):
+    """An event that a projection skipped, and why."""
+
+    projection: str
+    position: int
+    stream_id: int | None
+    reason: str
+
+
+def replace(
+    connection: Connection,
+    projection: str,
+    letters: Sequence[DeadLetter],
+    *,
+    refolded: Sequence[int],
+) -> None:
+    """Keep a projection's letters; of streams that were folded anew only these remain."""
+    if refolded:
+        connection.execute(
+            delete(dead_letter).where(
+                dead_letter.c.projection == projection,
+                among(connection, dead_letter.c.stream_id, refolded),
+            )
+        )
+    bulk.insert_many(connection, dead_letter, letters)
+
+
+def clear(connection: Connection, projection: str) -> None:
+    """Forget a projection's letters, because it is rebuilt."""
+    connection.execute(delete(dead_letter).where(dead_letter.c.projection == projection))
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many events each projection skipped."""
+    statement = select(dead_letter.c.projection, func.count()).group_by(dead_letter.c.projection)
+    return dict(connection.execute(statement).tuples().all())
+
+
+def concern(connection: Connection, project_id: str, customer_id: str) -> bool:
+    """Whether an event of a customer was skipped by any projection."""
+    statement = select(
+        exists().where(
+            dead_letter.c.stream_id == stream.c.stream_id,
+            stream.c.project_id == project_id,
+            stream.c.customer_id == customer_id,
+        )
+    )
+    return bool(connection.execute(statement).scalar_one())

@@ -1,0 +1,156 @@
+"""The connection to the database: how it is opened, and how a transaction reads or writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable
+
+#: How long a writer waits for another one on SQLite, in seconds.
+BUSY_SECONDS_MAX = 60.0
+
+
+class Database:
+    """A database, SQLite or Postgres, and its two kinds of transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _checked(url)
+        self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """SQLite or else Postgres."""
+        return self.url.get_backend_name() == "sqlite"
+
+    def __str__(self) -> str:
+        return self.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A connection for several transactions, for what lives in it, such as temporary tables."""
+        with self._translating(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """A transaction that sees one snapshot from its first statement to its end."""
+        with self._transaction(connection, "REPEATABLE READ", "BEGIN") as begun:
+            yield begun
+
+    @contextmanager
+    def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+        """A transaction that commits at its end, or rolls back when the block raises.
+
+        SQLite takes its one write lock at the start: a transaction that reads first and writes
+        later could only fail when another writer came in between.
+        """
+        with self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE") as begun:
+            yield begun
+
+    @contextmanager
+    def _transaction(
+        self, connection: Connection | None, isolation_level: str, sqlite_begin: str
+    ) -> Iterator[Connection]:
+        with (
+            self._translating(),
+            self.engine.connect() if connection is None else nullcontext(connection) as held,
+        ):
+            if self.is_sqlite:
+                held.execution_options(sqlite_begin=sqlite_begin)
+            else:
+                held.execution_options(isolation_level=isolation_level)
+            with held.begin():
+                yield held
+
+    def close(self) -> None:
+        """Close all connections; on SQLite the last one folds the write-ahead log back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Errors of the database, be they SQLAlchemy's or (in COPY) the driver's own."""
+        driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
+        try:
+            yield
+        except (DBAPIError, driver_error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            reason = str(cause).strip()
+            if "database is locked" in reason:
+                raise DatabaseBusy(url=self, reason=reason) from error
+            if _is_environment(cause):
+                raise DatabaseUnreachable(url=self, reason=reason) from error
+            raise
+
+
+def _is_environment(cause: object) -> bool:
+    """Whether the database is at fault (gone, full, read-only) and not the statement.
+
+    Both drivers call that OperationalError, or a subclass of it; SQLite has one exception.
+    """
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    return "OperationalError" in names or "not a database" in str(cause)
+
+
+def _checked(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise BadDatabaseUrl(url=text, reason="it is not of the form DIALECT://…") from error
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise BadDatabaseUrl(
+            url=url.render_as_string(), reason=f"{url.drivername} is not supported"
+        )
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise BadDatabaseUrl(url=text, reason="a database in memory is gone with the process")
+    return url
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS_MAX})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy's `begin` below opens transactions; the driver must not do so by itself.
+        connection.isolation_level = None
+        # Bodies of a kilobyte fit better into pages of 8 KiB; counts only for a new file.
+        connection.execute("PRAGMA page_size = 8192")
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            # Readers go on while one writes.
+            connection.execute("PRAGMA journal_mode = WAL")
+        # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
+        connection.execute("PRAGMA cache_size = -65536")
+        # In WAL mode only FULL makes a commit survive a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options: dict[str, Any] = dict(connection.get_execution_options())
+        connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+
+    return engine
+
+
+def _postgres(url: URL) -> Engine:
+    try:
+        engine = create_engine(url)
+    except (ImportError, NoSuchModuleError) as error:
+        raise BadDatabaseUrl(
+            url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+
+    return engine

@@ -1,0 +1,133 @@
+"""The event log, read side: events by position, by stream and by identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, select
+
+from projector.envelope import RecordedEvent
+from projector.store.keyed import among
+from projector.store.tables import event, log_head, stream
+
+#: How many bytes of bodies one read holds in memory, about.
+READ_BYTES_MAX = 32 * 1024 * 1024
+
+_EVENT = select(
+    event.c.project_id,
+    event.c.event_id,
+    event.c.type,
+    stream.c.customer_id,
+    event.c.occurred_at,
+    event.c.source,
+    event.c.body,
+    event.c.position,
+    event.c.stream_id,
+    event.c.received_at,
+    event.c.late,
+).select_from(event.outerjoin(stream, event.c.stream_id == stream.c.stream_id))
+
+_READ = (
+    _EVENT.where(event.c.position > bindparam("after"), event.c.position <= bindparam("until"))
+    .order_by(event.c.position)
+    .limit(bindparam("limit"))
+    .execution_options(yield_per=1000)
+)
+
+
+def head(connection: Connection) -> int:
+    """The position of the last event; 0 for an empty log."""
+    return int(connection.execute(select(log_head.c.position)).scalar_one())
+
+
+def read(
+    connection: Connection, *, after: int, until: int, limit: int, bytes_max: int = READ_BYTES_MAX
+) -> list[RecordedEvent]:
+    """The events of positions after < position <= until, in order.
+
+    At the most `limit` events, and no more than fill `bytes_max`; but one at the least.
+    """
+    bounds = {"after": after, "until": until, "limit": limit}
+    events: list[RecordedEvent] = []
+    size = 0
+    with connection.execute(_READ, bounds) as rows:
+        for row in rows:
+            events.append(_recorded(row))
+            size += len(row.body)
+            if size >= bytes_max:
+                break
+    return events
+
+
+def read_streams(
+    connection: Connection, stream_ids: Sequence[int], *, until: int
+) -> Iterator[RecordedEvent]:
+    """The events of streams up to a position: stream by stream, each in canonical order."""
+    statement = _EVENT.where(among(connection, event.c.stream_id, stream_ids))
+    return _in_canonical_order(connection, statement, until)
+
+
+def read_stream_range(
+    connection: Connection, *, after: int, last: int, until: int
+) -> Iterator[RecordedEvent]:
+    """As read_streams, for the streams of ids after < stream_id <= last."""
+    statement = _EVENT.where(event.c.stream_id > after, event.c.stream_id <= last)
+    return _in_canonical_order(connection, statement, until)
+
+
+def read_streamless(
+    connection: Connection, types: Iterable[str], *, until: int
+) -> Iterator[RecordedEvent]:
+    """The events of some types that name no customer, up to a position."""
+    statement = _EVENT.where(event.c.stream_id.is_(None), event.c.type.in_(sorted(types)))
+    return _in_canonical_order(connection, statement, until)
+
+
+def last_stream_id(connection: Connection) -> int:
+    """The highest stream id given out; 0 for none."""
+    return int(connection.execute(select(log_head.c.stream_id)).scalar_one())
+
+
+def _in_canonical_order(
+    connection: Connection, statement: Select[Any], until: int
+) -> Iterator[RecordedEvent]:
+    """Sorted by the database, so that a long stream is never held in memory."""
+    ordered = statement.where(event.c.position <= until).order_by(
+        event.c.stream_id, event.c.occurred_at, event.c.event_id
+    )
+    return map(_recorded, connection.execute(ordered.execution_options(yield_per=1000)))
+
+
+def find(
+    connection: Connection, event_ids: Mapping[str, Iterable[str]]
+) -> dict[tuple[str, str], RecordedEvent]:
+    """The events of these ids, given by project, as far as they are in the log."""
+    found = {}
+    for project_id, ids in event_ids.items():
+        statement = _EVENT.where(
+            event.c.project_id == project_id, among(connection, event.c.event_id, list(ids))
+        )
+        for row in connection.execute(statement):
+            found[project_id, row.event_id] = _recorded(row)
+    return found
+
+
+def _recorded(row: Any) -> RecordedEvent:
+    (
+        project_id, event_id, type_, customer_id, occurred_at, source, body,
+        position, stream_id, received_at, late,
+    ) = row  # fmt: skip
+    return RecordedEvent(
+        project_id=project_id,
+        event_id=event_id,
+        type=type_,
+        customer_id=customer_id,
+        occurred_at=occurred_at,
+        source=source,
+        body=body,
+        position=position,
+        stream_id=stream_id,
+        received_at=received_at,
+        late=late,
+    )

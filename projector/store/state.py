@@ -1,0 +1,92 @@
+"""The rows of the current-state tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import attrs
+from sqlalchemy import Connection, and_, delete, select
+
+from projector.fold import Projection, Row
+from projector.store import bulk, tables
+from projector.store.keyed import among
+
+
+class CustomerKey(NamedTuple):
+    """A customer: ids are unique within a project only."""
+
+    project_id: str
+    customer_id: str
+
+
+#: Rows by customer; a customer without rows may be left out.
+Rows = Mapping[CustomerKey, list[Row]]
+
+
+def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:
+    """The rows of some customers."""
+    by_project: dict[str, list[str]] = {}
+    for project_id, customer_id in customers:
+        by_project.setdefault(project_id, []).append(customer_id)
+    table = tables.state[projection.name]
+    found: dict[CustomerKey, list[Row]] = {}
+    for project_id, customer_ids in by_project.items():
+        statement = select(table).where(
+            table.c.project_id == project_id, among(connection, table.c.customer_id, customer_ids)
+        )
+        for row in connection.execute(statement).all():
+            key = CustomerKey(project_id, row[1])
+            found.setdefault(key, []).append(projection.row(*row[2:]))
+    return found
+
+
+def replace(connection: Connection, projection: Projection, *, old: Rows, new: Rows) -> None:
+    """Turn the rows of customers, as loaded, into others: only what differs is written."""
+    identity, values = _identity(projection), _values(projection)
+    upserted, gone = [], []
+    for customer, rows in new.items():
+        before = {identity(row): row for row in old.get(customer, ())}
+        for row in rows:
+            if before.pop(identity(row), None) != row:
+                upserted.append((*customer, *values(row)))
+        gone += [(customer, row) for row in before.values()]
+    bulk.upsert_many(connection, tables.state[projection.name], upserted)
+    for customer, row in gone:
+        _delete(connection, projection, customer, row)
+
+
+def as_values(projection: Projection, rows: Rows) -> list[tuple[Any, ...]]:
+    """Rows as the table's tuples."""
+    values = _values(projection)
+    return [(*customer, *values(row)) for customer, mine in rows.items() for row in mine]
+
+
+def _delete(
+    connection: Connection, projection: Projection, customer: CustomerKey, row: Row
+) -> None:
+    table = tables.state[projection.name]
+    key = [table.c[name] == getattr(row, name) for name in projection.key]
+    connection.execute(
+        delete(table).where(
+            and_(
+                table.c.project_id == customer.project_id,
+                table.c.customer_id == customer.customer_id,
+                *key,
+            )
+        )
+    )
+
+
+@cache
+def _values(projection: Projection) -> Any:
+    """From a row to its values, as a tuple."""
+    return attrgetter(*(field.name for field in attrs.fields(projection.row)))
+
+
+@cache
+def _identity(projection: Projection) -> Any:
+    """From a row to what tells it apart among its customer's rows."""
+    return attrgetter(*projection.key) if projection.key else lambda _row: None

@@ -1,0 +1,167 @@
+"""The tables, as users read them with SQL. Migrations make them; a test holds the two together."""
+
+from __future__ import annotations
+
+import types
+import typing
+from datetime import date, datetime
+from typing import Any
+
+import attrs
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+from projector.fold import Projection
+from projector.projections import discover
+from projector.store.types import Instant, Key, Long
+
+#: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
+#: a test compares it with the migrations.
+SCHEMA_REVISION = "0004"
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("position", Long, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("event_id", Key, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("stream_id", Long),
+    Column("occurred_at", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    # Text on both databases: jsonb would re-order and re-write it, json would parse it again.
+    Column("body", Text, nullable=False),
+    UniqueConstraint("project_id", "event_id"),
+    Index(None, "stream_id"),
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("stream_id", Long, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("customer_id", Key, nullable=False),
+    # The greatest canonical key so far: an event below it is late.
+    Column("last_occurred_at", Instant, nullable=False),
+    Column("last_event_id", Key, nullable=False),
+    # The customer first: people ask by customer id, often without the project.
+    UniqueConstraint("customer_id", "project_id"),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("log_head_id", Integer, primary_key=True, autoincrement=False),
+    # The position of the last event. Whoever appends locks this row until the commit, so that
+    # positions are dense and become visible in their order.
+    Column("position", BigInteger, nullable=False),
+    # The last stream_id given out.
+    Column("stream_id", BigInteger, nullable=False),
+    CheckConstraint("log_head_id = 1", name="one_row"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("quarantine_id", Long, primary_key=True, autoincrement=True),
+    # The same broken delivery twice is one entry.
+    Column("digest", Key, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("project_id", Key),
+    Column("event_id", Key),
+    Column("received_at", Instant, nullable=False),
+    # What the caller said of the delivery: a retry reads it in the same light.
+    Column("given_project_id", Text),
+    Column("given_type", Text),
+    Column("given_occurred_at", Instant),
+    # Bytes, for not everything that arrives is text.
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("digest"),
+    Index(None, "reason"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("projection", Key, primary_key=True),
+    # Everything up to here is in the projection's rows.
+    Column("position", BigInteger, nullable=False),
+    # The version of the fold that wrote the rows.
+    Column("version", Integer, nullable=False),
+    # Counts the times that rows were written otherwise than by going forward (rebuild, retry):
+    # a projector that computed from older rows then loses its compare-and-set.
+    Column("revision", BigInteger, nullable=False),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("projection", Key, primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("stream_id", BigInteger),
+    Column("reason", Text, nullable=False),
+    Index(None, "stream_id"),
+)
+
+_COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
+    str: Text(),
+    bool: Boolean(),
+    int: BigInteger(),
+    datetime: Instant(),
+    date: Date(),
+}
+
+
+def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
+    """The column of a row's field: `T` or `T | None`."""
+    kinds = [
+        kind for kind in typing.get_args(annotation) or (annotation,) if kind is not types.NoneType
+    ]
+    nullable = len(kinds) < len(typing.get_args(annotation) or (annotation,))
+    is_key = name in projection.key
+    column_type = Key if is_key or name.endswith("_id") else _COLUMN_TYPES[kinds[0]]
+    return Column(name, column_type, primary_key=is_key, nullable=nullable, autoincrement=False)
+
+
+def _state_table(projection: Projection) -> Table:
+    hints = typing.get_type_hints(projection.row)
+    return Table(
+        projection.name,
+        metadata,
+        Column("project_id", Key, primary_key=True),
+        Column("customer_id", Key, primary_key=True),
+        *(
+            _column(projection, field.name, hints[field.name])
+            for field in attrs.fields(projection.row)
+        ),
+        *(Index(None, name) for name in projection.lookups),
+    )
+
+
+#: The current-state table of each projection, by the projection's name.
+state: dict[str, Table] = {projection.name: _state_table(projection) for projection in discover()}

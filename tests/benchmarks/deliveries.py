@@ -1,0 +1,99 @@
+"""Generated deliveries: webhooks of about 1 KB, as many customers as are asked for."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+_START = datetime(2024, 1, 1, tzinfo=UTC)
+_TIERS = [("ltr_bronze", "Bronze", 0), ("ltr_silver", "Silver", 150), ("ltr_gold", "Gold", 500)]
+
+
+def deliveries(
+    events: int, *, customers: int, late_share: float = 0.02, seed: int = 1
+) -> Iterator[bytes]:
+    """Lines of NDJSON, mostly in the order of their times; `late_share` of them lie in the past."""
+    random_ = random.Random(seed)
+    for number in range(events):
+        at = _START + timedelta(seconds=number)
+        if random_.random() < late_share:
+            at -= timedelta(days=random_.uniform(0, 30))
+        yield msgspec.json.encode(_delivery(number, random_.randrange(customers), at, random_))
+        yield b"\n"
+
+
+def _delivery(number: int, customer: int, at: datetime, random_: random.Random) -> dict[str, Any]:
+    type_, data = _what(random_)
+    time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    customer_id = f"cust_{customer:020d}"
+    return {
+        "id": f"whs_{number:024x}",
+        "project_id": "proj_bench",
+        "created_at": time,
+        "type": "A distribution",
+        "source": {
+            "id": "distr_0123456789abcdef",
+            "object": "distribution",
+            "target_url": "https://hooks.example.com/loyalty",
+        },
+        "event": {
+            "id": f"evcus_{random_.getrandbits(72):018x}",
+            "type": type_,
+            "created_at": time,
+            "entity_id": customer_id,
+            "group_id": f"v-{number:020x}",
+            "event_source": {"channel": "API", "api_key": {"name": "Server side", "app_id": "a"}},
+        },
+        "data": {"customer": _customer(customer_id, customer), **data, "created_at": time},
+    }
+
+
+def _customer(customer_id: str, customer: int) -> dict[str, Any]:
+    return {
+        "id": customer_id,
+        "source_id": f"shop-{customer}",
+        "name": f"Customer Number {customer}",
+        "email": f"customer{customer}@example.com",
+        "metadata": {"lang": "en", "newsletter": True, "shop": customer % 7},
+        "created_at": "2023-12-01T10:00:00.000Z",
+        "summary": {"redemptions": {"total_redeemed": 3}, "orders": {"total_amount": 12000}},
+        "address": {"city": "Katowice", "country": "Poland", "line_1": "Porcelanowa 23"},
+        "object": "customer",
+    }
+
+
+def _what(random_: random.Random) -> tuple[str, dict[str, Any]]:
+    choice = random_.random()
+    if choice < 0.5:
+        segment = random_.randrange(5)
+        return (
+            "customer.segment.entered" if choice < 0.3 else "customer.segment.left",
+            {"segment": {"id": f"seg_{segment}", "name": f"Segment {segment}", "object": "segment"}},
+        )
+    if choice < 0.6:
+        return "customer.updated", {}
+    campaign = {"id": "camp_1", "name": "Loyalty programme", "object": "campaign"}
+    if choice < 0.85:
+        return "customer.loyalty.tier.joined", {"campaign": campaign, "loyalty_tier": _tier(random_)}
+    return (
+        "customer.loyalty.tier.upgraded",
+        {
+            "campaign": campaign,
+            "loyalty_tier_from": _tier(random_),
+            "loyalty_tier_to": _tier(random_),
+        },
+    )
+
+
+def _tier(random_: random.Random) -> dict[str, Any]:
+    tier_id, name, points = random_.choice(_TIERS)
+    return {
+        "id": tier_id,
+        "name": name,
+        "campaign_id": "camp_1",
+        "points": {"from": points, "to": points + 149},
+        "created_at": "2023-01-01T00:00:00.000Z",
+        "object": "loyalty_tier",
+    }

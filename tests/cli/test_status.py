@@ -1,0 +1,98 @@
+"""`status`, `rebuild` and `migrate`: how it stands, from scratch, and up to date."""
+
+import sqlite3
+from contextlib import closing
+
+from projector.store.tables import SCHEMA_REVISION
+from tests.cli.conftest import Cli, Write
+from tests.given import created, delivery, entered
+
+_BORN = created("cust_1", at="2024-01-01T00:00:00Z")
+_UNREADABLE = delivery("customer.segment.entered", "cust_1", at="2024-01-02T00:00:00Z")
+_PROJECTIONS = ["customer", "loyalty_tier", "segment_membership"]
+
+
+def test_the_status_of_an_empty_log(cli: Cli) -> None:
+    found = cli("status", "--json").json
+    assert list(found) == ["head", "projections", "quarantine"]
+    assert (found["head"], found["quarantine"]) == (0, {})
+    assert [each["name"] for each in found["projections"]] == _PROJECTIONS
+    assert list(found["projections"][0]) == ["name", "position", "lag", "dead_letters"]
+
+
+def test_the_status_counts_what_is_put_aside(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN, b"{", b"{{", b"[]", b"{}", _UNREADABLE))
+    found = cli("status", "--json").json
+    assert found["head"] == 2
+    assert found["quarantine"] == {"broken_json": 2, "unknown_shape": 1}
+    assert [each["dead_letters"] for each in found["projections"]] == [1, 0, 1]
+
+
+def test_people_see_the_same_status(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN, b"{"))
+    done = cli("status")
+    assert "The log is at position 1." in done.out
+    for said in (*_PROJECTIONS, "broken_json"):
+        assert said in done.out
+    assert done.err == ""
+
+
+def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN, entered("cust_1", "seg_1", at="2024-01-02T00:00:00Z"), _UNREADABLE))
+    found = cli("rebuild", "--json").json
+    assert list(found) == ["rebuilt"]
+    assert [list(each.values()) for each in found["rebuilt"]] == [
+        ["customer", 1, 3, 1],
+        ["loyalty_tier", 0, 3, 0],
+        ["segment_membership", 1, 3, 1],
+    ]
+    assert list(found["rebuilt"][0]) == ["name", "rows", "position", "dead_letters"]
+    assert "segment_membership" in cli("rebuild").out
+
+
+def test_the_named_projections_are_rebuilt(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN))
+    found = cli("rebuild", "segment_membership", "customer", "--json").json["rebuilt"]
+    assert {each["name"] for each in found} == {"segment_membership", "customer"}
+
+
+def test_rebuilding_puts_right_what_somebody_changed(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN))
+    before = cli("customer", "cust_1").out
+    with closing(sqlite3.connect("projector.db")) as connection, connection:
+        connection.execute("UPDATE customer SET name = 'Somebody else'")
+        connection.execute("UPDATE customer SET customer_id = 'cust_2'")
+    assert cli("customer", "cust_1").out != before
+    assert cli("rebuild", "--engine", "in-process").code == 0
+    assert cli("customer", "cust_1").out == before
+    assert cli("customer", "cust_2").code == 3
+
+
+def test_rebuilding_brings_tables_that_were_behind_to_the_head(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN), "--no-project")
+    assert cli("rebuild", "customer").code == 0
+    found = cli("status", "--json").json["projections"]
+    assert [(each["position"], each["lag"]) for each in found] == [(1, 0)] * 3
+
+
+def test_migrating_says_what_it_did(cli: Cli, postgres_url: str) -> None:
+    first = cli("migrate", "--db", postgres_url, "--json").json
+    assert list(first.items()) == [("before", None), ("after", SCHEMA_REVISION)]
+    again = cli("migrate", "--db", postgres_url, "--json").json
+    assert again == {"before": SCHEMA_REVISION, "after": SCHEMA_REVISION}
+    assert "already" in cli("migrate", "--db", postgres_url).out
+
+
+def test_migrating_a_new_sqlite_file_makes_it(cli: Cli) -> None:
+    assert cli("migrate").out == f"The schema went from revision none to {SCHEMA_REVISION}.\n"
+
+
+def test_a_database_of_a_newer_program_ends_with_4(cli: Cli) -> None:
+    cli("migrate")
+    with closing(sqlite3.connect("projector.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in ("status", "migrate"):
+        done = cli(command)
+        assert done.code == 4
+        assert done.failed_in_a_sentence
+        assert "upgrade the program" in done.err

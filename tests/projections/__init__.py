@@ -1,0 +1,1 @@
+"""What each projection makes of a customer's events."""

@@ -1,0 +1,160 @@
+"""What holds for every projection: a new one, also of another package, is tested at once."""
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+
+from projector.codec import Undecodable, decode
+from projector.envelope import Envelope
+from projector.errors import ProjectionUnknown
+from projector.events import FACTS
+from projector.fold import KeyedFact, Projection, fold
+from projector.projections import discover, named
+from projector.store import tables
+from tests.given import Delivery, envelope
+from tests.histories import KINDS, histories
+
+every = pytest.mark.parametrize("projection", discover(), ids=lambda each: each.name)
+
+
+def test_the_three_projections_are_found() -> None:
+    assert [each.name for each in discover()][:3] == [
+        "customer",
+        "loyalty_tier",
+        "segment_membership",
+    ]
+
+
+def test_no_two_projections_share_a_name() -> None:
+    names = [each.name for each in discover()]
+    assert len(set(names)) == len(names)
+
+
+def test_a_package_of_a_user_registers_its_projection_by_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop_projection.py").write_text(
+        "from attrs import evolve\n"
+        "from projector.projections.customer import PROJECTION\n"
+        "ANOTHER = evolve(PROJECTION, name='a_shop_customer')\n"
+    )
+    metadata = tmp_path / "shop-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[projector.projections]\nshop = shop_projection:ANOTHER\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [each.name for each in discover.__wrapped__()]
+    assert found == [*(each.name for each in discover()), "a_shop_customer"]
+
+
+def test_projections_are_called_by_name_and_none_means_all() -> None:
+    assert named([]) == list(discover())
+    assert [each.name for each in named(["segment_membership", "customer"])] == [
+        "segment_membership",
+        "customer",
+    ]
+    with pytest.raises(ProjectionUnknown, match="'segments'"):
+        named(["customer", "segments"])
+
+
+def test_the_histories_have_every_kind_of_fact() -> None:
+    assert set(KINDS) >= set(FACTS)
+
+
+@every
+def test_a_row_is_a_frozen_value_that_names_its_key(projection: Projection) -> None:
+    names = [field.name for field in attrs.fields(projection.row)]
+    assert set(projection.key) <= set(names)
+    assert set(projection.lookups) <= set(names)
+    assert not {"project_id", "customer_id"} & set(names)
+    hints = typing.get_type_hints(projection.row)
+    assert all(hints[name] is str for name in projection.key)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        projection.row(*([None] * len(names))).__setattr__(names[0], "other")
+
+
+@every
+def test_the_table_has_the_columns_of_the_row(projection: Projection) -> None:
+    table = tables.state[projection.name]
+    names = [field.name for field in attrs.fields(projection.row)]
+    assert [column.name for column in table.columns] == ["project_id", "customer_id", *names]
+    assert [column.name for column in table.primary_key] == [
+        "project_id",
+        "customer_id",
+        *projection.key,
+    ]
+
+
+@every
+def test_a_projection_reads_only_facts_that_there_are(projection: Projection) -> None:
+    assert projection.evolvers
+    assert set(projection.evolvers) <= set(FACTS.values())
+    assert projection.version >= 1
+
+
+@every
+def test_of_whom_nothing_is_known_there_are_no_rows(projection: Projection) -> None:
+    assert projection.to_rows(projection.initial) == []
+    assert projection.from_rows([]) == projection.initial
+
+
+@every
+@settings(max_examples=60)
+@given(history=histories())
+def test_every_state_can_be_written_to_rows_and_read_back(
+    projection: Projection, history: list[Delivery]
+) -> None:
+    for stream in _streams(history):
+        state = projection.initial
+        for fact in stream:
+            before = state
+            rows = projection.to_rows(before)
+            [state], failures = fold([projection], [before], [fact])
+            assert failures == []
+            # A database gives them in an order of its own.
+            assert projection.from_rows(projection.to_rows(state)[::-1]) == state
+            # Folding changes no value in place, and says the same when it is done once more.
+            assert projection.to_rows(before) == rows
+            assert fold([projection], [projection.from_rows(rows)], [fact])[0] == [state]
+
+
+@every
+@settings(max_examples=60)
+@given(history=histories())
+def test_every_row_fits_its_table(projection: Projection, history: list[Delivery]) -> None:
+    hints = typing.get_type_hints(projection.row)
+    for stream in _streams(history):
+        [state], _ = fold([projection], [projection.initial], stream)
+        rows = projection.to_rows(state)
+        keys = [tuple(getattr(row, name) for name in projection.key) for row in rows]
+        assert len(set(keys)) == len(keys)
+        for row in rows:
+            for name, value in attrs.asdict(row, recurse=False).items():
+                assert type(value) in (typing.get_args(hints[name]) or (hints[name],)), name
+                # Postgres keeps no NUL in text.
+                assert not isinstance(value, str) or "\0" not in value, name
+
+
+def _streams(history: list[Delivery]) -> list[list[KeyedFact]]:
+    """Each customer's facts in canonical order."""
+    streams: dict[Any, list[KeyedFact]] = {}
+    for each in sorted(map(envelope, history), key=lambda each: each.key):
+        fact = _fact(each)
+        if fact is not None:
+            streams.setdefault((each.project_id, each.customer_id), []).append(
+                KeyedFact(each.key, fact, 1)
+            )
+    return list(streams.values())
+
+
+def _fact(each: Envelope) -> Any:
+    try:
+        return decode(each)
+    except Undecodable:
+        return None

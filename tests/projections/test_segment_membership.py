@@ -1,0 +1,214 @@
+"""Who is in which segment, since when, and what the evidence says of lost deliveries."""
+
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from projector.projections.segment_membership import Row
+from tests.given import deleted, entered, given, left, segment, updated
+
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
+
+
+def on(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def row(**values: Any) -> Row:
+    """A row of segment seg_1, with the values that are not said as they are at first."""
+    plain: dict[str, Any] = {
+        "segment_id": "seg_1",
+        "segment_name": "Segment seg_1",
+        "is_member": False,
+        "entered_at": None,
+        "left_at": None,
+        "gaps": 0,
+    }
+    return Row(**{**plain, **values})
+
+
+def membership(*events: Any) -> list[Row]:
+    return given(*events).then_rows("segment_membership")
+
+
+def test_who_has_no_events_has_no_rows() -> None:
+    assert membership() == []
+
+
+def test_who_enters_is_a_member_from_then_on() -> None:
+    assert membership(entered("cust_1", "seg_1", at=MONDAY, id="e1")) == [
+        row(is_member=True, entered_at=on(MONDAY), changed_by="e1")
+    ]
+
+
+def test_the_time_of_an_entry_is_that_of_the_event_and_not_the_birth_of_the_customer() -> None:
+    born = {"id": "cust_1", "created_at": "2019-01-01T00:00:00Z"}
+    [only] = membership(entered("cust_1", "seg_1", at=MONDAY, customer=born))
+    assert only.entered_at == on(MONDAY)
+
+
+def test_a_member_who_is_announced_again_stays_as_it_was() -> None:
+    first = entered("cust_1", "seg_1", at=MONDAY, id="e1")
+    again = entered("cust_1", segment("seg_1", name="Renamed"), at=TUESDAY, id="e2")
+    assert membership(first, again) == membership(first)
+
+
+def test_who_leaves_is_no_longer_a_member_and_its_entry_is_remembered() -> None:
+    assert membership(
+        entered("cust_1", "seg_1", at=MONDAY), left("cust_1", "seg_1", at=TUESDAY, id="e2")
+    ) == [row(entered_at=on(MONDAY), left_at=on(TUESDAY), changed_by="e2")]
+
+
+def test_leaving_without_an_entry_proves_that_a_delivery_was_lost() -> None:
+    assert membership(left("cust_1", "seg_1", at=MONDAY, id="e1")) == [
+        row(left_at=on(MONDAY), gaps=1, changed_by="e1")
+    ]
+
+
+def test_leaving_twice_proves_that_the_entry_between_was_lost() -> None:
+    assert membership(
+        entered("cust_1", "seg_1", at=MONDAY),
+        left("cust_1", "seg_1", at=TUESDAY),
+        left("cust_1", "seg_1", at=WEDNESDAY, id="e3"),
+    ) == [row(entered_at=None, left_at=on(WEDNESDAY), gaps=1, changed_by="e3")]
+
+
+def test_every_lost_entry_is_counted() -> None:
+    [only] = membership(*(left("cust_1", "seg_1", at=day) for day in (MONDAY, TUESDAY, WEDNESDAY)))
+    assert only.gaps == 3
+
+
+def test_who_comes_back_is_a_member_since_the_return_and_the_gaps_are_not_forgotten() -> None:
+    assert membership(
+        left("cust_1", "seg_1", at=MONDAY),
+        entered("cust_1", "seg_1", at=TUESDAY, id="e2"),
+    ) == [row(is_member=True, entered_at=on(TUESDAY), left_at=None, gaps=1, changed_by="e2")]
+
+
+def test_a_member_who_leaves_after_a_gap_adds_none() -> None:
+    [only] = membership(
+        left("cust_1", "seg_1", at=MONDAY),
+        entered("cust_1", "seg_1", at=TUESDAY),
+        left("cust_1", "seg_1", at=WEDNESDAY),
+    )
+    assert (only.entered_at, only.left_at, only.gaps) == (on(TUESDAY), on(WEDNESDAY), 1)
+
+
+def test_a_deletion_ends_every_membership_that_holds_and_no_other() -> None:
+    history = (
+        entered("cust_1", "seg_1", at=MONDAY),
+        entered("cust_1", "seg_2", at=MONDAY),
+        left("cust_1", "seg_2", at=TUESDAY, id="e3"),
+    )
+    assert membership(*history, deleted("cust_1", at=THURSDAY, id="e4")) == [
+        row(entered_at=on(MONDAY), left_at=on(THURSDAY), changed_by="e4"),
+        row(
+            segment_id="seg_2",
+            segment_name="Segment seg_2",
+            entered_at=on(MONDAY),
+            left_at=on(TUESDAY),
+            changed_by="e3",
+        ),
+    ]
+
+
+def test_the_deletion_of_a_customer_in_no_segment_makes_no_row() -> None:
+    assert membership(deleted("cust_1", at=MONDAY)) == []
+
+
+def test_leaving_after_the_deletion_is_leaving_without_an_entry() -> None:
+    [only] = membership(
+        entered("cust_1", "seg_1", at=MONDAY),
+        deleted("cust_1", at=TUESDAY),
+        left("cust_1", "seg_1", at=WEDNESDAY),
+    )
+    assert (only.entered_at, only.left_at, only.gaps) == (None, on(WEDNESDAY), 1)
+
+
+def test_segments_do_not_touch_each_other() -> None:
+    assert membership(
+        left("cust_1", "seg_2", at=MONDAY, id="e1"), entered("cust_1", "seg_1", at=MONDAY, id="e2")
+    ) == [
+        row(is_member=True, entered_at=on(MONDAY), changed_by="e2"),
+        row(
+            segment_id="seg_2",
+            segment_name="Segment seg_2",
+            left_at=on(MONDAY),
+            gaps=1,
+            changed_by="e1",
+        ),
+    ]
+
+
+def test_a_segment_is_known_by_its_id_and_shown_by_its_newest_name() -> None:
+    [only] = membership(
+        entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
+        left("cust_1", segment("seg_1", name="New customers"), at=TUESDAY),
+    )
+    assert only.segment_name == "New customers"
+
+
+@pytest.mark.parametrize("name", [{"name": None}, {}], ids=["null", "absent"])
+def test_an_event_that_tells_no_name_does_not_take_the_known_one_away(name: Any) -> None:
+    [only] = membership(
+        entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
+        left("cust_1", {"id": "seg_1", **name}, at=TUESDAY),
+    )
+    assert only.segment_name == "Newcomers"
+
+
+def test_other_facts_change_no_membership() -> None:
+    history = (entered("cust_1", "seg_1", at=MONDAY, id="e1"), updated("cust_1", at=TUESDAY))
+    assert membership(*history) == membership(history[0])
+
+
+def test_a_late_entry_does_not_undo_a_leave() -> None:
+    happened = given(
+        entered("cust_1", "seg_1", at=MONDAY), left("cust_1", "seg_1", at=TUESDAY, id="e2")
+    )
+    assert happened.delivered(order=reversed).then_rows("segment_membership") == [
+        row(entered_at=on(MONDAY), left_at=on(TUESDAY), changed_by="e2")
+    ]
+
+
+def test_a_late_leave_is_no_gap_once_its_entry_is_there() -> None:
+    happened = given(
+        entered("cust_1", "seg_1", at=MONDAY),
+        left("cust_1", "seg_1", at=TUESDAY),
+        entered("cust_1", "seg_1", at=WEDNESDAY, id="e3"),
+    )
+    for webhooks in permutations(happened.webhooks):
+        arrived = given(*webhooks).delivered(times=2)
+        assert arrived.then_rows("segment_membership") == [
+            row(is_member=True, entered_at=on(WEDNESDAY), changed_by="e3")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("entry_id", "leave_id", "is_member"),
+    [
+        ("a", "b", False),
+        ("b", "a", True),
+        ("Z", "a", False),
+        ("é", "z", True),
+        ("😀", "\uffff", True),
+    ],
+)
+def test_at_one_instant_the_bytes_of_the_ids_decide(
+    entry_id: str, leave_id: str, is_member: bool
+) -> None:
+    [only] = membership(
+        entered("cust_1", "seg_1", at=MONDAY, id=entry_id),
+        left("cust_1", "seg_1", at=MONDAY, id=leave_id),
+    )
+    assert only.is_member is is_member
+
+
+def test_instants_are_compared_and_not_their_texts() -> None:
+    [only] = membership(
+        left("cust_1", "seg_1", at="2024-03-04T12:00:00.000001+05:00"),
+        entered("cust_1", "seg_1", at="2024-03-04T07:00:00Z"),
+    )
+    assert (only.is_member, only.gaps) == (False, 0)

@@ -1,0 +1,215 @@
+"""How the databases are opened: durable, one snapshot a read, one writer, errors in sentences."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from sqlalchemy import Connection, text
+
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable
+from projector.store import engine, log
+from projector.store.engine import Database
+from tests.store.items import at, envelope, logged, put, streams
+
+_FULL = 2
+
+
+def _durability(connection: Connection) -> tuple[object, object]:
+    return (
+        connection.exec_driver_sql("PRAGMA journal_mode").scalar_one(),
+        connection.exec_driver_sql("PRAGMA synchronous").scalar_one(),
+    )
+
+
+def test_every_connection_to_sqlite_is_durable(sqlite_database: Database) -> None:
+    """The journal's mode is the file's, but synchronous is each connection's own."""
+    with ExitStack() as stack:
+        several = [stack.enter_context(sqlite_database.engine.connect()) for _ in range(8)]
+        assert len({id(each.connection.driver_connection) for each in several}) == 8
+        assert [_durability(each) for each in several] == [("wal", _FULL)] * 8
+    with sqlite_database.reading() as connection:
+        assert _durability(connection) == ("wal", _FULL)
+    with sqlite_database.writing() as connection:
+        assert _durability(connection) == ("wal", _FULL)
+    with sqlite_database.connected() as connection:
+        assert _durability(connection) == ("wal", _FULL)
+
+
+def test_a_new_sqlite_file_is_durable_from_the_first_connection(sqlite_url: str) -> None:
+    with closing(Database(sqlite_url)) as database, database.writing() as connection:
+        assert _durability(connection) == ("wal", _FULL)
+
+
+def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    with closing(Database(f"sqlite:///{path}")) as database, database.reading() as opened:
+        assert _durability(opened) == ("wal", _FULL)
+
+
+def test_what_was_written_is_in_one_file_once_all_is_closed(
+    sqlite_database: Database, sqlite_path: Path
+) -> None:
+    put(sqlite_database, envelope("a"))
+    sqlite_database.close()
+    assert [path.name for path in sqlite_path.parent.iterdir()] == [sqlite_path.name]
+    assert len(logged(sqlite_database)) == 1
+
+
+def test_postgres_answers_a_commit_when_it_is_on_disk(postgres_database: Database) -> None:
+    """The server's setting holds: no connection lowers it for itself."""
+    with postgres_database.writing() as connection:
+        source = connection.execute(
+            text("SELECT source FROM pg_settings WHERE name = 'synchronous_commit'")
+        ).scalar_one()
+    assert source in {"default", "command line", "configuration file"}
+
+
+def test_a_read_sees_one_snapshot_from_its_first_statement_on(database: Database) -> None:
+    put(database, envelope("a"))
+    with database.reading() as connection:
+        assert log.head(connection) == 1
+        put(database, envelope("b"))
+        assert log.head(connection) == 1
+        assert len(log.read(connection, after=0, until=9, limit=9)) == 1
+    with database.reading() as connection:
+        assert log.head(connection) == 2
+
+
+def test_a_write_that_fails_is_undone(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        _write_and_fail(database)
+    with database.reading() as connection:
+        assert log.head(connection) == 0
+
+
+def _write_and_fail(database: Database) -> None:
+    with database.writing() as connection:
+        connection.execute(text("UPDATE log_head SET position = 7"))
+        raise ZeroDivisionError
+
+
+def test_a_write_waits_for_the_one_before_it(database: Database) -> None:
+    appended = Thread(target=put, args=(database, envelope("b")))
+    with database.writing() as connection:
+        connection.execute(text("UPDATE log_head SET position = position"))
+        appended.start()
+        appended.join(0.2)
+        assert appended.is_alive()
+    appended.join(10)
+    assert [each.event_id for each in logged(database)] == ["b"]
+
+
+def test_one_connection_serves_several_transactions(database: Database) -> None:
+    with database.connected() as connection:
+        with database.reading(connection):
+            assert log.head(connection) == 0
+        with database.writing(connection):
+            connection.execute(text("UPDATE log_head SET position = 7"))
+        with database.reading(connection):
+            assert log.head(connection) == 7
+
+
+def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database) -> None:
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), at(0)]
+    for number, instant in enumerate(ends):
+        item = envelope(str(number), customer_id=str(number))
+        object.__setattr__(item, "occurred_at", instant)
+        put(database, item)
+    assert [each.occurred_at for each in logged(database)] == ends
+    assert [row[3] for row in streams(database)] == ends
+    assert all(each.occurred_at.tzinfo is UTC for each in logged(database))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, sqlite_path: Path) -> Iterator[Database]:
+    """A database that waits for another writer only for a moment."""
+    monkeypatch.setattr(engine, "BUSY_SECONDS_MAX", 0.05)
+    with closing(Database(f"sqlite:///{sqlite_path}")) as database:
+        yield database
+
+
+def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
+    impatient: Database, sqlite_path: Path
+) -> None:
+    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseBusy) as caught:
+            put(impatient, envelope("a"))
+        other.execute("ROLLBACK")
+    assert caught.value.exit_code == 4
+    assert "Nothing was lost" in caught.value.hint
+    assert put(impatient, envelope("a"))[0].position == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("projector.db", id="a file's name"),
+        pytest.param("mysql://u:secret@h/d", id="another database"),
+        pytest.param("sqlite://", id="in memory"),
+        pytest.param("sqlite:///:memory:", id="in memory by name"),
+        pytest.param("postgresql+asyncpg://u:secret@h/d", id="another driver"),
+        pytest.param("postgresql://u:secret@h:port/d", id="a port that is no number"),
+        pytest.param("sqlite:///x.db?timeout=soon", id="an option of a wrong kind"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadDatabaseUrl) as caught:
+        Database(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgres_may_be_named_in_three_ways(postgres_url: str, scheme: str) -> None:
+    url = f"{scheme}://{postgres_url.partition('://')[2]}"
+    with closing(Database(url)) as database, database.reading() as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("sqlite:////nowhere/projector.db", id="no such folder"),
+        pytest.param("sqlite:////tmp", id="a folder"),
+        pytest.param("postgresql://u:secret@127.0.0.1:1/d", id="no server"),
+        pytest.param("postgresql://u:secret@127.0.0.1:1/d?colour=red", id="an unknown option"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
+    database = Database(url)
+    with pytest.raises(DatabaseUnreachable) as caught, database.reading():
+        pass
+    assert caught.value.exit_code == 4
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_the_server_does_not_have_is_told(postgres_url: str) -> None:
+    database = Database(f"{postgres_url}_not")
+    with pytest.raises(DatabaseUnreachable, match="does not exist"), database.reading():
+        pass
+
+
+@pytest.mark.parametrize("content", [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"])
+def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(DatabaseUnreachable), database.reading():
+        pass
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_database_is_told(sqlite_database: Database, sqlite_path: Path) -> None:
+    put(sqlite_database, envelope("a"))
+    sqlite_database.close()
+    whole = sqlite_path.read_bytes()
+    sqlite_path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    with pytest.raises(DatabaseUnreachable):
+        logged(sqlite_database)

@@ -1,0 +1,90 @@
+"""Nothing is dropped: what cannot be filed is kept byte for byte, with the reason, and once."""
+
+import pytest
+
+from projector.envelope import Given
+from projector.store import quarantine
+from projector.store.append import Outcome
+from projector.store.engine import Database
+from tests.store.items import RECEIVED_AT, at, envelope, logged, put, quarantined, rejected
+
+_CALLER = Given(project_id="proj_1", type="customer.created", occurred_at=at(3))
+
+_BODIES = {
+    "nothing": b"",
+    "NUL": b"\x00",
+    "text": b'{"id": ',
+    "every byte": bytes(range(256)),
+    "not UTF-8": b"\xed\xa0\x80\xff\xfe",
+    "characters": "é\U0001f600\u2028".encode(),
+    "large": b"\xff\x00" * (8 * 1024 * 1024),
+}
+
+
+@pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
+def test_a_body_is_kept_byte_for_byte(database: Database, body: bytes) -> None:
+    put(database, rejected(body))
+    assert [each["body"] for each in quarantined(database)] == [body]
+
+
+def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
+    put(database, rejected(b"{", "bad_time", project_id="proj_1", event_id="a", given=_CALLER))
+    [kept] = quarantined(database)
+    assert len(kept.pop("digest")) == 64
+    assert kept == {
+        "quarantine_id": 1,
+        "reason": "bad_time",
+        "detail": "It cannot be read.",
+        "project_id": "proj_1",
+        "event_id": "a",
+        "received_at": RECEIVED_AT,
+        "given_project_id": "proj_1",
+        "given_type": "customer.created",
+        "given_occurred_at": at(3),
+        "body": b"{",
+    }
+
+
+def test_what_is_put_aside_takes_no_position_in_the_log(database: Database) -> None:
+    put(database, rejected(b"x"), envelope("a"), rejected(b"y"))
+    assert [(each.position, each.event_id) for each in logged(database)] == [(1, "a")]
+
+
+def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Database) -> None:
+    receipts = put(database, *[rejected(b"x")] * 200) + put(database, rejected(b"x"))
+    assert {receipt.outcome for receipt in receipts} == {Outcome.QUARANTINED}
+    assert len(receipts) == 201
+    assert len(quarantined(database)) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(rejected(b"x ", given=_CALLER), id="bytes"),
+        pytest.param(rejected(b"x", "not_utf8", given=_CALLER), id="reason"),
+        pytest.param(rejected(b"x"), id="no word of the caller"),
+        pytest.param(
+            rejected(b"x", given=Given(project_id="proj_1", type="customer.created")),
+            id="another word of the caller",
+        ),
+    ],
+)
+def test_what_differs_in_any_way_is_kept_too(database: Database, other: object) -> None:
+    put(database, rejected(b"x", given=_CALLER), other)  # type: ignore[arg-type]
+    assert len(quarantined(database)) == 2
+
+
+def test_two_conflicts_about_one_event_are_both_kept(database: Database) -> None:
+    names = ["Alex", "Berta", "Carla", "Berta"]
+    put(database, *(envelope("a", name=name) for name in names))
+    bodies = [each["body"] for each in quarantined(database)]
+    assert bodies == [envelope("a", name=name).body.encode() for name in ("Berta", "Carla")]
+
+
+def test_the_quarantine_is_counted_by_reason(database: Database) -> None:
+    with database.reading() as connection:
+        assert quarantine.counts(connection) == {}
+    put(database, rejected(b"x", "not_utf8"), rejected(b"x"), rejected(b"y"))
+    with database.reading() as connection:
+        counts = quarantine.counts(connection)
+    assert list(counts.items()) == [("broken_json", 2), ("not_utf8", 1)]

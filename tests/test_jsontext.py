@@ -1,0 +1,118 @@
+"""JSON text is made compact, and containers are followed to their end, without reading either."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projector.jsontext import compact, find_end
+
+TEXTS = {
+    "nothing": (b"", b""),
+    "whitespace": (b" \r\n\t ", b""),
+    "compact": (b'{"a":[1,"b c"]}', b'{"a":[1,"b c"]}'),
+    "pretty": (b'{\r\n\t"a" : [\n    1,\n    { }\n  ]\n}\n', b'{"a":[1,{}]}'),
+    "space in strings": (b'{ " a, b " : "\\" : " }', b'{" a, b ":"\\" : "}'),
+    "backslashes": (b'[ "\\\\" , "\\\\\\" , " ]', b'["\\\\","\\\\\\" , "]'),
+    "escapes and numbers as written": (
+        b'[ "\\u00e9\\/" , 1.0E+2 , -0 ]',
+        b'["\\u00e9\\/",1.0E+2,-0]',
+    ),
+    "equal keys": (b'{"a": 1, "a": 2}', b'{"a":1,"a":2}'),
+    "a scalar": (b'  "a b"  ', b'"a b"'),
+    "no JSON": (b"  some  message  ", b"some  message"),
+    "numbers side by side": (b"[ 1 2, - 3 ]", b"[1 2,- 3]"),
+    "strings side by side": (b'{ "a"  "b" }', b'{"a"  "b"}'),
+    "an open string": (b'{ "a" : "b  ,  c ', b'{"a":"b  ,  c '),
+    "an open escape": (b'{ "a" : "b \\', b'{"a":"b \\'),
+    "other kinds of space": (b"[ 1,\x0b\x0c2,\xc2\xa03 ]", b"[1,\x0b\x0c2,\xc2\xa03]"),
+    "binary": (b"\x00 \xff {\xfe }", b"\x00 \xff{\xfe}"),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), TEXTS.values(), ids=TEXTS)
+def test_compact_takes_out_the_space_that_does_not_count(body: bytes, expected: bytes) -> None:
+    assert compact(body) == expected
+
+
+_TEXT = st.text(st.sampled_from('{}[],:"\\ \n\té\u2028a'), max_size=6)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT,
+    lambda values: st.lists(values) | st.dictionaries(_TEXT, values),
+    max_leaves=12,
+)
+_INDENTS = st.sampled_from([None, 0, 1, 2, "\t"])
+_SOUP = st.lists(st.sampled_from([*'{}[],:"\\ \n\t12-ea', '"a"', "true", ": ", ", "])).map("".join)
+
+
+@given(_VALUES, _INDENTS)
+def test_compact_text_is_what_a_compact_writer_would_have_written(value: Any, indent: Any) -> None:
+    body = json.dumps(value, indent=indent).encode()
+    assert compact(body) == json.dumps(value, separators=(",", ":")).encode()
+
+
+def _read(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return "broken"
+
+
+@given(_SOUP)
+def test_compact_text_means_the_same_or_is_as_unreadable_as_before(text: str) -> None:
+    body = text.encode()
+    assert _read(compact(body)) == _read(body)
+    assert compact(compact(body)) == compact(body)
+
+
+@given(st.binary())
+def test_compact_takes_out_nothing_but_whitespace(body: bytes) -> None:
+    assert b"".join(compact(body).split()) == b"".join(body.split())
+
+
+@given(st.lists(_VALUES) | st.dictionaries(_TEXT, _VALUES), _INDENTS, st.binary())
+def test_a_container_ends_where_its_bracket_closes(value: Any, indent: Any, rest: bytes) -> None:
+    text = json.dumps(value, indent=indent).encode()
+    assert find_end(text + rest, 0, len(text + rest), depth_max=100) == (len(text), [])
+    assert find_end(b"1" + text, 1, len(text) + 1, depth_max=100) == (len(text) + 1, [])
+
+
+@given(st.lists(_VALUES) | st.dictionaries(_TEXT, _VALUES), _INDENTS)
+def test_a_container_that_is_not_all_there_is_never_called_broken(value: Any, indent: Any) -> None:
+    text = json.dumps(value, indent=indent).encode()
+    for end in range(1, len(text)):
+        at, opened = find_end(text, 0, end, depth_max=100)
+        assert (at, opened[:1]) == (end, [0])
+
+
+def test_containers_within_containers_end_down_to_a_depth() -> None:
+    for text in (b"[" * 60 + b"]" * 60, b'{"a":' * 60 + b"1" + b"}" * 60):
+        assert find_end(text, 0, len(text), depth_max=60) == (len(text), [])
+        at, opened = find_end(text, 0, len(text), depth_max=50)
+        assert (at, len(opened)) == (len(text), 51)
+
+
+BROKEN = {
+    "no key": b'{"a": 1, {',
+    "no colon": b'{"a" {',
+    "no comma in an array": b'[{"a": {"b": [{}]}} [',
+    "no comma in an object": b'{"a": {"b": {"c": {}}} "d"',
+    "two values": b"[1 2",
+    "the wrong bracket": b'{"a": [1}',
+    "a newline in a string": b'["a\n',
+    "an escaped newline": b'["a\\\n',
+    "a comma first": b"[,",
+    "a colon in an array": b'["a": ',
+    "two commas": b"[1,,",
+    "a key without a value": b'{"a": }',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_text_that_cannot_become_json_is_called_broken(text: bytes) -> None:
+    text += b' 1, 2, 3, "x": 4, '
+    at, opened = find_end(text, 0, len(text), depth_max=100)
+    assert at < len(text)
+    assert opened

@@ -1,0 +1,207 @@
+"""README.md tells the truth: what it shows is run, and gives what it shows.
+
+- ```console: commands after `$ `, each followed by all that it prints.
+- ```sh: commands alone; what they print does not matter, that they succeed does.
+- ```python, ```sql: run too; the ```text block right behind one shows what it gives.
+
+The blocks are run one after the other, as a reader would, in a copy of the checkout. What is
+exported in one command is there for the next. Two things differ from a reader's life: `.venv` is
+there already, without the tools for developing, so that `make demo` need not install them; and the
+Postgres of the tests stands in for the one of the reader.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from attrs import evolve, frozen
+from sqlalchemy import create_engine, make_url
+
+_ROOT = Path(__file__).parents[1]
+
+#: In the README, and what is run in its place.
+_SQLITE = "sqlite:///projector.db"
+_POSTGRES = "postgresql://user@localhost/projector"
+
+_LANGUAGES = {"sh", "console", "python", "sql"}
+_BLOCK = re.compile(
+    r"^## (?P<section>[^\n]*)$|^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S
+)
+
+
+@frozen(kw_only=True)
+class Block:
+    """A block of code, and what the README says that it gives."""
+
+    section: str
+    language: str
+    code: str
+    #: The text block right behind it, where there is one.
+    result: str | None
+    line: int
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    section = ""
+    found = list(_BLOCK.finditer(text))
+    for match, following in zip(found, [*found[1:], None], strict=True):
+        section = match["section"] or section
+        if match["language"] in (None, "text"):
+            continue
+        has_result = following is not None and following["language"] == "text"
+        yield Block(
+            section=section,
+            language=match["language"],
+            code=match["code"],
+            result=following["code"] if following is not None and has_result else None,
+            line=text.count("\n", 0, match.start()) + 1,
+        )
+
+
+_README = (_ROOT / "README.md").read_text()
+_BLOCKS = list(_blocks(_README))
+
+
+class Reader:
+    """Somebody who follows the README in a folder of their own."""
+
+    def __init__(self, folder: Path, sql_url: str = _SQLITE) -> None:
+        self.folder = folder
+        #: The database that their SQL client is connected to.
+        self.sql_url = sql_url
+        self._exported = folder.parent / "exported"
+        exports = (f"export {name}={shlex.quote(value)}\n" for name, value in _variables().items())
+        self._exported.write_text("".join(exports))
+
+    def follow(self, blocks: Iterable[Block]) -> None:
+        """Run blocks; each has to give what it shows."""
+        for block in blocks:
+            given = getattr(self, f"_{block.language}")(block)
+            assert given == (block.result or ""), f"README.md, line {block.line}"
+
+    def run(self, command: str) -> str:
+        """Run a command that must succeed, in a shell that is as the last one left it."""
+        script = (
+            f". {self._exported}\n{command}\nstatus=$?\nexport -p >{self._exported}\nexit $status"
+        )
+        done = subprocess.run(
+            ["sh", "-c", script],
+            cwd=self.folder,
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        return done.stdout
+
+    def _sh(self, block: Block) -> str:
+        for command in block.code.splitlines():
+            self.run(command)
+        return ""
+
+    def _console(self, block: Block) -> str:
+        commands = [line for line in block.code.splitlines() if line.startswith("$ ")]
+        assert commands, f"README.md, line {block.line}: a console block without `$ `"
+        shown = "".join(f"{line}\n{_trimmed(self.run(line[2:]))}" for line in commands)
+        assert shown == block.code, f"README.md, line {block.line}"
+        return ""
+
+    def _python(self, block: Block) -> str:
+        (self.folder / "block.py").write_text(block.code)
+        return _trimmed(self.run("python block.py"))
+
+    def _sql(self, block: Block) -> str:
+        url = make_url(self.sql_url)
+        if url.drivername == "sqlite":
+            url = url.set(database=str(self.folder / (url.database or "")))
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            result = connection.exec_driver_sql(block.code)
+            names = list(result.keys())
+            rows = [[str(value) for value in row] for row in result]
+        engine.dispose()
+        return _table([names, *rows])
+
+
+def _variables() -> dict[str, str]:
+    """The environment of a reader: without the settings of this test run and the make around it."""
+    ours = ("PYTHON", "PROJECTOR_", "VIRTUAL_ENV", "MAKE", "MFLAGS", "PYTEST", "CI")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    # A shell cannot export every name that an environment may have.
+    exportable = {name: value for name, value in kept.items() if name.isidentifier()}
+    # As wide as the tables in the README.
+    return {**exportable, "PATH": path, "COLUMNS": "100"}
+
+
+def _trimmed(text: str) -> str:
+    """The text without what nobody sees: whitespace at the ends of lines."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (" | ".join(map(str.ljust, row, widths)) for row in rows)
+    return _trimmed("\n".join(lines))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the checkout."""
+    folder = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "*.db*", "build", "dist", "tests"
+    )
+    return Path(shutil.copytree(_ROOT, folder, ignore=ignored))
+
+
+def _set_up(folder: Path) -> None:
+    """Do what `make demo` does the first time, without the tools for developing."""
+    for command in (
+        (sys.executable, "-m", "venv", ".venv"),
+        (".venv/bin/pip", "install", "--quiet", "--disable-pip-version-check", "-e", "."),
+    ):
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    (folder / ".venv" / "installed").touch()
+
+
+def test_every_block_of_code_is_run() -> None:
+    fences = re.findall(r"^ *(?:```|~~~)(.*)$", _README, re.M)
+    opened = fences[::2]
+    assert all(language in _LANGUAGES | {"text"} for language in opened)
+    assert all(closed == "" for closed in fences[1::2])
+    assert len(_BLOCKS) + sum(block.result is not None for block in _BLOCKS) == len(opened)
+    assert {block.language for block in _BLOCKS} == _LANGUAGES
+
+
+def test_the_readme_is_true_on_sqlite(folder: Path) -> None:
+    _set_up(folder)
+    Reader(folder).follow(block for block in _BLOCKS if block.section != "Postgres")
+
+
+def test_the_readme_is_true_on_postgres(folder: Path, postgres_url: str) -> None:
+    reader = Reader(folder, sql_url=postgres_url)
+    reader.follow(
+        block for block in _BLOCKS if block.section == "Quick start" and block.language == "sh"
+    )
+    reader.follow(_with_url(block, postgres_url) for block in _in("Postgres"))
+    reader.follow(block for block in _BLOCKS if block.language == "sql")
+
+
+def _in(section: str) -> list[Block]:
+    found = [block for block in _BLOCKS if block.section == section]
+    assert found
+    return found
+
+
+def _with_url(block: Block, url: str) -> Block:
+    return evolve(block, code=block.code.replace(_POSTGRES, url))

@@ -1,0 +1,201 @@
+"""Rows and checkpoint commit together, and one bad event stops nobody and fools nobody."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection
+
+from projector.errors import CheckpointMoved
+from projector.fold import Projection
+from projector.projections import discover, named
+from projector.runner import catch_up, project_batch
+from projector.store.append import append
+from projector.store.engine import Database
+from replay import rebuild
+from replay.engines import ENGINES
+from tests.databases import letters, migrated, positions, rows, stored
+from tests.given import (
+    RECEIVED_AT,
+    Delivery,
+    created,
+    entered,
+    envelope,
+    left,
+    updated,
+)
+from tests.oracle import truth
+
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
+
+#: Each of them is counted by the customer's row, so none can be folded twice unseen.
+HISTORY = [
+    created("cust_1", at=MONDAY, name="Ada"),
+    entered("cust_1", "seg_1", at=TUESDAY),
+    left("cust_1", "seg_1", at=WEDNESDAY),
+    updated("cust_1", at=THURSDAY, name="Ada L."),
+]
+
+
+class Interrupted(Database):
+    """A database of a slow process: something happens before its next write begins."""
+
+    before_writing: Callable[[], object] | None = None
+
+    @contextmanager
+    def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+        interlude, self.before_writing = self.before_writing, None
+        if interlude is not None:
+            interlude()
+        with super().writing(connection) as begun:
+            yield begun
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with migrated(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+def slow(database: Database, database_url: str) -> Iterator[Interrupted]:
+    slow = Interrupted(database_url)
+    yield slow
+    slow.close()
+
+
+def _append(database: Database, *webhooks: Delivery) -> None:
+    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
+
+
+def _project(
+    database: Database, batch_events_max: int = 2, projections: Sequence[Projection] = discover()
+) -> int | None:
+    return project_batch(database, projections, batch_events_max=batch_events_max)
+
+
+def _holds(database: Database, *webhooks: Delivery) -> bool:
+    expected = truth(discover(), map(envelope, webhooks))
+    return (rows(database), letters(database)) == (expected.rows, expected.letters)
+
+
+INTERLUDES: dict[str, Callable[[Database], object]] = {
+    "the same batch": lambda database: _project(database, 2),
+    "a smaller batch": lambda database: _project(database, 1),
+    "a larger batch": lambda database: _project(database, 4),
+    "a batch of one projection": lambda database: _project(database, 2, named(["customer"])),
+    "a rebuild": lambda database: rebuild(database, discover(), ENGINES["in-process"]),
+}
+
+
+@pytest.mark.parametrize("begun", [0, 1], ids=["from the beginning", "going on"])
+@pytest.mark.parametrize("interlude", INTERLUDES.values(), ids=INTERLUDES)
+def test_of_two_projectors_of_one_batch_only_the_first_writes_it(
+    database: Database,
+    slow: Interrupted,
+    interlude: Callable[[Database], object],
+    begun: int,
+) -> None:
+    _append(database, *HISTORY)
+    for _ in range(begun):
+        _project(database, 1)
+    won = []
+
+    def win() -> None:
+        interlude(database)
+        won.append((stored(database), positions(database)))
+
+    slow.before_writing = win
+    with pytest.raises(CheckpointMoved):
+        _project(slow)
+    assert [(stored(database), positions(database))] == won
+    catch_up(slow, discover())
+    assert _holds(database, *HISTORY)
+
+
+def test_a_projector_that_lost_goes_on_from_where_the_winner_is(
+    database: Database, slow: Interrupted
+) -> None:
+    _append(database, *HISTORY)
+    slow.before_writing = lambda: _project(database, 3)
+    reached: list[int] = []
+    catch_up(slow, discover(), on_batch=reached.append)
+    assert reached == [4]
+    assert _holds(database, *HISTORY)
+
+
+def test_a_projector_does_not_write_on_rows_that_a_rebuild_has_replaced(
+    database: Database, slow: Interrupted
+) -> None:
+    """The rebuild began earlier and ends at the very position where the projector stands."""
+    _append(database, *HISTORY[:2])
+    catch_up(database, discover())
+    begun, may_end = threading.Event(), threading.Event()
+
+    def wait(_done: int, _total: int) -> None:
+        begun.set()
+        assert may_end.wait(30)
+
+    rebuilding = threading.Thread(
+        target=rebuild,
+        args=(database, discover(), ENGINES["in-process"]),
+        kwargs={"on_range": wait},
+    )
+    rebuilding.start()
+    assert begun.wait(30)
+    _append(database, *HISTORY[2:])
+
+    def end_rebuild() -> None:
+        may_end.set()
+        rebuilding.join()
+
+    slow.before_writing = end_rebuild
+    with pytest.raises(CheckpointMoved):
+        _project(slow)
+    assert set(positions(database).values()) == {2}
+    catch_up(slow, discover())
+    assert _holds(database, *HISTORY)
+
+
+def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
+    database: Database, database_url: str
+) -> None:
+    class Broken(Database):
+        @contextmanager
+        def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+            with super().writing(connection) as begun:
+                yield begun
+                raise ConnectionError("the cable")
+
+    _append(database, *HISTORY)
+    _project(database, 1)
+    before = stored(database), positions(database)
+    broken = Broken(database_url)
+    with pytest.raises(ConnectionError):
+        _project(broken)
+    broken.close()
+    assert (stored(database), positions(database)) == before
+
+
+def test_projectors_at_the_same_time_fold_every_event_once(
+    database: Database, database_url: str
+) -> None:
+    history = [
+        updated(f"cust_{n % 3}", at=f"2024-03-04T10:00:{(n * 7) % 40:02}Z", name=f"{n}")
+        for n in range(40)
+    ]
+    _append(database, *history)
+    others = [Database(database_url) for _ in range(3)]
+    threads = [
+        threading.Thread(target=catch_up, args=(other, discover()), kwargs={"batch_events_max": 3})
+        for other in others
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for other in others:
+        other.close()
+    assert _holds(database, *history)
+    assert set(positions(database).values()) == {40}
