@@ -20,7 +20,7 @@ _SIGNIFICANT = re.compile(
 )
 
 #: A bracket, or a string, whose brackets do not count.
-_BRACKET = re.compile(r'[{}\[\]]|"[^"\\]*+(?>\\.[^"\\]*+)*+', re.DOTALL)
+_BRACKET = re.compile(r'[{}\[\]]|"[^"\\]*+(?>\\.[^"\\]*+)*+"?', re.DOTALL)
 
 _WS = r"[ \t\r\n]*+"
 # JSON's strings hold no raw newline: one that is not closed in its line is broken.

@@ -20,6 +20,9 @@ from tests.given import RECEIVED_AT, Delivery, envelope
 from tests.histories import Arrival, Step, arrivals, contradicted, histories
 from tests.oracle import FUSSY, Truth, truth
 
+# Hypothesis makes a failing example small for up to five minutes before it shows it.
+pytestmark = pytest.mark.timeout(600)
+
 #: The database outlives an example: each begins with wiping it.
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 _projections = st.sampled_from([list(discover()), FUSSY])

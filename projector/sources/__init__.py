@@ -1,13 +1,14 @@
 """How a body becomes envelopes. PURE.
 
-`outline` (the keys that tell a shape), one module a shape (`voucherify`, `activity`, `cloudevents`,
-`bare`), `draft` (what the shape says, checked and filed).
+`webhook` (what nearly always arrives, in one decode); for all else `outline` (the keys that tell a
+shape), one module a shape (`voucherify`, `activity`, `cloudevents`, `bare`), and `draft` (what the
+shape says, checked and filed).
 """
 
 from __future__ import annotations
 
 from projector.envelope import BODY_BYTES_MAX, Envelope, Given, Rejected
-from projector.sources import activity, bare, cloudevents, voucherify
+from projector.sources import activity, bare, cloudevents, voucherify, webhook
 from projector.sources.draft import Draft, file
 from projector.sources.outline import NotReadable, Outline, outline_of
 
@@ -28,6 +29,8 @@ def read(
         detail = f"Byte {error.start} is not UTF-8."
         return [Rejected(reason="not_utf8", detail=detail, body=body, given=given)]
     too_large = len(body) > body_bytes_max
+    if not too_large and (envelope := webhook.read(text)) is not None:
+        return [envelope]
     try:
         parts = outline_of(text)
         if activity.is_page(parts):

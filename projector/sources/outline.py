@@ -79,7 +79,8 @@ class NotReadable(Exception):
 def outline_of(text: str) -> Outline:
     """The outline of a body; raises NotReadable where it is no JSON object of a known form."""
     if is_deeper(text, LEVELS_MAX):
-        raise NotReadable("broken_json", f"It is nested deeper than {LEVELS_MAX} levels.")
+        detail = f"This is not readable JSON: it is nested deeper than {LEVELS_MAX} levels."
+        raise NotReadable("broken_json", detail)
     try:
         return _outline.decode(text)
     except msgspec.ValidationError as error:

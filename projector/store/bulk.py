@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Table, insert
@@ -92,12 +93,19 @@ def _sqlite_upsert(table: Table) -> str:
 
 def _bound(columns: Sequence[Column[Any]], rows: Values) -> list[tuple[Any, ...]]:
     """The rows with values that SQLite's driver takes, column by column."""
-    values: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
         binder = _sqlite_binder(column)
-        if binder is not None:
-            values[index] = map(binder, values[index])
-    return list(zip(*values, strict=True))
+        if binder is None:
+            continue
+        column_values = values[index]
+        first = column_values[0]
+        # A batch is received at one instant: it is written as text once.
+        if column_values.count(first) == len(rows):
+            values[index] = repeat(binder(first))
+        else:
+            values[index] = map(binder, column_values)
+    return list(zip(*values, strict=False))
 
 
 @cache
