@@ -9,7 +9,7 @@ from msgspec import Raw
 # Every repetition is possessive, so that broken text costs one pass and no memory; and what is
 # repeated is atomic, for Python before 3.11.5 does not step back from half a repetition.
 _SIGNIFICANT = re.compile(
-    rb"""(?:
+    rb"""(?>
         [^" \t\r\n]++
         | "[^"\\]*+ (?>\\.[^"\\]*+)*+ "?+
         # Whitespace in JSON touches a bracket, a comma, a colon or an end. Where it does not, it

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from projector.errors import CustomerAmbiguous, CustomerNotFound
 from projector.instants import to_text
@@ -15,6 +15,12 @@ from projector.projections import customer, loyalty_tier, segment_membership
 from projector.store import checkpoints, dead_letters, state, tables
 from projector.store.engine import Database
 from projector.store.state import CustomerKey
+
+_PROJECTS_OF = (
+    select(tables.stream.c.project_id, tables.stream.c.customer_id)
+    .where(tables.stream.c.customer_id == bindparam("customer_id"))
+    .order_by(tables.stream.c.project_id)
+)
 
 _PROJECTIONS = (customer.PROJECTION, segment_membership.PROJECTION, loyalty_tier.PROJECTION)
 
@@ -96,14 +102,8 @@ def find_customer(
 def _by_customer_id(
     connection: Connection, customer_id: str, project_id: str | None
 ) -> list[CustomerKey]:
-    stream = tables.stream
-    statement = select(stream.c.project_id, stream.c.customer_id).where(
-        stream.c.customer_id == customer_id
-    )
-    if project_id is not None:
-        statement = statement.where(stream.c.project_id == project_id)
-    rows = connection.execute(statement.order_by(stream.c.project_id))
-    return [CustomerKey(*row) for row in rows]
+    rows = connection.execute(_PROJECTS_OF, {"customer_id": customer_id}).all()
+    return [CustomerKey(*row) for row in rows if project_id in (None, row.project_id)]
 
 
 def _by_source_id(
@@ -127,8 +127,7 @@ def _by_source_id(
 def _answer(connection: Connection, key: CustomerKey) -> Answer | None:
     """The answer for a customer of whom anything is known, all of it in one snapshot."""
     rows = {
-        projection.name: state.load(connection, projection, [key]).get(key, [])
-        for projection in _PROJECTIONS
+        projection.name: state.load_one(connection, projection, key) for projection in _PROJECTIONS
     }
     complete = not dead_letters.concern(connection, *key)
     if complete and not any(rows.values()):

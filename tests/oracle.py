@@ -7,7 +7,7 @@ from attrs import astuple, evolve, frozen
 
 from projector.codec import Undecodable, decode
 from projector.envelope import CanonicalKey, Envelope
-from projector.events import FACTS, SegmentLeft
+from projector.events import FACTS, SegmentEntered, SegmentLeft
 from projector.fold import Projection
 from projector.projections import discover, segment_membership
 
@@ -56,16 +56,23 @@ class Refused(Exception):
     """A fold that does not take everything raises this."""
 
 
+def _entered(state: Any, fact: Any, key: CanonicalKey) -> Any:
+    if any(row.is_member for row in state.values() if row.segment_id != fact.segment.id):
+        raise Refused("nobody enters who is elsewhere")
+    return segment_membership.entered(state, fact, key)
+
+
 def _left(state: Any, fact: Any, key: CanonicalKey) -> Any:
-    row = state.get(fact.segment.id)
-    if row is None or not row.is_member:
+    if fact.segment.id not in state or not state[fact.segment.id].is_member:
         raise Refused("nobody leaves who is not there")
     return segment_membership.left(state, fact, key)
 
 
+_FUSSY = {SegmentEntered: _entered, SegmentLeft: _left}
+
 #: The projections, one of which refuses facts: which ones, depends on what came before them.
 FUSSY = [
-    evolve(each, evolvers={**each.evolvers, SegmentLeft: _left})
+    evolve(each, evolvers={**each.evolvers, **_FUSSY})
     if each.name == "segment_membership"
     else each
     for each in discover()

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from attrs import evolve
 
+from projector.events import CustomerCreated
 from projector.fold import Projection
-from projector.projections import discover
+from projector.projections import discover, named
 from projector.query import find_customer
 from projector.runner import catch_up
 from projector.store.append import append
@@ -16,6 +18,7 @@ from tests.databases import letters, migrated, positions, rows
 from tests.given import (
     RECEIVED_AT,
     Delivery,
+    created,
     deleted,
     delivery,
     entered,
@@ -41,7 +44,7 @@ def database(database_url: str) -> Iterator[Database]:
 def arrive(database: Database, *webhooks: Delivery) -> list[tuple[str, str]]:
     """Each event is projected before the next one comes; the dead letters are left.
 
-    The membership refuses it when somebody leaves who is not there.
+    The membership takes it from nobody to enter who is elsewhere, or to leave who is not there.
     """
     for each in webhooks:
         append(database, [envelope(each)], received_at=RECEIVED_AT)
@@ -124,6 +127,15 @@ def test_a_late_event_may_make_one_that_was_folded_a_dead_letter(database: Datab
     assert rows(database) == truth(FUSSY, map(envelope, happened)).rows
 
 
+def test_a_row_that_a_late_event_proves_wrong_is_gone(database: Database) -> None:
+    happened = (
+        entered("cust_1", "seg_2", at=TUESDAY, id="e2"),
+        entered("cust_1", "seg_1", at=MONDAY),
+    )
+    assert arrive(database, *happened) == [("segment_membership", "e2")]
+    assert rows(database) == truth(FUSSY, map(envelope, happened)).rows
+
+
 def test_dead_letters_that_a_late_event_does_not_resolve_stay_once(database: Database) -> None:
     assert arrive(
         database,
@@ -151,6 +163,19 @@ def test_a_bad_event_may_come_late_itself(database: Database) -> None:
         ("segment_membership", "bad"),
     ]
     assert rows(database) == truth(FUSSY, [envelope(known)]).rows
+
+
+@pytest.mark.parametrize(
+    "words", ["\0", "\ud83d", "x" * 1_000_000], ids=["NUL", "half a character", "a megabyte"]
+)
+def test_whatever_a_fold_says_can_be_kept(database: Database, words: str) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError(words)
+
+    append(database, [envelope(created("cust_1", at=MONDAY, id="e1"))], received_at=RECEIVED_AT)
+    [customer] = named(["customer"])
+    catch_up(database, [evolve(customer, evolvers={CustomerCreated: refuse})])
+    assert letters(database) == [("customer", "proj_1", "e1")]
 
 
 @pytest.mark.parametrize("projections", [list(discover()), FUSSY], ids=["before", "after"])

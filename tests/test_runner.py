@@ -158,6 +158,14 @@ def test_a_projector_does_not_write_on_rows_that_a_rebuild_has_replaced(
     assert _holds(database, *HISTORY)
 
 
+def test_projections_that_meet_go_on_together(database: Database) -> None:
+    _append(database, *HISTORY)
+    _project(database, 2, named(["customer"]))
+    reached = [_project(database, 10) for _ in range(3)]
+    assert reached == [2, 4, None]
+    assert _holds(database, *HISTORY)
+
+
 def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
     database: Database, database_url: str
 ) -> None:

@@ -6,7 +6,7 @@ the types; the rows themselves go past its per-row work, which would cost more t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import repeat
 from typing import Any

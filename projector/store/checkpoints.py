@@ -12,6 +12,8 @@ from projector.errors import CheckpointMoved
 from projector.fold import Projection
 from projector.store.tables import checkpoint
 
+_ALL = select(checkpoint).order_by(checkpoint.c.projection)
+
 
 @frozen
 class Checkpoint:
@@ -27,9 +29,8 @@ def read(
     connection: Connection, projections: Iterable[Projection], *, lock: bool = False
 ) -> dict[str, Checkpoint]:
     """The checkpoints by projection; one that never ran stands at position 0."""
-    statement = select(checkpoint).order_by(checkpoint.c.projection)
-    rows = connection.execute(statement.with_for_update() if lock else statement)
-    found = {row.projection: Checkpoint(*row) for row in rows}
+    rows = connection.execute(_ALL.with_for_update() if lock else _ALL).all()
+    found = {row[0]: Checkpoint(*row) for row in rows}
     return {
         projection.name: found.get(projection.name)
         or Checkpoint(projection.name, 0, projection.version, 0)

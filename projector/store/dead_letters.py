@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
 from projector.store import bulk
 from projector.store.keyed import among
 from projector.store.tables import dead_letter, stream
+
+_CONCERN = select(
+    exists().where(
+        dead_letter.c.stream_id == stream.c.stream_id,
+        stream.c.project_id == bindparam("project_id"),
+        stream.c.customer_id == bindparam("customer_id"),
+    )
+)
 
 
 class DeadLetter(NamedTuple):
@@ -47,16 +55,10 @@ def clear(connection: Connection, projection: str) -> None:
 def counts(connection: Connection) -> dict[str, int]:
     """How many events each projection skipped."""
     statement = select(dead_letter.c.projection, func.count()).group_by(dead_letter.c.projection)
-    return dict(connection.execute(statement).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def concern(connection: Connection, project_id: str, customer_id: str) -> bool:
     """Whether an event of a customer was skipped by any projection."""
-    statement = select(
-        exists().where(
-            dead_letter.c.stream_id == stream.c.stream_id,
-            stream.c.project_id == project_id,
-            stream.c.customer_id == customer_id,
-        )
-    )
-    return bool(connection.execute(statement).scalar_one())
+    customer = {"project_id": project_id, "customer_id": customer_id}
+    return bool(connection.execute(_CONCERN, customer).scalar_one())

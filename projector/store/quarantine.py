@@ -29,7 +29,7 @@ def counts(connection: Connection) -> dict[str, int]:
         .group_by(quarantine.c.reason)
         .order_by(quarantine.c.reason)
     )
-    return dict(connection.execute(statement).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def _values(item: Rejected, received_at: datetime) -> dict[str, object]:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, select
 
 from projector.fold import Projection, Row
 from projector.store import bulk, tables
@@ -41,6 +41,22 @@ def load(connection: Connection, projection: Projection, customers: Iterable[Cus
             key = CustomerKey(project_id, row[1])
             found.setdefault(key, []).append(projection.row(*row[2:]))
     return found
+
+
+def load_one(connection: Connection, projection: Projection, customer: CustomerKey) -> list[Row]:
+    """The rows of one customer."""
+    rows = connection.execute(_of_one(projection), customer._asdict()).all()
+    return [projection.row(*row[2:]) for row in rows]
+
+
+@cache
+def _of_one(projection: Projection) -> Select[Any]:
+    """Made once: to make a statement costs more than to run it."""
+    table = tables.state[projection.name]
+    return select(table).where(
+        table.c.project_id == bindparam("project_id"),
+        table.c.customer_id == bindparam("customer_id"),
+    )
 
 
 def replace(connection: Connection, projection: Projection, *, old: Rows, new: Rows) -> None:

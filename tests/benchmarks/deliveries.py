@@ -70,13 +70,22 @@ def _what(random_: random.Random) -> tuple[str, dict[str, Any]]:
         segment = random_.randrange(5)
         return (
             "customer.segment.entered" if choice < 0.3 else "customer.segment.left",
-            {"segment": {"id": f"seg_{segment}", "name": f"Segment {segment}", "object": "segment"}},
+            {
+                "segment": {
+                    "id": f"seg_{segment}",
+                    "name": f"Segment {segment}",
+                    "object": "segment",
+                }
+            },
         )
     if choice < 0.6:
         return "customer.updated", {}
     campaign = {"id": "camp_1", "name": "Loyalty programme", "object": "campaign"}
     if choice < 0.85:
-        return "customer.loyalty.tier.joined", {"campaign": campaign, "loyalty_tier": _tier(random_)}
+        return "customer.loyalty.tier.joined", {
+            "campaign": campaign,
+            "loyalty_tier": _tier(random_),
+        }
     return (
         "customer.loyalty.tier.upgraded",
         {

@@ -10,7 +10,8 @@ import psycopg
 _COLUMNS = (
     "position, project_id, event_id, type, stream_id, occurred_at, received_at, late, source, body"
 )
-_POSTGRES_TYPES = "int8 text text text int8 timestamptz timestamptz bool text text".split()
+_INSTANTS = ["timestamptz", "timestamptz"]
+_POSTGRES_TYPES = ["int8", "text", "text", "text", "int8", *_INSTANTS, "bool", "text", "text"]
 
 
 def read_rows(path: Path) -> list[tuple[Any, ...]]:

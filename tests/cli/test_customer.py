@@ -82,7 +82,7 @@ def test_people_see_the_same_and_whether_to_trust_it(cli: Cli, write: Write) -> 
     assert done.code == 0
     for said in ("Alex Test", "a-tst", "Segment seg_1", "Tier ltr_1", "151-250", "position 7"):
         assert said in done.out
-    assert "Incomplete: 1 deliveries are proven to be lost" in done.out
+    assert "lost: 1" in done.out
     assert "seg_3" not in done.out
 
 

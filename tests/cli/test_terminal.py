@@ -1,5 +1,6 @@
 """The program among others: pipes that close, names that would steer a terminal, odd settings."""
 
+import gzip
 import os
 import re
 import signal
@@ -140,19 +141,17 @@ def test_a_terminal_of_another_encoding_is_no_crash(tmp_path: Path) -> None:
 
 
 def test_gzip_is_told_when_a_pipe_brings_it_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    import gzip
-
     reading, writing = os.pipe()
     whole = gzip.compress(b"hello")
 
     def dribble() -> None:
-        with open(writing, "wb", buffering=0) as pipe:
-            pipe.write(whole[:1])
-            time.sleep(0.2)
-            pipe.write(whole[1:])
+        os.write(writing, whole[:1])
+        time.sleep(0.2)
+        os.write(writing, whole[1:])
+        os.close(writing)
 
     thread = threading.Thread(target=dribble)
-    with open(reading) as stdin:
+    with os.fdopen(reading) as stdin:
         monkeypatch.setattr(sys, "stdin", stdin)
         thread.start()
         assert b"".join(read_chunks("-")) == b"hello"

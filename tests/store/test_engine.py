@@ -8,11 +8,13 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 
-from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable
+from projector import open_projector
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
 from projector.store import engine, log
 from projector.store.engine import Database
+from tests.postgres import Server
 from tests.store.items import at, envelope, logged, put, streams
 
 _FULL = 2
@@ -213,3 +215,15 @@ def test_a_damaged_database_is_told(sqlite_database: Database, sqlite_path: Path
     sqlite_path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(DatabaseUnreachable):
         logged(sqlite_database)
+
+
+def test_a_database_that_is_refused_is_left_without_a_connection(
+    postgres_url: str, postgres_server: Server
+) -> None:
+    with pytest.raises(NotMigrated) as caught:
+        open_projector(postgres_url)
+    name = make_url(postgres_url).database
+    with closing(Database(postgres_server.url("postgres"))) as other, other.reading() as connection:
+        statement = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
+        assert connection.execute(statement, {"name": name}).scalar_one() == 0
+    assert caught.value.exit_code == 4

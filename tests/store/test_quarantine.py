@@ -62,11 +62,6 @@ def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Databas
     [
         pytest.param(rejected(b"x ", given=_CALLER), id="bytes"),
         pytest.param(rejected(b"x", "not_utf8", given=_CALLER), id="reason"),
-        pytest.param(rejected(b"x"), id="no word of the caller"),
-        pytest.param(
-            rejected(b"x", given=Given(project_id="proj_1", type="customer.created")),
-            id="another word of the caller",
-        ),
     ],
 )
 def test_what_differs_in_any_way_is_kept_too(database: Database, other: object) -> None:

@@ -1,0 +1,52 @@
+"""Runs the benchmarks: `python -m tests.benchmarks [--quick]`."""
+
+import argparse
+import gc
+import platform
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks import log_and_tables, memory, one_customer
+from tests.postgres import running_server
+
+
+def main() -> None:
+    """Print each figure with what it was taken of."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
+    parser.add_argument("--only", choices=["log", "customer", "memory"], help="one part alone")
+    options = parser.parse_args()
+    share, rounds = (10, 1) if options.quick else (1, 5)
+    # As the command line does.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_machine()}")
+    # On a disk: what is durable must be written somewhere, and /tmp may be memory.
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="projector-bench-"))
+    try:
+        if options.only in (None, "log"):
+            with running_server(fsync=True) as server:
+                log_and_tables.run(
+                    server,
+                    folder,
+                    events=200_000 // share,
+                    customers=20_000 // share,
+                    rounds=rounds,
+                )
+        if options.only in (None, "customer"):
+            one_customer.run(
+                folder, events=1_000_000 // share, customers=100_000 // share, questions=20_000
+            )
+        if options.only in (None, "memory"):
+            memory.run(folder, events=2_000_000 // share, customers=200_000 // share)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}"
+
+
+main()

@@ -1,0 +1,44 @@
+"""Timing in pairs: what is measured and its floor in turn, so that a noisy machine hits both."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+
+@frozen
+class Pair:
+    """A thing and its floor, in seconds a round."""
+
+    name: str
+    events: int
+    ours: list[float] = field(factory=list)
+    floor: list[float] = field(factory=list)
+
+    def line(self) -> str:
+        """Events per second of both, and the median of the ratios round by round."""
+        ratios = [floor / ours for ours, floor in zip(self.ours, self.floor, strict=True)]
+        ours = self.events / statistics.median(self.ours)
+        floor = self.events / statistics.median(self.floor)
+        shown = " ".join(f"{ratio:.2f}" for ratio in ratios)
+        return (
+            f"{self.name:28} {ours:10,.0f} events/s   floor {floor:10,.0f} events/s   "
+            f"ratio {statistics.median(ratios):.2f}   (rounds: {shown})"
+        )
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long a piece of work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def percentiles(samples: list[float]) -> str:
+    """Median, 99th percentile and maximum of durations in seconds, in milliseconds."""
+    cuts = statistics.quantiles(samples, n=100)
+    return (
+        f"p50 {cuts[49] * 1e3:.3f} ms   p99 {cuts[98] * 1e3:.3f} ms   "
+        f"max {max(samples) * 1e3:.3f} ms"
+    )

@@ -1,0 +1,159 @@
+"""Killed at any moment and run again, an ingest ends as if nothing had happened."""
+
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from projector.store.engine import Database
+from tests.cli.command import Done, environment, run_program
+from tests.concurrency.story import content, events, is_sqlite, made
+from tests.databases import migrated
+from tests.given import created
+from tests.postgres import Server
+from tests.store.items import logged
+
+_DELIVERIES = 10_000
+_KILLS = 4
+
+#: The program with batches so small that a kill always falls between some.
+_SMALL_STEPS = """
+from functools import partial
+import projector.ingest, projector.runner
+projector.ingest.BATCH_ITEMS_MAX = 250
+projector.runner.catch_up = partial(projector.runner.catch_up, batch_events_max=1000)
+from projector.cli import main
+main()
+"""
+
+_PROGRESS = (
+    "SELECT position, (SELECT coalesce(sum(position), 0) FROM checkpoint) AS folded FROM log_head"
+)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that is ingested."""
+    path = tmp_path_factory.mktemp("killed") / "file"
+    path.write_bytes(content(_DELIVERIES))
+    return path
+
+
+def _start(file: Path, url: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _SMALL_STEPS, "ingest", str(file), "--json"],
+        cwd=file.parent,
+        env=environment(PROJECTOR_DATABASE_URL=url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(file: Path, url: str) -> Done:
+    with _start(file, url) as process:
+        out, err = process.communicate()
+    return Done(process.returncode, out, err)
+
+
+def _progress(url: str) -> int:
+    """How much has been appended and folded; looked at without making or changing anything."""
+    try:
+        if is_sqlite(url):
+            path = make_url(url).database
+            with closing(
+                sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0)
+            ) as connection:
+                row = connection.execute(_PROGRESS).fetchone()
+        else:
+            with psycopg.connect(url.replace("+psycopg", "")) as connection:
+                row = connection.execute(_PROGRESS).fetchone()
+    except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
+        return 0
+    return int(row[0] + row[1]) if row else 0
+
+
+def _kill_at(process: subprocess.Popen[str], url: str, progress: int) -> None:
+    while process.poll() is None and _progress(url) < progress:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def _kill_after(process: subprocess.Popen[str], seconds: float) -> None:
+    time.sleep(seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_killed_ingest_that_is_run_again_ends_as_an_undisturbed_one(
+    database_url: str, file: Path, postgres_server: Server, tmp_path: Path
+) -> None:
+    chance = random.Random(database_url)
+    undisturbed = f"sqlite:///{tmp_path / 'undisturbed.db'}"
+    if is_sqlite(database_url):
+        for seconds in (chance.uniform(0.3, 0.7), chance.uniform(0.7, 1.2)):
+            # While the file is made and migrated.
+            _kill_after(_start(file, database_url), seconds)
+    else:
+        undisturbed = postgres_server.create_database()
+        for url in (database_url, undisturbed):
+            with migrated(url):
+                pass
+    # Appended once and folded by three projections.
+    whole = 4 * events(_DELIVERIES)
+    for progress in sorted(chance.uniform(0.02, 0.9) * whole for _ in range(_KILLS)):
+        _kill_at(_start(file, database_url), database_url, int(progress))
+    assert _progress(database_url) < whole, "it was always killed before the end"
+    for url in (database_url, undisturbed):
+        done = _finish(file, url)
+        assert (done.code, done.err) == (0, "")
+        assert done.json["head"] == events(_DELIVERIES)
+    assert made(database_url) == made(undisturbed)
+
+
+_TELLS = """
+import sys
+from projector import open_projector
+with open_projector(sys.argv[1]) as projector, open(sys.argv[2], "rb") as file:
+    projector.ingest(file, on_batch=lambda done: print(done, flush=True))
+"""
+
+
+def test_what_was_told_to_be_done_is_there_after_a_kill(database_url: str, tmp_path: Path) -> None:
+    with migrated(database_url):
+        pass
+    born = (created(f"cust_{number}", at="2024-01-01T00:00:00Z") for number in range(15_000))
+    file = tmp_path / "file"
+    file.write_text("\n".join(map(json.dumps, born)))
+    with subprocess.Popen(
+        [sys.executable, "-c", _TELLS, database_url, str(file)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline()]
+        process.send_signal(signal.SIGKILL)
+        told += process.stdout.readlines()
+    with closing(Database(database_url)) as database:
+        assert len(logged(database)) >= int(told[-1]) > 0
+
+
+def test_an_ingest_that_is_run_twice_changes_nothing_the_second_time(
+    database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(content(1000))
+    with migrated(database_url):
+        pass
+    run_program(tmp_path, "ingest", "file", PROJECTOR_DATABASE_URL=database_url)
+    before = made(database_url)
+    again = run_program(tmp_path, "ingest", "file", "--json", PROJECTOR_DATABASE_URL=database_url)
+    assert again.json["appended"] == 0
+    assert made(database_url) == before

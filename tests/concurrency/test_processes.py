@@ -1,0 +1,110 @@
+"""Several processes at once: every event once, no error shown to any of them."""
+
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from projector.errors import ProjectorError
+from projector.store import schema
+from projector.store.engine import Database
+from projector.store.tables import SCHEMA_REVISION
+from tests.cli.command import PROGRAM, Done, environment, run_program
+from tests.concurrency.story import content, events, is_sqlite, tables_of
+from tests.store.items import logged
+
+_DELIVERIES = 3000
+
+
+def _at_once(folder: Path, url: str, *commands: Sequence[str]) -> list[Done]:
+    """Run the program several times at once."""
+    running = [
+        subprocess.Popen(
+            [*PROGRAM, *command],
+            cwd=folder,
+            env=environment(PROJECTOR_DATABASE_URL=url),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for command in commands
+    ]
+    ended = [(each, *each.communicate()) for each in running]
+    return [Done(each.returncode, out, err) for each, out, err in ended]
+
+
+def test_two_processes_that_ingest_one_file_at_once_take_in_each_event_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(content(_DELIVERIES))
+    if not is_sqlite(database_url):
+        migrations = _at_once(tmp_path, database_url, ["migrate"], ["migrate"])
+        assert [(each.code, each.err) for each in migrations] == [(0, "")] * 2
+    ended = _at_once(tmp_path, database_url, *[["ingest", "file", "--json"]] * 2)
+    assert [(each.code, each.err) for each in ended] == [(0, "")] * 2
+    distinct = events(_DELIVERIES)
+    assert sum(each.json["appended"] for each in ended) == distinct
+    for each in ended:
+        report = each.json
+        outcomes = ("appended", "duplicates", "conflicts", "quarantined")
+        assert report["read"] == sum(report[outcome] for outcome in outcomes)
+    with closing(Database(database_url)) as database:
+        recorded = logged(database)
+    assert [each.position for each in recorded] == list(range(1, distinct + 1))
+    assert len({each.event_id for each in recorded}) == distinct
+    found = run_program(tmp_path, "status", "--json", PROJECTOR_DATABASE_URL=database_url).json
+    assert [each["lag"] for each in found["projections"]] == [0, 0, 0]
+    assert tables_of(database_url) == _tables_of_one_process(tmp_path, database_url)
+
+
+def _tables_of_one_process(folder: Path, url: str) -> object:
+    """What the rebuild makes of the same log, with nobody beside it."""
+    assert run_program(folder, "rebuild", PROJECTOR_DATABASE_URL=url).code == 0
+    return tables_of(url)
+
+
+def _open(url: str, moment: float) -> str | None:
+    """Open a database at a moment, as a command does first of all; gives its revision."""
+    with closing(Database(url)) as database:
+        time.sleep(max(0, moment - time.time()))
+        try:
+            if database.is_sqlite:
+                schema.check(database)
+            else:
+                schema.migrate(database)
+            with database.reading() as connection:
+                return schema.revision(connection)
+        except ProjectorError as error:
+            # Its cause cannot be sent from one process to another.
+            return str(error)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPoolExecutor]:
+    """Four processes that have opened a database before, so that they are equally quick."""
+    folder = tmp_path_factory.mktemp("warm")
+    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
+        urls = [f"sqlite:///{folder}/{number}.db" for number in range(8)]
+        list(pool.map(_open, urls, [0.0] * len(urls)))
+        yield pool
+
+
+def test_a_sqlite_file_may_be_made_by_several_processes_at_the_same_moment(
+    pool: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    for number in range(10):
+        found = pool.map(_open, [f"sqlite:///{tmp_path}/{number}.db"] * 4, [time.time() + 0.05] * 4)
+        assert list(found) == [SCHEMA_REVISION] * 4
+
+
+def test_postgres_may_be_migrated_by_several_processes_at_the_same_moment(
+    pool: ProcessPoolExecutor, postgres_url: str
+) -> None:
+    found = pool.map(_open, [postgres_url] * 4, [time.time() + 0.05] * 4)
+    assert list(found) == [SCHEMA_REVISION] * 4
