@@ -6,6 +6,7 @@ State is a pure function of the set of events: `fold` knows no clock, no log and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from attrs import frozen
@@ -15,6 +16,8 @@ from projector.events import CustomerFact
 
 #: What a projection knows of one customer; its own module says what it looks like.
 State = Any
+#: From a state, a fact and where it stands to the next state.
+Evolver = Callable[[State, Any, CanonicalKey], State]
 #: One row of a projection's table, without the customer that it belongs to.
 Row = Any
 
@@ -48,7 +51,7 @@ class Projection:
     #: The state of a customer of whom nothing is known.
     initial: State
     #: For each class of fact that it reads, the next state after one.
-    evolvers: Mapping[type[CustomerFact], Callable[[State, Any, CanonicalKey], State]]
+    evolvers: Mapping[type[CustomerFact], Evolver]
     to_rows: Callable[[State], list[Row]]
     #: The inverse: from_rows(to_rows(state)) == state.
     from_rows: Callable[[list[Row]], State]
@@ -73,15 +76,24 @@ def fold(
     """
     now = list(states)
     failures: list[Failure] = []
-    evolvers = [projection.evolvers for projection in projections]
+    readers = _readers(tuple(projections))
     for key, fact, position in facts:
-        for index, evolver_of in enumerate(evolvers):
-            evolver = evolver_of.get(type(fact))
-            if evolver is None:
-                continue
+        for index, evolver in readers.get(type(fact), ()):
             try:
                 now[index] = evolver(now[index], fact, key)
             except Exception as error:  # whatever a fold trips over is a dead letter
                 reason = f"{type(error).__name__}: {error}"
                 failures.append(Failure(projections[index].name, position, reason))
     return now, failures
+
+
+@cache
+def _readers(
+    projections: tuple[Projection, ...],
+) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
+    """For each class of fact: which of the projections read it, and how."""
+    readers: dict[type[CustomerFact], list[tuple[int, Evolver]]] = {}
+    for index, projection in enumerate(projections):
+        for fact_type, evolver in projection.evolvers.items():
+            readers.setdefault(fact_type, []).append((index, evolver))
+    return readers

@@ -35,8 +35,7 @@ def frames(chunks: Iterable[bytes], *, frame_bytes_max: int = 16 << 20) -> Itera
 
     Where the stream is cut into chunks makes no difference. Left out are whitespace, byte order
     marks, the brackets and commas of top-level arrays; every other byte is in one frame. What does
-    not end within `frame_bytes_max` (≥ 1) comes in pieces of that size. Memory: twice that and two
-    chunks.
+    not end within `frame_bytes_max` (≥ 1) comes in such pieces. Memory: twice that and two chunks.
     """
     return _Cutter(_View(chunks, frame_bytes_max)).frames()
 

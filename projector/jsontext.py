@@ -73,9 +73,9 @@ def find_end(text: bytes, begin: int, end: int, *, depth_max: int) -> tuple[int,
     """Follow the object or array that begins at `begin`, from bracket to bracket.
 
     Gives where it ends, and no brackets. If it does not end before `end`: a position and the
-    positions of the brackets that are open there. That position is less than `end` where the text
-    cannot be JSON, whatever comes (judged by its brackets, strings, keys and commas).
-    What is nested deeper than `depth_max` does not end.
+    positions of the brackets that are open there. That position is less than `end` if the text is
+    no JSON, whatever comes; judged by brackets, strings, keys and commas, the last few excepted.
+    What is nested deeper than `depth_max` does not end, but for shallow containers inside.
     """
     opened = [begin]
     at, behind = begin + 1, 0

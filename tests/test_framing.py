@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from projector.framing import frames
 
 _A, _B, _C = b'{"a": 1}', b'{"b": [{"c": "}{\\"]["}, [], {}]}', b'{"c": null}'
-_PRETTY = json.dumps({"a": {"b": [1, {"c": []}]}, "d": "x"}, indent=2).encode()
+_VALUE = {"a": {"b": [1, {"c": []}]}, "d": "x"}
+_PRETTY, _FLAT = (json.dumps(_VALUE, indent=indent).encode() for indent in (2, 0))
 
 
 def _cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
@@ -45,6 +46,10 @@ LAYOUTS = {
     "pretty, back to back": (_PRETTY + _PRETTY, [_PRETTY, _PRETTY]),
     "leading commas": (b'{"a": {"b": 1}\n, "c": 2\n}\n', [b'{"a": {"b": 1}\n, "c": 2\n}']),
     "Lisp's closers": (b'{"a": {\n  "b": {"c": 1}}}\n', [b'{"a": {\n  "b": {"c": 1}}}']),
+    "closers below": (
+        b'{"a": {"b": 1}\n}\n{"a": [{}\n]}',
+        [b'{"a": {"b": 1}\n}', b'{"a": [{}\n]}'],
+    ),
     "array in one line": (b"[%s, %s,%s]" % (_A, _B, _C), [_A, _B, _C]),
     "array of lines": (b"[\n%s,\n%s\n]\n" % (_A, _B), [_A, _B]),
     "array of one line": (b"[\n%s\n]\n" % _A, [_A]),
@@ -52,6 +57,7 @@ LAYOUTS = {
     "array of lines, commas before": (b"[\n  %s\n, %s\n]" % (_A, _B), [_A, _B]),
     "array of pretty ones, hugged": (b"[%s, %s]" % (_PRETTY, _PRETTY), [_PRETTY, _PRETTY]),
     "arrays, one a line": (b"[%s]\n[]\n[%s,%s]\n%s\n" % (_A, _B, _C, _A), [_A, _B, _C, _A]),
+    "an array in a document's line": (b"%s [%s,\n%s]" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
     "an array behind a document": (b"%s\n[\n%s\n]\n%s" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
     "empty arrays": (b"[]\n[ ]\n[\n]\n[\n\n  ]", []),
     "elements of all kinds": (
@@ -69,6 +75,7 @@ def test_each_document_comes_out_exactly_as_it_came_in(data: bytes, expected: An
 
 GARBAGE = {
     "text": [b"Traceback (most recent call last):", b"ValueError: 1, 2", b"  x: [y]"],
+    "a bracket": [b"["],
     "closers": [b"}", b"]", b"}]}", b"],"],
     "commas": [b",", b",,", b", {}"],
     "quotes": [b'"', b'"a', b'"a": {', b'\\"'],
@@ -109,14 +116,15 @@ BROKEN = {
     "pretty, wrong closer": b'{\n  "a": [\n    1\n  }\n}',
     "pretty, cut off": b'{\n  "a": 1,\n  "b": {\n    "c"',
     "pretty, cut off and closed": b'{\n  "a": 1,\n  "b": {\n    "c"\n}',
-    "too deep": b"{" + b"".join(b'\n%*s"a": {' % (i, b"") for i in range(1, 1200)) + b"\n}",
+    "too deep": b"{" + b"".join(b'\n%*s"a": {' % (i, b"") for i in range(1, 1010)) + b"\n}",
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_pretty_document_is_one_frame(broken: bytes) -> None:
     for data in (broken, broken.replace(b"\n", b"\r\n")):
-        assert _framed(b"%s\n%s\n%s\n" % (data, _A, _B)) == [data, _A, _B]
+        assert _framed(b"\xef\xbb\xbf%s\n%s\n%s\n" % (data, _A, _B)) == [data, _A, _B]
+        assert _framed(b"  %s\n%s\n%s\n" % (_A, _B, data)) == [_A, _B, data]
         assert _framed(b"%s\n%s\n%s\n" % (_PRETTY, data, _PRETTY)) == [_PRETTY, data, _PRETTY]
 
 
@@ -129,11 +137,22 @@ def test_a_broken_element_leaves_the_other_elements_alone(broken: bytes) -> None
         assert [frame.rstrip(b",") for frame in found] == [*order, _A]
 
 
+def test_a_broken_element_takes_the_rest_of_its_line_and_no_other() -> None:
+    assert _framed(b'[%s, {"b" 1}, %s]\n%s' % (_A, _B, _C)) == [_A, b'{"b" 1}, %s]' % _B, _C]
+    assert _framed(b'[\n%s,\n%s,\n{"b" 1},\n%s\n]' % (_A, _B, _C)) == [_A, _B, b'{"b" 1},', _C]
+    assert _framed(b"[\n  1 2,\n  [3, 4]\n]") == [b"1 2,", b"[3, 4]"]
+
+
+def test_documents_cut_off_a_thousand_times_leave_the_next_one_alone() -> None:
+    for count in range(990, 1010):
+        lines = [b'{"a":'] * count
+        assert list(frames([b"\n".join([*lines, _FLAT])])) == [*lines, _FLAT]
+
+
 def test_an_array_that_was_cut_off_gives_the_elements_it_has() -> None:
-    for rest in (b'{\n    "c": [\n      1', b'{"c', b""):
-        expected = [_A, _B, rest] if rest else [_A, _B]
-        assert _framed(b"[%s, %s, %s" % (_A, _B, rest)) == expected
-        assert _framed(b"[\n  %s,\n  %s,\n  %s" % (_A, _B, rest)) == expected
+    for rest in ([b'{\n    "c": [\n      1'], [b'{"c'], []):
+        for data in (b"[%s, %s, %s", b"[%s, %s, %s\n", b"[\n  %s,\n  %s,\n  %s"):
+            assert _framed(data % (_A, _B, b"".join(rest))) == [_A, _B, *rest]
 
 
 def test_the_lines_behind_an_array_that_was_cut_off_come_out() -> None:
@@ -163,20 +182,16 @@ OVERSIZE = {
 
 @pytest.mark.parametrize("data", OVERSIZE.values(), ids=OVERSIZE)
 def test_what_is_too_long_comes_in_pieces_and_the_next_line_by_itself(data: bytes) -> None:
-    *pieces, last = _framed(b"%s\n%s\n" % (data, _A), frame_bytes_max=40)
-    assert last == _A
-    assert max(map(len, pieces)) <= 40
-    assert len(pieces) <= 2 + len(data) // 40
-    assert _without_space(b"".join(pieces)) in _without_space(data)
+    for bytes_max in range(30, 50):
+        *pieces, last = _framed(b"%s\n%s\n" % (data, _A), frame_bytes_max=bytes_max)
+        assert last == _A
+        assert max(map(len, pieces)) <= bytes_max
+        assert len(pieces) <= 2 + len(data) / (bytes_max - 6)
 
 
 def test_a_line_of_documents_may_be_longer_than_a_frame() -> None:
     assert _framed(_A * 20 + b"\n" + _B, frame_bytes_max=40) == [_A] * 20 + [_B]
     assert _framed(b"[%s]" % b",".join([_A] * 20), frame_bytes_max=40) == [_A] * 20
-
-
-def _without_space(data: bytes) -> bytes:
-    return b"".join(data.split())
 
 
 ENDLESS = {

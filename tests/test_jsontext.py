@@ -95,24 +95,23 @@ def test_containers_within_containers_end_down_to_a_depth() -> None:
 
 
 BROKEN = {
-    "no key": b'{"a": 1, {',
-    "no colon": b'{"a" {',
-    "no comma in an array": b'[{"a": {"b": [{}]}} [',
-    "no comma in an object": b'{"a": {"b": {"c": {}}} "d"',
-    "two values": b"[1 2",
-    "the wrong bracket": b'{"a": [1}',
-    "a newline in a string": b'["a\n',
-    "an escaped newline": b'["a\\\n',
-    "a comma first": b"[,",
-    "a colon in an array": b'["a": ',
-    "two commas": b"[1,,",
-    "a key without a value": b'{"a": }',
+    "no key": b'{"a": 1, {"b": 1, ',
+    "no colon": b'{"a" {"b": 1, ',
+    "no comma in an array": b'[{"a": {"b": [{}]}} [1, ',
+    "no comma in an object": b'{"a": {"b": {"c": {}}} "d": 1, ',
+    "two values": b"[1 2, 3, 4, ",
+    "the wrong bracket": b'{"a": [1}, ',
+    "a newline in a string": b'["a\n", ',
+    "an escaped newline": b'["a\\\n", ',
+    "a comma first": b"[, 1, 2, 3, ",
+    "a colon in an array": b'["a": 1, ',
+    "two commas": b"[1,, 2, 3, 4, ",
+    "a key without a value": b'{"a": }, ',
 }
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
 def test_text_that_cannot_become_json_is_called_broken(text: bytes) -> None:
-    text += b' 1, 2, 3, "x": 4, '
     at, opened = find_end(text, 0, len(text), depth_max=100)
     assert at < len(text)
     assert opened

@@ -66,9 +66,11 @@ def replace(connection: Connection, projection: Projection, *, old: Rows, new: R
     for customer, rows in new.items():
         before = {identity(row): row for row in old.get(customer, ())}
         for row in rows:
-            if before.pop(identity(row), None) != row:
-                upserted.append((*customer, *values(row)))
-        gone += [(customer, row) for row in before.values()]
+            known = before.pop(identity(row), None)
+            if known is not row and known != row:
+                upserted.append(customer + values(row))
+        if before:
+            gone += [(customer, row) for row in before.values()]
     bulk.upsert_many(connection, tables.state[projection.name], upserted)
     for customer, row in gone:
         _delete(connection, projection, customer, row)

@@ -2,9 +2,10 @@
 
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 from projector.errors import ProjectorError
 from projector.store import schema
 from projector.store.engine import Database
-from projector.store.tables import SCHEMA_REVISION
 from tests.cli.command import PROGRAM, Done, environment, run_program
 from tests.concurrency.story import content, events, is_sqlite, tables_of
 from tests.store.items import logged
@@ -69,20 +69,25 @@ def _tables_of_one_process(folder: Path, url: str) -> object:
     return tables_of(url)
 
 
-def _open(url: str, moment: float) -> str | None:
-    """Open a database at a moment, as a command does first of all; gives its revision."""
+def _connect(database: Database) -> None:
+    with database.reading() as connection:
+        schema.revision(connection)
+
+
+def _at(moment: float, do: Callable[[Database], object], url: str) -> str:
+    """Do something with a database at a moment; what came of it, in a word or a sentence."""
     with closing(Database(url)) as database:
         time.sleep(max(0, moment - time.time()))
         try:
-            if database.is_sqlite:
-                schema.check(database)
-            else:
-                schema.migrate(database)
-            with database.reading() as connection:
-                return schema.revision(connection)
+            do(database)
         except ProjectorError as error:
             # Its cause cannot be sent from one process to another.
             return str(error)
+    return "done"
+
+
+def _race(pool: ProcessPoolExecutor, do: Callable[[Database], object], url: str) -> None:
+    assert set(pool.map(partial(_at, time.time() + 0.02, do), [url] * 4)) == {"done"}
 
 
 @pytest.fixture(scope="module")
@@ -91,20 +96,26 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPoolExecut
     folder = tmp_path_factory.mktemp("warm")
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         urls = [f"sqlite:///{folder}/{number}.db" for number in range(8)]
-        list(pool.map(_open, urls, [0.0] * len(urls)))
+        list(pool.map(partial(_at, 0, schema.migrate), urls))
         yield pool
 
 
-def test_a_sqlite_file_may_be_made_by_several_processes_at_the_same_moment(
+def test_several_processes_may_be_the_first_to_open_a_sqlite_file(
     pool: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
-    for number in range(10):
-        found = pool.map(_open, [f"sqlite:///{tmp_path}/{number}.db"] * 4, [time.time() + 0.05] * 4)
-        assert list(found) == [SCHEMA_REVISION] * 4
+    for number in range(50):
+        _race(pool, _connect, f"sqlite:///{tmp_path}/{number}.db")
 
 
-def test_postgres_may_be_migrated_by_several_processes_at_the_same_moment(
+def test_several_processes_may_make_a_sqlite_file_at_the_same_moment(
+    pool: ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    for number in range(8):
+        _race(pool, schema.check, f"sqlite:///{tmp_path}/{number}.db")
+
+
+def test_several_processes_may_migrate_postgres_at_the_same_moment(
     pool: ProcessPoolExecutor, postgres_url: str
 ) -> None:
-    found = pool.map(_open, [postgres_url] * 4, [time.time() + 0.05] * 4)
-    assert list(found) == [SCHEMA_REVISION] * 4
+    _race(pool, schema.migrate, postgres_url)
+    _race(pool, schema.check, postgres_url)

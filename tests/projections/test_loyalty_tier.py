@@ -239,6 +239,9 @@ def test_every_kind_of_event_in_every_situation(
     event: Delivery, before: Row | None, changes: dict[str, Any]
 ) -> None:
     assert after(before, event) == expected(before, changes)
+    if before:
+        sure = attrs.evolve(before, certain=True)
+        assert after(sure, event) == expected(sure, changes)
 
 
 def test_an_upgrade_without_a_tier_to_come_from_keeps_the_one_before() -> None:

@@ -1,14 +1,7 @@
 """Appending: each item ends as one of four things, positions are dense, repeats do no harm."""
 
-import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import Connection
 
 from projector.envelope import Envelope
 from projector.store import log, quarantine
@@ -204,71 +197,6 @@ def test_a_batch_that_fails_leaves_nothing(
 
 def _fail(*_arguments: object, **_named: object) -> None:
     raise ZeroDivisionError
-
-
-def test_what_another_writer_appends_before_the_lock_is_seen(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The look into the log is taken before the lock: one that is out of date is taken again."""
-    writing = database.writing
-
-    @contextmanager
-    def after_another() -> Iterator[Connection]:
-        monkeypatch.setattr(database, "writing", writing)
-        put(
-            database,
-            envelope("theirs", minute=9),
-            envelope("both", customer_id="cust_2"),
-            envelope("contested", name="Theirs"),
-        )
-        with writing() as connection:
-            yield connection
-
-    monkeypatch.setattr(database, "writing", after_another)
-    receipts = put(
-        database,
-        envelope("both", customer_id="cust_2"),
-        envelope("contested", name="Ours"),
-        envelope("ours", minute=5),
-        envelope("new", customer_id="cust_3"),
-    )
-    assert [(receipt.outcome, receipt.position) for receipt in receipts] == [
-        (_DUPLICATE, 2),
-        (_CONFLICT, 3),
-        (_APPENDED, 4),
-        (_APPENDED, 5),
-    ]
-    assert [(each.stream_id, each.late) for each in logged(database)] == [
-        (1, False), (2, False), (1, True), (1, True), (3, False),
-    ]  # fmt: skip
-
-
-_ITEMS = st.builds(
-    envelope,
-    st.sampled_from("abcdefgh"),
-    customer_id=st.sampled_from([None, "cust_1", "cust_2"]),
-    project_id=st.sampled_from(["proj_1", "proj_2"]),
-    minute=st.integers(0, 3),
-    name=st.sampled_from(["Alex", "Berta"]),
-)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(items=st.lists(_ITEMS, max_size=20), cuts=st.sets(st.integers(1, 19)))
-def test_how_deliveries_are_cut_into_batches_makes_no_difference(
-    database: Database, items: Sequence[Envelope], cuts: set[int]
-) -> None:
-    wipe(database)
-    whole = put(database, *items), logged(database), streams(database), _kept(database)
-    wipe(database)
-    bounds = [0, *sorted(cuts), len(items)]
-    batches = [items[begin:end] for begin, end in itertools.pairwise(bounds) if begin < end]
-    receipts = [receipt for batch in batches for receipt in put(database, *batch)]
-    assert (receipts, logged(database), streams(database), _kept(database)) == whole
-
-
-def _kept(database: Database) -> list[bytes]:
-    return [each["body"] for each in quarantined(database)]
 
 
 def test_all_of_a_batch_was_received_at_one_time(database: Database) -> None:
