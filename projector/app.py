@@ -79,5 +79,9 @@ def open_projector(url: str) -> Projector:
     Raises BadDatabaseUrl, DatabaseUnreachable, NotMigrated or SchemaUnknown.
     """
     database = Database(url)
-    schema.check(database)
+    try:
+        schema.check(database)
+    except BaseException:
+        database.close()
+        raise
     return Projector(database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ ID_CHARACTERS_MAX = 200
 
 #: The longest body of one event, in bytes.
 BODY_BYTES_MAX = 1024 * 1024
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class CanonicalKey(NamedTuple):
@@ -97,4 +101,6 @@ def id_problem(value: object) -> str | None:
         return f"has {len(value)} characters, the limit is {ID_CHARACTERS_MAX}"
     if "\x00" in value:
         return "holds a NUL character"
+    if not value.isascii() and _SURROGATE.search(value):
+        return "is not valid Unicode"
     return None

@@ -73,13 +73,6 @@ class BadIdentifier(ProjectorError):
     hint = "An identifier has 1 to 200 characters and no NUL."
 
 
-class BadOption(ProjectorError):
-    """Unknown option: {option}."""
-
-    exit_code = 2
-    hint = "Run the command with --help; a file of that name is given as ./NAME."
-
-
 class FileUnreadable(ProjectorError):
     """{path} cannot be read: {reason}"""
 

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from projector import sources
 from projector.envelope import Envelope, Given, Rejected
+from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
 from projector.framing import frames
 from projector.store import log
 from projector.store.append import Outcome, StreamCache, append
@@ -58,14 +59,18 @@ def ingest(
     """Append the deliveries of a byte stream, batch by batch, each of them durable when it is done.
 
     The stream may be NDJSON, JSON arrays or documents of any layout; `chunks` cuts it anywhere.
-    `on_batch` gets how many deliveries are done.
+    `on_batch` gets how many deliveries are done. Where `chunks` breaks off with FileUnreadable or
+    FileCorrupt, what came before is appended, and then the error raised.
     """
     outcomes: Counter[Outcome] = Counter()
     cache = StreamCache()
-    for items in _batches(chunks, given):
+    source = _UntilBroken(chunks)
+    for items in _batches(source, given):
         receipts = append(database, items, received_at=datetime.now(UTC), cache=cache)
         outcomes.update(receipt.outcome for receipt in receipts)
         on_batch(outcomes.total())
+    if source.error is not None:
+        raise source.error
     with database.reading() as connection:
         head = log.head(connection)
     return IngestReport(
@@ -76,6 +81,20 @@ def ingest(
         quarantined=outcomes[Outcome.QUARANTINED],
         head=head,
     )
+
+
+class _UntilBroken:
+    """Chunks up to where their source breaks off, with the error that it broke off with."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.error: ProjectorError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except (FileUnreadable, FileCorrupt) as error:
+            self.error = error
 
 
 def _batches(chunks: Iterable[bytes], given: Given) -> Iterator[Items]:

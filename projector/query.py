@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, bindparam, select
 
+from projector.envelope import id_problem
 from projector.errors import CustomerAmbiguous, CustomerNotFound
 from projector.instants import to_text
 from projector.projections import customer, loyalty_tier, segment_membership
@@ -83,6 +84,10 @@ def find_customer(
     Raises CustomerNotFound; CustomerAmbiguous where several projects have the id, or several
     customers that are not deleted have the source_id.
     """
+    where = f" in project {project_id!r}" if project_id is not None else ""
+    if id_problem(identifier):
+        # The database could not even be asked.
+        raise CustomerNotFound(identifier=identifier, where=where)
     with database.reading() as connection:
         keys = (
             _by_source_id(connection, identifier, project_id)
@@ -91,7 +96,6 @@ def find_customer(
         )
         found = [answer for key in keys if (answer := _answer(connection, key)) is not None]
     if not found:
-        where = f" in project {project_id!r}" if project_id is not None else ""
         raise CustomerNotFound(identifier=identifier, where=where)
     if len(found) > 1:
         candidates = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)

@@ -6,10 +6,11 @@ import gc
 import os
 import signal
 import sys
+from io import TextIOWrapper
 
 from cyclopts import CycloptsError
-from rich.console import Console
 
+from projector.cli import output
 from projector.cli.commands import app
 from projector.errors import ProjectorError
 
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. What is wrong is told on stderr, in a sentence."""
+    _open_for_writing()
     try:
         code = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
@@ -47,9 +49,17 @@ def run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _open_for_writing() -> None:
+    """Make the standard streams take whatever is printed, also where they are closed or ASCII."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - lasts as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _fail(message: str, hint: str, code: int) -> int:
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    console.print(f"error: {message}")
+    output.line(f"error: {message}", stderr=True)
     if hint:
-        console.print(f"hint: {hint}")
+        output.line(f"hint: {hint}", stderr=True)
     return code

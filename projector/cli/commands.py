@@ -19,12 +19,11 @@ from projector.envelope import Given, id_problem
 from projector.errors import (
     BadIdentifier,
     BadInstant,
-    BadOption,
     EngineUnknown,
     FileCorrupt,
     FileUnreadable,
 )
-from projector.files import STDIN, read_chunks, size
+from projector.files import read_chunks, size
 from projector.ingest import IngestReport
 from projector.projections import named
 from projector.store import schema
@@ -35,6 +34,7 @@ app = App(
     name="projector",
     help="Which segments is this customer in, which loyalty tier, and can I trust the answer?",
     help_format="plaintext",
+    console=output.console(),
     version=lambda: version("customer-state-projector"),
     result_action="return_value",
 )
@@ -56,6 +56,9 @@ def launch(
     db
         The database's URL; else PROJECTOR_DATABASE_URL, else sqlite:///projector.db.
     """
+    if tokens[:1] == ("ingest",):
+        # A lone hyphen looks like an option to the parser.
+        tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "url" in ignored:
         bound.arguments["url"] = db or read_settings().database_url
@@ -64,9 +67,9 @@ def launch(
 
 @app.command
 def ingest(
-    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    file: str,
     /,
-    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *files: str,
     url: Url,
     project: str | None = None,
     type: str | None = None,
@@ -98,7 +101,7 @@ def ingest(
         Print one JSON document.
     """
     given = _given(project, type, occurred_at)
-    paths = [_file_name(each) for each in (file, *files)]
+    paths = (file, *files)
     sizes = {path: size(path) for path in paths}
     with open_projector(url) as projector:
         reports, broken = [], None
@@ -233,8 +236,10 @@ def migrate(*, url: Url, json: Json = False) -> None:
         Print one JSON document.
     """
     database = Database(url)
-    done = schema.migrate(database)
-    database.close()
+    try:
+        done = schema.migrate(database)
+    finally:
+        database.close()
     if json:
         output.document(done)
     elif done.before == done.after:
@@ -251,7 +256,7 @@ def _catch_up(projector: Projector) -> None:
 
 def _given(project: str | None, type_: str | None, occurred_at: str | None) -> Given:
     for name, value in (("--project", project), ("--type", type_)):
-        problem = id_problem(value) if value is not None else None
+        problem = None if value is None else id_problem(value)
         if problem:
             raise BadIdentifier(name=name, text=value, reason=problem)
     return Given(project_id=project, type=type_, occurred_at=_instant(occurred_at))
@@ -262,10 +267,3 @@ def _instant(text: str | None) -> datetime | None:
         return None if text is None else instants.parse(text)
     except ValueError as error:
         raise BadInstant(text=text, reason=error) from error
-
-
-def _file_name(text: str) -> str:
-    """A lone hyphen is standard input; anything else that begins with one is a mistyped option."""
-    if text.startswith("-") and text != STDIN:
-        raise BadOption(option=text)
-    return text

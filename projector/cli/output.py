@@ -15,17 +15,19 @@ from rich.text import Text
 
 from projector.query import Answer, Tier, as_json
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def document(value: Any) -> None:
     """Print a value as one JSON document."""
-    sys.stdout.write(msgspec.json.encode(as_json(value)).decode() + "\n")
+    # JSON is UTF-8, whatever the terminal's encoding.
+    sys.stdout.flush()
+    sys.stdout.buffer.write(msgspec.json.encode(as_json(value)) + b"\n")
 
 
-def line(text: str) -> None:
+def line(text: str, *, stderr: bool = False) -> None:
     """Print a line."""
-    _console().print(Text(_harmless(text)), soft_wrap=True)
+    console(stderr=stderr).print(Text(_harmless(text)), soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -37,7 +39,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(_harmless(_text(value))) for value in row))
-    _console().print(shown)
+    console().print(shown)
 
 
 def answer(found: Answer) -> None:
@@ -100,8 +102,15 @@ def _trust(found: Answer) -> str:
     return " ".join(doubts) or "Nothing is known to be missing."
 
 
-def _console() -> Console:
-    return Console(highlight=False)
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the caller, who ends as other programs do when nobody reads them."""
+        raise BrokenPipeError
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where things for people are printed: without colours of its own making."""
+    return _Console(stderr=stderr, highlight=False, markup=False)
 
 
 def _text(value: Any) -> str:

@@ -22,6 +22,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _checked(url)
         self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+        try:
+            self.engine.dialect.create_connect_args(self.url)
+        except ValueError as error:
+            raise BadDatabaseUrl(url=self, reason=error) from error
 
     @property
     def is_sqlite(self) -> bool:
@@ -91,17 +95,24 @@ class Database:
 def _is_environment(cause: object) -> bool:
     """Whether the database is at fault (gone, full, read-only) and not the statement.
 
-    Both drivers call that OperationalError, or a subclass of it; SQLite has one exception.
+    Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
+    no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
+    connection cannot be made in this way.
     """
     names = {kind.__name__ for kind in type(cause).__mro__}
-    return "OperationalError" in names or "not a database" in str(cause)
+    return (
+        "OperationalError" in names
+        or type(cause) is sqlite3.DatabaseError
+        or "invalid connection option" in str(cause)
+    )
 
 
 def _checked(text: str) -> URL:
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        raise BadDatabaseUrl(url=text, reason="it is not of the form DIALECT://…") from error
+    except (ArgumentError, ValueError) as error:
+        # The text itself is not repeated: it may hold a password, and nobody knows where.
+        raise BadDatabaseUrl(url="…", reason="it is not of the form DIALECT://…") from error
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
