@@ -55,7 +55,9 @@ def decode(event: Envelope) -> CustomerFact | None:
     try:
         fact = _decode_as(fact_type, event)
     except (ValueError, RecursionError) as error:
-        raise Undecodable(f"The body does not state a {event.type}: {error}.") from None
+        # Paths begin at the data, wherever the shape has them: one event, one reason.
+        reason = str(error).replace("`$.data", "`$")
+        raise Undecodable(f"The data do not state a {event.type}: {reason}.") from None
     if _ESCAPED_NUL in event.body:
         _refuse_nul(fact)
     return fact

@@ -82,9 +82,14 @@ def fold(
             try:
                 now[index] = evolver(now[index], fact, key)
             except Exception as error:  # whatever a fold trips over is a dead letter
-                reason = f"{type(error).__name__}: {error}"
-                failures.append(Failure(projections[index].name, position, reason))
+                failures.append(Failure(projections[index].name, position, _reason(error)))
     return now, failures
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, as text that every database keeps: no NUL, no half of a character."""
+    text = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode(errors="replace").decode()
 
 
 @cache

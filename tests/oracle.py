@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import astuple, evolve, frozen
 
-from projector.codec import Undecodable, decode
+from projector.codec import decode
 from projector.envelope import CanonicalKey, Envelope
 from projector.events import FACTS, SegmentEntered, SegmentLeft
 from projector.fold import Projection
@@ -47,12 +47,12 @@ def _fold(projection: Projection, stream: Sequence[Envelope]) -> tuple[Any, list
         try:
             fact = decode(each)
             state = projection.evolvers[type(fact)](state, fact, each.key)  # type: ignore[index]
-        except (Undecodable, Refused):
+        except ValueError:
             refused.append(each)
     return state, refused
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """A fold that does not take everything raises this."""
 
 

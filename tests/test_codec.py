@@ -20,7 +20,6 @@ from tests.given import (
     downgraded,
     entered,
     envelope,
-    expiration_changed,
     in_shape,
     joined,
     left,
@@ -40,7 +39,6 @@ UNREADABLE: dict[str, tuple[Delivery, str]] = {
     "tier without id": (joined("cust_1", {"name": "Gold"}, at=MONDAY), "id"),
     "new tier null": (upgraded("cust_1", "silver", None, at=MONDAY), "loyalty_tier_to"),
     "old tier without id": (downgraded("cust_1", {}, "silver", at=MONDAY), "loyalty_tier_from"),
-    "no campaign": (joined("cust_1", "gold", None, at=MONDAY), "no campaign"),
     "segment without id": (entered("cust_1", {"name": "New"}, at=MONDAY), "segment"),
     "segment null": (left("cust_1", None, at=MONDAY), "segment"),
     "segment of an empty id": (entered("cust_1", {"id": ""}, at=MONDAY), "segment.id"),
@@ -48,11 +46,6 @@ UNREADABLE: dict[str, tuple[Delivery, str]] = {
     "segment with a number as id": (entered("cust_1", {"id": 7}, at=MONDAY), "segment.id"),
     "points beyond 64 bits": (joined("cust_1", tier("gold", 2**63), at=MONDAY), "points"),
     "points of 400 digits": (joined("cust_1", tier("gold", 10**400), at=MONDAY), "points"),
-    "no date": (expiration_changed("cust_1", "gold", at=MONDAY, expiration_date="soon"), "soon"),
-    "a date that is not": (
-        joined("cust_1", tier("gold", expiration={"expiration_date": "2023-02-29"}), at=MONDAY),
-        "expiration",
-    ),
     "a time without offset": (
         joined("cust_1", "gold", at=MONDAY, created_at="2024-03-04T10:00:00"),
         "created_at",

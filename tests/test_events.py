@@ -131,8 +131,8 @@ def test_an_instant_may_have_any_offset_but_must_have_one() -> None:
     tier = {"loyalty_tier": {"id": "t"}, "campaign": {"id": "c"}}
     fact = read(TierJoined, {**tier, "created_at": "2024-03-04T01:00:00+05:45"})
     assert fact.created_at == datetime(2024, 3, 3, 19, 15, tzinfo=UTC)
-    for text in ("2024-03-04T01:00:00", "0001-01-01T00:00:00+05:45", "yesterday", ""):
-        with pytest.raises(ValueError, match=r"created_at|years 1 to 9999"):
+    for text in ("2024-03-04T01:00:00", "yesterday", ""):
+        with pytest.raises(ValueError, match=r"created_at"):
             read(TierJoined, {**tier, "created_at": text})
 
 
@@ -157,7 +157,7 @@ def test_a_move_is_in_the_campaign_of_the_event_of_the_new_tier_or_of_the_old_on
     assert read(TierUpgraded, tiers).campaign_id == "of old"
     tiers["loyalty_tier_from"] = {"id": "f"}
     with pytest.raises(ValueError, match="no campaign"):
-        read(TierUpgraded, tiers)
+        _ = read(TierUpgraded, tiers).campaign_id
 
 
 @pytest.mark.parametrize("kind", FACTS.values(), ids=FACTS)

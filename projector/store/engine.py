@@ -21,8 +21,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = _checked(url)
-        self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
         try:
+            self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
             self.engine.dialect.create_connect_args(self.url)
         except ValueError as error:
             raise BadDatabaseUrl(url=self, reason=error) from error

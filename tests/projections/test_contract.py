@@ -116,7 +116,7 @@ def test_every_state_can_be_written_to_rows_and_read_back(
             before = state
             rows = projection.to_rows(before)
             [state], failures = fold([projection], [before], [fact])
-            assert failures == []
+            assert not failures or state == before, "what a fold refuses leaves no mark"
             # A database gives them in an order of its own.
             assert projection.from_rows(projection.to_rows(state)[::-1]) == state
             # Folding changes no value in place, and says the same when it is done once more.
