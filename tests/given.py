@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from projector import sources
 from projector.codec import Undecodable, decode
-from projector.envelope import Envelope, Given, RecordedEvent
+from projector.envelope import Envelope, Given
 from projector.fold import Failure, KeyedFact, fold
 from projector.projections import named
 from projector.query import Answer, find_customer
@@ -276,19 +276,3 @@ def folded(projection: str, envelopes: Iterable[Envelope]) -> tuple[list[Any], l
     [result], failures = fold([which], [which.initial], facts)
     rows = which.to_rows(result)
     return sorted(rows, key=lambda row: [getattr(row, name) for name in which.key]), failures
-
-
-def recorded(*webhooks: Delivery) -> list[RecordedEvent]:
-    """The events of one project as a log has them that they reached in this order."""
-    events: list[RecordedEvent] = []
-    streams: dict[str, int] = {}
-    for position, each in enumerate(map(envelope, webhooks), 1):
-        who = each.customer_id
-        stream_id = streams.setdefault(who, len(streams) + 1) if who is not None else None
-        late = stream_id is not None and any(
-            other.stream_id == stream_id and other.key > each.key for other in events
-        )
-        filed: Json = asdict(each, recurse=False)
-        numbers: Json = {"position": position, "stream_id": stream_id}
-        events.append(RecordedEvent(**filed, **numbers, received_at=RECEIVED_AT, late=late))
-    return events

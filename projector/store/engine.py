@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -133,9 +134,7 @@ def _sqlite(url: URL) -> Engine:
         connection.isolation_level = None
         # Bodies of a kilobyte fit better into pages of 8 KiB; counts only for a new file.
         connection.execute("PRAGMA page_size = 8192")
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            # Readers go on while one writes.
-            connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
         connection.execute("PRAGMA cache_size = -65536")
         # In WAL mode only FULL makes a commit survive a power cut.
@@ -147,6 +146,25 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers go on while one writes.
+
+    Two processes that open a new file at once contradict each other here, and SQLite says so at
+    once instead of waiting for its busy timeout.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS_MAX
+    while True:
+        try:
+            [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+    if mode != "wal":
+        raise sqlite3.OperationalError("the file system does not allow a write-ahead log")
 
 
 def _postgres(url: URL) -> Engine:
