@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import zlib
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,29 @@ def test_a_folder_among_the_files_is_told_and_the_files_before_it_are_in(
     assert done.code == 2
     assert "sub cannot be read: Is a directory" in done.err
     assert cli("status", "--json").json["head"] in {0, 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("socket", "No such device or address", id="a socket"),
+        pytest.param("loop", "symbolic links", id="a link to itself"),
+        pytest.param("deliveries.ndjson/x", "Not a directory", id="a path through a file"),
+        pytest.param("x" * 300, "File name too long", id="a name that is too long"),
+    ],
+)
+def test_what_cannot_be_opened_is_told(
+    cli: Cli, write: Write, folder: Path, name: str, said: str
+) -> None:
+    write(_born(1))
+    (folder / "loop").symlink_to("loop")
+    with socket.socket(socket.AF_UNIX) as listening:
+        # From within the folder, for the path of a socket has to be short.
+        listening.bind("socket")
+        done = cli("ingest", name)
+    assert done.code == 2
+    assert done.failed_in_a_sentence
+    assert said in done.err
 
 
 def test_a_late_event_changes_what_came_before(cli: Cli, write: Write) -> None:
