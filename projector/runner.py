@@ -15,9 +15,9 @@ from projector.store import checkpoints, dead_letters, log, state
 from projector.store.checkpoints import Checkpoint
 from projector.store.engine import Database
 
-#: How many events are folded in one go. Many, because a customer's rows are loaded and written
-#: once a batch, however many of its events are in it.
-BATCH_EVENTS_MAX = 10_000
+#: How many events are folded in one transaction: many, for a customer's rows are loaded and
+#: written once in it, however many of its events are there.
+BATCH_EVENTS_MAX = 100_000
 
 
 def catch_up(
@@ -56,10 +56,10 @@ def project_batch(
         until = _until(marks, after, log.head(connection))
         if after == until:
             return None
-        events = log.read(connection, after=after, until=until, limit=batch_events_max)
         behind = [each for each in projections if marks[each.name].position == after]
-        changes = fold_batch(connection, behind, events, after=after)
-    last = events[-1].position
+        last, changes = fold_batch(
+            connection, behind, after=after, until=until, events_max=batch_events_max
+        )
     with database.writing() as connection:
         for projection, change in zip(behind, changes, strict=True):
             mark = marks[projection.name]
