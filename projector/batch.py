@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain, groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from attrs import define, field, frozen
 from sqlalchemy import Connection
@@ -20,7 +21,15 @@ from sqlalchemy import Connection
 from projector.codec import Undecodable, decode
 from projector.envelope import RecordedEvent
 from projector.events import FACTS
-from projector.fold import KeyedFact, Projection, Row, State, fold
+from projector.fold import (
+    KeyedFact,
+    Projection,
+    Row,
+    State,
+    fold,
+    readers_of,
+    reason_of,
+)
 from projector.store import log, state
 from projector.store.dead_letters import DeadLetter
 from projector.store.state import CustomerKey, Rows
@@ -65,6 +74,10 @@ class _Work:
         for customer in unknown:
             self.states[customer] = self.projection.from_rows(found.get(customer, []))
 
+    def refuse(self, position: int, stream_id: int | None, reason: str) -> None:
+        """Put an event aside."""
+        self.letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
+
     def change(self) -> Change:
         """What has come of it."""
         to_rows = self.projection.to_rows
@@ -72,13 +85,13 @@ class _Work:
         return Change(self.old, new, self.letters, sorted(self.late))
 
 
-@define
-class _Arrived:
-    """What a piece of the log holds of one customer: its facts in the order of the log."""
+class _Arrived(NamedTuple):
+    """A fact in a piece of the log, and whose it is."""
 
+    customer: CustomerKey
     stream_id: int
-    late: bool = False
-    facts: list[KeyedFact] = field(factory=list)
+    late: bool
+    keyed: KeyedFact
 
 
 def fold_batch(
@@ -122,34 +135,35 @@ def fold_streams(
 
 def _take(connection: Connection, works: Sequence[_Work], events: Sequence[RecordedEvent]) -> None:
     """Fold a piece of the log onto the states, but for the streams with a late event."""
-    arrived = _by_customer(events, works)
-    readers = {customer: _readers(works, mine) for customer, mine in arrived.items()}
+    arrived = _facts(events, works)
     for work in works:
-        work.load(connection, [each for each, reading in readers.items() if work in reading])
-    for customer, mine in arrived.items():
-        for work in readers[customer]:
-            if mine.late:
-                work.late.add(mine.stream_id)
-        in_order = [work for work in readers[customer] if mine.stream_id not in work.late]
-        _fold(in_order, customer, mine.stream_id, mine.facts)
+        reads = work.projection.evolvers
+        work.load(connection, {each.customer for each in arrived if type(each.keyed.fact) in reads})
+    readers = readers_of(tuple(work.projection for work in works))
+    for customer, stream_id, late, (key, fact, position) in arrived:
+        for index, evolver in readers.get(type(fact), ()):
+            work = works[index]
+            if late:
+                work.late.add(stream_id)
+            if stream_id in work.late:
+                continue
+            try:
+                work.states[customer] = evolver(work.states[customer], fact, key)
+            except Exception as error:  # as in `fold`
+                work.refuse(position, stream_id, reason_of(error))
 
 
-def _by_customer(
-    events: Iterable[RecordedEvent], works: Sequence[_Work]
-) -> dict[CustomerKey, _Arrived]:
-    customers: dict[CustomerKey, _Arrived] = {}
+def _facts(events: Iterable[RecordedEvent], works: Sequence[_Work]) -> list[_Arrived]:
+    """The facts of a piece, in the order of the log."""
+    arrived = []
     for event in events:
-        fact = _decoded(event, works)
+        keyed = _decoded(event, works)
         # The codec gives no fact for an event without a customer.
-        if fact is None or event.customer_id is None or event.stream_id is None:
+        if keyed is None or event.customer_id is None or event.stream_id is None:
             continue
         customer = CustomerKey(event.project_id, event.customer_id)
-        mine = customers.get(customer)
-        if mine is None:
-            mine = customers[customer] = _Arrived(event.stream_id)
-        mine.facts.append(fact)
-        mine.late |= event.late
-    return customers
+        arrived.append(_Arrived(customer, event.stream_id, event.late, keyed))
+    return arrived
 
 
 def _decoded(event: RecordedEvent, works: Sequence[_Work]) -> KeyedFact | None:
@@ -159,16 +173,9 @@ def _decoded(event: RecordedEvent, works: Sequence[_Work]) -> KeyedFact | None:
     except Undecodable as error:
         for work in works:
             if FACTS[event.type] in work.projection.evolvers:
-                name = work.projection.name
-                work.letters.append(DeadLetter(name, event.position, event.stream_id, str(error)))
+                work.refuse(event.position, event.stream_id, str(error))
         return None
     return None if fact is None else KeyedFact(event.key, fact, event.position)
-
-
-def _readers(works: Sequence[_Work], mine: _Arrived) -> list[_Work]:
-    """The projections that read one of the customer's facts; the others' rows stay as they are."""
-    kinds = {type(keyed.fact) for keyed in mine.facts}
-    return [work for work in works if not kinds.isdisjoint(work.projection.evolvers)]
 
 
 def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -> None:
@@ -192,22 +199,11 @@ def _fold_anew(works: Sequence[_Work], events: Iterable[RecordedEvent]) -> None:
     if first.customer_id is None or first.stream_id is None:
         deque(facts, maxlen=0)
         return
-    customer = CustomerKey(first.project_id, first.customer_id)
-    for work in works:
-        work.states[customer] = work.projection.initial
-    _fold(works, customer, first.stream_id, facts)
-
-
-def _fold(
-    works: Sequence[_Work], customer: CustomerKey, stream_id: int, facts: Iterable[KeyedFact]
-) -> None:
-    """Fold facts in their order onto the states of their customer."""
     projections = [work.projection for work in works]
-    states, failures = fold(projections, [work.states[customer] for work in works], facts)
+    states, failures = fold(projections, [each.initial for each in projections], facts)
+    customer = CustomerKey(first.project_id, first.customer_id)
     for work, now in zip(works, states, strict=True):
         work.states[customer] = now
-    if failures:
-        by_name = {work.projection.name: work for work in works}
-        for projection, position, reason in failures:
-            letter = DeadLetter(projection, position, stream_id, reason)
-            by_name[projection].letters.append(letter)
+    by_name = {work.projection.name: work for work in works}
+    for projection, position, reason in failures:
+        by_name[projection].refuse(position, first.stream_id, reason)

@@ -76,24 +76,24 @@ def fold(
     """
     now = list(states)
     failures: list[Failure] = []
-    readers = _readers(tuple(projections))
+    readers = readers_of(tuple(projections))
     for key, fact, position in facts:
         for index, evolver in readers.get(type(fact), ()):
             try:
                 now[index] = evolver(now[index], fact, key)
             except Exception as error:  # whatever a fold trips over is a dead letter
-                failures.append(Failure(projections[index].name, position, _reason(error)))
+                failures.append(Failure(projections[index].name, position, reason_of(error)))
     return now, failures
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """What went wrong, as text that every database keeps: no NUL, no half of a character."""
     text = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text.encode(errors="replace").decode()
 
 
 @cache
-def _readers(
+def readers_of(
     projections: tuple[Projection, ...],
 ) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
     """For each class of fact: which of the projections read it, and how."""
