@@ -36,8 +36,8 @@ class _Unfit(Exception):
 def file(draft: Draft, text: str, given: Given) -> Envelope | Rejected:
     """Check a draft; `text` is the whole body."""
     try:
-        occurred_at = _instant(draft.occurred_at)
         type_ = _identifier("type", draft.type, "Give it with --type.")
+        occurred_at = _instant(draft.occurred_at)
         if draft.event_id is None:
             event_id = content_id(type_, occurred_at, draft.content)
         else:
