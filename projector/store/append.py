@@ -33,8 +33,8 @@ from projector.store.tables import event, log_head, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
 
-#: How many streams one cache holds; about 25 MB.
-CACHED_STREAMS_MAX = 50_000
+#: How many streams one cache holds; about 10 MB.
+CACHED_STREAMS_MAX = 20_000
 
 
 class StreamCache:
