@@ -61,7 +61,8 @@ def _build(
         for projection, change in zip(plan.projections, changes, strict=True):
             shadow.fill(connection, projection, change.new)
             letters[projection.name] += change.letters
-        on_range(done, len(plan.ranges))
+        # The last one is that of the events without a stream.
+        on_range(done, len(plan.ranges) + 1)
     return letters
 
 
