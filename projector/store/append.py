@@ -20,7 +20,6 @@ from projector.store.keyed import among
 from projector.store.numbering import (
     Customer,
     Head,
-    Identity,
     Look,
     Numbered,
     Outcome,
@@ -105,20 +104,19 @@ def _look(
             customer_ids.setdefault(item.project_id, set()).add(item.customer_id)
     found = log.find(connection, event_ids)
     known.update(_find_streams(connection, customer_ids))
-    events = {Identity(*identity): recorded for identity, recorded in found.items()}
-    return Look(head=head, events=events, streams=known)
+    return Look(head=head, events=found, streams=known)
 
 
 def _find_streams(
     connection: Connection, customer_ids: dict[str, set[str]]
 ) -> dict[Customer, Stream]:
-    found = {}
+    found: dict[Customer, Stream] = {}
     for project_id, ids in customer_ids.items():
         statement = select(stream).where(
             stream.c.project_id == project_id, among(connection, stream.c.customer_id, list(ids))
         )
         for stream_id, _, customer_id, *last in connection.execute(statement).all():
-            found[Customer(project_id, customer_id)] = Stream(stream_id, CanonicalKey(*last))
+            found[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
     return found
 
 

@@ -35,18 +35,11 @@ class Receipt(NamedTuple):
     reason: str | None = None
 
 
-class Identity(NamedTuple):
-    """What an event is known by."""
+#: What an event is known by: project_id, event_id. A plain tuple, for many are made.
+Identity = tuple[str, str]
 
-    project_id: str
-    event_id: str
-
-
-class Customer(NamedTuple):
-    """What a stream is known by."""
-
-    project_id: str
-    customer_id: str
+#: What a stream is known by: project_id, customer_id.
+Customer = tuple[str, str]
 
 
 class Stream(NamedTuple):
@@ -102,49 +95,49 @@ def make_plan(items: Sequence[Envelope | Rejected], look: Look) -> Plan:
     standing: dict[Identity, tuple[Envelope, int]] = {
         identity: (recorded, recorded.position) for identity, recorded in look.events.items()
     }
+    position, last_stream_id = look.head
     for item in items:
         if isinstance(item, Rejected):
             plan.rejected.append(item)
             plan.receipts.append(Receipt(Outcome.QUARANTINED, None, item.reason))
             continue
-        identity = Identity(item.project_id, item.event_id)
+        identity = (item.project_id, item.event_id)
         first = standing.get(identity)
         if first is None:
-            position = _take(plan, item, look.streams)
+            position += 1
             standing[identity] = item, position
+            stream_id, late = _place(plan, item, look.streams, last_stream_id)
+            last_stream_id = max(last_stream_id, stream_id or 0)
+            plan.events.append(Numbered(position, stream_id, late, item))
             plan.receipts.append(Receipt(Outcome.APPENDED, position))
         elif same_facts(item, first[0]):
             plan.receipts.append(Receipt(Outcome.DUPLICATE, first[1]))
         else:
             plan.rejected.append(_conflicting(item, first[1]))
             plan.receipts.append(Receipt(Outcome.CONFLICT, first[1], "conflict"))
+    plan.after = Head(position, last_stream_id)
     return plan
 
 
-def _take(plan: Plan, item: Envelope, streams: dict[Customer, Stream]) -> int:
-    """Number an event and find out whether it is late; returns its position."""
-    stream_id, late = _place(plan, item, streams)
-    plan.after = Head(plan.after.position + 1, max(plan.after.stream_id, stream_id or 0))
-    plan.events.append(Numbered(plan.after.position, stream_id, late, item))
-    return plan.after.position
-
-
-def _place(plan: Plan, item: Envelope, streams: dict[Customer, Stream]) -> tuple[int | None, bool]:
+def _place(
+    plan: Plan, item: Envelope, streams: dict[Customer, Stream], last_stream_id: int
+) -> tuple[int | None, bool]:
     """The event's stream, and whether that holds a greater key already."""
     if item.customer_id is None:
         return None, False
-    customer = Customer(item.project_id, item.customer_id)
-    key = item.key
-    if customer in plan.opened:
-        known, changed = plan.opened[customer], plan.opened
-    elif customer in streams:
-        known, changed = plan.grown.get(customer) or streams[customer], plan.grown
-    else:
-        known, changed = Stream(plan.after.stream_id + 1, key), plan.opened
-    if key < known.last:
-        return known.stream_id, True
-    changed[customer] = Stream(known.stream_id, key)
-    return known.stream_id, False
+    customer = (item.project_id, item.customer_id)
+    changed = plan.opened
+    known = changed.get(customer)
+    if known is None:
+        known = plan.grown.get(customer) or streams.get(customer)
+        if known is not None:
+            changed = plan.grown
+    key = CanonicalKey(item.occurred_at, item.event_id)
+    stream_id = known.stream_id if known is not None else last_stream_id + 1
+    if known is not None and key < known.last:
+        return stream_id, True
+    changed[customer] = Stream(stream_id, key)
+    return stream_id, False
 
 
 def _conflicting(item: Envelope, position: int) -> Rejected:
