@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Events and rows are many and never in cycles: looking for cycles among them took a third of
     # the time of an ingest.
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(20_000, 10, 10)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -136,7 +136,7 @@ def _sqlite(url: URL) -> Engine:
         connection.execute("PRAGMA page_size = 8192")
         _use_wal(connection)
         # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
-        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_size = -16384")
         # In WAL mode only FULL makes a commit survive a power cut.
         connection.execute("PRAGMA synchronous = FULL")
 

@@ -25,7 +25,7 @@ def insert_sqlite(path: Path, rows: Sequence[tuple[Any, ...]], *, batch: int) ->
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA page_size = 8192")
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA cache_size = -32768")
+    connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(
         "CREATE TABLE event (position INTEGER PRIMARY KEY, project_id TEXT NOT NULL, "
