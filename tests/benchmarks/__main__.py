@@ -21,7 +21,7 @@ def main() -> None:
     share, rounds = (10, 1) if options.quick else (1, 5)
     # As the command line does.
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
+    gc.set_threshold(100_000, 50, 100)
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_machine()}")
     # On a disk: what is durable must be written somewhere, and /tmp may be memory.
     folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="projector-bench-"))
