@@ -19,7 +19,7 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.codec import Undecodable, decode
-from projector.envelope import RecordedEvent
+from projector.envelope import CustomerKey, RecordedEvent
 from projector.events import FACTS
 from projector.fold import (
     KeyedFact,
@@ -32,7 +32,7 @@ from projector.fold import (
 )
 from projector.store import log, state
 from projector.store.dead_letters import DeadLetter
-from projector.store.state import CustomerKey, Rows
+from projector.store.state import Rows
 
 #: How many events are read in one piece.
 PIECE_EVENTS_MAX = 5_000

@@ -29,6 +29,13 @@ class CanonicalKey(NamedTuple):
     event_id: str
 
 
+class CustomerKey(NamedTuple):
+    """A customer: ids are unique within a project only."""
+
+    project_id: str
+    customer_id: str
+
+
 @frozen(kw_only=True)
 class Given:
     """What the caller says of deliveries that do not say it themselves."""

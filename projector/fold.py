@@ -46,8 +46,8 @@ class Projection:
     row: type[Any]
     #: The fields of `row` that tell a customer's rows apart.
     key: tuple[str, ...]
-    #: Fields that people look customers up by, each of them indexed.
-    lookups: tuple[str, ...] = ()
+    #: What people look rows up by: the columns of an index each.
+    lookups: tuple[tuple[str, ...], ...] = ()
     #: The state of a customer of whom nothing is known.
     initial: State
     #: For each class of fact that it reads, the next state after one.

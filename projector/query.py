@@ -9,13 +9,12 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection, bindparam, select
 
-from projector.envelope import id_problem
+from projector.envelope import CustomerKey, id_problem
 from projector.errors import CustomerAmbiguous, CustomerNotFound
 from projector.instants import to_text
 from projector.projections import customer, loyalty_tier, segment_membership
 from projector.store import checkpoints, dead_letters, state, tables
 from projector.store.engine import Database
-from projector.store.state import CustomerKey
 
 _PROJECTS_OF = (
     select(tables.stream.c.project_id, tables.stream.c.customer_id)

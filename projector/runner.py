@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from projector.batch import fold_batch
 from projector.errors import CheckpointMoved
 from projector.fold import Projection
-from projector.store import checkpoints, dead_letters, log, state
+from projector.store import checkpoints, dead_letters, digest, log, state
 from projector.store.checkpoints import Checkpoint
 from projector.store.engine import Database
 
@@ -60,11 +60,21 @@ def project_batch(
         last, changes = fold_batch(
             connection, behind, after=after, until=until, events_max=batch_events_max
         )
+    different = [
+        state.difference(projection, old=change.old, new=change.new)
+        for projection, change in zip(behind, changes, strict=True)
+    ]
     with database.writing() as connection:
-        for projection, change in zip(behind, changes, strict=True):
+        for projection, change, rows in zip(behind, changes, different, strict=True):
             mark = marks[projection.name]
-            checkpoints.advance(connection, mark, position=last, version=projection.version)
-            state.replace(connection, projection, old=change.old, new=change.new)
+            checkpoints.advance(
+                connection,
+                mark,
+                position=last,
+                version=projection.version,
+                digest=digest.moved(mark.digest, rows.digest),
+            )
+            state.write(connection, projection, rows)
             dead_letters.replace(
                 connection, projection.name, change.letters, refolded=change.refolded
             )

@@ -22,6 +22,8 @@ class ProjectionStatus:
     lag: int
     #: How many events it could not take.
     dead_letters: int
+    #: Of all its rows: equal rows, equal digests, on any database.
+    digest: str
 
 
 @frozen(kw_only=True)
@@ -49,6 +51,7 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
                     position=mark.position,
                     lag=head - mark.position,
                     dead_letters=letters.get(mark.projection, 0),
+                    digest=mark.digest,
                 )
                 for mark in marks.values()
             ),

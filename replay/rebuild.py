@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
+from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.fold import Projection
-from projector.store import checkpoints, dead_letters, log, shadow
+from projector.store import checkpoints, dead_letters, digest, log, shadow
 from projector.store.dead_letters import DeadLetter
 from projector.store.engine import Database
 from replay.engines import Engine
@@ -24,6 +24,8 @@ class Rebuilt:
     #: The rows reflect every event up to here.
     position: int
     dead_letters: int
+    #: Of the rows; see `projector.store.digest`.
+    digest: str
 
 
 def rebuild(
@@ -45,46 +47,56 @@ def rebuild(
                 until=log.head(connection),
                 last_stream_id=log.last_stream_id(connection),
             )
-            letters = _build(connection, plan, engine, on_range)
+            built = _build(connection, plan, engine, on_range)
         with database.writing(connection):
-            return _swap(connection, plan, letters)
+            return [_swap(connection, each, until=plan.until) for each in built]
+
+
+@define
+class _Built:
+    """A projection's shadow: its rows are in a table, the dead letters, which are few, are here."""
+
+    projection: Projection
+    letters: list[DeadLetter] = field(factory=list)
+    digest: str = digest.EMPTY
 
 
 def _build(
     connection: Connection, plan: Plan, engine: Engine, on_range: Callable[[int, int], None]
-) -> dict[str, list[DeadLetter]]:
-    """Fill the shadows; the dead letters, which are few, are handed on."""
-    letters: dict[str, list[DeadLetter]] = {each.name: [] for each in plan.projections}
-    for projection in plan.projections:
-        shadow.create(connection, projection)
+) -> list[_Built]:
+    """Fill the shadows."""
+    built = [_Built(projection) for projection in plan.projections]
+    for each in built:
+        shadow.create(connection, each.projection)
     for done, changes in enumerate(engine(connection, plan), start=1):
-        for projection, change in zip(plan.projections, changes, strict=True):
-            shadow.fill(connection, projection, change.new)
-            letters[projection.name] += change.letters
+        for each, change in zip(built, changes, strict=True):
+            added = shadow.fill(connection, each.projection, change.new)
+            each.digest = digest.moved(each.digest, added)
+            each.letters += change.letters
         # The last one is that of the events without a stream.
         on_range(done, len(plan.ranges) + 1)
-    return letters
+    return built
 
 
-def _swap(
-    connection: Connection, plan: Plan, letters: dict[str, list[DeadLetter]]
-) -> list[Rebuilt]:
+def _swap(connection: Connection, built: _Built, *, until: int) -> Rebuilt:
+    projection = built.projection
     # Locked, so that a live projector waits here and then finds that its rows are no more.
-    marks = checkpoints.read(connection, plan.projections, lock=True)
-    rebuilt = []
-    for projection in plan.projections:
-        mine = letters[projection.name]
-        checkpoints.advance(
-            connection,
-            marks[projection.name],
-            position=plan.until,
-            version=projection.version,
-            rewritten=True,
-        )
-        rows = shadow.swap(connection, projection)
-        dead_letters.clear(connection, projection.name)
-        dead_letters.replace(connection, projection.name, mine, refolded=[])
-        rebuilt.append(
-            Rebuilt(name=projection.name, rows=rows, position=plan.until, dead_letters=len(mine))
-        )
-    return rebuilt
+    marks = checkpoints.read(connection, [projection], lock=True)
+    checkpoints.advance(
+        connection,
+        marks[projection.name],
+        position=until,
+        version=projection.version,
+        digest=built.digest,
+        rewritten=True,
+    )
+    rows = shadow.swap(connection, projection)
+    dead_letters.clear(connection, projection.name)
+    dead_letters.replace(connection, projection.name, built.letters, refolded=[])
+    return Rebuilt(
+        name=projection.name,
+        rows=rows,
+        position=until,
+        dead_letters=len(built.letters),
+        digest=built.digest,
+    )

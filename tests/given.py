@@ -20,7 +20,7 @@ from attrs import frozen
 
 from projector import sources
 from projector.codec import Undecodable, decode
-from projector.envelope import Envelope, Given
+from projector.envelope import CustomerKey, Envelope, Given
 from projector.fold import Failure, KeyedFact, fold
 from projector.projections import named
 from projector.query import Answer, find_customer
@@ -28,7 +28,6 @@ from projector.runner import BATCH_EVENTS_MAX, catch_up
 from projector.store import state
 from projector.store.append import Outcome, append
 from projector.store.engine import Database
-from projector.store.state import CustomerKey
 
 Delivery = dict[str, Any]
 Json = dict[str, Any]

@@ -115,7 +115,7 @@ PROJECTION = Projection(
     version=1,
     row=Row,
     key=(),
-    lookups=("source_id",),
+    lookups=(("source_id",),),
     initial=None,
     evolvers={
         **dict.fromkeys(FACTS.values(), observed),

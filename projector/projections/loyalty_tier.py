@@ -203,6 +203,8 @@ PROJECTION = Projection(
     version=1,
     row=Row,
     key=("campaign_id",),
+    # Who is on a tier, in the order in which they are listed.
+    lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={
         TierJoined: joined,

@@ -98,6 +98,8 @@ PROJECTION = Projection(
     version=1,
     row=Row,
     key=("segment_id",),
+    # A segment's members, in the order in which they are listed.
+    lookups=(("segment_id", "is_member", "project_id", "customer_id"),),
     initial={},
     evolvers={SegmentEntered: entered, SegmentLeft: left, CustomerDeleted: deleted},
     to_rows=to_rows,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, log, quarantine
+from projector.store import bulk, duplicates, log, quarantine
 from projector.store.engine import Database
 from projector.store.keyed import among
 from projector.store.numbering import (
@@ -138,5 +138,6 @@ def _write(connection: Connection, plan: Plan, received_at: datetime) -> None:
     grown = [(*known.last, known.stream_id) for known in plan.grown.values()]
     bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), grown)
     quarantine.add(connection, plan.rejected, received_at=received_at)
+    duplicates.add(connection, plan.repeated, received_at=received_at)
     if plan.after != plan.before:
         connection.execute(update(log_head).values(plan.after._asdict()))

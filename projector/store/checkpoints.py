@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import asdict, frozen
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
 from projector.fold import Projection
+from projector.store import digest
 from projector.store.tables import checkpoint
 
 _ALL = select(checkpoint).order_by(checkpoint.c.projection)
@@ -23,6 +24,8 @@ class Checkpoint:
     position: int
     version: int
     revision: int
+    #: Of all rows; see `digest`.
+    digest: str
 
 
 def read(
@@ -33,7 +36,7 @@ def read(
     found = {row[0]: Checkpoint(*row) for row in rows}
     return {
         projection.name: found.get(projection.name)
-        or Checkpoint(projection.name, 0, projection.version, 0)
+        or Checkpoint(projection.name, 0, projection.version, 0, digest.EMPTY)
         for projection in projections
     }
 
@@ -44,6 +47,7 @@ def advance(
     *,
     position: int,
     version: int,
+    digest: str,
     rewritten: bool = False,
 ) -> None:
     """Compare-and-set: move a checkpoint that is still as it was seen, or raise CheckpointMoved.
@@ -59,7 +63,12 @@ def advance(
             checkpoint.c.position == seen.position,
             checkpoint.c.revision == seen.revision,
         )
-        .values(position=position, version=version, revision=seen.revision + rewritten)
+        .values(
+            position=position,
+            version=version,
+            revision=seen.revision + rewritten,
+            digest=digest,
+        )
     )
     if result.rowcount != 1:
         raise CheckpointMoved(projection=seen.projection, position=seen.position)
@@ -68,5 +77,4 @@ def advance(
 def _ensure(connection: Connection, seen: Checkpoint) -> None:
     """A projection's first step makes its row; of two at once, one waits and then sees it."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    first = {"projection": seen.projection, "position": 0, "version": seen.version, "revision": 0}
-    connection.execute(dialect.insert(checkpoint).values(first).on_conflict_do_nothing())
+    connection.execute(dialect.insert(checkpoint).values(asdict(seen)).on_conflict_do_nothing())

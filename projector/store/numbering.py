@@ -6,6 +6,7 @@ the log only grows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from attrs import define, field
 
 from projector.codec import same_facts
-from projector.envelope import CanonicalKey, Envelope, RecordedEvent, Rejected
+from projector.envelope import CanonicalKey, Envelope, Given, RecordedEvent, Rejected
 
 
 class Outcome(StrEnum):
@@ -84,6 +85,8 @@ class Plan:
     receipts: list[Receipt] = field(factory=list)
     events: list[Numbered] = field(factory=list)
     rejected: list[Rejected] = field(factory=list)
+    #: How many times the events at these positions came again.
+    repeated: Counter[int] = field(factory=Counter)
     #: Streams that the batch opens, and those whose greatest key it raises.
     opened: dict[Customer, Stream] = field(factory=dict)
     grown: dict[Customer, Stream] = field(factory=dict)
@@ -111,6 +114,7 @@ def make_plan(items: Sequence[Envelope | Rejected], look: Look) -> Plan:
             plan.events.append(Numbered(position, stream_id, late, item))
             plan.receipts.append(Receipt(Outcome.APPENDED, position))
         elif same_facts(item, first[0]):
+            plan.repeated[first[1]] += 1
             plan.receipts.append(Receipt(Outcome.DUPLICATE, first[1]))
         else:
             plan.rejected.append(_conflicting(item, first[1]))
@@ -147,4 +151,6 @@ def _conflicting(item: Envelope, position: int) -> Rejected:
         body=item.body.encode(),
         project_id=item.project_id,
         event_id=item.event_id,
+        # A retry reads it as it was read now, whoever told what it does not tell itself.
+        given=Given(project_id=item.project_id, type=item.type, occurred_at=item.occurred_at),
     )

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+from attrs import astuple
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -23,9 +25,10 @@ def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: da
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many deliveries are kept for each reason."""
+    """How many deliveries wait for each reason."""
     statement = (
         select(quarantine.c.reason, func.count())
+        .where(quarantine.c.resolved_at.is_(None))
         .group_by(quarantine.c.reason)
         .order_by(quarantine.c.reason)
     )
@@ -48,4 +51,6 @@ def _values(item: Rejected, received_at: datetime) -> dict[str, object]:
 
 
 def _digest(item: Rejected) -> str:
-    return hashlib.sha256(item.reason.encode() + b"\n" + item.body).hexdigest()
+    """Of the body, the reason, and what the caller said, without which nobody can read it."""
+    told = msgspec.json.encode([item.reason, *astuple(item.given)])
+    return hashlib.sha256(told + b"\n" + item.body).hexdigest()

@@ -7,7 +7,7 @@ from functools import cache
 from sqlalchemy import Column, Connection, MetaData, Table, delete, insert, select
 
 from projector.fold import Projection
-from projector.store import bulk, state, tables
+from projector.store import bulk, digest, state, tables
 
 
 def create(connection: Connection, projection: Projection) -> None:
@@ -17,9 +17,11 @@ def create(connection: Connection, projection: Projection) -> None:
     shadow.create(connection)
 
 
-def fill(connection: Connection, projection: Projection, rows: state.Rows) -> None:
-    """Add rows to the shadow."""
-    bulk.insert_many(connection, _shadow(projection), state.as_values(projection, rows))
+def fill(connection: Connection, projection: Projection, rows: state.Rows) -> int:
+    """Add rows to the shadow; returns what they add to the digest."""
+    values = state.as_values(projection, rows)
+    bulk.insert_many(connection, _shadow(projection), values)
+    return digest.of(values)
 
 
 def swap(connection: Connection, projection: Projection) -> int:

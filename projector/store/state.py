@@ -10,20 +10,15 @@ from typing import Any, NamedTuple
 import attrs
 from sqlalchemy import Connection, Select, and_, bindparam, delete, select
 
+from projector.envelope import CustomerKey
 from projector.fold import Projection, Row
-from projector.store import bulk, tables
+from projector.store import bulk, digest, tables
 from projector.store.keyed import among
-
-
-class CustomerKey(NamedTuple):
-    """A customer: ids are unique within a project only."""
-
-    project_id: str
-    customer_id: str
-
 
 #: Rows by customer; a customer without rows may be left out.
 Rows = Mapping[CustomerKey, list[Row]]
+#: A row as the tuple of its table's columns.
+Values = tuple[Any, ...]
 
 
 def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:
@@ -59,24 +54,45 @@ def _of_one(projection: Projection) -> Select[Any]:
     )
 
 
-def replace(connection: Connection, projection: Projection, *, old: Rows, new: Rows) -> None:
-    """Turn the rows of customers, as loaded, into others: only what differs is written."""
+class Difference(NamedTuple):
+    """What turns rows into others."""
+
+    #: The table's tuples.
+    upserted: list[Values]
+    gone: list[tuple[CustomerKey, Row]]
+    #: What it adds to the digest of all rows.
+    digest: int
+
+
+def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
+    """What turns the rows of customers, as loaded, into others: only what differs."""
     identity, values = _identity(projection), _values(projection)
-    upserted, gone = [], []
+    upserted: list[Values] = []
+    replaced: list[Values] = []
+    gone = []
     for customer, rows in new.items():
         before = {identity(row): row for row in old.get(customer, ())}
         for row in rows:
             known = before.pop(identity(row), None)
-            if known is not row and known != row:
-                upserted.append(customer + values(row))
-        if before:
-            gone += [(customer, row) for row in before.values()]
-    bulk.upsert_many(connection, tables.state[projection.name], upserted)
-    for customer, row in gone:
+            if known is row or known == row:
+                continue
+            upserted.append(customer + values(row))
+            if known is not None:
+                replaced.append(customer + values(known))
+        for row in before.values():
+            gone.append((customer, row))
+            replaced.append(customer + values(row))
+    return Difference(upserted, gone, digest.of(upserted) - digest.of(replaced))
+
+
+def write(connection: Connection, projection: Projection, changed: Difference) -> None:
+    """Write what differs."""
+    bulk.upsert_many(connection, tables.state[projection.name], changed.upserted)
+    for customer, row in changed.gone:
         _delete(connection, projection, customer, row)
 
 
-def as_values(projection: Projection, rows: Rows) -> list[tuple[Any, ...]]:
+def as_values(projection: Projection, rows: Rows) -> list[Values]:
     """Rows as the table's tuples."""
     values = _values(projection)
     return [(*customer, *values(row)) for customer, mine in rows.items() for row in mine]

@@ -30,7 +30,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0010"
 
 metadata = MetaData(
     naming_convention={
@@ -101,8 +101,21 @@ quarantine = Table(
     Column("given_occurred_at", Instant),
     # Bytes, for not everything that arrives is text.
     Column("body", LargeBinary, nullable=False),
+    # Set when a retry could file it: when that was, and the position of its event.
+    Column("resolved_at", Instant),
+    Column("resolved_position", BigInteger),
     UniqueConstraint("digest"),
-    Index(None, "reason"),
+    Index("quarantine_reason_idx", "reason", "resolved_at"),
+    Index(None, "event_id"),
+)
+
+#: Deliveries that repeated an event of the log said nothing new: only their number is kept.
+duplicate = Table(
+    "duplicate",
+    metadata,
+    Column("position", Long, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("last_received_at", Instant, nullable=False),
 )
 
 checkpoint = Table(
@@ -116,6 +129,8 @@ checkpoint = Table(
     # Counts the times that rows were written otherwise than by going forward (rebuild, retry):
     # a projector that computed from older rows then loses its compare-and-set.
     Column("revision", BigInteger, nullable=False),
+    # Of all rows, whatever their order: equal rows have equal digests, on any database.
+    Column("digest", Text, nullable=False),
 )
 
 dead_letter = Table(
@@ -144,7 +159,8 @@ def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
     ]
     nullable = len(kinds) < len(typing.get_args(annotation) or (annotation,))
     is_key = name in projection.key
-    column_type = Key if is_key or name.endswith("_id") else _COLUMN_TYPES[kinds[0]]
+    is_identifier = kinds[0] is str and (is_key or name.endswith(("_id", "_by")))
+    column_type = Key if is_identifier else _COLUMN_TYPES[kinds[0]]
     return Column(name, column_type, primary_key=is_key, nullable=nullable, autoincrement=False)
 
 
@@ -159,7 +175,8 @@ def _state_table(projection: Projection) -> Table:
             _column(projection, field.name, hints[field.name])
             for field in attrs.fields(projection.row)
         ),
-        *(Index(None, name) for name in projection.lookups),
+        # The first column tells them apart; all of them make a name too long for Postgres.
+        *(Index(f"{projection.name}_{columns[0]}_idx", *columns) for columns in projection.lookups),
     )
 
 

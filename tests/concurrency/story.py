@@ -69,7 +69,7 @@ def events(count: int) -> int:
 
 
 def made(url: str) -> dict[str, Any]:
-    """All that is in a database, but for when it came in."""
+    """All that is in a database, but for when it came in, and how often."""
     with closing(Database(url)) as database, database.reading() as connection:
         return {
             name: sorted(
@@ -85,6 +85,7 @@ def made(url: str) -> dict[str, Any]:
                 )
             )
             for name, table in tables.metadata.tables.items()
+            if table is not tables.duplicate
         }
 
 

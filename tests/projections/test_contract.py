@@ -71,10 +71,14 @@ def test_the_histories_have_every_kind_of_fact() -> None:
 def test_a_row_is_a_frozen_value_that_names_its_key(projection: Projection) -> None:
     names = [field.name for field in attrs.fields(projection.row)]
     assert set(projection.key) <= set(names)
-    assert set(projection.lookups) <= set(names)
+    assert {name for columns in projection.lookups for name in columns} <= {
+        "project_id",
+        "customer_id",
+        *names,
+    }
     assert not {"project_id", "customer_id"} & set(names)
     hints = typing.get_type_hints(projection.row)
-    assert all(hints[name] is str for name in projection.key)
+    assert all(hints[name] in (str, int) for name in projection.key)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         projection.row(*([None] * len(names))).__setattr__(names[0], "other")
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from projector.envelope import CustomerKey
 from projector.errors import CustomerNotFound
 from projector.projections import discover
 from projector.query import find_customer
 from projector.runner import catch_up
 from projector.store import log, state
 from projector.store.engine import Database
-from projector.store.state import CustomerKey
 from tests.store.items import envelope, put
 
 _CUSTOMERS = [f"cust_{number}" for number in range(200)]

@@ -1,0 +1,40 @@
+"""Deliveries that repeated an event of the log: how many, and when the last one came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from attrs import frozen
+from sqlalchemy import Connection, select
+
+from projector.store import bulk
+from projector.store.keyed import among
+from projector.store.tables import duplicate
+
+
+@frozen
+class Duplicates:
+    """The repetitions of the event at a position."""
+
+    position: int
+    count: int
+    last_received_at: datetime
+
+
+def add(connection: Connection, repeated: Mapping[int, int], *, received_at: datetime) -> None:
+    """Count repetitions, by position; the caller holds the lock of the head."""
+    if not repeated:
+        return
+    known = find(connection, list(repeated))
+    rows = [
+        (position, count + known[position].count if position in known else count, received_at)
+        for position, count in repeated.items()
+    ]
+    bulk.upsert_many(connection, duplicate, rows)
+
+
+def find(connection: Connection, positions: Sequence[int]) -> dict[int, Duplicates]:
+    """The repetitions of the events at some positions, as far as there are any."""
+    statement = select(duplicate).where(among(connection, duplicate.c.position, positions))
+    return {row[0]: Duplicates(*row) for row in connection.execute(statement)}
