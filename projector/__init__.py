@@ -7,11 +7,11 @@ The modules, in the order in which data meets them: `files` and `framing` (bytes
 object), `cli`. Beside them `instants`, `jsontext`, `config` and `errors`.
 """
 
+from projector.answer import Answer
 from projector.app import Projector, open_projector
 from projector.envelope import Given
 from projector.errors import ProjectorError
 from projector.ingest import IngestReport
-from projector.query import Answer
 from projector.status import Status
 
 __all__ = [

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from projector import runner
+from projector.answer import Answer
 from projector.envelope import Given
 from projector.files import read_chunks
 from projector.ingest import IngestReport, ingest
 from projector.projections import discover
-from projector.query import Answer, find_customer
+from projector.query import Moment, find_customer
 from projector.status import Status, read_status
 from projector.store import schema
 from projector.store.engine import Database
@@ -61,11 +63,25 @@ class Projector:
         runner.catch_up(self.database, discover(), on_batch=on_batch)
 
     def customer(
-        self, identifier: str, *, project_id: str | None = None, by_source_id: bool = False
+        self,
+        identifier: str,
+        *,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+        as_of: datetime | None = None,
+        at_position: int | None = None,
     ) -> Answer:
-        """A customer's state; raises CustomerNotFound or CustomerAmbiguous."""
+        """A customer's state: now, or what was true `as_of`, or what was known `at_position`.
+
+        Both together: what was known at that position to have been true at that instant. Raises
+        CustomerNotFound, CustomerAmbiguous, PositionUnknown, or BadInstant for a naive datetime.
+        """
         return find_customer(
-            self.database, identifier, project_id=project_id, by_source_id=by_source_id
+            self.database,
+            identifier,
+            project_id=project_id,
+            by_source_id=by_source_id,
+            moment=Moment(as_of=as_of, at_position=at_position),
         )
 
     def status(self) -> Status:

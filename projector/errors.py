@@ -115,6 +115,13 @@ class CustomerAmbiguous(ProjectorError):
     hint = "Choose one with --project, or ask by customer id."
 
 
+class PositionUnknown(ProjectorError):
+    """Position {position} is not in the log, which ends at {head}."""
+
+    exit_code = 2
+    hint = "Positions go from 1 to the log's head; `projector status` tells it."
+
+
 class CheckpointMoved(ProjectorError):
     """Projection {projection!r} is no longer at position {position}: another projector was here."""
 

@@ -1,74 +1,53 @@
-"""Current customer state: the answer to "which segments, which tier, since when, is that so?"."""
+"""Customer state: as it is now, from the tables, and as it was, from the log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import takewhile
 
-from attrs import frozen
-from sqlalchemy import Connection, bindparam, select
+from attrs import field, frozen
+from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey, id_problem
-from projector.errors import CustomerAmbiguous, CustomerNotFound
+from projector.answer import PROJECTIONS, Answer, answer_from_rows
+from projector.batch import fold_streams
+from projector.envelope import CustomerKey, RecordedEvent, id_problem
+from projector.errors import BadInstant, CustomerAmbiguous, CustomerNotFound, PositionUnknown
 from projector.instants import to_text
-from projector.projections import customer, loyalty_tier, segment_membership
-from projector.store import checkpoints, dead_letters, state, tables
+from projector.store import checkpoints, customers, dead_letters, log, state
 from projector.store.engine import Database
 
-_PROJECTS_OF = (
-    select(tables.stream.c.project_id, tables.stream.c.customer_id)
-    .where(tables.stream.c.customer_id == bindparam("customer_id"))
-    .order_by(tables.stream.c.project_id)
-)
-
-_PROJECTIONS = (customer.PROJECTION, segment_membership.PROJECTION, loyalty_tier.PROJECTION)
-
 
 @frozen(kw_only=True)
-class Segment:
-    """A membership that holds."""
+class Moment:
+    """A moment to look back from; the default is now, as the tables have it.
 
-    segment_id: str
-    name: str | None
-    entered_at: datetime
+    `as_of` asks what was true then, `at_position` what was known then, both of them what was known
+    at that position to have been true at that instant.
+    """
+
+    #: Events that occurred later do not count.
+    as_of: datetime | None = field(default=None)
+    #: Events beyond this position of the log do not count.
+    at_position: int | None = None
+
+    @as_of.validator
+    def _is_aware(self, _attribute: object, value: datetime | None) -> None:
+        if value is not None and value.tzinfo is None:
+            raise BadInstant(text=str(value), reason="it has no offset from UTC")
+
+    @property
+    def is_now(self) -> bool:
+        """Whether all that is known counts."""
+        return self.as_of is None and self.at_position is None
+
+    def __str__(self) -> str:
+        """The end of a sentence; empty for now."""
+        then = "" if self.as_of is None else f" as of {to_text(self.as_of)}"
+        return then if self.at_position is None else f"{then} at position {self.at_position}"
 
 
-@frozen(kw_only=True)
-class Tier:
-    """The tier that a customer has in a campaign."""
-
-    campaign_id: str
-    campaign_name: str | None
-    tier_id: str
-    name: str | None
-    points_from: int | None
-    points_to: int | None
-    joined_at: datetime | None
-    expires_on: date | None
-    #: Whether the tier still follows from the evidence.
-    certain: bool
-
-
-@frozen(kw_only=True)
-class Answer:
-    """A customer's state; the arrays are sorted by id."""
-
-    project_id: str
-    customer_id: str
-    source_id: str | None
-    name: str | None
-    email: str | None
-    deleted_at: datetime | None
-    segments: tuple[Segment, ...]
-    tiers: tuple[Tier, ...]
-    #: False while an event of the customer could not be folded.
-    complete: bool
-    #: How many deliveries are proven to be lost.
-    gaps: int
-    #: The answer reflects every event up to here.
-    position: int
-    last_event_at: datetime | None
+NOW = Moment()
 
 
 def find_customer(
@@ -77,138 +56,92 @@ def find_customer(
     *,
     project_id: str | None = None,
     by_source_id: bool = False,
+    moment: Moment = NOW,
 ) -> Answer:
-    """The state of the customer with this id, or with this source_id, as the tables have it.
+    """The state of the customer with this id, or with this source_id, now or at a moment.
 
     Raises CustomerNotFound; CustomerAmbiguous where several projects have the id, or several
-    customers that are not deleted have the source_id.
+    customers that are not deleted have the source_id; PositionUnknown.
     """
+    with database.reading() as connection:
+        return resolve(connection, identifier, project_id, by_source_id, moment)
+
+
+def resolve(
+    connection: Connection,
+    identifier: str,
+    project_id: str | None,
+    by_source_id: bool,
+    moment: Moment,
+) -> Answer:
+    """As find_customer, within a snapshot."""
     where = f" in project {project_id!r}" if project_id is not None else ""
+    nobody = CustomerNotFound(identifier=identifier, where=f"{where}{moment}")
     if id_problem(identifier):
         # The database could not even be asked.
-        raise CustomerNotFound(identifier=identifier, where=where)
-    with database.reading() as connection:
-        keys = (
-            _by_source_id(connection, identifier, project_id)
-            if by_source_id
-            else _by_customer_id(connection, identifier, project_id)
-        )
-        found = [answer for key in keys if (answer := _answer(connection, key)) is not None]
+        raise nobody
+    look_up = customers.by_source_id if by_source_id else customers.by_customer_id
+    keys = [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
+    found = [answer for key in keys if (answer := answer_at(connection, key, moment)) is not None]
+    if by_source_id:
+        found = _bearers(found)
     if not found:
-        raise CustomerNotFound(identifier=identifier, where=where)
+        raise nobody
     if len(found) > 1:
         candidates = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
         raise CustomerAmbiguous(identifier=identifier, candidates=candidates)
     return found[0]
 
 
-def _by_customer_id(
-    connection: Connection, customer_id: str, project_id: str | None
-) -> list[CustomerKey]:
-    rows = connection.execute(_PROJECTS_OF, {"customer_id": customer_id}).all()
-    return [CustomerKey(*row) for row in rows if project_id in (None, row.project_id)]
+def answer_at(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | None:
+    """The answer for a customer at a moment; None if nothing was known of it."""
+    return _now(connection, key) if moment.is_now else _then(connection, key, moment)
 
 
-def _by_source_id(
-    connection: Connection, source_id: str, project_id: str | None
-) -> list[CustomerKey]:
-    """Those that are not deleted; else, in each project, the one that was deleted last."""
-    table = tables.state["customer"]
-    statement = select(table.c.project_id, table.c.customer_id, table.c.deleted_at).where(
-        table.c.source_id == source_id
-    )
-    if project_id is not None:
-        statement = statement.where(table.c.project_id == project_id)
-    order = (table.c.project_id, table.c.deleted_at, table.c.customer_id)
-    rows = connection.execute(statement.order_by(*order)).all()
-    live = [row for row in rows if row.deleted_at is None]
-    taken = {row.project_id for row in live}
-    last = {row.project_id: row for row in rows if row.project_id not in taken}
-    return [CustomerKey(row.project_id, row.customer_id) for row in (*live, *last.values())]
+def events_at(
+    connection: Connection, key: CustomerKey, moment: Moment
+) -> tuple[int, Iterator[RecordedEvent]]:
+    """A customer's events that count at a moment, in canonical order, and the log's end then.
+
+    Raises PositionUnknown for a position that the log has not got to.
+    """
+    head = log.head(connection)
+    until = head if moment.at_position is None else moment.at_position
+    if not 0 <= until <= head:
+        raise PositionUnknown(position=until, head=head)
+    stream_id = customers.stream_id(connection, key)
+    events = log.read_streams(connection, [] if stream_id is None else [stream_id], until=until)
+    as_of = moment.as_of
+    if as_of is None:
+        return until, events
+    return until, takewhile(lambda each: each.occurred_at <= as_of, events)
 
 
-def _answer(connection: Connection, key: CustomerKey) -> Answer | None:
-    """The answer for a customer of whom anything is known, all of it in one snapshot."""
-    rows = {
-        projection.name: state.load_one(connection, projection, key) for projection in _PROJECTIONS
-    }
-    complete = not dead_letters.concern(connection, *key)
-    if complete and not any(rows.values()):
-        return None
-    marks = checkpoints.read(connection, _PROJECTIONS)
+def _now(connection: Connection, key: CustomerKey) -> Answer | None:
+    marks = checkpoints.read(connection, PROJECTIONS)
     return answer_from_rows(
         key,
-        customers=rows["customer"],
-        memberships=rows["segment_membership"],
-        tiers=rows["loyalty_tier"],
-        complete=complete,
+        rows={each.name: state.load_one(connection, each, key) for each in PROJECTIONS},
+        complete=not dead_letters.concern(connection, *key),
         position=min(mark.position for mark in marks.values()),
     )
 
 
-def answer_from_rows(
-    key: CustomerKey,
-    *,
-    customers: Sequence[customer.Row],
-    memberships: Sequence[segment_membership.Row],
-    tiers: Sequence[loyalty_tier.Row],
-    complete: bool,
-    position: int,
-) -> Answer:
-    """The answer that the rows of one customer give."""
-    who = customers[0] if customers else None
-    return Answer(
-        project_id=key.project_id,
-        customer_id=key.customer_id,
-        source_id=who.source_id if who else None,
-        name=who.name if who else None,
-        email=who.email if who else None,
-        deleted_at=who.deleted_at if who else None,
-        segments=_segments(memberships),
-        tiers=_tiers(tiers),
-        complete=complete,
-        gaps=sum(row.gaps for row in memberships) + sum(row.gaps for row in tiers),
-        position=position,
-        last_event_at=who.last_event_at if who else None,
+def _then(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | None:
+    until, events = events_at(connection, key, moment)
+    changes = dict(zip(PROJECTIONS, fold_streams(PROJECTIONS, events), strict=True))
+    return answer_from_rows(
+        key,
+        rows={each.name: change.new.get(key, []) for each, change in changes.items()},
+        complete=not any(change.letters for change in changes.values()),
+        position=until,
     )
 
 
-def _segments(rows: Sequence[segment_membership.Row]) -> tuple[Segment, ...]:
-    return tuple(
-        Segment(segment_id=row.segment_id, name=row.segment_name, entered_at=row.entered_at)
-        for row in sorted(rows, key=lambda row: row.segment_id)
-        if row.is_member and row.entered_at is not None
-    )
-
-
-def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[Tier, ...]:
-    return tuple(
-        Tier(
-            campaign_id=row.campaign_id,
-            campaign_name=row.campaign_name,
-            tier_id=row.tier_id,
-            name=row.tier_name,
-            points_from=row.points_from,
-            points_to=row.points_to,
-            joined_at=row.joined_at,
-            expires_on=row.expires_on,
-            certain=row.certain,
-        )
-        for row in sorted(rows, key=lambda row: row.campaign_id)
-        if row.tier_id is not None
-    )
-
-
-def as_json(value: Any) -> Any:
-    """A value as JSON has it: classes as objects in the order of their fields, instants as text."""
-    if isinstance(value, datetime):
-        return to_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
-    if hasattr(value, "__attrs_attrs__"):
-        return {field.name: as_json(getattr(value, field.name)) for field in value.__attrs_attrs__}
-    return value
+def _bearers(found: Sequence[Answer]) -> list[Answer]:
+    """Of those that bear a source_id, who is not deleted; else, in each project, the last one."""
+    live = [each for each in found if each.deleted_at is None]
+    taken = {each.project_id for each in live}
+    gone = [each for each in found if each.project_id not in taken and each.deleted_at]
+    gone.sort(key=lambda each: (each.deleted_at, each.customer_id))
+    return [*live, *{each.project_id: each for each in gone}.values()]

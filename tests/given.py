@@ -19,11 +19,12 @@ from typing import Any
 from attrs import frozen
 
 from projector import sources
+from projector.answer import Answer
 from projector.codec import Undecodable, decode
 from projector.envelope import CustomerKey, Envelope, Given
 from projector.fold import Failure, KeyedFact, fold
 from projector.projections import named
-from projector.query import Answer, find_customer
+from projector.query import find_customer
 from projector.runner import BATCH_EVENTS_MAX, catch_up
 from projector.store import state
 from projector.store.append import Outcome, append

@@ -1,4 +1,4 @@
-"""The command line. `main` is the entry point; `commands` has a function a command."""
+"""The command line. `main` is the entry point; `commands` has a module a subject."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from projector.cli import output
-from projector.cli.commands import app
+from projector.cli import commands, output
+from projector.cli.app import app
 from projector.errors import ProjectorError
 
-__all__ = ["main"]
+__all__ = ["commands", "main"]
 
 _USAGE = 2
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from projector.query import Answer, Tier, as_json
+from projector.answer import Answer, Tier, as_json
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -42,10 +42,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     console().print(shown)
 
 
-def answer(found: Answer) -> None:
-    """Print a customer's state."""
+def answer(found: Answer, *, as_of: datetime | None = None) -> None:
+    """Print a customer's state, which may be a former one."""
     who = found.name or found.source_id or found.customer_id
-    line(f"{who} ({found.customer_id} in {found.project_id})")
+    line(_text(f"{who} ({found.customer_id} in {found.project_id})"))
     for label, value in (
         ("source id", found.source_id),
         ("email", found.email),
@@ -66,7 +66,8 @@ def answer(found: Answer) -> None:
         _tiers(found.tiers)
     else:
         line("On no tier.")
-    line(f"As of position {found.position}. {_trust(found)}")
+    then = "" if as_of is None else f"As of {_text(as_of)}. "
+    line(f"{then}As of position {found.position}. {_trust(found)}")
 
 
 def _tiers(tiers: Sequence[Tier]) -> None:
@@ -121,7 +122,8 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         # A person wants the second, and a table the room.
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return str(value)
+    # A name could look like a line of the output.
+    return " ".join(str(value).splitlines())
 
 
 def _harmless(text: str) -> str:

@@ -1,0 +1,131 @@
+"""The answer to "which segments, which tier, since when, is that so?", from rows. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from attrs import frozen
+
+from projector.envelope import CustomerKey
+from projector.instants import to_text
+from projector.projections import customer, loyalty_tier, segment_membership
+
+#: The projections that an answer is made of.
+PROJECTIONS = (customer.PROJECTION, segment_membership.PROJECTION, loyalty_tier.PROJECTION)
+
+
+@frozen(kw_only=True)
+class Segment:
+    """A membership that holds."""
+
+    segment_id: str
+    name: str | None
+    entered_at: datetime
+
+
+@frozen(kw_only=True)
+class Tier:
+    """The tier that a customer has in a campaign."""
+
+    campaign_id: str
+    campaign_name: str | None
+    tier_id: str
+    name: str | None
+    points_from: int | None
+    points_to: int | None
+    joined_at: datetime | None
+    expires_on: date | None
+    #: Whether the tier still follows from the evidence.
+    certain: bool
+
+
+@frozen(kw_only=True)
+class Answer:
+    """A customer's state; the arrays are sorted by id."""
+
+    project_id: str
+    customer_id: str
+    source_id: str | None
+    name: str | None
+    email: str | None
+    deleted_at: datetime | None
+    segments: tuple[Segment, ...]
+    tiers: tuple[Tier, ...]
+    #: False while an event of the customer could not be folded.
+    complete: bool
+    #: How many deliveries are proven to be lost.
+    gaps: int
+    #: The answer reflects every event up to here.
+    position: int
+    last_event_at: datetime | None
+
+
+def answer_from_rows(
+    key: CustomerKey,
+    *,
+    rows: Mapping[str, Sequence[Any]],
+    complete: bool,
+    position: int,
+) -> Answer | None:
+    """The answer that the rows of one customer give, by projection; None if nothing is known."""
+    customers, memberships, tiers = (rows.get(each.name, ()) for each in PROJECTIONS)
+    if complete and not (customers or memberships or tiers):
+        return None
+    who = customers[0] if customers else None
+    return Answer(
+        project_id=key.project_id,
+        customer_id=key.customer_id,
+        source_id=who.source_id if who else None,
+        name=who.name if who else None,
+        email=who.email if who else None,
+        deleted_at=who.deleted_at if who else None,
+        segments=_segments(memberships),
+        tiers=_tiers(tiers),
+        complete=complete,
+        gaps=sum(row.gaps for row in memberships) + sum(row.gaps for row in tiers),
+        position=position,
+        last_event_at=who.last_event_at if who else None,
+    )
+
+
+def _segments(rows: Sequence[segment_membership.Row]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(segment_id=row.segment_id, name=row.segment_name, entered_at=row.entered_at)
+        for row in sorted(rows, key=lambda row: row.segment_id)
+        if row.is_member and row.entered_at is not None
+    )
+
+
+def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[Tier, ...]:
+    return tuple(
+        Tier(
+            campaign_id=row.campaign_id,
+            campaign_name=row.campaign_name,
+            tier_id=row.tier_id,
+            name=row.tier_name,
+            points_from=row.points_from,
+            points_to=row.points_to,
+            joined_at=row.joined_at,
+            expires_on=row.expires_on,
+            certain=row.certain,
+        )
+        for row in sorted(rows, key=lambda row: row.campaign_id)
+        if row.tier_id is not None
+    )
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON has it: classes as objects in the order of their fields, instants as text."""
+    if isinstance(value, datetime):
+        return to_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: as_json(item) for key, item in value.items()}
+    if hasattr(value, "__attrs_attrs__"):
+        return {field.name: as_json(getattr(value, field.name)) for field in value.__attrs_attrs__}
+    return value

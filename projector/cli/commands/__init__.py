@@ -1,0 +1,7 @@
+"""The commands: each opens the database, lets the library work, and prints what came of it."""
+
+from __future__ import annotations
+
+from projector.cli.commands import customers, deliveries, projections
+
+__all__ = ["customers", "deliveries", "projections"]

@@ -1,0 +1,39 @@
+"""Who is known by an id, and where a customer's events are."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, select
+
+from projector.envelope import CustomerKey
+from projector.store.tables import state, stream
+
+_BY_CUSTOMER_ID = (
+    select(stream.c.project_id, stream.c.customer_id)
+    .where(stream.c.customer_id == bindparam("customer_id"))
+    .order_by(stream.c.project_id)
+)
+
+_STREAM_ID = select(stream.c.stream_id).where(
+    stream.c.project_id == bindparam("project_id"),
+    stream.c.customer_id == bindparam("customer_id"),
+)
+
+
+def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
+    """The customers that have an id, one a project."""
+    rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
+    return [CustomerKey(*row) for row in rows]
+
+
+def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
+    """The customers, deleted ones too, that have the shop's own id."""
+    table = state["customer"]
+    columns = (table.c.project_id, table.c.customer_id)
+    statement = select(*columns).where(table.c.source_id == source_id).order_by(*columns)
+    return [CustomerKey(*row) for row in connection.execute(statement).all()]
+
+
+def stream_id(connection: Connection, key: CustomerKey) -> int | None:
+    """The stream of a customer; None for one without events."""
+    found: int | None = connection.execute(_STREAM_ID, key._asdict()).scalar_one_or_none()
+    return found
