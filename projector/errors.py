@@ -73,6 +73,13 @@ class BadIdentifier(ProjectorError):
     hint = "An identifier has 1 to 200 characters and no NUL."
 
 
+class BadNumber(ProjectorError):
+    """{name} cannot be {value}: the least is {least}."""
+
+    exit_code = 2
+    hint = "Give a whole number."
+
+
 class FileUnreadable(ProjectorError):
     """{path} cannot be read: {reason}"""
 

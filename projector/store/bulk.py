@@ -25,7 +25,7 @@ def insert_many(connection: Connection, table: Table, rows: Values) -> None:
     if not rows:
         return
     if _is_sqlite(connection):
-        connection.exec_driver_sql(_sqlite_insert(table), _bound(list(table.columns), rows))
+        connection.exec_driver_sql(_sqlite_insert(table), bound(list(table.columns), rows))
     else:
         _copy(connection, table.name, list(table.columns), rows)
 
@@ -35,7 +35,7 @@ def upsert_many(connection: Connection, table: Table, rows: Values) -> None:
     if not rows:
         return
     if _is_sqlite(connection):
-        connection.exec_driver_sql(_sqlite_upsert(table), _bound(list(table.columns), rows))
+        connection.exec_driver_sql(_sqlite_upsert(table), bound(list(table.columns), rows))
         return
     incoming = _incoming(connection, table)
     _copy(connection, incoming, list(table.columns), rows)
@@ -56,7 +56,7 @@ def update_many(connection: Connection, table: Table, names: Sequence[str], rows
     given = [table.c[name] for name in (*names, *keys)]
     if _is_sqlite(connection):
         statement = f"UPDATE {table.name} SET {sets} WHERE {where}"
-        connection.exec_driver_sql(statement, _bound(given, rows))
+        connection.exec_driver_sql(statement, bound(given, rows))
         return
     incoming = _incoming(connection, table)
     _copy(connection, incoming, given, rows)
@@ -91,8 +91,8 @@ def _sqlite_upsert(table: Table) -> str:
     return f"{_sqlite_insert(table)} {_on_conflict(table)}"
 
 
-def _bound(columns: Sequence[Column[Any]], rows: Values) -> list[tuple[Any, ...]]:
-    """The rows with values that SQLite's driver takes, column by column."""
+def bound(columns: Sequence[Column[Any]], rows: Values) -> list[tuple[Any, ...]]:
+    """Rows with the values that SQLite's driver takes, put together column by column."""
     values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
         binder = _sqlite_binder(column)

@@ -47,6 +47,25 @@ def replace(
     bulk.insert_many(connection, dead_letter, letters)
 
 
+def of_streams(
+    connection: Connection, projection: str, stream_ids: Sequence[int]
+) -> list[DeadLetter]:
+    """A projection's letters from some streams."""
+    statement = select(dead_letter).where(
+        dead_letter.c.projection == projection,
+        among(connection, dead_letter.c.stream_id, stream_ids),
+    )
+    return [DeadLetter(*row) for row in connection.execute(statement)]
+
+
+def streamless(connection: Connection, projection: str) -> list[int]:
+    """The positions of a projection's letters that name no customer."""
+    statement = select(dead_letter.c.position).where(
+        dead_letter.c.projection == projection, dead_letter.c.stream_id.is_(None)
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def clear(connection: Connection, projection: str) -> None:
     """Forget a projection's letters, because it is rebuilt."""
     connection.execute(delete(dead_letter).where(dead_letter.c.projection == projection))

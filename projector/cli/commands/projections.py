@@ -1,16 +1,23 @@
-"""status, rebuild, migrate: the tables and how they are kept."""
+"""status, rebuild, verify, migrate: the tables and how they are kept."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import replay
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.app import Json, Url, app, catch_up
-from projector.errors import EngineUnknown
+from projector.errors import BadNumber, EngineUnknown
 from projector.projections import named
 from projector.store import schema
 from projector.store.engine import Database
+from replay.comparison import Difference
 from replay.engines import ENGINES
+from replay.verify import Verified
+
+#: How many differences people see.
+ROWS_SHOWN_MAX = 50
 
 
 @app.command
@@ -72,6 +79,72 @@ def rebuild(
         ("projection", "rows", "position", "dead letters"),
         [(each.name, each.rows, each.position, each.dead_letters) for each in rebuilt],
     )
+
+
+@app.command
+def verify(
+    *names: str,
+    url: Url,
+    sample: int | None = None,
+    json: Json = False,
+) -> int:
+    """Compute the tables' rows from the log and compare; exits with 1 if anything differs.
+
+    Parameters
+    ----------
+    names
+        The projections; all of them if none is named.
+    sample
+        Compare so many customers, chosen at random.
+    json
+        Print one JSON document.
+    """
+    projections = named(list(names))
+    if sample is not None and sample < 1:
+        raise BadNumber(name="--sample", value=sample, least=1)
+    with (
+        open_projector(url) as projector,
+        progress.count_bar("verifying", "customers") as advance,
+    ):
+        found = replay.verify(projector.database, projections, sample=sample, on_piece=advance)
+    if json:
+        output.document(found)
+    else:
+        _verified(found)
+    return int(not found.is_right)
+
+
+def _verified(found: Verified) -> None:
+    output.line(f"Compared {found.checked} customers: {found.differing} differ.")
+    rows = [
+        (customer.customer_id, each.projection, *_cell(each))
+        for customer in found.customers
+        for each in customer.differences
+    ]
+    if rows:
+        columns = ("customer", "projection", "what", "by the log", "in the table")
+        output.table("Differences", columns, rows[:ROWS_SHOWN_MAX])
+    if len(rows) > ROWS_SHOWN_MAX:
+        output.line(f"And {len(rows) - ROWS_SHOWN_MAX} more; --json has them.")
+    for sentence in found.log:
+        output.line(sentence)
+    for projection in found.projections:
+        if projection.recomputed not in (None, projection.digest):
+            output.line(
+                f"The digest of {projection.name} is {projection.digest}, "
+                f"the log folds to {projection.recomputed}."
+            )
+    if not found.is_right:
+        output.line("`projector rebuild` computes the tables anew from the log.")
+
+
+def _cell(difference: Difference) -> tuple[str, Any, Any]:
+    """Which row of the customer's, which of its columns, what should be there and what is."""
+    key = " ".join(str(value) for value in difference.key.values())
+    if difference.column is None:
+        there = ["a row" if each else None for each in (difference.expected, difference.found)]
+        return key, there[0], there[1]
+    return f"{key} {difference.column}".strip(), difference.expected, difference.found
 
 
 @app.command

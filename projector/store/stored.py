@@ -1,0 +1,108 @@
+"""Rows as they are stored, to the character, and as they should be: what a check compares.
+
+Values are not read as what they mean, for many a wrong one would then look right (a membership of
+2 is true) or could not be read at all. Both sides are in SQLite's form: instants are text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    select,
+    text,
+    type_coerce,
+)
+from sqlalchemy.types import NullType
+
+from projector.fold import Projection
+from projector.store import bulk, tables
+from projector.store.keyed import among
+from projector.store.state import Values
+from projector.store.tables import stream
+from projector.store.types import Instant
+
+
+def expected(projection: Projection, values: Sequence[Values]) -> list[Values]:
+    """The tuples of a table as they would be stored."""
+    return bulk.bound(list(tables.state[projection.name].columns), values) if values else []
+
+
+def of_streams(
+    connection: Connection, projection: Projection, stream_ids: Sequence[int]
+) -> list[Values]:
+    """The stored rows of the customers of some streams."""
+    table = tables.state[projection.name]
+    owner = and_(
+        table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
+    )
+    statement = (
+        _stored(connection, projection)
+        .select_from(stream.join(table, owner))
+        .where(among(connection, stream.c.stream_id, stream_ids))
+    )
+    with _any_text(connection):
+        return [tuple(row) for row in connection.execute(statement)]
+
+
+def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values]:
+    """The stored rows of customers who have no stream."""
+    table = tables.state[projection.name]
+    owner = exists().where(
+        table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
+    )
+    with _any_text(connection):
+        rows = connection.execute(
+            _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
+        )
+        yield from map(tuple, rows)
+
+
+def _stored(connection: Connection, projection: Projection) -> Select[Any]:
+    columns = tables.state[projection.name].columns
+    shown: list[ColumnElement[Any]]
+    if connection.dialect.name == "sqlite":
+        shown = [type_coerce(column, NullType()).label(column.name) for column in columns]
+    else:
+        shown = [_as_text(column) for column in columns]
+    return select(*shown)
+
+
+def _as_text(column: Column[Any]) -> ColumnElement[Any]:
+    """On Postgres: an instant or a date in SQLite's form, or in its own where Python has none."""
+    if isinstance(column.type, Instant):
+        form = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+    elif isinstance(column.type, Date):
+        form = "YYYY-MM-DD"
+    else:
+        return column
+    known = and_(column >= text("'0001-01-01'"), column < text("'infinity'"))
+    written = case((known, func.to_char(column, form)), else_=cast(column, Text))
+    return written.label(column.name)
+
+
+@contextmanager
+def _any_text(connection: Connection) -> Iterator[None]:
+    """Read text on SQLite also where it is not UTF-8."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.text_factory = lambda raw: raw.decode(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        driver.text_factory = str

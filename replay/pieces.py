@@ -1,0 +1,119 @@
+"""One piece of a verification: some streams folded, and compared with their customers' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from attrs import define, field
+from sqlalchemy import Connection
+
+from projector.batch import Change, fold_streams
+from projector.envelope import CustomerKey, RecordedEvent
+from projector.events import FACTS
+from projector.fold import Projection
+from projector.store import dead_letters, digest, inspection, log, state, stored
+from projector.store.inspection import StreamRow
+from replay.audit import StreamAudit
+from replay.comparison import Difference, compare_letters, compare_rows
+
+
+class Group(NamedTuple):
+    """Projections that stand at the same position."""
+
+    position: int
+    projections: tuple[Projection, ...]
+
+
+@define
+class Found:
+    """What was found in a piece."""
+
+    #: How many customers were compared.
+    checked: int = 0
+    differences: dict[CustomerKey, list[Difference]] = field(factory=dict)
+    #: What the rows as they should be add to the digest, by projection.
+    digests: dict[str, int] = field(factory=dict)
+    #: What is wrong with the log, a sentence each.
+    faults: list[str] = field(factory=list)
+
+    def differ(self, customer: CustomerKey, difference: Difference) -> None:
+        """Note a difference."""
+        self.differences.setdefault(customer, []).append(difference)
+
+
+def check_streams(
+    connection: Connection, groups: Sequence[Group], stream_ids: Sequence[int], *, head: int
+) -> Found:
+    """Compare the customers of some streams, and look at the streams themselves."""
+    streams = inspection.streams(connection, stream_ids)
+    audit = StreamAudit(streams)
+    found = Found(checked=len(streams))
+    for number, (position, projections) in enumerate(groups):
+        events = log.read_streams(connection, stream_ids, until=head)
+        watched = events if number else audit.watch(events)
+        changes = fold_streams(projections, _until(watched, position))
+        for projection, change in zip(projections, changes, strict=True):
+            _compare_rows(connection, projection, change, stream_ids, found)
+            _compare_letters(connection, projection, change, streams, found)
+    found.faults += audit.problems
+    return found
+
+
+def check_nobodys(connection: Connection, groups: Sequence[Group]) -> Found:
+    """Compare what belongs to no stream: dead letters that name no customer, rows of strangers."""
+    found = Found()
+    for position, projections in groups:
+        events = log.read_streamless(connection, FACTS, until=position)
+        for projection, change in zip(projections, fold_streams(projections, events), strict=True):
+            are_there = dead_letters.streamless(connection, projection.name)
+            should_be = [letter.position for letter in change.letters]
+            for at, _ in compare_letters(projection, should_be, are_there):
+                found.faults.append(
+                    f"{projection.name} is wrong about position {at}, which names no customer, "
+                    "as a dead letter."
+                )
+            for row in stored.of_nobody(connection, projection):
+                for customer, difference in compare_rows(projection, [], [row]):
+                    found.differ(customer, difference)
+    return found
+
+
+def _until(events: Iterable[RecordedEvent], position: int) -> Iterator[RecordedEvent]:
+    """All are read, for the audit; a projection that is behind folds those that it has seen."""
+    return (event for event in events if event.position <= position)
+
+
+def _compare_rows(
+    connection: Connection,
+    projection: Projection,
+    change: Change,
+    stream_ids: Sequence[int],
+    found: Found,
+) -> None:
+    values = state.as_values(projection, change.new)
+    found.digests[projection.name] = digest.of(values)
+    should_be = stored.expected(projection, values)
+    are_there = stored.of_streams(connection, projection, stream_ids)
+    for customer, difference in compare_rows(projection, should_be, are_there):
+        found.differ(customer, difference)
+
+
+def _compare_letters(
+    connection: Connection,
+    projection: Projection,
+    change: Change,
+    streams: Mapping[int, StreamRow],
+    found: Found,
+) -> None:
+    are_there = dead_letters.of_streams(connection, projection.name, list(streams))
+    letters = {letter.position: letter for letter in (*are_there, *change.letters)}
+    differences = compare_letters(
+        projection,
+        [letter.position for letter in change.letters],
+        [letter.position for letter in are_there],
+    )
+    for position, difference in differences:
+        stream = streams.get(letters[position].stream_id or 0)
+        if stream is not None:
+            found.differ(stream.customer, difference)

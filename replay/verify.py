@@ -1,0 +1,166 @@
+"""A proof that the tables are what the log folds to, row by row and cell by cell.
+
+All of it is read from one snapshot, while writers go on. The rows are not read as what they mean
+but as they are stored: see `projector.store.stored`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import SystemRandom
+
+from attrs import define, field, frozen
+
+from projector.envelope import CustomerKey
+from projector.fold import Projection
+from projector.store import checkpoints, digest, inspection
+from projector.store.checkpoints import Checkpoint
+from projector.store.engine import Database
+from replay.audit import check_counts
+from replay.comparison import Difference
+from replay.pieces import Found, Group, check_nobodys, check_streams
+
+#: How many streams are compared in one go.
+STREAMS_MAX = 1_000
+
+#: How many customers, and how many faults of the log, are named; all are counted.
+NAMED_MAX = 1_000
+
+
+@frozen(kw_only=True)
+class DifferingCustomer:
+    """A customer whose rows or dead letters differ."""
+
+    project_id: str
+    customer_id: str
+    differences: tuple[Difference, ...]
+
+
+@frozen(kw_only=True)
+class VerifiedProjection:
+    """A projection that was compared."""
+
+    name: str
+    position: int
+    #: As kept with the rows.
+    digest: str
+    #: As computed from the log; None when only a sample was.
+    recomputed: str | None
+
+
+@frozen(kw_only=True)
+class Verified:
+    """What came of it."""
+
+    #: How many customers were compared.
+    checked: int
+    differing: int
+    #: At the most NAMED_MAX of them.
+    customers: tuple[DifferingCustomer, ...]
+    projections: tuple[VerifiedProjection, ...]
+    #: What is wrong with the log itself, a sentence each; at the most NAMED_MAX.
+    log: tuple[str, ...]
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the tables are what the log folds to, and the log is as it must be."""
+        stale = any(each.recomputed not in (None, each.digest) for each in self.projections)
+        return not (self.differing or self.log or stale)
+
+
+def verify(
+    database: Database,
+    projections: Sequence[Projection],
+    *,
+    sample: int | None = None,
+    on_piece: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Verified:
+    """Fold the log up to where each projection is, and compare with the tables.
+
+    `sample` takes so many customers at random, and leaves out what only the whole can tell: the
+    digests, rows of customers who are not in the log, the numbering of the log. `on_piece` gets
+    how many customers are done, and of how many.
+    """
+    with database.reading() as connection:
+        counts = inspection.count(connection)
+        marks = checkpoints.read(connection, projections)
+        groups = _groups(projections, marks)
+        tally = _Tally()
+        chosen = _chosen(max(counts.last_stream_id, counts.stream_ids.last), sample)
+        for start in range(0, len(chosen), STREAMS_MAX):
+            piece = list(chosen[start : start + STREAMS_MAX])
+            tally.add(check_streams(connection, groups, piece, head=counts.head))
+            on_piece(start + len(piece), len(chosen))
+        if sample is None:
+            tally.add(check_nobodys(connection, groups))
+            tally.fault(check_counts(counts))
+    return tally.result(list(marks.values()), whole=sample is None)
+
+
+def _groups(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> list[Group]:
+    """The projections by position: those that stand at the same one are folded together."""
+    by_position: dict[int, list[Projection]] = {}
+    for projection in projections:
+        by_position.setdefault(marks[projection.name].position, []).append(projection)
+    return [Group(position, tuple(each)) for position, each in by_position.items()]
+
+
+def _chosen(last_stream_id: int, sample: int | None) -> Sequence[int]:
+    """The ids of the streams to check, in order."""
+    every = range(1, last_stream_id + 1)
+    if sample is None:
+        return every
+    return sorted(SystemRandom().sample(every, min(sample, last_stream_id)))
+
+
+@define
+class _Tally:
+    """What the pieces add up to."""
+
+    checked: int = 0
+    differing: int = 0
+    customers: list[DifferingCustomer] = field(factory=list)
+    digests: dict[str, str] = field(factory=dict)
+    log: list[str] = field(factory=list)
+
+    def add(self, found: Found) -> None:
+        """Add what was found in a piece."""
+        self.checked += found.checked
+        self.differing += len(found.differences)
+        for customer, differences in found.differences.items():
+            self._name(customer, differences)
+        for name, change in found.digests.items():
+            self.digests[name] = digest.moved(self.digests.get(name, digest.EMPTY), change)
+        self.fault(found.faults)
+
+    def fault(self, sentences: Iterable[str]) -> None:
+        """Add what is wrong with the log."""
+        self.log += [*sentences][: NAMED_MAX - len(self.log)]
+
+    def _name(self, customer: CustomerKey, differences: Sequence[Difference]) -> None:
+        if len(self.customers) < NAMED_MAX:
+            self.customers.append(
+                DifferingCustomer(
+                    project_id=customer.project_id,
+                    customer_id=customer.customer_id,
+                    differences=tuple(differences),
+                )
+            )
+
+    def result(self, marks: Sequence[Checkpoint], *, whole: bool) -> Verified:
+        """All of it."""
+        return Verified(
+            checked=self.checked,
+            differing=self.differing,
+            customers=tuple(self.customers),
+            projections=tuple(
+                VerifiedProjection(
+                    name=mark.projection,
+                    position=mark.position,
+                    digest=mark.digest,
+                    recomputed=self.digests.get(mark.projection, digest.EMPTY) if whole else None,
+                )
+                for mark in marks
+            ),
+            log=tuple(self.log),
+        )
