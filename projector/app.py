@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -10,8 +10,10 @@ from typing import Self
 from projector import runner
 from projector.answer import Answer
 from projector.envelope import Given
+from projector.export import export_customers
 from projector.files import read_chunks
 from projector.ingest import IngestReport, ingest
+from projector.members import Page, SegmentCount, TierCount, find_members, list_segments, list_tiers
 from projector.projections import discover
 from projector.query import Moment, find_customer
 from projector.status import Status, read_status
@@ -83,6 +85,45 @@ class Projector:
             by_source_id=by_source_id,
             moment=Moment(as_of=as_of, at_position=at_position),
         )
+
+    def members(
+        self,
+        *,
+        segment_id: str | None = None,
+        tier_id: str | None = None,
+        project_id: str | None = None,
+        as_of: datetime | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> Page:
+        """A page of the customers in a segment or else on a tier; `after` is a page's `next`.
+
+        Raises GroupNotFound, BadCursor, BadNumber, or NotOne.
+        """
+        return find_members(
+            self.database,
+            segment_id=segment_id,
+            tier_id=tier_id,
+            project_id=project_id,
+            as_of=as_of,
+            after=after,
+            limit=limit,
+        )
+
+    def segments(self, *, project_id: str | None = None) -> list[SegmentCount]:
+        """The segments, each with its name and how many are in it."""
+        return list_segments(self.database, project_id=project_id)
+
+    def tiers(self, *, project_id: str | None = None) -> list[TierCount]:
+        """The tiers, each with its name and how many are on it."""
+        return list_tiers(self.database, project_id=project_id)
+
+    def export_customers(self, *, at_position: int | None = None) -> Iterator[Answer]:
+        """Every customer's state, by project and id, as the tables have it or as it was known.
+
+        Nothing is kept in memory; the database's snapshot is held until the iterator is done.
+        """
+        return export_customers(self.database, at_position=at_position)
 
     def status(self) -> Status:
         """The head of the log, how far each projection is, and what is put aside."""

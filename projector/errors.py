@@ -74,10 +74,31 @@ class BadIdentifier(ProjectorError):
 
 
 class BadNumber(ProjectorError):
-    """{name} cannot be {value}: the least is {least}."""
+    """{name} cannot be {value}: it goes from {range}."""
 
     exit_code = 2
-    hint = "Give a whole number."
+    hint = "Give a whole number in that range."
+
+
+class NotOne(ProjectorError):
+    """Give exactly one of {options}."""
+
+    exit_code = 2
+    hint = "See --help."
+
+
+class BadCursor(ProjectorError):
+    """{cursor!r} is no cursor of such a list."""
+
+    exit_code = 2
+    hint = "Give the `next` of the page before, and ask for the same segment or tier."
+
+
+class GroupNotFound(ProjectorError):
+    """No event ever put a customer into the {kind} {identifier!r}."""
+
+    exit_code = 3
+    hint = "`projector segments` and `projector tiers` list those that are known."
 
 
 class FileUnreadable(ProjectorError):

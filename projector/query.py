@@ -101,20 +101,23 @@ def answer_at(connection: Connection, key: CustomerKey, moment: Moment) -> Answe
 def events_at(
     connection: Connection, key: CustomerKey, moment: Moment
 ) -> tuple[int, Iterator[RecordedEvent]]:
-    """A customer's events that count at a moment, in canonical order, and the log's end then.
-
-    Raises PositionUnknown for a position that the log has not got to.
-    """
-    head = log.head(connection)
-    until = head if moment.at_position is None else moment.at_position
-    if not 0 <= until <= head:
-        raise PositionUnknown(position=until, head=head)
+    """The log's end at a moment, and a customer's events that count then, in canonical order."""
+    until = log_end(connection, moment)
     stream_id = customers.stream_id(connection, key)
     events = log.read_streams(connection, [] if stream_id is None else [stream_id], until=until)
     as_of = moment.as_of
     if as_of is None:
         return until, events
     return until, takewhile(lambda each: each.occurred_at <= as_of, events)
+
+
+def log_end(connection: Connection, moment: Moment) -> int:
+    """The last position that counts; raises PositionUnknown for one that is not in the log."""
+    head = log.head(connection)
+    until = head if moment.at_position is None else moment.at_position
+    if not 0 <= until <= head:
+        raise PositionUnknown(position=until, head=head)
+    return until
 
 
 def _now(connection: Connection, key: CustomerKey) -> Answer | None:

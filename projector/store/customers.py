@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
@@ -19,6 +21,13 @@ _STREAM_ID = select(stream.c.stream_id).where(
 )
 
 
+_EVERYONE = (
+    select(stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
+    .order_by(stream.c.project_id, stream.c.customer_id)
+    .execution_options(yield_per=1000)
+)
+
+
 def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
     """The customers that have an id, one a project."""
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
@@ -31,6 +40,12 @@ def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
     columns = (table.c.project_id, table.c.customer_id)
     statement = select(*columns).where(table.c.source_id == source_id).order_by(*columns)
     return [CustomerKey(*row) for row in connection.execute(statement).all()]
+
+
+def in_order(connection: Connection) -> Iterator[tuple[int, CustomerKey]]:
+    """Every stream's id and customer, ordered by project and customer."""
+    rows = connection.execute(_EVERYONE)
+    return ((stream_id, CustomerKey(*key)) for stream_id, *key in rows)
 
 
 def stream_id(connection: Connection, key: CustomerKey) -> int | None:

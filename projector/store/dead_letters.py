@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, select
 
+from projector.envelope import CustomerKey
 from projector.store import bulk
 from projector.store.keyed import among
 from projector.store.tables import dead_letter, stream
@@ -45,6 +46,17 @@ def replace(
             )
         )
     bulk.insert_many(connection, dead_letter, letters)
+
+
+def concerned(connection: Connection) -> Iterator[CustomerKey]:
+    """The customers with a dead letter, ordered by project and customer."""
+    statement = (
+        select(stream.c.project_id, stream.c.customer_id)
+        .where(stream.c.stream_id.in_(select(dead_letter.c.stream_id)))
+        .order_by(stream.c.project_id, stream.c.customer_id)
+        .execution_options(yield_per=1000)
+    )
+    return (CustomerKey(*row) for row in connection.execute(statement))
 
 
 def of_streams(

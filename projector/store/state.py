@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -42,6 +42,14 @@ def load_one(connection: Connection, projection: Projection, customer: CustomerK
     """The rows of one customer."""
     rows = connection.execute(_of_one(projection), customer._asdict()).all()
     return [projection.row(*row[2:]) for row in rows]
+
+
+def scan(connection: Connection, projection: Projection) -> Iterator[tuple[CustomerKey, Row]]:
+    """Every row and whose it is, ordered by project and customer."""
+    table = tables.state[projection.name]
+    statement = select(table).order_by(table.c.project_id, table.c.customer_id)
+    for row in connection.execute(statement.execution_options(yield_per=1000)):
+        yield CustomerKey(row[0], row[1]), projection.row(*row[2:])
 
 
 @cache

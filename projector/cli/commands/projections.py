@@ -101,7 +101,7 @@ def verify(
     """
     projections = named(list(names))
     if sample is not None and sample < 1:
-        raise BadNumber(name="--sample", value=sample, least=1)
+        raise BadNumber(name="--sample", value=sample, range="1 upwards")
     with (
         open_projector(url) as projector,
         progress.count_bar("verifying", "customers") as advance,

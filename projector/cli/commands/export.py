@@ -1,0 +1,28 @@
+"""export: everything, for other programs."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from projector.app import open_projector
+from projector.cli import output
+from projector.cli.app import Json, Url, app
+
+export = App(name="export", help="Write all customers' states as NDJSON.")
+app.command(export)
+
+
+@export.command
+def customers(*, url: Url, at_position: int | None = None, json: Json = False) -> None:
+    """Write every customer's state, one JSON document a line, ordered by project and customer.
+
+    Parameters
+    ----------
+    at_position
+        What was known when the log ended here.
+    json
+        NDJSON is what is written anyway.
+    """
+    with open_projector(url) as projector:
+        for answer in projector.export_customers(at_position=at_position):
+            output.document(answer)

@@ -1,0 +1,118 @@
+"""members, segments, tiers: who is where, and how many."""
+
+from __future__ import annotations
+
+from projector.app import open_projector
+from projector.cli import output
+from projector.cli.app import Json, Url, app, instant
+
+
+@app.command
+def members(
+    *,
+    url: Url,
+    segment: str | None = None,
+    tier: str | None = None,
+    project: str | None = None,
+    as_of: str | None = None,
+    limit: int = 100,
+    after: str | None = None,
+    json: Json = False,
+) -> None:
+    """List the customers in a segment or on a tier, page by page.
+
+    Parameters
+    ----------
+    segment
+        The segment's id (seg_...).
+    tier
+        The tier's id (ltr_...).
+    project
+        Only customers of this project.
+    as_of
+        Who was there at this instant (RFC 3339), by all that is known today.
+    limit
+        The most customers on a page.
+    after
+        The cursor that the page before ended with.
+    json
+        Print one JSON document.
+    """
+    then = instant(as_of)
+    with open_projector(url) as projector:
+        page = projector.members(
+            segment_id=segment,
+            tier_id=tier,
+            project_id=project,
+            as_of=then,
+            after=after,
+            limit=limit,
+        )
+    if json:
+        output.document(page)
+        return
+    output.table(
+        "Members",
+        ("customer", "project", "source id", "name", "since"),
+        [
+            (each.customer_id, each.project_id, each.source_id, each.name, each.since)
+            for each in page.members
+        ],
+    )
+    if page.next is not None:
+        output.line(f"For the next page: --after {page.next}")
+
+
+@app.command
+def segments(*, url: Url, project: str | None = None, json: Json = False) -> None:
+    """List the segments, each with its name and how many are in it.
+
+    Parameters
+    ----------
+    project
+        Only segments of this project.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        found = projector.segments(project_id=project)
+    if json:
+        output.document({"segments": found})
+        return
+    output.table(
+        "Segments",
+        ("segment", "name", "project", "members"),
+        [(each.segment_id, each.name, each.project_id, each.members) for each in found],
+    )
+
+
+@app.command
+def tiers(*, url: Url, project: str | None = None, json: Json = False) -> None:
+    """List the tiers, each with its name and how many are on it.
+
+    Parameters
+    ----------
+    project
+        Only tiers of this project.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        found = projector.tiers(project_id=project)
+    if json:
+        output.document({"tiers": found})
+        return
+    output.table(
+        "Tiers",
+        ("campaign", "tier", "name", "project", "members"),
+        [
+            (
+                each.campaign_name or each.campaign_id,
+                each.tier_id,
+                each.name,
+                each.project_id,
+                each.members,
+            )
+            for each in found
+        ],
+    )

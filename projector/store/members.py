@@ -1,0 +1,151 @@
+"""Who is in a segment or on a tier, page by page, and which segments and tiers there are.
+
+A page begins after the key where the last one ended, so that it costs the same at any depth, and
+rows that come or go meanwhile move nobody else to another page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
+
+from projector.store.tables import state
+
+
+@frozen(kw_only=True)
+class Kind:
+    """A kind of group that customers are in."""
+
+    #: The projections of those who are in it now, and of those who ever were.
+    now: str
+    history: str
+    #: The column of the group's id.
+    id: str
+    #: The columns of the instant since when, now and in the history.
+    since: str
+    since_then: str
+    #: The column that must be true, if not every row with the id is a member.
+    holds: str | None = None
+    #: The order of the members: what tells their rows apart.
+    place: tuple[str, ...]
+
+
+SEGMENT = Kind(
+    now="segment_membership",
+    history="segment_membership_history",
+    id="segment_id",
+    since="entered_at",
+    since_then="valid_from",
+    holds="is_member",
+    place=("project_id", "customer_id"),
+)
+TIER = Kind(
+    now="loyalty_tier",
+    history="loyalty_tier_history",
+    id="tier_id",
+    since="joined_at",
+    since_then="joined_at",
+    place=("project_id", "customer_id", "campaign_id"),
+)
+
+
+def page(
+    connection: Connection,
+    kind: Kind,
+    group_id: str,
+    *,
+    project_id: str | None,
+    as_of: datetime | None,
+    after: Sequence[str] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """The members whose place comes after one: place, since, and who they are, in order."""
+    table = state[kind.now if as_of is None else kind.history]
+    who = state["customer"]
+    owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
+    place = [table.c[name] for name in kind.place]
+    since = table.c[kind.since if as_of is None else kind.since_then].label("since")
+    statement = (
+        select(*place, since, who.c.source_id, who.c.name)
+        .select_from(table.outerjoin(who, owner))
+        .where(table.c[kind.id] == group_id, _holds(kind, as_of))
+        .order_by(*place)
+        .limit(limit)
+    )
+    if project_id is not None:
+        statement = statement.where(table.c.project_id == project_id)
+    if after is not None:
+        statement = statement.where(tuple_(*place) > tuple_(*map(literal, after)))
+    return connection.execute(statement).all()
+
+
+def is_known(connection: Connection, kind: Kind, group_id: str) -> bool:
+    """Whether any customer is or ever was in a group, as far as the events told."""
+    return any(
+        connection.execute(
+            select(literal(1)).where(state[name].c[kind.id] == group_id).limit(1)
+        ).first()
+        for name in (kind.now, kind.history)
+    )
+
+
+def segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
+    """By project, segment and name: members, and when the name was last told. In this order."""
+    table = state["segment_membership"]
+    told_at = func.max(func.coalesce(table.c.left_at, table.c.entered_at))
+    group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
+    members = func.sum(cast(table.c.is_member, Integer))
+    return connection.execute(
+        _grouped(table.c.project_id, project_id, group, members, told_at)
+    ).all()
+
+
+def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
+    """By project, campaign, tier and their names: members, and when the names were last told."""
+    table = state["loyalty_tier"]
+    names = (table.c.campaign_name, table.c.tier_name)
+    group = (table.c.project_id, table.c.campaign_id, table.c.tier_id, *names)
+    statement = _grouped(
+        table.c.project_id, project_id, group, func.count(), func.max(table.c.joined_at)
+    )
+    return connection.execute(statement.where(table.c.tier_id.is_not(None))).all()
+
+
+def _grouped(
+    project: Column[str],
+    project_id: str | None,
+    group: Sequence[Column[Any]],
+    members: ColumnElement[Any],
+    told_at: ColumnElement[Any],
+) -> Select[Any]:
+    shown = [*group, members.label("members"), told_at.label("told_at")]
+    statement = select(*shown).group_by(*group).order_by(*group)
+    return statement if project_id is None else statement.where(project == project_id)
+
+
+def _holds(kind: Kind, as_of: datetime | None) -> ColumnElement[bool]:
+    """Whether a row is a member's, now or at an instant."""
+    if as_of is None:
+        return true() if kind.holds is None else state[kind.now].c[kind.holds] == true()
+    table = state[kind.history]
+    begun = table.c.valid_from <= as_of
+    return and_(begun, or_(table.c.valid_to.is_(None), table.c.valid_to > as_of))
