@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from projector import runner
 from projector.answer import Answer
+from projector.dead_letters import (
+    LetterPage,
+    LettersRetried,
+    WholeLetter,
+    list_letters,
+    retry_letters,
+    show_letter,
+)
 from projector.envelope import Given
 from projector.export import export_customers
 from projector.files import read_chunks
 from projector.ingest import IngestReport, ingest
 from projector.members import Page, SegmentCount, TierCount, find_members, list_segments, list_tiers
 from projector.projections import discover
+from projector.quarantine import (
+    QuarantinePage,
+    QuarantineRetried,
+    WholeEntry,
+    list_quarantine,
+    retry_quarantine,
+    show_entry,
+)
 from projector.query import Moment, find_customer
 from projector.status import Status, read_status
 from projector.store import schema
@@ -124,6 +140,47 @@ class Projector:
         Nothing is kept in memory; the database's snapshot is held until the iterator is done.
         """
         return export_customers(self.database, at_position=at_position)
+
+    def quarantine(
+        self,
+        *,
+        reason: str | None = None,
+        resolved: bool = False,
+        after: str | None = None,
+        limit: int,
+    ) -> QuarantinePage:
+        """A page of what could not be filed; raises BadCursor or BadNumber."""
+        return list_quarantine(
+            self.database, reason=reason, resolved=resolved, after=after, limit=limit
+        )
+
+    def quarantine_entry(self, quarantine_id: int) -> WholeEntry:
+        """An entry of the quarantine with its body; raises QuarantineEntryNotFound."""
+        return show_entry(self.database, quarantine_id)
+
+    def retry_quarantine(
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        reason: str | None = None,
+        given: Given = Given(),  # noqa: B008 - a frozen value
+    ) -> QuarantineRetried:
+        """Read entries again, some or all; the tables do not change before `catch_up`."""
+        return retry_quarantine(self.database, ids, reason=reason, given=given)
+
+    def dead_letters(
+        self, *, projection: str | None = None, after: str | None = None, limit: int
+    ) -> LetterPage:
+        """A page of the events that could not be folded; raises BadCursor or BadNumber."""
+        return list_letters(self.database, projection=projection, after=after, limit=limit)
+
+    def dead_letter(self, position: int) -> WholeLetter:
+        """A dead letter with its body; raises DeadLetterNotFound."""
+        return show_letter(self.database, position)
+
+    def retry_dead_letters(self, positions: Sequence[int] | None = None) -> LettersRetried:
+        """Fold the customers of dead letters anew, of some or of all."""
+        return retry_letters(self.database, discover(), positions)
 
     def status(self) -> Status:
         """The head of the log, how far each projection is, and what is put aside."""

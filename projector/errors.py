@@ -143,6 +143,20 @@ class CustomerAmbiguous(ProjectorError):
     hint = "Choose one with --project, or ask by customer id."
 
 
+class QuarantineEntryNotFound(ProjectorError):
+    """There is no quarantine entry {quarantine_id}."""
+
+    exit_code = 3
+    hint = "`projector quarantine list` has the ids of those that wait."
+
+
+class DeadLetterNotFound(ProjectorError):
+    """The event at position {position} is no dead letter."""
+
+    exit_code = 3
+    hint = "`projector dead-letters list` has the positions of those that are."
+
+
 class PositionUnknown(ProjectorError):
     """Position {position} is not in the log, which ends at {head}."""
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from attrs import frozen
 
+from projector import paging
 from projector.envelope import id_problem
-from projector.errors import BadCursor, BadNumber, GroupNotFound, NotOne
+from projector.errors import GroupNotFound, NotOne
 from projector.store import members
 from projector.store.engine import Database
 from projector.store.members import SEGMENT, TIER, Kind
 
-#: The most members on one page.
-LIMIT_MAX = 10_000
+#: What a page's cursor stands for: see Kind.place.
+_PLACES: dict[Kind, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
 
 
 @frozen(kw_only=True)
@@ -79,12 +77,11 @@ def find_members(
     """A page of the members of a segment or else of a tier, as the tables have them.
 
     Raises GroupNotFound for one that no customer is or ever was in, BadCursor, BadNumber for a
-    `limit` that is not 1 to LIMIT_MAX, and NotOne where not exactly one group is named.
+    `limit` out of its range, and NotOne where not exactly one group is named.
     """
     kind, group_id = _group(segment_id, tier_id)
-    if not 1 <= limit <= LIMIT_MAX:
-        raise BadNumber(name="The limit", value=limit, range=f"1 to {LIMIT_MAX}")
-    place = None if after is None else _place(after, kind)
+    paging.check_limit(limit)
+    place = paging.place(after, _PLACES[kind])
     unknown = GroupNotFound(kind=kind.id.removesuffix("_id"), identifier=group_id)
     if id_problem(group_id):
         raise unknown
@@ -112,7 +109,7 @@ def find_members(
             )
             for row in shown
         ),
-        next=_cursor(shown[-1][: len(kind.place)]) if len(rows) > limit else None,
+        next=paging.cursor(shown[-1][: len(kind.place)]) if len(rows) > limit else None,
     )
 
 
@@ -160,19 +157,3 @@ def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...]
         newer = last.told_at is None or (row.told_at is not None and row.told_at >= last.told_at)
         found[key] = (row if newer else last, number + int(row.members))
     return [(key, last, number) for key, (last, number) in found.items()]
-
-
-def _cursor(place: Sequence[str]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(list(place))).decode().rstrip("=")
-
-
-def _place(cursor: str, kind: Kind) -> list[str]:
-    """What a cursor says; raises BadCursor for one that no page of this kind ended with."""
-    try:
-        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place = msgspec.json.decode(text, type=list[str])
-    except (binascii.Error, ValueError) as error:
-        raise BadCursor(cursor=cursor) from error
-    if len(place) != len(kind.place) or any(map(id_problem, place)):
-        raise BadCursor(cursor=cursor)
-    return place

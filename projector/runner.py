@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from projector.batch import fold_batch
+from projector.batch import fold_batch, fold_streams
 from projector.errors import CheckpointMoved
 from projector.fold import Projection
 from projector.store import checkpoints, dead_letters, digest, log, state
@@ -79,6 +79,34 @@ def project_batch(
                 connection, projection.name, change.letters, refolded=change.refolded
             )
     return last
+
+
+def refold(
+    database: Database, projections: Sequence[Projection], stream_ids: Sequence[int]
+) -> None:
+    """Fold streams from their beginning, up to where each projection is, and write the rows.
+
+    In one transaction, with the checkpoints locked: a projector that computed from the rows as they
+    were then loses its compare-and-set.
+    """
+    with database.writing() as connection:
+        marks = checkpoints.read(connection, projections, lock=True)
+        for projection in projections:
+            mark = marks[projection.name]
+            events = log.read_streams(connection, stream_ids, until=mark.position)
+            [change] = fold_streams([projection], events)
+            old = state.load(connection, projection, change.new)
+            rows = state.difference(projection, old=old, new=change.new)
+            checkpoints.advance(
+                connection,
+                mark,
+                position=mark.position,
+                version=mark.version,
+                digest=digest.moved(mark.digest, rows.digest),
+                rewritten=True,
+            )
+            state.write(connection, projection, rows)
+            dead_letters.replace(connection, projection.name, change.letters, refolded=stream_ids)
 
 
 def _until(marks: dict[str, Checkpoint], after: int, head: int) -> int:

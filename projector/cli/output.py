@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,18 +42,25 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     console().print(shown)
 
 
+def fields(values: Mapping[str, Any]) -> None:
+    """Print what is known, a line each."""
+    for label, value in values.items():
+        if value is not None:
+            line(f"{label}: {_text(value)}")
+
+
 def answer(found: Answer, *, as_of: datetime | None = None) -> None:
     """Print a customer's state, which may be a former one."""
     who = found.name or found.source_id or found.customer_id
     line(_text(f"{who} ({found.customer_id} in {found.project_id})"))
-    for label, value in (
-        ("source id", found.source_id),
-        ("email", found.email),
-        ("deleted", found.deleted_at),
-        ("last event", found.last_event_at),
-    ):
-        if value is not None:
-            line(f"  {label}: {_text(value)}")
+    fields(
+        {
+            "  source id": found.source_id,
+            "  email": found.email,
+            "  deleted": found.deleted_at,
+            "  last event": found.last_event_at,
+        }
+    )
     if found.segments:
         table(
             "Segments",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, select
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, literal, select, tuple_
 
 from projector.envelope import CustomerKey
 from projector.store import bulk
-from projector.store.keyed import among
+from projector.store.keyed import among, storable
 from projector.store.tables import dead_letter, stream
 
 _CONCERN = select(
@@ -46,6 +46,46 @@ def replace(
             )
         )
     bulk.insert_many(connection, dead_letter, letters)
+
+
+def page(
+    connection: Connection, *, projection: str | None, after: tuple[str, int] | None, limit: int
+) -> list[DeadLetter]:
+    """Letters by projection and position."""
+    place = (dead_letter.c.projection, dead_letter.c.position)
+    statement = select(dead_letter).order_by(*place).limit(limit)
+    if projection is not None:
+        statement = statement.where(dead_letter.c.projection == projection)
+    if after is not None:
+        statement = statement.where(tuple_(*place) > tuple_(*map(literal, after)))
+    return [DeadLetter(*row) for row in connection.execute(statement)]
+
+
+def at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
+    """The letters at positions, by position and projection."""
+    statement = (
+        select(dead_letter)
+        .where(among(connection, dead_letter.c.position, storable(positions)))
+        .order_by(dead_letter.c.position, dead_letter.c.projection)
+    )
+    return [DeadLetter(*row) for row in connection.execute(statement)]
+
+
+def remove(connection: Connection, projection: str, positions: Sequence[int]) -> None:
+    """Take away a projection's letters at positions."""
+    connection.execute(
+        delete(dead_letter).where(
+            dead_letter.c.projection == projection,
+            among(connection, dead_letter.c.position, positions),
+        )
+    )
+
+
+def reasons(connection: Connection) -> Sequence[Row[str, str, int]]:
+    """By projection and reason: how many letters."""
+    by = (dead_letter.c.projection, dead_letter.c.reason)
+    statement = select(*by, func.count()).group_by(*by).order_by(*by)
+    return connection.execute(statement).all()
 
 
 def concerned(connection: Connection) -> Iterator[CustomerKey]:

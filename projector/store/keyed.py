@@ -32,3 +32,8 @@ def among(
         )
         return column.in_(select(func.json_each(array).table_valued("value").c.value))
     return column == any_(bindparam(None, list(values), type_=ARRAY(column.type), unique=True))
+
+
+def storable(numbers: Sequence[int]) -> list[int]:
+    """Those that a column may hold: Postgres refuses to be asked for one of more than 64 bits."""
+    return [number for number in numbers if -(2**63) <= number < 2**63]

@@ -60,6 +60,12 @@ def read(
     return events
 
 
+def at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
+    """The events at some positions, as far as they are there, in order."""
+    statement = _EVENT.where(among(connection, event.c.position, positions))
+    return [_recorded(row) for row in connection.execute(statement.order_by(event.c.position))]
+
+
 def read_streams(
     connection: Connection, stream_ids: Sequence[int], *, until: int
 ) -> Iterator[RecordedEvent]:

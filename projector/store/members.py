@@ -75,7 +75,7 @@ def page(
     *,
     project_id: str | None,
     as_of: datetime | None,
-    after: Sequence[str] | None,
+    after: tuple[str, ...] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
     """The members whose place comes after one: place, since, and who they are, in order."""
@@ -84,7 +84,7 @@ def page(
     owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
     place = [table.c[name] for name in kind.place]
     since = table.c[kind.since if as_of is None else kind.since_then].label("since")
-    statement = (
+    statement: Select[Any] = (
         select(*place, since, who.c.source_id, who.c.name)
         .select_from(table.outerjoin(who, owner))
         .where(table.c[kind.id] == group_id, _holds(kind, as_of))

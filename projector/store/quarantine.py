@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from attrs import astuple
-from sqlalchemy import Connection, func, select
+from attrs import astuple, fields, frozen
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from projector.envelope import Rejected
+from projector.envelope import Given, Rejected
+from projector.store.keyed import among, storable
 from projector.store.tables import quarantine
+
+
+@frozen(kw_only=True)
+class Entry:
+    """A delivery that was put aside; its body, which may be long, is read by itself."""
+
+    quarantine_id: int
+    reason: str
+    detail: str
+    project_id: str | None
+    event_id: str | None
+    received_at: datetime
+    #: Of a retry that could file it: when, and the position of its event.
+    resolved_at: datetime | None
+    resolved_position: int | None
+
+
+_KNOWN = tuple(quarantine.c[field.name] for field in fields(Entry))
 
 
 def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: datetime) -> None:
@@ -22,6 +41,52 @@ def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: da
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(quarantine).on_conflict_do_nothing()
     connection.execute(statement, [_values(item, received_at) for item in rejected])
+
+
+def page(
+    connection: Connection, *, reason: str | None, resolved: bool, after: int, limit: int
+) -> list[Entry]:
+    """Entries in the order in which they came, without their bodies; resolved ones if asked for."""
+    statement = select(*_KNOWN).where(quarantine.c.quarantine_id > after)
+    if reason is not None:
+        statement = statement.where(quarantine.c.reason == reason)
+    if not resolved:
+        statement = statement.where(quarantine.c.resolved_at.is_(None))
+    rows = connection.execute(statement.order_by(quarantine.c.quarantine_id).limit(limit))
+    return [Entry(**row._mapping) for row in rows]
+
+
+def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes, Given]]:
+    """The bodies of entries, and what the caller said of them."""
+    statement = select(
+        quarantine.c.quarantine_id,
+        quarantine.c.body,
+        quarantine.c.given_project_id,
+        quarantine.c.given_type,
+        quarantine.c.given_occurred_at,
+    ).where(among(connection, quarantine.c.quarantine_id, ids))
+    return {
+        row[0]: (row[1], Given(project_id=row[2], type=row[3], occurred_at=row[4]))
+        for row in connection.execute(statement)
+    }
+
+
+def find(connection: Connection, ids: Sequence[int]) -> list[Entry]:
+    """The entries of these ids, as far as they are there, in their order."""
+    known = among(connection, quarantine.c.quarantine_id, storable(ids))
+    statement = select(*_KNOWN).where(known)
+    rows = connection.execute(statement.order_by(quarantine.c.quarantine_id))
+    return [Entry(**row._mapping) for row in rows]
+
+
+def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetime) -> None:
+    """Close entries: each got the event at a position. One that is closed stays as it is."""
+    for quarantine_id, position in positions.items():
+        connection.execute(
+            update(quarantine)
+            .where(quarantine.c.quarantine_id == quarantine_id, quarantine.c.resolved_at.is_(None))
+            .values(resolved_at=at, resolved_position=position)
+        )
 
 
 def counts(connection: Connection) -> dict[str, int]:

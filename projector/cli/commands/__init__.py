@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from projector.cli.commands import customers, deliveries, export, groups, projections
+from projector.cli.commands import customers, deliveries, export, groups, projections, put_aside
 
-__all__ = ["customers", "deliveries", "export", "groups", "projections"]
+__all__ = ["customers", "deliveries", "export", "groups", "projections", "put_aside"]

@@ -1,0 +1,253 @@
+"""quarantine, dead-letters: what could not be filed or folded, and trying it again after a fix."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from projector.app import open_projector
+from projector.cli import output
+from projector.cli.app import Flag, Json, Url, app, catch_up, given
+from projector.errors import NotOne
+
+quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
+dead_letters = App(name="dead-letters", help="Events that a projection could not take.")
+app.command(quarantine)
+app.command(dead_letters)
+
+EntryId = Annotated[int, Parameter(name="ID")]
+Position = Annotated[int, Parameter(name="POSITION")]
+
+
+@quarantine.default
+@quarantine.command(name="list")
+def list_quarantine(
+    *,
+    url: Url,
+    reason: str | None = None,
+    resolved: Flag = False,
+    limit: int = 100,
+    after: str | None = None,
+    json: Json = False,
+) -> None:
+    """List what waits, with its reasons and how often each of them.
+
+    Parameters
+    ----------
+    reason
+        Only entries of this reason.
+    resolved
+        Also entries that a retry could file.
+    limit
+        The most entries on a page.
+    after
+        The cursor that the page before ended with.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        page = projector.quarantine(reason=reason, resolved=resolved, after=after, limit=limit)
+    if json:
+        output.document(page)
+        return
+    output.table("Waiting", ("reason", "deliveries"), list(page.counts.items()))
+    output.table(
+        "Entries",
+        ("id", "reason", "received", "event", "resolved by", "detail"),
+        [
+            (
+                each.quarantine_id,
+                each.reason,
+                each.received_at,
+                each.event_id,
+                each.resolved_position,
+                each.detail,
+            )
+            for each in page.quarantine
+        ],
+    )
+    _more(page.next)
+
+
+@quarantine.command(name="show")
+def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> None:
+    """Show one entry, with its body as it came.
+
+    Parameters
+    ----------
+    identifier
+        The id of the entry.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        found = projector.quarantine_entry(identifier)
+    if json:
+        output.document(found)
+        return
+    output.fields(
+        {
+            "entry": found.quarantine_id,
+            "reason": found.reason,
+            "detail": found.detail,
+            "received": found.received_at,
+            "project": found.project_id or found.given.project_id,
+            "event": found.event_id,
+            "type as given": found.given.type,
+            "time as given": found.given.occurred_at,
+            "resolved": found.resolved_at,
+            "resolved by position": found.resolved_position,
+        }
+    )
+    output.line(found.body if found.body is not None else f"base64: {found.body_base64}")
+
+
+@quarantine.command(name="retry")
+def retry_quarantine(
+    *ids: EntryId,
+    url: Url,
+    all: Flag = False,
+    reason: str | None = None,
+    project: str | None = None,
+    type: str | None = None,
+    occurred_at: str | None = None,
+    json: Json = False,
+) -> None:
+    """Read entries again: what can be filed now goes into the log and the tables.
+
+    Parameters
+    ----------
+    ids
+        The ids of the entries.
+    all
+        All that wait.
+    reason
+        All that wait for this reason.
+    project
+        The project, where a delivery does not name it.
+    type
+        The event type, where a delivery does not tell it.
+    occurred_at
+        When the event happened, as RFC 3339, where a delivery does not tell.
+    json
+        Print one JSON document.
+    """
+    if sum((bool(ids), all, reason is not None)) != 1:
+        raise NotOne(options="ids, --reason or --all")
+    told = given(project, type, occurred_at)
+    with open_projector(url) as projector:
+        found = projector.retry_quarantine(list(ids) if ids else None, reason=reason, given=told)
+        catch_up(projector)
+    if json:
+        output.document(found)
+        return
+    output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
+    if found.reasons:
+        output.table("Waiting", ("reason", "deliveries"), list(found.reasons.items()))
+
+
+@dead_letters.default
+@dead_letters.command(name="list")
+def list_dead_letters(
+    *,
+    url: Url,
+    projection: str | None = None,
+    limit: int = 100,
+    after: str | None = None,
+    json: Json = False,
+) -> None:
+    """List the events that could not be folded, with the reasons and how often each of them.
+
+    Parameters
+    ----------
+    projection
+        Only those of this projection.
+    limit
+        The most entries on a page.
+    after
+        The cursor that the page before ended with.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        page = projector.dead_letters(projection=projection, after=after, limit=limit)
+    if json:
+        output.document(page)
+        return
+    output.table(
+        "Reasons",
+        ("projection", "reason", "events"),
+        [(each.projection, each.reason, each.count) for each in page.counts],
+    )
+    output.table(
+        "Dead letters",
+        ("position", "projection", "type", "customer", "occurred"),
+        [
+            (each.position, refusal.projection, each.type, each.customer_id, each.occurred_at)
+            for each in page.dead_letters
+            for refusal in each.refusals
+        ],
+    )
+    _more(page.next)
+
+
+@dead_letters.command(name="show")
+def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> None:
+    """Show one event that could not be folded, with its body as it came.
+
+    Parameters
+    ----------
+    position
+        The position of the event.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        found = projector.dead_letter(position)
+    if json:
+        output.document(found)
+        return
+    shown: dict[str, Any] = {
+        "position": found.position,
+        "event": found.event_id,
+        "type": found.type,
+        "project": found.project_id,
+        "customer": found.customer_id,
+        "occurred": found.occurred_at,
+        "received": found.received_at,
+    }
+    output.fields(
+        {**shown, **{f"refused by {each.projection}": each.reason for each in found.refusals}}
+    )
+    output.line(found.body)
+
+
+@dead_letters.command(name="retry")
+def retry_dead_letters(
+    *positions: Position, url: Url, all: Flag = False, json: Json = False
+) -> None:
+    """Fold the customers of dead letters anew: what can be taken now is in the tables then.
+
+    Parameters
+    ----------
+    positions
+        The positions of the events.
+    all
+        All of them.
+    json
+        Print one JSON document.
+    """
+    if bool(positions) == all:
+        raise NotOne(options="positions or --all")
+    with open_projector(url) as projector:
+        found = projector.retry_dead_letters(list(positions) if positions else None)
+    if json:
+        output.document(found)
+    else:
+        output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
+
+
+def _more(cursor: str | None) -> None:
+    if cursor is not None:
+        output.line(f"For the next page: --after {cursor}")

@@ -1,0 +1,211 @@
+"""Dead letters as a person works with them: list, look at one, retry after a fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from attrs import frozen
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from projector import paging, runner
+from projector.batch import fold_streams
+from projector.envelope import RecordedEvent
+from projector.errors import DeadLetterNotFound
+from projector.fold import Projection
+from projector.store import dead_letters, log
+from projector.store.dead_letters import DeadLetter
+from projector.store.engine import Database
+
+#: How many letters are retried in one transaction.
+RETRY_LETTERS_MAX = 500
+
+_Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """A projection that could not take an event, and why."""
+
+    projection: str
+    reason: str
+
+
+@frozen(kw_only=True)
+class Letter:
+    """An event that projections could not take."""
+
+    position: int
+    project_id: str
+    customer_id: str | None
+    event_id: str
+    type: str
+    occurred_at: datetime
+    refusals: tuple[Refusal, ...]
+
+
+@frozen(kw_only=True)
+class ReasonCount:
+    """How many events a projection refused for one reason."""
+
+    projection: str
+    reason: str
+    count: int
+
+
+@frozen(kw_only=True)
+class LetterPage:
+    """Some dead letters, by projection and position, one entry each."""
+
+    dead_letters: tuple[Letter, ...]
+    #: How many there are in all, by projection and reason.
+    counts: tuple[ReasonCount, ...]
+    #: What to give as `after` for the next page; None at the end.
+    next: str | None
+
+
+@frozen(kw_only=True)
+class WholeLetter(Letter):
+    """A dead letter with its body."""
+
+    received_at: datetime
+    source: str
+    body: str
+
+
+AnyLetter = TypeVar("AnyLetter", bound=Letter)
+
+
+@frozen(kw_only=True)
+class LettersRetried:
+    """What a retry did; tried = resolved + waiting."""
+
+    tried: int
+    resolved: int
+    waiting: int
+
+
+def list_letters(
+    database: Database, *, projection: str | None = None, after: str | None = None, limit: int
+) -> LetterPage:
+    """A page of dead letters, and how many there are; raises BadCursor or BadNumber."""
+    paging.check_limit(limit)
+    place = paging.place(after, tuple[str, _Position])
+    with database.reading() as connection:
+        found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
+        shown = found[:limit]
+        events = _events(connection, shown)
+        counts = dead_letters.reasons(connection)
+    return LetterPage(
+        dead_letters=tuple(_letter(Letter, events[each.position], [each]) for each in shown),
+        counts=tuple(
+            ReasonCount(projection=name, reason=reason, count=number)
+            for name, reason, number in counts
+            if projection in (None, name)
+        ),
+        next=paging.cursor((shown[-1].projection, shown[-1].position))
+        if len(found) > limit
+        else None,
+    )
+
+
+def show_letter(database: Database, position: int) -> WholeLetter:
+    """The dead letter at a position with its body; raises DeadLetterNotFound."""
+    with database.reading() as connection:
+        found = dead_letters.at(connection, [position])
+        if not found:
+            raise DeadLetterNotFound(position=position)
+        [event] = log.at(connection, [position])
+    return _letter(
+        WholeLetter,
+        event,
+        found,
+        received_at=event.received_at,
+        source=event.source,
+        body=event.body,
+    )
+
+
+def retry_letters(
+    database: Database,
+    projections: Sequence[Projection],
+    positions: Sequence[int] | None = None,
+    *,
+    on_piece: Callable[[int], None] = lambda _tried: None,
+) -> LettersRetried:
+    """Fold the customers of dead letters anew: of those at positions, or of all of them.
+
+    What can be folded now is in the rows afterwards, and no dead letter any more. Raises
+    DeadLetterNotFound, with nothing done, for a position without one.
+    """
+    if positions is not None:
+        with database.reading() as connection:
+            known = {each.position for each in dead_letters.at(connection, positions)}
+        for position in positions:
+            if position not in known:
+                raise DeadLetterNotFound(position=position)
+    tried = resolved = 0
+    for projection in projections:
+        for letters in _waiting(database, projection.name, positions):
+            left = _fold_anew(database, projection, letters)
+            tried += len(letters)
+            resolved += len(letters) - left
+            on_piece(tried)
+    return LettersRetried(tried=tried, resolved=resolved, waiting=tried - resolved)
+
+
+def _waiting(
+    database: Database, projection: str, positions: Sequence[int] | None
+) -> Iterator[list[DeadLetter]]:
+    """The letters to retry, piece by piece."""
+    if positions is not None:
+        with database.reading() as connection:
+            found = dead_letters.at(connection, positions)
+        yield [each for each in found if each.projection == projection]
+        return
+    after = (projection, 0)
+    while True:
+        with database.reading() as connection:
+            found = dead_letters.page(
+                connection, projection=projection, after=after, limit=RETRY_LETTERS_MAX
+            )
+        if not found:
+            return
+        yield found
+        after = (projection, found[-1].position)
+
+
+def _fold_anew(database: Database, projection: Projection, letters: Sequence[DeadLetter]) -> int:
+    """Fold what letters are about; returns how many of them are still there."""
+    stream_ids = {each.stream_id for each in letters if each.stream_id is not None}
+    runner.refold(database, [projection], sorted(stream_ids))
+    nobodys = [each.position for each in letters if each.stream_id is None]
+    with database.writing() as connection:
+        [change] = fold_streams([projection], log.at(connection, nobodys))
+        refused = {each.position for each in change.letters}
+        readable = [position for position in nobodys if position not in refused]
+        dead_letters.remove(connection, projection.name, readable)
+        left = dead_letters.at(connection, [each.position for each in letters])
+    return sum(each.projection == projection.name for each in left)
+
+
+def _events(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, RecordedEvent]:
+    found = log.at(connection, [each.position for each in letters])
+    return {event.position: event for event in found}
+
+
+def _letter(
+    kind: type[AnyLetter], event: RecordedEvent, letters: Sequence[DeadLetter], **more: object
+) -> AnyLetter:
+    return kind(
+        position=event.position,
+        project_id=event.project_id,
+        customer_id=event.customer_id,
+        event_id=event.event_id,
+        type=event.type,
+        occurred_at=event.occurred_at,
+        refusals=tuple(Refusal(projection=each.projection, reason=each.reason) for each in letters),
+        **more,
+    )
