@@ -1,0 +1,234 @@
+"""Anything may be done to the whole program, in any order, and every law holds after each step."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from projector import Answer, Given, Projector
+from projector.dead_letters import retry_letters
+from projector.envelope import Envelope
+from projector.errors import CustomerNotFound, GroupNotFound
+from projector.fold import Projection
+from projector.projections import discover
+from projector.runner import catch_up, project_batch
+from projector.store import tables
+from projector.store.append import append
+from projector.store.engine import Database
+from replay import rebuild, verify
+from replay.engines import ENGINES
+from tests.databases import letters, migrated, positions, rows, wipe
+from tests.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
+from tests.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
+from tests.oracle import FUSSY, truth
+
+# Hypothesis makes a failing example small for up to five minutes before it shows it.
+pytestmark = pytest.mark.timeout(900)
+
+_BROKEN = st.sampled_from([b"{", b"[1]", b'"text"', b'{"object":"event","data":{"object":{}}}'])
+_SHAPE = st.sampled_from([each for each in SHAPES if each != "activity"])
+
+
+class Whole(RuleBasedStateMachine):
+    """The program on one database; the model is the list of the events that it took in."""
+
+    def __init__(self, url: str, fresh: Database) -> None:
+        super().__init__()
+        self.url = url
+        self.database = Database(url)
+        self.fresh = fresh
+        self.projections: list[Projection] = list(discover())
+        self.events: list[Envelope] = []
+        #: Events whose deliveries did not name their project, by the body.
+        self.waiting: dict[bytes, Envelope] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        wipe(self.database)
+
+    @rule(batch=st.lists(st.tuples(webhooks(), _SHAPE) | _BROKEN, min_size=1, max_size=6))
+    def ingest(self, batch: Sequence[Any]) -> None:
+        lines = []
+        for each in batch:
+            if isinstance(each, bytes):
+                lines.append(each)
+                continue
+            webhook, shape = each
+            lines.append(json.dumps(in_shape(shape, webhook)).encode())
+            self._happens(envelope(webhook, shape))
+        report = Projector(self.database).ingest([b"\n".join(lines)])
+        assert report.read == len(batch)
+        assert report.head == len(self.events)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.events)
+    def ingest_again(self, data: st.DataObject) -> None:
+        again = data.draw(st.lists(st.sampled_from(self.events), min_size=1, max_size=4))
+        # The shape is another one: the same facts in other words.
+        report = Projector(self.database).ingest([each.body.encode() for each in again])
+        assert report.appended == 0
+
+    @rule(webhook=webhooks())
+    def ingest_without_a_project(self, webhook: Delivery) -> None:
+        webhook = {**webhook, "project_id": "proj_1"}
+        body = json.dumps(in_shape("activity", webhook)).encode()
+        report = Projector(self.database).ingest([body])
+        assert (report.read, report.quarantined) == (1, 1)
+        self.waiting.setdefault(body, envelope(webhook, "activity"))
+
+    @rule()
+    def retry_the_quarantine(self) -> None:
+        done = Projector(self.database).retry_quarantine(
+            reason="missing_project", given=Given(project_id="proj_1")
+        )
+        assert (done.resolved, done.waiting) == (len(self.waiting), 0)
+        for each in self.waiting.values():
+            self._happens(each)
+        self.waiting = {}
+
+    @rule(size=st.integers(1, 4), times=st.integers(1, 3))
+    def project_a_part(self, size: int, times: int) -> None:
+        for _ in range(times):
+            project_batch(self.database, self.projections, batch_events_max=size)
+
+    @rule()
+    def project_all(self) -> None:
+        catch_up(self.database, self.projections)
+        assert set(positions(self.database).values()) <= {len(self.events)}
+
+    @rule()
+    def restart(self) -> None:
+        self.database.close()
+        self.database = Database(self.url)
+
+    def teardown(self) -> None:
+        self.database.close()
+
+    @rule(names=st.lists(st.sampled_from([each.name for each in discover()]), unique=True))
+    def rebuild(self, names: list[str]) -> None:
+        some = [each for each in self.projections if each.name in names]
+        rebuild(self.database, some, ENGINES["in-process"])
+
+    @rule()
+    def break_a_fold(self) -> None:
+        self.projections = FUSSY
+        rebuild(self.database, self.projections, ENGINES["in-process"])
+
+    @rule()
+    def fix_it_and_retry(self) -> None:
+        self.projections = list(discover())
+        before = letters(self.database)
+        done = retry_letters(self.database, self.projections)
+        assert done.tried == len(before)
+        assert done.waiting == len(letters(self.database))
+
+    @rule(as_of=st.none() | TIMES, data=st.data(), customer=CUSTOMERS)
+    @precondition(lambda self: self.projections is not FUSSY)
+    def time_travel(self, as_of: str | None, data: st.DataObject, customer: str) -> None:
+        until = data.draw(st.none() | st.integers(0, len(self.events)))
+        then = None if as_of is None else datetime.fromisoformat(as_of)
+        self._only(
+            [each for each in self.events[:until] if then is None or each.occurred_at <= then]
+        )
+        for project in ("proj_1", "proj_2"):
+            if (then, until) == (None, None):
+                continue
+            found = _answer(self.database, project, customer, as_of=then, at_position=until)
+            assert found == _answer(self.fresh, project, customer)
+
+    @rule(as_of=TIMES, segment=SEGMENTS, tier=st.sampled_from(["ltr_1", "ltr_2", "ltr_3"]))
+    @precondition(lambda self: self.projections is not FUSSY)
+    def list_members_of_then(self, as_of: str, segment: str, tier: str) -> None:
+        then = datetime.fromisoformat(as_of)
+        catch_up(self.database, self.projections)
+        self._only([each for each in self.events if each.occurred_at <= then])
+        for group in ({"segment_id": segment}, {"tier_id": tier}):
+            assert _members(self.database, as_of=then, **group) == _members(self.fresh, **group)
+
+    @invariant()
+    def the_log_holds_what_happened(self) -> None:
+        with self.database.reading() as connection:
+            found = connection.execute(
+                select(tables.event.c.project_id, tables.event.c.event_id).order_by(
+                    tables.event.c.position
+                )
+            ).all()
+        assert [tuple(row) for row in found] == [
+            (each.project_id, each.event_id) for each in self.events
+        ]
+
+    @invariant()
+    def the_tables_are_the_fold_of_the_log(self) -> None:
+        marks = positions(self.database)
+        found, refused = rows(self.database), letters(self.database)
+        for each in self.projections:
+            expected = truth([each], self.events[: marks.get(each.name, 0)])
+            assert found[each.name] == expected.rows[each.name]
+            assert [letter for letter in refused if letter[0] == each.name] == expected.letters
+
+    @invariant()
+    def nothing_is_to_be_found_against_it(self) -> None:
+        found = verify(self.database, self.projections)
+        assert found.is_right, found
+
+    def _happens(self, event: Envelope) -> None:
+        """The first delivery of an event is the one that stands."""
+        known = {(each.project_id, each.event_id) for each in self.events}
+        if (event.project_id, event.event_id) not in known:
+            self.events.append(event)
+
+    def _only(self, events: Sequence[Envelope]) -> None:
+        """A fresh database that got only these events."""
+        wipe(self.fresh)
+        append(self.fresh, events, received_at=RECEIVED_AT)
+        catch_up(self.fresh, discover())
+
+
+def _answer(database: Database, project_id: str, customer_id: str, **then: Any) -> Answer | None:
+    try:
+        found = Projector(database).customer(customer_id, project_id=project_id, **then)
+    except CustomerNotFound:
+        return None
+    return evolve(found, position=0)
+
+
+def _members(database: Database, **asked: Any) -> list[Any]:
+    """All of them, page by page."""
+    found: list[Any] = []
+    cursor = None
+    while True:
+        try:
+            page = Projector(database).members(**asked, after=cursor, limit=2)
+        except GroupNotFound:
+            return found
+        found += [(each.project_id, each.customer_id, each.since) for each in page.members]
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def test_every_law_holds_whatever_is_done(database_url: str, tmp_path: Path) -> None:
+    with migrated(database_url), migrated(f"sqlite:///{tmp_path / 'fresh.db'}") as fresh:
+        run_state_machine_as_test(
+            lambda: Whole(database_url, fresh),
+            settings=settings(
+                max_examples=30,
+                stateful_step_count=15,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
