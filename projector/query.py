@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import takewhile
 
 from attrs import field, frozen
 from sqlalchemy import Connection
@@ -104,11 +103,8 @@ def events_at(
     """The log's end at a moment, and a customer's events that count then, in canonical order."""
     until = log_end(connection, moment)
     stream_id = customers.stream_id(connection, key)
-    events = log.read_streams(connection, [] if stream_id is None else [stream_id], until=until)
-    as_of = moment.as_of
-    if as_of is None:
-        return until, events
-    return until, takewhile(lambda each: each.occurred_at <= as_of, events)
+    mine = [] if stream_id is None else [stream_id]
+    return until, log.read_streams(connection, mine, until=until, as_of=moment.as_of)
 
 
 def log_end(connection: Connection, moment: Moment) -> int:

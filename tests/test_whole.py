@@ -225,7 +225,7 @@ def _members(database: Database, **asked: Any) -> list[Any]:
 def test_every_law_holds_whatever_is_done(database_url: str, tmp_path: Path) -> None:
     with migrated(database_url), migrated(f"sqlite:///{tmp_path / 'fresh.db'}") as fresh:
         run_state_machine_as_test(
-            lambda: Whole(database_url, fresh),
+            lambda: Whole(database_url, fresh),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=30,
                 stateful_step_count=15,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
@@ -67,10 +68,19 @@ def at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
 
 
 def read_streams(
-    connection: Connection, stream_ids: Sequence[int], *, until: int
+    connection: Connection,
+    stream_ids: Sequence[int],
+    *,
+    until: int,
+    as_of: datetime | None = None,
 ) -> Iterator[RecordedEvent]:
-    """The events of streams up to a position: stream by stream, each in canonical order."""
+    """The events of streams up to a position: stream by stream, each in canonical order.
+
+    With `as_of` only those that had occurred by then.
+    """
     statement = _EVENT.where(among(connection, event.c.stream_id, stream_ids))
+    if as_of is not None:
+        statement = statement.where(event.c.occurred_at <= as_of)
     return _in_canonical_order(connection, statement, until)
 
 
