@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import log_and_tables, memory, one_customer
+from tests.benchmarks import answers, log_and_tables, memory
 from tests.postgres import running_server
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Print each figure with what it was taken of."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
-    parser.add_argument("--only", choices=["log", "customer", "memory"], help="one part alone")
+    parser.add_argument("--only", choices=["log", "answers", "memory"], help="one part alone")
     options = parser.parse_args()
     share, rounds = (10, 1) if options.quick else (1, 5)
     # As the command line does.
@@ -35,9 +35,17 @@ def main() -> None:
                     customers=20_000 // share,
                     rounds=rounds,
                 )
-        if options.only in (None, "customer"):
-            one_customer.run(
-                folder, events=1_000_000 // share, customers=100_000 // share, questions=20_000
+        if options.only in (None, "answers"):
+            with running_server(fsync=True) as server:
+                answers.run(
+                    server,
+                    folder,
+                    events=1_000_000 // share,
+                    customers=100_000 // share,
+                    questions=5_000,
+                )
+            answers.run_digest(
+                folder, events=200_000 // share, customers=20_000 // share, rounds=rounds
             )
         if options.only in (None, "memory"):
             memory.run(folder, events=2_000_000 // share, customers=200_000 // share)

@@ -24,6 +24,20 @@ def deliveries(
         yield b"\n"
 
 
+def stories(customers: int, events: int) -> Iterator[bytes]:
+    """Customers with so many events each, all of them about one segment, one in fifty late."""
+    random_ = random.Random(2)
+    for number in range(customers * events):
+        at = _START + timedelta(seconds=number) - timedelta(hours=number % 50 == 49)
+        delivery = _delivery(10**9 + number, 0, at, random_)
+        data = {**_customer(f"cust_story{number % customers}", number % customers)}
+        delivery["event"]["entity_id"] = data["id"]
+        delivery["event"]["type"] = f"customer.segment.{random_.choice(['entered', 'left'])}"
+        delivery["data"] = {"customer": data, "segment": {"id": "seg_0", "name": "Segment 0"}}
+        yield msgspec.json.encode(delivery)
+        yield b"\n"
+
+
 def _delivery(number: int, customer: int, at: datetime, random_: random.Random) -> dict[str, Any]:
     type_, data = _what(random_)
     time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
