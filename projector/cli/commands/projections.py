@@ -16,6 +16,9 @@ from replay.comparison import Difference
 from replay.engines import ENGINES
 from replay.verify import Verified
 
+#: How much of a digest people see, enough to tell two apart; --json has all of it.
+DIGEST_SHOWN = 12
+
 #: How many differences people see.
 ROWS_SHOWN_MAX = 50
 
@@ -37,8 +40,11 @@ def status(*, url: Url, json: Json = False) -> None:
     output.line(f"The log is at position {found.head}.")
     output.table(
         "Projections",
-        ("projection", "position", "lag", "dead letters"),
-        [(each.name, each.position, each.lag, each.dead_letters) for each in found.projections],
+        ("projection", "position", "lag", "dead letters", "digest"),
+        [
+            (each.name, each.position, each.lag, each.dead_letters, each.digest[:DIGEST_SHOWN])
+            for each in found.projections
+        ],
     )
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))
