@@ -42,6 +42,8 @@ def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
         "given_type": "customer.created",
         "given_occurred_at": at(3),
         "body": b"{",
+        "resolved_at": None,
+        "resolved_position": None,
     }
 
 
