@@ -129,26 +129,41 @@ OF_NOBODY: SearchStrategy[Build] = st.sampled_from(
 
 
 @st.composite
-def webhooks(draw: st.DrawFn) -> Delivery:
-    """One event."""
+def webhooks(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS)) -> Delivery:
+    """One event; of some kinds, where it can be read."""
     filed = {"at": draw(TIMES), "id": draw(IDS), "project_id": draw(PROJECTS)}
     if draw(st.integers(0, 15)) == 15:
         return draw(OF_NOBODY)(None, **filed)
     unreadable = draw(st.integers(0, 9)) == 9
-    build = draw(
-        UNREADABLE if unreadable else st.sampled_from(list(KINDS)).flatmap(KINDS.__getitem__)
-    )
+    build = draw(UNREADABLE if unreadable else st.sampled_from(kinds).flatmap(KINDS.__getitem__))
     webhook = build(draw(CUSTOMERS), **filed)
     webhook["data"]["customer"].update(draw(SHOWN))
     return webhook
 
 
-def histories(*, size_max: int = 14) -> SearchStrategy[list[Delivery]]:
+def histories(
+    *, size_max: int = 14, kinds: Sequence[str] = tuple(KINDS)
+) -> SearchStrategy[list[Delivery]]:
     """Events, each with an identity of its own."""
     # The size is drawn first, because lists of their own accord are mostly short.
     return st.integers(1, size_max).flatmap(
-        lambda size: st.lists(webhooks(), min_size=size, max_size=size, unique_by=_identity)
+        lambda size: st.lists(webhooks(kinds), min_size=size, max_size=size, unique_by=_identity)
     )
+
+
+def by_customer(history: Sequence[Delivery]) -> list[list[Envelope]]:
+    """The events of each customer, in canonical order."""
+    customers: dict[Any, list[Envelope]] = {}
+    for each in sorted(map(envelope, history), key=lambda each: each.key):
+        if each.customer_id is not None:
+            customers.setdefault((each.project_id, each.customer_id), []).append(each)
+    return list(customers.values())
+
+
+def around(events: Sequence[Envelope]) -> list[datetime]:
+    """The instants of events, and those right before and after them."""
+    steps = [timedelta(microseconds=n) for n in (-1, 0, 1)]
+    return sorted({each.occurred_at + step for each in events for step in steps})
 
 
 def _identity(webhook: Delivery) -> tuple[str, str]:

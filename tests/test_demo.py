@@ -58,7 +58,7 @@ def test_the_demo_shows_the_main_job(tmp_path: Path) -> None:
         " 24.",
         "error: No customer 'shop-1001' is known.",
         "$ projector rebuild",
-        "Yes: the same answer, and the same 15 rows in the tables.",
+        "Yes: the same answer, and the same 30 rows in the tables.",
     ):
         assert f"\n{line}\n" in done.stdout
 

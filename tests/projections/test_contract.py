@@ -15,17 +15,19 @@ from projector.events import FACTS
 from projector.fold import KeyedFact, Projection, fold
 from projector.projections import discover, named
 from projector.store import tables
-from tests.given import Delivery, envelope
-from tests.histories import KINDS, histories
+from tests.given import Delivery
+from tests.histories import KINDS, by_customer, histories
 
 every = pytest.mark.parametrize("projection", discover(), ids=lambda each: each.name)
 
 
-def test_the_three_projections_are_found() -> None:
-    assert [each.name for each in discover()][:3] == [
+def test_the_projections_of_the_package_are_found() -> None:
+    assert [each.name for each in discover()][:5] == [
         "customer",
         "loyalty_tier",
+        "loyalty_tier_history",
         "segment_membership",
+        "segment_membership_history",
     ]
 
 
@@ -147,14 +149,10 @@ def test_every_row_fits_its_table(projection: Projection, history: list[Delivery
 
 def _streams(history: list[Delivery]) -> list[list[KeyedFact]]:
     """Each customer's facts in canonical order."""
-    streams: dict[Any, list[KeyedFact]] = {}
-    for each in sorted(map(envelope, history), key=lambda each: each.key):
-        fact = _fact(each)
-        if fact is not None:
-            streams.setdefault((each.project_id, each.customer_id), []).append(
-                KeyedFact(each.key, fact, 1)
-            )
-    return list(streams.values())
+    return [
+        [KeyedFact(each.key, fact, 1) for each in events if (fact := _fact(each)) is not None]
+        for events in by_customer(history)
+    ]
 
 
 def _fact(each: Envelope) -> Any:

@@ -1,4 +1,4 @@
-"""What only one fold needs is refused by that fold alone; the others take the event."""
+"""What only some folds need is refused by them alone; the others take the event."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from projector.codec import decode
 from projector.fold import KeyedFact, fold
-from projector.projections import customer, loyalty_tier
+from projector.projections import customer, loyalty_tier, loyalty_tier_history
 from tests.given import Delivery, envelope, expiration_changed, joined, tier, upgraded
 
 MONDAY = "2024-03-04T10:00:00Z"
@@ -38,10 +38,17 @@ def test_the_tier_cannot_be_told_and_the_customer_can(delivery: Delivery, reason
     event = envelope(delivery)
     fact = decode(event)
     assert fact is not None
-    projections = [customer.PROJECTION, loyalty_tier.PROJECTION]
+    projections = [
+        customer.PROJECTION,
+        loyalty_tier.PROJECTION,
+        loyalty_tier_history.PROJECTION,
+    ]
     initial: list[Any] = [each.initial for each in projections]
-    [who, tiers], failures = fold(projections, initial, [KeyedFact(event.key, fact, 7)])
+    [who, tiers, stints], failures = fold(projections, initial, [KeyedFact(event.key, fact, 7)])
     assert who.event_count == 1
-    assert tiers == {}
-    assert [(each.projection, each.position) for each in failures] == [("loyalty_tier", 7)]
-    assert reason in failures[0].reason
+    assert tiers == stints == {}
+    assert [(each.projection, each.position) for each in failures] == [
+        ("loyalty_tier", 7),
+        ("loyalty_tier_history", 7),
+    ]
+    assert all(reason in each.reason for each in failures)

@@ -1,0 +1,251 @@
+"""loyalty_tier_history: from when to when a customer was on a loyalty tier, one row a stint.
+
+What the fold of loyalty_tier says, kept instead of overwritten. PURE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import TypeVar
+
+from attrs import frozen
+
+from projector.envelope import CanonicalKey
+from projector.events import (
+    CustomerDeleted,
+    Tier,
+    TierDowngraded,
+    TierExpirationChanged,
+    TierJoined,
+    TierLeft,
+    TierMove,
+    TierProlonged,
+    TierUpgraded,
+)
+from projector.fold import Projection
+from projector.projections import loyalty_tier
+from projector.stints import Stints
+
+Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChanged, TierLeft)
+
+
+@frozen
+class Row:
+    """A stint of a customer on a tier: on it from `valid_from` until before `valid_to`."""
+
+    campaign_id: str
+    #: 1, 2, 3 … in canonical order, for each customer and campaign.
+    stint: int
+    campaign_name: str | None
+    tier_id: str
+    tier_name: str | None
+    previous_tier_id: str | None
+    #: As the events tell it, which may be another time than that of the event.
+    joined_at: datetime | None
+    #: When the event was that shows the customer on the tier first; null where none does.
+    valid_from: datetime | None
+    #: Null while it lasts.
+    valid_to: datetime | None
+    #: The ids of the events; null where the instant is.
+    opened_by: str | None
+    closed_by: str | None
+
+
+#: Stints by campaign id.
+State = Mapping[str, Stints[Row]]
+
+
+def joined(state: State, fact: TierJoined, key: CanonicalKey) -> State:
+    """Who joins a tier begins a stint on it, and ends the one on another."""
+    return _follow(loyalty_tier.joined, state, fact, key, fact.loyalty_tier)
+
+
+def moved(state: State, fact: TierMove, key: CanonicalKey) -> State:
+    """An upgrade or a downgrade ends one stint and begins the next."""
+    return _follow(loyalty_tier.moved, state, fact, key, fact.loyalty_tier_to)
+
+
+def prolonged(
+    state: State, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey
+) -> State:
+    """The stint lasts; one on a tier that the customer was not on begins where it is seen."""
+    return _follow(loyalty_tier.prolonged, state, fact, key, fact.loyalty_tier)
+
+
+def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
+    """The stint ends; a tier that was not seen while on none had one of unknown beginning."""
+    return _follow(loyalty_tier.left, state, fact, key, fact.loyalty_tier)
+
+
+def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
+    """Every stint that lasts ends with the customer."""
+    before = {campaign_id: _tier(stints.last) for campaign_id, stints in state.items()}
+    after = loyalty_tier.deleted(before, fact, key)
+    return {
+        campaign_id: stints
+        if after[campaign_id] is before[campaign_id]
+        else _ended(stints, after[campaign_id], key)
+        for campaign_id, stints in state.items()
+    }
+
+
+def _follow(
+    evolver: Callable[[loyalty_tier.State, Fact, CanonicalKey], loyalty_tier.State],
+    state: State,
+    fact: Fact,
+    key: CanonicalKey,
+    tier: Tier,
+) -> State:
+    """Ask the fold of the tiers, and note what it changes; `tier` is the one of the fact."""
+    campaign_id = fact.campaign_id
+    stints = state.get(campaign_id)
+    before = {} if stints is None else {campaign_id: _tier(stints.last)}
+    after = evolver(before, fact, key)
+    if after is before:
+        return state
+    return {**state, campaign_id: _noted(stints, after[campaign_id], key, tier)}
+
+
+def _tier(last: Row) -> loyalty_tier.Row:
+    """What the fold knows after a stint, as far as it decides what comes next."""
+    if last.valid_to is not None:
+        return loyalty_tier.Row(last.campaign_id, last.campaign_name, previous_tier_id=last.tier_id)
+    return loyalty_tier.Row(
+        last.campaign_id,
+        last.campaign_name,
+        last.tier_id,
+        last.tier_name,
+        None,
+        None,
+        last.joined_at,
+        None,
+        last.previous_tier_id,
+    )
+
+
+def _noted(
+    stints: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Stints[Row]:
+    """The stints after a fact that changed the tier to what it is now."""
+    if stints is None or stints.last.valid_to is not None:
+        begin = _unseen if now.tier_id is None else _begun
+        return begin(stints, now, key, tier)
+    last = stints.last
+    if now.tier_id == last.tier_id:
+        return Stints(_lasting(last, now), stints.earlier)
+    ended = _ended(stints, now, key)
+    return ended if now.tier_id is None else _begun(ended, now, key, tier)
+
+
+def _begun(
+    earlier: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Stints[Row]:
+    """A stint more, which lasts."""
+    row = Row(
+        now.campaign_id,
+        1 if earlier is None else earlier.last.stint + 1,
+        now.campaign_name,
+        tier.id,
+        now.tier_name,
+        now.previous_tier_id,
+        now.joined_at,
+        key.occurred_at,
+        None,
+        key.event_id,
+        None,
+    )
+    return Stints(row, earlier)
+
+
+def _unseen(
+    earlier: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Stints[Row]:
+    """A stint more, of which only the end is known: not since when, nor what was before."""
+    row = Row(
+        now.campaign_id,
+        1 if earlier is None else earlier.last.stint + 1,
+        now.campaign_name,
+        tier.id,
+        tier.name,
+        None,
+        None,
+        None,
+        key.occurred_at,
+        None,
+        key.event_id,
+    )
+    return Stints(row, earlier)
+
+
+def _lasting(last: Row, now: loyalty_tier.Row) -> Row:
+    """The stint with what the fold tells of it now."""
+    return Row(
+        last.campaign_id,
+        last.stint,
+        now.campaign_name,
+        last.tier_id,
+        now.tier_name,
+        now.previous_tier_id,
+        now.joined_at,
+        last.valid_from,
+        None,
+        last.opened_by,
+        None,
+    )
+
+
+def _ended(stints: Stints[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Stints[Row]:
+    """The last stint is over; what was known of it stays."""
+    last = stints.last
+    row = Row(
+        last.campaign_id,
+        last.stint,
+        now.campaign_name,
+        last.tier_id,
+        last.tier_name,
+        last.previous_tier_id,
+        last.joined_at,
+        last.valid_from,
+        key.occurred_at,
+        last.opened_by,
+        key.event_id,
+    )
+    return Stints(row, stints.earlier)
+
+
+def to_rows(state: State) -> list[Row]:
+    """One row a stint, in each place from the first one to the last."""
+    return [row for stints in state.values() for row in reversed([*stints])]
+
+
+def from_rows(rows: list[Row]) -> State:
+    """The inverse of to_rows."""
+    state: dict[str, Stints[Row]] = {}
+    for row in sorted(rows, key=attrgetter("stint")):
+        state[row.campaign_id] = Stints(row, state.get(row.campaign_id))
+    return state
+
+
+PROJECTION = Projection(
+    name="loyalty_tier_history",
+    # Tiers of another meaning make other stints.
+    version=loyalty_tier.PROJECTION.version,
+    row=Row,
+    key=("campaign_id", "stint"),
+    # Who was ever on a tier.
+    lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
+    initial={},
+    evolvers={
+        TierJoined: joined,
+        TierUpgraded: moved,
+        TierDowngraded: moved,
+        TierProlonged: prolonged,
+        TierExpirationChanged: prolonged,
+        TierLeft: left,
+        CustomerDeleted: deleted,
+    },
+    to_rows=to_rows,
+    from_rows=from_rows,
+)

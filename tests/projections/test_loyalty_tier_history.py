@@ -1,0 +1,383 @@
+"""From when to when who was on which tier, and that it is what the tiers were."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import permutations
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import settings
+
+from projector.envelope import Envelope
+from projector.projections import loyalty_tier
+from projector.projections.loyalty_tier_history import Row
+from tests.given import (
+    Delivery,
+    deleted,
+    downgraded,
+    entered,
+    expiration_changed,
+    folded,
+    given,
+    joined,
+    prolonged,
+    tier,
+    tier_left,
+    upgraded,
+)
+from tests.histories import KINDS, around, by_customer, histories
+
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
+TOLD = "2024-02-29T23:00:00Z"
+
+#: Much happens on few tiers.
+_histories = histories(
+    kinds=[kind for kind in KINDS if ".tier." in kind] * 2 + ["customer.deleted"]
+)
+
+
+def on(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def row(tier_id: str = "gold", stint: int = 1, **values: Any) -> Row:
+    """A stint on a tier of camp_1; what is not said is not known."""
+    plain: dict[str, Any] = {
+        "campaign_id": "camp_1",
+        "stint": stint,
+        "campaign_name": "Campaign camp_1",
+        "tier_id": tier_id,
+        "tier_name": f"Tier {tier_id}",
+        "previous_tier_id": None,
+        "joined_at": None,
+        "valid_from": None,
+        "valid_to": None,
+        "opened_by": None,
+        "closed_by": None,
+    }
+    return Row(**{**plain, **values})
+
+
+def began(at: str, by: str) -> dict[str, Any]:
+    """What an event that opens a stint sets, where it tells no other time."""
+    return {"joined_at": on(at), "valid_from": on(at), "opened_by": by}
+
+
+def ended(at: str, by: str) -> dict[str, Any]:
+    """What an event that ends a stint sets."""
+    return {"valid_to": on(at), "closed_by": by}
+
+
+def stints(*events: Delivery) -> list[Row]:
+    return given(*events).then_rows("loyalty_tier_history")
+
+
+ON_GOLD = joined("cust_1", "gold", at=MONDAY, id="e1")
+
+#: How a customer comes from gold to silver.
+MOVES = {
+    "joined": joined("cust_1", "silver", at=TUESDAY, id="e2"),
+    "upgraded": upgraded("cust_1", "gold", "silver", at=TUESDAY, id="e2"),
+    "downgraded": downgraded("cust_1", "gold", "silver", at=TUESDAY, id="e2"),
+    "downgraded from null": downgraded("cust_1", None, "silver", at=TUESDAY, id="e2"),
+}
+#: What is said of a tier that one was not known to be on.
+FOUND = {
+    "prolonged": prolonged("cust_1", "silver", at=TUESDAY, id="e2"),
+    "expiration changed": expiration_changed("cust_1", "silver", at=TUESDAY, id="e2"),
+}
+#: What is said again of who is on gold.
+REFRESHES = {
+    "joined": joined("cust_1", tier("gold", name="Oro"), at=TUESDAY),
+    "upgraded": upgraded("cust_1", None, tier("gold", name="Oro"), at=TUESDAY),
+    "downgraded": downgraded("cust_1", None, tier("gold", name="Oro"), at=TUESDAY),
+    "prolonged": prolonged("cust_1", tier("gold", name="Oro"), at=TUESDAY),
+    "expiration changed": expiration_changed("cust_1", tier("gold", name="Oro"), at=TUESDAY),
+}
+
+
+def test_who_has_no_events_has_no_stints() -> None:
+    assert stints() == []
+
+
+def test_who_joins_begins_a_stint_that_lasts() -> None:
+    assert stints(ON_GOLD) == [row(**began(MONDAY, "e1"))]
+
+
+def test_a_stint_begins_with_its_event_although_the_tier_was_joined_at_another_time() -> None:
+    [only] = stints(joined("cust_1", "gold", at=MONDAY, created_at=TOLD))
+    assert (only.valid_from, only.joined_at) == (on(MONDAY), on(TOLD))
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_who_moves_ends_one_stint_and_begins_the_next(move: Delivery) -> None:
+    assert stints(ON_GOLD, move) == [
+        row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
+        row("silver", 2, previous_tier_id="gold", **began(TUESDAY, "e2")),
+    ]
+
+
+@pytest.mark.parametrize("event", FOUND.values(), ids=FOUND)
+def test_who_is_found_on_another_tier_is_on_it_since_then_and_joined_it_nobody_knows_when(
+    event: Delivery,
+) -> None:
+    assert stints(ON_GOLD, event) == [
+        row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
+        row("silver", 2, previous_tier_id="gold", valid_from=on(TUESDAY), opened_by="e2"),
+    ]
+
+
+def test_a_move_from_a_tier_that_was_never_seen_is_from_that_tier() -> None:
+    assert stints(ON_GOLD, upgraded("cust_1", "bronze", "silver", at=TUESDAY, id="e2")) == [
+        row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
+        row("silver", 2, previous_tier_id="bronze", **began(TUESDAY, "e2")),
+    ]
+
+
+@pytest.mark.parametrize("event", REFRESHES.values(), ids=REFRESHES)
+def test_news_of_the_present_tier_keep_the_stint_and_refresh_its_name(event: Delivery) -> None:
+    assert stints(ON_GOLD, event) == [row(tier_name="Oro", **began(MONDAY, "e1"))]
+
+
+def test_a_move_to_the_present_tier_tells_which_one_was_before() -> None:
+    again = upgraded("cust_1", "silver", "gold", at=TUESDAY)
+    assert stints(ON_GOLD, again) == [row(previous_tier_id="silver", **began(MONDAY, "e1"))]
+
+
+def test_who_leaves_ends_the_stint_and_what_was_known_of_it_stays() -> None:
+    assert stints(
+        ON_GOLD,
+        upgraded("cust_1", "gold", "platinum", at=TUESDAY, id="e2", created_at=TOLD),
+        tier_left("cust_1", "platinum", at=WEDNESDAY, id="e3"),
+    ) == [
+        row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
+        row(
+            "platinum",
+            2,
+            previous_tier_id="gold",
+            **{**began(TUESDAY, "e2"), "joined_at": on(TOLD)},
+            **ended(WEDNESDAY, "e3"),
+        ),
+    ]
+
+
+def test_who_comes_back_begins_the_next_stint() -> None:
+    assert stints(
+        ON_GOLD,
+        tier_left("cust_1", "gold", at=TUESDAY, id="e2"),
+        joined("cust_1", "gold", at=WEDNESDAY, id="e3"),
+    ) == [
+        row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
+        row("gold", 2, previous_tier_id="gold", **began(WEDNESDAY, "e3")),
+    ]
+
+
+def test_the_leave_that_accompanies_a_move_changes_nothing() -> None:
+    moved = (ON_GOLD, upgraded("cust_1", "gold", "platinum", at=TUESDAY, id="e2"))
+    assert stints(*moved, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*moved)
+
+
+def test_leaving_a_second_time_changes_nothing() -> None:
+    gone = (ON_GOLD, tier_left("cust_1", "gold", at=TUESDAY, id="e2"))
+    assert stints(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*gone)
+
+
+def test_leaving_a_tier_that_was_never_seen_ends_a_stint_of_unknown_beginning() -> None:
+    assert stints(tier_left("cust_1", "gold", at=MONDAY, id="e1")) == [row(**ended(MONDAY, "e1"))]
+
+
+def test_each_unseen_tier_that_is_left_is_a_stint_and_its_second_leave_is_none() -> None:
+    assert stints(
+        tier_left("cust_1", "gold", at=MONDAY, id="e1"),
+        tier_left("cust_1", "silver", at=TUESDAY, id="e2"),
+        tier_left("cust_1", "silver", at=WEDNESDAY, id="e3"),
+    ) == [row(**ended(MONDAY, "e1")), row("silver", 2, **ended(TUESDAY, "e2"))]
+
+
+def test_after_a_stint_of_unknown_beginning_its_tier_is_the_previous_one() -> None:
+    [_, second] = stints(
+        tier_left("cust_1", "gold", at=MONDAY), joined("cust_1", "silver", at=TUESDAY)
+    )
+    assert (second.tier_id, second.previous_tier_id) == ("silver", "gold")
+
+
+def test_leaving_an_unseen_tier_while_on_another_changes_no_stint() -> None:
+    assert stints(ON_GOLD, tier_left("cust_1", "silver", at=TUESDAY)) == stints(ON_GOLD)
+
+
+def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
+    assert stints(
+        ON_GOLD,
+        joined("cust_1", "one", "camp_2", at=MONDAY, id="e2"),
+        tier_left("cust_1", "one", "camp_2", at=TUESDAY, id="e3"),
+        deleted("cust_1", at=THURSDAY, id="e4"),
+    ) == [
+        row(**began(MONDAY, "e1"), **ended(THURSDAY, "e4")),
+        row(
+            "one",
+            campaign_id="camp_2",
+            campaign_name="Campaign camp_2",
+            **began(MONDAY, "e2"),
+            **ended(TUESDAY, "e3"),
+        ),
+    ]
+
+
+def test_a_deletion_of_who_is_on_no_tier_makes_no_stint() -> None:
+    assert stints(deleted("cust_1", at=MONDAY)) == []
+
+
+def test_leaving_after_the_deletion_accompanies_it() -> None:
+    gone = (ON_GOLD, deleted("cust_1", at=TUESDAY, id="e2"))
+    assert stints(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*gone)
+
+
+def test_campaigns_count_their_stints_apart() -> None:
+    found = stints(
+        ON_GOLD,
+        joined("cust_1", "one", "camp_2", at=TUESDAY),
+        joined("cust_1", "silver", at=WEDNESDAY),
+        joined("cust_1", "two", "camp_2", at=THURSDAY),
+    )
+    assert [(each.campaign_id, each.stint, each.tier_id) for each in found] == [
+        ("camp_1", 1, "gold"),
+        ("camp_1", 2, "silver"),
+        ("camp_2", 1, "one"),
+        ("camp_2", 2, "two"),
+    ]
+
+
+def _in_campaign(name: str | None) -> dict[str, Any]:
+    return {"campaign": {"id": "camp_1", "name": name}}
+
+
+def test_a_campaign_has_the_name_that_was_told_last_and_ended_stints_keep_theirs() -> None:
+    found = stints(
+        joined("cust_1", "gold", at=MONDAY, **_in_campaign("Club")),
+        tier_left("cust_1", "gold", at=TUESDAY, **_in_campaign("Great Club")),
+        joined("cust_1", "gold", at=WEDNESDAY, **_in_campaign(None)),
+        tier_left("cust_1", "silver", at=THURSDAY, **_in_campaign("Greatest Club")),
+    )
+    assert [each.campaign_name for each in found] == ["Great Club", "Greatest Club"]
+
+
+def test_other_facts_change_no_stint() -> None:
+    assert stints(ON_GOLD, entered("cust_1", "seg_1", at=TUESDAY)) == stints(ON_GOLD)
+
+
+def test_what_the_fold_of_the_tiers_refuses_leaves_the_stints_as_they_were() -> None:
+    soon = tier("silver", expiration={"expiration_date": "soon"})
+    refused = (
+        upgraded("cust_1", "gold", "silver", None, at=TUESDAY),
+        joined("cust_1", soon, at=WEDNESDAY),
+    )
+    assert stints(ON_GOLD, *refused) == stints(ON_GOLD)
+
+
+def test_a_stint_within_one_instant_is_kept_although_it_never_held() -> None:
+    [first, second] = stints(
+        joined("cust_1", "gold", at=MONDAY, id="a"), joined("cust_1", "silver", at=MONDAY, id="b")
+    )
+    assert (first.valid_from, first.valid_to) == (on(MONDAY), on(MONDAY))
+    assert (second.valid_from, second.valid_to) == (on(MONDAY), None)
+
+
+def test_the_order_of_arrival_does_not_matter() -> None:
+    happened = (
+        ON_GOLD,
+        MOVES["upgraded"],
+        tier_left("cust_1", "silver", at=WEDNESDAY, id="e3"),
+        joined("cust_1", "gold", at=THURSDAY, id="e4"),
+    )
+    for webhooks in permutations(happened):
+        arrived = given(*webhooks).delivered(times=2)
+        assert arrived.then_rows("loyalty_tier_history") == stints(*happened)
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
+def test_the_stints_that_hold_at_an_instant_are_the_tiers_of_then(
+    history: list[Delivery],
+) -> None:
+    for events in by_customer(history):
+        found = _rows("loyalty_tier_history", events)
+        for instant in around(events):
+            known = [each for each in events if each.occurred_at <= instant]
+            tiers = [each for each in _rows("loyalty_tier", known) if each.tier_id is not None]
+            assert [
+                (each.campaign_id, each.tier_id) for each in found if _holds(each, instant)
+            ] == [(each.campaign_id, each.tier_id) for each in tiers]
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
+def test_the_last_stint_of_each_campaign_is_what_the_tier_says(history: list[Delivery]) -> None:
+    for events in by_customer(history):
+        found, refused = folded("loyalty_tier_history", events)
+        tiers, also_refused = folded("loyalty_tier", events)
+        assert [each[1:] for each in refused] == [each[1:] for each in also_refused]
+        last = {each.campaign_id: each for each in found}
+        assert [_of_stint(each) for each in last.values()] == [_of_tier(each) for each in tiers]
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
+def test_stints_of_unknown_beginning_are_the_gaps_of_who_was_on_no_tier(
+    history: list[Delivery],
+) -> None:
+    for events in by_customer(history):
+        gaps, before = [], 0
+        for count, event in enumerate(events, 1):
+            tiers = _rows("loyalty_tier", events[:count])
+            now = sum(each.gaps for each in tiers)
+            changed = [each for each in tiers if each.changed_by == event.event_id]
+            if now > before and changed[0].tier_id is None:
+                gaps.append((event.event_id, changed[0].previous_tier_id))
+            before = now
+        found = _rows("loyalty_tier_history", events)
+        unknown = [(each.closed_by, each.tier_id) for each in found if each.opened_by is None]
+        assert sorted(unknown) == sorted(gaps)
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
+def test_stints_are_numbered_and_begin_and_end_with_the_events_that_they_name(
+    history: list[Delivery],
+) -> None:
+    for events in by_customer(history):
+        when = {each.event_id: each.occurred_at for each in events}
+        numbers: dict[str, list[int]] = {}
+        for each in _rows("loyalty_tier_history", events):
+            numbers.setdefault(each.campaign_id, []).append(each.stint)
+            assert each.valid_from == (each.opened_by and when[each.opened_by])
+            assert each.valid_to == (each.closed_by and when[each.closed_by])
+        assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
+
+
+def _rows(projection: str, events: Iterable[Envelope]) -> list[Any]:
+    return folded(projection, events)[0]
+
+
+def _holds(stint: Row, instant: datetime) -> bool:
+    if stint.valid_from is None or stint.valid_from > instant:
+        return False
+    return stint.valid_to is None or stint.valid_to > instant
+
+
+def _of_stint(stint: Row) -> dict[str, Any]:
+    """What the last stint says of the present tier."""
+    known = {"campaign_id": stint.campaign_id, "campaign_name": stint.campaign_name}
+    if stint.closed_by is not None:
+        return {**known, "previous_tier_id": stint.tier_id, "left_at": stint.valid_to}
+    names = ("tier_id", "tier_name", "joined_at", "previous_tier_id")
+    return {**known, **{name: getattr(stint, name) for name in names}}
+
+
+def _of_tier(tier: loyalty_tier.Row) -> dict[str, Any]:
+    """The same of the row of the present tier."""
+    known = {"campaign_id": tier.campaign_id, "campaign_name": tier.campaign_name}
+    if tier.tier_id is None:
+        return {**known, "previous_tier_id": tier.previous_tier_id, "left_at": tier.left_at}
+    names = ("tier_id", "tier_name", "joined_at", "previous_tier_id")
+    return {**known, **{name: getattr(tier, name) for name in names}}
