@@ -36,13 +36,16 @@ with sqlite3.connect("projector.db") as database:
     database.execute(sys.argv[1])' "$1"
 }
 
-# Every row of the tables that a rebuild writes.
+# The tables that a rebuild writes.
+tables="customer segment_membership segment_membership_history loyalty_tier loyalty_tier_history"
+
+# Every row of them.
 rows() {
-    python - <<'END'
-import sqlite3
+    python - $tables <<'END'
+import sqlite3, sys
 
 database = sqlite3.connect("projector.db")
-for table in ("customer", "segment_membership", "loyalty_tier"):
+for table in sys.argv[1:]:
     for row in sorted(map(repr, database.execute(f"SELECT * FROM {table}"))):
         print(table, row)
 END
@@ -68,7 +71,7 @@ run 'projector status'
 
 heading "An accident: somebody empties the tables. The log is still there"
 rows >rows-before.txt
-for table in customer segment_membership loyalty_tier; do
+for table in $tables; do
     sql "DELETE FROM $table"
 done
 rows >rows-emptied.txt
