@@ -52,14 +52,14 @@ def test_people_are_told_in_a_sentence(cli: Cli, write: Write) -> None:
 def test_the_tables_are_brought_up_to_date(cli: Cli, write: Write) -> None:
     cli("ingest", write(_born(1)))
     assert cli("customer", "cust_1", "--json").json["name"] == "Customer 1"
-    assert [each["lag"] for each in cli("status", "--json").json["projections"]] == [0, 0, 0]
+    assert {each["lag"] for each in cli("status", "--json").json["projections"]} == {0}
 
 
 def test_without_projecting_the_tables_stay_behind(cli: Cli, write: Write) -> None:
     cli("ingest", write(*_MANY[:3]))
     assert cli("ingest", write(*_MANY[:5]), "--no-project", "--json").json["head"] == 5
     found = cli("status", "--json").json
-    assert [(each["position"], each["lag"]) for each in found["projections"]] == [(3, 2)] * 3
+    assert {(each["position"], each["lag"]) for each in found["projections"]} == {(3, 2)}
     assert cli("customer", "cust_4").code == 3
     cli("ingest", "-")
     assert cli("customer", "cust_4").code == 0
@@ -80,7 +80,7 @@ def test_strict_ends_with_1_when_anything_was_put_aside(
     done = cli("ingest", write(*deliveries), "--strict", "--json")
     assert done.code == code
     assert list(done.json) == _KEYS
-    assert [each["lag"] for each in cli("status", "--json").json["projections"]] == [0, 0, 0]
+    assert {each["lag"] for each in cli("status", "--json").json["projections"]} == {0}
 
 
 def test_standard_input_is_a_file_too(cli: Cli) -> None:
@@ -180,7 +180,7 @@ def test_what_came_before_gzip_breaks_off_is_in_the_log(
     assert "cut.gz breaks off" in done.err
     found = cli("status", "--json").json
     assert found["head"] == complete
-    assert [each["lag"] for each in found["projections"]] == [0, 0, 0]
+    assert {each["lag"] for each in found["projections"]} == {0}
 
 
 def test_gzip_with_something_else_behind_it_is_told_and_the_rest_is_in_the_log(

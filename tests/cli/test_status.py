@@ -55,6 +55,8 @@ def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:
         ["segment_membership_history", 1, 3, 1],
     ]
     assert list(found["rebuilt"][0]) == ["name", "rows", "position", "dead_letters", "digest"]
+    status = cli("status", "--json").json["projections"]
+    assert [each["digest"] for each in found["rebuilt"]] == [each["digest"] for each in status]
     assert "segment_membership" in cli("rebuild").out
 
 
@@ -80,7 +82,7 @@ def test_rebuilding_brings_tables_that_were_behind_to_the_head(cli: Cli, write: 
     cli("ingest", write(_BORN), "--no-project")
     assert cli("rebuild", "customer").code == 0
     found = cli("status", "--json").json["projections"]
-    assert [(each["position"], each["lag"]) for each in found] == [(1, 0)] * len(_PROJECTIONS)
+    assert {(each["position"], each["lag"]) for each in found} == {(1, 0)}
 
 
 def test_migrating_says_what_it_did(cli: Cli, postgres_url: str) -> None:

@@ -59,7 +59,7 @@ def test_two_processes_that_ingest_one_file_at_once_take_in_each_event_once(
     assert [each.position for each in recorded] == list(range(1, distinct + 1))
     assert len({each.event_id for each in recorded}) == distinct
     found = run_program(tmp_path, "status", "--json", PROJECTOR_DATABASE_URL=database_url).json
-    assert [each["lag"] for each in found["projections"]] == [0, 0, 0]
+    assert {each["lag"] for each in found["projections"]} == {0}
     assert tables_of(database_url) == _tables_of_one_process(tmp_path, database_url)
 
 
