@@ -217,13 +217,13 @@ def test_repeated_deliveries_are_counted(database: Database) -> None:
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
     )
-    arrive(database, twice, twice, once)
+    arrive(database, twice, once, twice, once)
     arrive(database, twice)
-    assert [each.duplicates for each in why_segment(database).steps] == [2, 0]
+    assert [each.duplicates for each in why_segment(database).steps] == [2, 1]
     taken = why_not(database, "seg_1")
     assert taken.given_by is not None
     assert taken.taken_by is not None
-    assert (taken.given_by.duplicates, taken.taken_by.duplicates) == (2, 0)
+    assert (taken.given_by.duplicates, taken.taken_by.duplicates) == (2, 1)
 
 
 def test_the_deliveries_that_lost_are_on_the_record(database: Database) -> None:
@@ -409,6 +409,25 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "2", "-2", "camp_2")
     then = why_not(database, "gold", moment=Moment(as_of=parse(WEDNESDAY)))
     assert verdict(then) == ("tier", "holds", "2", None, "camp_2")
+    arrive(
+        database,
+        joined("cust_1", "gold", "camp_1", at=FRIDAY, id="1 again"),
+        deleted("cust_1", at=FRIDAY, id="9"),
+    )
+    assert verdict(why_not(database, "gold")) == ("tier", "taken", "1 again", "9", "camp_1")
+
+
+def test_the_campaign_of_a_tier_that_was_never_given_is_the_one_that_an_event_tells(
+    database: Database,
+) -> None:
+    arrive(
+        database,
+        # Somebody else is on it, but which campaign is meant the customer's own events know.
+        joined("cust_2", "iron", "camp_2", at=MONDAY),
+        downgraded("cust_1", "iron", "silver", at=MONDAY),
+        evolved(tier_left("cust_1", "iron", None, at=TUESDAY), "of no campaign"),
+    )
+    assert verdict(why_not(database, "iron")) == ("tier", "never given", None, None, "camp_1")
 
 
 def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Database) -> None:

@@ -117,7 +117,7 @@ def _verdict(found: WhyNot) -> Iterator[str]:
         yield "No event ever gave it."
     option = _option(found)
     if option:
-        yield f"Every event that has a say: projector why {found.customer_id} {option}"
+        yield f"Every event that has a say: projector why {shlex.quote(found.customer_id)} {option}"
 
 
 def _place(found: WhyNot) -> str:
@@ -165,16 +165,14 @@ def _duration(seconds: float) -> str:
 
 def _change(before: Row | None, after: Row | None) -> tuple[str, ...]:
     """What an event changed, in a few words: from and to."""
-    if before is None or after is None:
-        return (_state(before), f"-> {_state(after)}") if before is not after else ("-",)
+    if before == after:
+        return ("-",)
     was, became = _state(before), _state(after)
-    if was != became:
+    if was != became or before is None or after is None:
         return was, f"-> {became}"
     # What the few words leave out, such as a name.
     then, now = attrs.asdict(before), attrs.asdict(after)
-    return tuple(name for name in then if then[name] != now[name] and name != "changed_by") or (
-        "-",
-    )
+    return tuple(name for name in then if then[name] != now[name] and name != "changed_by")
 
 
 def _wrapped(parts: tuple[str, ...]) -> tuple[str, ...]:

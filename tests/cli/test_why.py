@@ -372,6 +372,7 @@ def test_wrong_usage_ends_with_2_and_a_sentence(told: Cli, arguments: list[str])
         pytest.param(["cust_1", "--not", "gold"], ["gold"], id="tier or segment"),
         pytest.param(["cust_1", "--segment", ""], ["cust_1"], id="empty"),
         pytest.param(["cust_1", "--not", ""], ["''"], id="nothing at all"),
+        pytest.param(["cust_1", "--not", " ltr_1"], ["' ltr_1'"], id="an id as it is"),
         pytest.param(["cust_1", "--not", "\udcff"], [], id="no text"),
         pytest.param(["nobody", "--segment", "seg_1"], ["nobody"], id="customer"),
         pytest.param(["shop", "--not", "ltr_1"], ["shop"], id="the shop's id"),
