@@ -4,7 +4,8 @@ The modules, in the order in which data meets them: `files` and `framing` (bytes
 `sources` (a delivery to an `envelope`), `ingest` and `store` (into the event log), `codec` and
 `events` (a recorded event to a fact), `fold` and `projections` (facts to state; `stints` are part
 of some states), `batch` and `runner` (state to tables), `query` and `status` (tables to answers),
-`app` (all of it as one object), `cli`. Beside them `instants`, `jsontext`, `config` and `errors`.
+`steps`, `verdict` and `explain` (the log to reasons), `app` (all of it as one object), `cli`.
+Beside them `instants`, `jsontext`, `config` and `errors`.
 """
 
 from projector.answer import Answer

@@ -117,7 +117,10 @@ def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[Tier, ...]:
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON has it: classes as objects in the order of their fields, instants as text."""
+    """A value as JSON has it: classes as objects in the order of their fields, instants as text.
+
+    A field that Python can only name with an underscore at its end (`not_`) is a key without it.
+    """
     if isinstance(value, datetime):
         return to_text(value)
     if isinstance(value, date):
@@ -127,5 +130,8 @@ def as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_json(item) for key, item in value.items()}
     if hasattr(value, "__attrs_attrs__"):
-        return {field.name: as_json(getattr(value, field.name)) for field in value.__attrs_attrs__}
+        return {
+            field.name.removesuffix("_"): as_json(getattr(value, field.name))
+            for field in value.__attrs_attrs__
+        }
     return value

@@ -18,6 +18,7 @@ from projector.dead_letters import (
     show_letter,
 )
 from projector.envelope import Given
+from projector.explain import Explanation, Question, why
 from projector.export import export_customers
 from projector.files import read_chunks
 from projector.ingest import IngestReport, ingest
@@ -101,6 +102,36 @@ class Projector:
             by_source_id=by_source_id,
             moment=Moment(as_of=as_of, at_position=at_position),
         )
+
+    def why(
+        self,
+        identifier: str,
+        *,
+        segment_id: str | None = None,
+        campaign_id: str | None = None,
+        not_: str | None = None,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+        as_of: datetime | None = None,
+        at_position: int | None = None,
+    ) -> Explanation:
+        """Why a customer is, or is not, in a segment or on a tier: exactly one of the three.
+
+        For a `segment_id` (a WhySegment) or a `campaign_id` (a WhyCampaign) every event that
+        concerns it, with its effect; for the id of a segment or tier that the customer is `not_` in
+        (a WhyNot) which event took it away, or that none ever gave it. The rest, and what it
+        raises, as in `customer`; beyond that NotOne, NothingConcerns and GroupNotFound.
+        """
+        question = Question(
+            identifier=identifier,
+            segment_id=segment_id,
+            campaign_id=campaign_id,
+            not_=not_,
+            project_id=project_id,
+            by_source_id=by_source_id,
+            moment=Moment(as_of=as_of, at_position=at_position),
+        )
+        return why(self.database, question)
 
     def members(
         self,

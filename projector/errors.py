@@ -164,6 +164,13 @@ class PositionUnknown(ProjectorError):
     hint = "Positions go from 1 to the log's head; `projector status` tells it."
 
 
+class NothingConcerns(ProjectorError):
+    """No event of customer {customer!r} concerns {what}{moment}."""
+
+    exit_code = 3
+    hint = "Check the id, which is not the name; `projector customer ID` shows what is known."
+
+
 class CheckpointMoved(ProjectorError):
     """Projection {projection!r} is no longer at position {position}: another projector was here."""
 

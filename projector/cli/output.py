@@ -25,20 +25,20 @@ def document(value: Any) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(as_json(value)) + b"\n")
 
 
-def line(text: str, *, stderr: bool = False) -> None:
+def line(words: str, *, stderr: bool = False) -> None:
     """Print a line."""
-    console(stderr=stderr).print(Text(_harmless(text)), soft_wrap=True)
+    console(stderr=stderr).print(Text(_harmless(words)), soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; numbers are aligned to the right."""
+    """Print a table; numbers are aligned to the right, a tuple is a cell of several lines."""
     line(title)
     shown = Table()
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(type(row[index]) is int for row in rows)
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(_harmless(_text(value))) for value in row))
+        shown.add_row(*(Text(_harmless(_cell(value))) for value in row))
     console().print(shown)
 
 
@@ -46,13 +46,13 @@ def fields(values: Mapping[str, Any]) -> None:
     """Print what is known, a line each."""
     for label, value in values.items():
         if value is not None:
-            line(f"{label}: {_text(value)}")
+            line(f"{label}: {text(value)}")
 
 
 def answer(found: Answer, *, as_of: datetime | None = None) -> None:
     """Print a customer's state, which may be a former one."""
     who = found.name or found.source_id or found.customer_id
-    line(_text(f"{who} ({found.customer_id} in {found.project_id})"))
+    line(text(f"{who} ({found.customer_id} in {found.project_id})"))
     fields(
         {
             "  source id": found.source_id,
@@ -73,8 +73,8 @@ def answer(found: Answer, *, as_of: datetime | None = None) -> None:
         _tiers(found.tiers)
     else:
         line("On no tier.")
-    then = "" if as_of is None else f"As of {_text(as_of)}. "
-    line(f"{then}As of position {found.position}. {_trust(found)}")
+    then = "" if as_of is None else f"As of {text(as_of)}. "
+    line(f"{then}As of position {found.position}. {trust(found.complete, found.gaps)}")
 
 
 def _tiers(tiers: Sequence[Tier]) -> None:
@@ -100,13 +100,13 @@ def _points(tier: Tier) -> str:
     return f"{'' if low is None else low}-{'' if high is None else high}"
 
 
-def _trust(found: Answer) -> str:
-    """Whether the answer can be trusted, in words."""
+def trust(complete: bool, gaps: int) -> str:
+    """Whether an answer can be trusted, in words."""
     doubts = []
-    if not found.complete:
+    if not complete:
         doubts.append("Incomplete: an event of this customer could not be folded.")
-    if found.gaps:
-        doubts.append(f"Deliveries proven to be lost: {found.gaps}.")
+    if gaps:
+        doubts.append(f"Deliveries proven to be lost: {gaps}.")
     return " ".join(doubts) or "Nothing is known to be missing."
 
 
@@ -121,7 +121,12 @@ def console(*, stderr: bool = False) -> Console:
     return _Console(stderr=stderr, highlight=False, markup=False)
 
 
-def _text(value: Any) -> str:
+def _cell(value: Any) -> str:
+    return "\n".join(map(text, value)) if isinstance(value, tuple) else text(value)
+
+
+def text(value: Any) -> str:
+    """A value in one line, as a person reads it."""
     if value is None:
         return "-"
     if isinstance(value, bool):

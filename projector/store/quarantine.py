@@ -31,6 +31,18 @@ class Entry:
     resolved_position: int | None
 
 
+@frozen(kw_only=True)
+class Conflict:
+    """A delivery that contradicts an event of the log, and lost."""
+
+    quarantine_id: int
+    #: The event in whose name it came.
+    event_id: str
+    received_at: datetime
+    #: A sentence for people.
+    detail: str
+
+
 _KNOWN = tuple(quarantine.c[field.name] for field in fields(Entry))
 
 
@@ -98,6 +110,31 @@ def counts(connection: Connection) -> dict[str, int]:
         .order_by(quarantine.c.reason)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str]) -> list[Conflict]:
+    """The deliveries that came in the name of these events and lost, in the order of arrival."""
+    statement = (
+        select(*_KNOWN)
+        .where(
+            quarantine.c.project_id == project_id,
+            among(connection, quarantine.c.event_id, event_ids),
+            quarantine.c.resolved_at.is_(None),
+        )
+        .order_by(quarantine.c.quarantine_id)
+    )
+    # Whether it is a conflict is seen here: SQLite would rather go through the index of reasons,
+    # and there the conflicts may be many; of one event there are few.
+    return [
+        Conflict(
+            quarantine_id=row.quarantine_id,
+            event_id=row.event_id,
+            received_at=row.received_at,
+            detail=row.detail,
+        )
+        for row in connection.execute(statement)
+        if row.reason == "conflict"
+    ]
 
 
 def _values(item: Rejected, received_at: datetime) -> dict[str, object]:

@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import Connection, event
 
 from projector.envelope import CustomerKey
-from projector.errors import CustomerNotFound
+from projector.errors import CustomerNotFound, GroupNotFound, NothingConcerns
+from projector.explain import Question, why
 from projector.projections import discover
-from projector.query import find_customer
+from projector.query import NOW, Moment, find_customer
 from projector.runner import catch_up
 from projector.store import log, state
 from projector.store.engine import Database
-from tests.store.items import envelope, put
+from tests.store.items import at, envelope, put
 
 _CUSTOMERS = [f"cust_{number}" for number in range(200)]
 _NO_CHOICE = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
@@ -134,9 +135,22 @@ def _customer(database: Database) -> None:
         find_customer(database, "shop", by_source_id=True)
 
 
+def _why(database: Database) -> None:
+    put(database, envelope("seg", customer_id="cust_7", type="customer.segment.entered"))
+    then = Moment(as_of=at(500))
+    for moment in (NOW, then):
+        for question in (
+            Question(identifier="cust_7", segment_id="seg_1", moment=moment),
+            Question(identifier="cust_7", campaign_id="camp_1", moment=moment),
+            Question(identifier="cust_7", not_="seg_9", moment=moment),
+        ):
+            with suppress(NothingConcerns, GroupNotFound):
+                why(database, question)
+
+
 @pytest.mark.parametrize(
     "job",
-    [_append, _read, _read_streams, _read_range, _read_streamless, _find, _load, _customer],
+    [_append, _read, _read_streams, _read_range, _read_streamless, _find, _load, _customer, _why],
 )
 def test_no_look_up_goes_through_a_whole_table(filled: Database, job: Any) -> None:
     with _watched(filled) as asked:

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from projector.cli.commands import customers, deliveries, export, groups, projections, put_aside
+from projector.cli.commands import (
+    customers,
+    deliveries,
+    export,
+    groups,
+    projections,
+    put_aside,
+    why,
+)
 
-__all__ = ["customers", "deliveries", "export", "groups", "projections", "put_aside"]
+__all__ = ["customers", "deliveries", "export", "groups", "projections", "put_aside", "why"]
