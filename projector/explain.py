@@ -247,8 +247,8 @@ def _named_anywhere(
     if id_problem(what):
         # The database could not even be asked.
         return {}
-    found: dict[Kind, str | None] = {
+    # What the customer got only later says of which campaign it is.
+    later = find(what, query.events_at(connection, customer, NOW)[1]).named
+    return later or {
         kind: None for kind in Kind if members.is_known(connection, _GROUPS[kind], what)
     }
-    # What the customer got only later is known as well.
-    return found or find(what, query.events_at(connection, customer, NOW)[1]).named
