@@ -196,7 +196,7 @@ def _why_not(
         kind: Kind | None = spell.kind
         campaign_id = spell.row_id if kind is Kind.TIER else None
     else:
-        kind, campaign_id = _identify(connection, customer, findings)
+        kind, campaign_id = _identify(connection, question, customer, findings)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
     given_by, taken_by = _spell_steps(connection, spell)
     return WhyNot(
@@ -227,28 +227,21 @@ def _spell_steps(connection: Connection, spell: Spell | None) -> tuple[Step | No
 
 
 def _identify(
-    connection: Connection, customer: CustomerKey, findings: Findings
+    connection: Connection, question: Question, customer: CustomerKey, findings: Findings
 ) -> tuple[Kind | None, str | None]:
     """What an id that was never given is the id of, and of which campaign, as far as it is known.
 
     Raises GroupNotFound for one that nothing names.
     """
     what = findings.what
-    named = findings.named or _named_anywhere(connection, customer, what)
+    named = findings.named
+    if not named and not question.moment.is_now:
+        # What the customer got only later is known as well.
+        named = find(what, query.events_at(connection, customer, NOW)[1]).named
+    # Of an id that is none the database could not even be asked.
+    if not named and not id_problem(what):
+        named = {kind: None for kind in Kind if members.is_known(connection, _GROUPS[kind], what)}
     if not named:
         raise GroupNotFound(kind="segment or tier", identifier=what)
     [kind, *others] = named
     return (None, None) if others else (kind, named[kind])
-
-
-def _named_anywhere(
-    connection: Connection, customer: CustomerKey, what: str
-) -> dict[Kind, str | None]:
-    if id_problem(what):
-        # The database could not even be asked.
-        return {}
-    # What the customer got only later says of which campaign it is.
-    later = find(what, query.events_at(connection, customer, NOW)[1]).named
-    return later or {
-        kind: None for kind in Kind if members.is_known(connection, _GROUPS[kind], what)
-    }
