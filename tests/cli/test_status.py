@@ -3,6 +3,10 @@
 import sqlite3
 from contextlib import closing
 
+from alembic import command
+
+from projector.store import schema
+from projector.store.engine import Database
 from projector.store.tables import SCHEMA_REVISION
 from tests.cli.conftest import Cli, Write
 from tests.given import created, delivery, entered
@@ -97,12 +101,27 @@ def test_migrating_a_new_sqlite_file_makes_it(cli: Cli) -> None:
     assert cli("migrate").out == f"The schema went from revision none to {SCHEMA_REVISION}.\n"
 
 
+def test_tables_that_a_migration_emptied_are_told_and_computed_anew(cli: Cli, write: Write) -> None:
+    cli("ingest", write(_BORN))
+    before = cli("customer", "cust_1").out, cli("status").out
+    # The digests came with 0005.
+    with (
+        closing(Database("sqlite:///projector.db")) as database,
+        database.writing() as connection,
+    ):
+        command.downgrade(schema.alembic_config(connection), "0004")
+    assert "`projector rebuild`" in cli("migrate").out
+    assert cli("rebuild").code == 0
+    assert (cli("customer", "cust_1").out, cli("status").out) == before
+    assert "`projector rebuild`" not in cli("migrate").out
+
+
 def test_a_database_of_a_newer_program_ends_with_4(cli: Cli) -> None:
     cli("migrate")
     with closing(sqlite3.connect("projector.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    for command in ("status", "migrate"):
-        done = cli(command)
+    for name in ("status", "migrate"):
+        done = cli(name)
         assert done.code == 4
         assert done.failed_in_a_sentence
         assert "upgrade the program" in done.err

@@ -10,6 +10,7 @@ from projector.cli import output, progress
 from projector.cli.app import Json, Url, app, catch_up
 from projector.errors import BadNumber, EngineUnknown
 from projector.projections import named
+from projector.status import read_status
 from projector.store import schema
 from projector.store.engine import Database
 from replay.comparison import Difference
@@ -165,6 +166,7 @@ def migrate(*, url: Url, json: Json = False) -> None:
     database = Database(url)
     try:
         done = schema.migrate(database)
+        behind = any(each.lag for each in read_status(database, named([])).projections)
     finally:
         database.close()
     if json:
@@ -173,3 +175,7 @@ def migrate(*, url: Url, json: Json = False) -> None:
         output.line(f"The schema is at revision {done.after} already.")
     else:
         output.line(f"The schema went from revision {done.before or 'none'} to {done.after}.")
+        if behind:
+            output.line(
+                "Tables are behind the log now: `projector rebuild` brings them up to date."
+            )
