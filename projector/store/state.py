@@ -135,7 +135,8 @@ def _values(projection: Projection) -> Callable[[Row], Values]:
     def values(row: Row) -> Values:
         found: Values = read(row)
         for at in instants:
-            if found[at] is not None and found[at].tzinfo is not UTC:
+            instant = found[at]
+            if instant is not None and instant.tzinfo is not UTC:
                 return tuple(map(_in_utc, found))
         return found
 
