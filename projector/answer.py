@@ -125,6 +125,9 @@ def as_json(value: Any) -> Any:
         return to_text(value)
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bytes):
+        # Only what is no text stays bytes; JSON has but text.
+        return repr(value)
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
     if isinstance(value, dict):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 
-from projector.envelope import CanonicalKey, RecordedEvent
-from projector.store.inspection import Counts, Span, StreamRow
+from projector.envelope import RecordedEvent
+from projector.store.checkpoints import Checkpoint
+from projector.store.inspection import Counts, LastKey, Span, Stray, StreamRow
 
 
 def check_counts(counts: Counts) -> Iterator[str]:
@@ -21,7 +22,22 @@ def check_counts(counts: Counts) -> Iterator[str]:
                 f"there are {found.size} from {found.first} to {found.last}."
             )
     for name, number in counts.orphans.items():
-        yield f"{number} rows of {name} belong to no event."
+        yield f"Rows of {name} that belong to no event: {number}."
+    if counts.late_of_nobody:
+        yield f"Events that name no customer and are marked late: {counts.late_of_nobody}."
+
+
+def check_strays(strays: Iterable[Stray]) -> Iterator[str]:
+    """Every event of a customer is in a stream."""
+    for position, stream_id in strays:
+        yield f"The event at position {position} is in stream {stream_id}, which is not there."
+
+
+def check_marks(marks: Iterable[Checkpoint], head: int) -> Iterator[str]:
+    """No projection has seen more than there is."""
+    for mark in marks:
+        if not 0 <= mark.position <= head:
+            yield f"The checkpoint of {mark.projection} is at {mark.position}, the head at {head}."
 
 
 class StreamAudit:
@@ -51,12 +67,8 @@ class StreamAudit:
     def _end(self, last: RecordedEvent) -> None:
         """What is to be said of a stream once its greatest event has come by."""
         stream = self._streams.pop(last.stream_id or 0, None)
-        if stream is None:
-            self.problems.append(
-                f"The event at position {last.position} is in stream {last.stream_id}, "
-                "which is not there."
-            )
-        elif stream.last != CanonicalKey(last.occurred_at, last.event_id):
+        # Events without a stream are told by check_strays.
+        if stream is not None and stream.last != LastKey.of(last.key):
             self.problems.append(
                 f"The greatest key of stream {last.stream_id} is that of position {last.position}, "
                 "and the stream says otherwise."

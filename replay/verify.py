@@ -6,17 +6,18 @@ but as they are stored: see `projector.store.stored`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import SystemRandom
 
 from attrs import define, field, frozen
+from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
 from projector.fold import Projection
-from projector.store import checkpoints, digest, inspection
+from projector.store import checkpoints, digest, inspection, log
 from projector.store.checkpoints import Checkpoint
 from projector.store.engine import Database
-from replay.audit import check_counts
+from replay.audit import check_counts, check_marks, check_strays
 from replay.comparison import Difference
 from replay.pieces import Found, Group, check_nobodys, check_streams
 
@@ -82,18 +83,25 @@ def verify(
     how many customers are done, and of how many.
     """
     with database.reading() as connection:
-        counts = inspection.count(connection)
+        head = log.head(connection)
         marks = checkpoints.read(connection, projections)
         groups = _groups(projections, marks)
         tally = _Tally()
-        chosen = _chosen(max(counts.last_stream_id, counts.stream_ids.last), sample)
-        for start in range(0, len(chosen), STREAMS_MAX):
-            piece = list(chosen[start : start + STREAMS_MAX])
-            tally.add(check_streams(connection, groups, piece, head=counts.head))
-            on_piece(start + len(piece), len(chosen))
+        tally.fault(check_marks(marks.values(), head))
+        if sample is None:
+            counts = inspection.count(connection)
+            tally.fault(check_counts(counts))
+            tally.fault(check_strays(inspection.strays(connection, limit=NAMED_MAX)))
+            total, pieces = counts.stream_ids.size, _every(connection)
+        else:
+            total, pieces = _some(connection, sample)
+        done = 0
+        for piece in pieces:
+            tally.add(check_streams(connection, groups, piece, head=head))
+            done += len(piece)
+            on_piece(done, total)
         if sample is None:
             tally.add(check_nobodys(connection, groups))
-            tally.fault(check_counts(counts))
     return tally.result(list(marks.values()), whole=sample is None)
 
 
@@ -105,12 +113,17 @@ def _groups(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> 
     return [Group(position, tuple(each)) for position, each in by_position.items()]
 
 
-def _chosen(last_stream_id: int, sample: int | None) -> Sequence[int]:
-    """The ids of the streams to check, in order."""
-    every = range(1, last_stream_id + 1)
-    if sample is None:
-        return every
-    return sorted(SystemRandom().sample(every, min(sample, last_stream_id)))
+def _every(connection: Connection) -> Iterator[list[int]]:
+    """The streams that are there, piece by piece, whatever the head says of their numbers."""
+    return inspection.stream_ids(connection, at_once=STREAMS_MAX)
+
+
+def _some(connection: Connection, sample: int) -> tuple[int, Iterator[list[int]]]:
+    """How many streams are chosen, and which, piece by piece."""
+    last = max(inspection.last_stream_id(connection), 0)
+    chosen = sorted(SystemRandom().sample(range(1, last + 1), min(sample, last)))
+    starts = range(0, len(chosen), STREAMS_MAX)
+    return len(chosen), (chosen[start : start + STREAMS_MAX] for start in starts)
 
 
 @define

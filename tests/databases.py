@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from projector.fold import Projection
@@ -26,16 +27,28 @@ def migrated(url: str) -> Iterator[Database]:
         database.close()
 
 
+@contextmanager
+def opened(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with the schema, of the engine that the fixture's parameter names."""
+    url = f"sqlite:///{factory.mktemp('opened') / 'projector.db'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_server").create_database()
+    with migrated(url) as database:
+        yield database
+    if request.param == "postgres":
+        request.getfixturevalue("postgres_server").drop_database(url)
+
+
 def wipe(database: Database) -> None:
     """Make a database as empty as it was when it was migrated, the guards of the log included."""
-    with database.writing() as connection, _unguarded(connection):
+    with database.writing() as connection, unguarded(connection):
         for table in metadata.sorted_tables:
             connection.execute(table.delete())
         connection.execute(insert(log_head).values(log_head_id=1, position=0, stream_id=0))
 
 
 @contextmanager
-def _unguarded(connection: Connection) -> Iterator[None]:
+def unguarded(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
         connection.execute(text("ALTER TABLE event DISABLE TRIGGER ALL"))
         yield

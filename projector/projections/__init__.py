@@ -32,9 +32,9 @@ def discover() -> tuple[Projection, ...]:
 
 
 def named(names: list[str]) -> list[Projection]:
-    """The projections of these names, all of them for none; raises ProjectionUnknown."""
+    """The projections of these names, each once, all of them for none; raises ProjectionUnknown."""
     by_name = {projection.name: projection for projection in discover()}
     for name in names:
         if name not in by_name:
             raise ProjectionUnknown(name=name, known=", ".join(by_name))
-    return [by_name[name] for name in names] if names else list(by_name.values())
+    return [by_name[name] for name in dict.fromkeys(names)] if names else list(by_name.values())

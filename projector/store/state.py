@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from projector.envelope import CustomerKey
 from projector.fold import Projection, Row
 from projector.store import bulk, digest, tables
 from projector.store.keyed import among
+from projector.store.types import Instant
 
 #: Rows by customer; a customer without rows may be left out.
 Rows = Mapping[CustomerKey, list[Row]]
@@ -123,9 +125,26 @@ def _delete(
 
 
 @cache
-def _values(projection: Projection) -> Any:
-    """From a row to its values, as a tuple."""
-    return attrgetter(*(field.name for field in attrs.fields(projection.row)))
+def _values(projection: Projection) -> Callable[[Row], Values]:
+    """From a row to its values: instants in UTC, as they are read back, so that hashes agree."""
+    names = [field.name for field in attrs.fields(projection.row)]
+    columns = tables.state[projection.name].columns
+    instants = [at for at, name in enumerate(names) if isinstance(columns[name].type, Instant)]
+    read = attrgetter(*names)
+
+    def values(row: Row) -> Values:
+        found: Values = read(row)
+        for at in instants:
+            instant = found[at]
+            if instant is not None and instant.tzinfo is not UTC:
+                return tuple(map(_in_utc, found))
+        return found
+
+    return values
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 @cache

@@ -54,7 +54,7 @@ def of_streams(
         .select_from(stream.join(table, owner))
         .where(among(connection, stream.c.stream_id, stream_ids))
     )
-    with _any_text(connection):
+    with any_text(connection):
         return [tuple(row) for row in connection.execute(statement)]
 
 
@@ -64,7 +64,7 @@ def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values
     owner = exists().where(
         table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
     )
-    with _any_text(connection):
+    with any_text(connection):
         rows = connection.execute(
             _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
         )
@@ -73,12 +73,14 @@ def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values
 
 def _stored(connection: Connection, projection: Projection) -> Select[Any]:
     columns = tables.state[projection.name].columns
-    shown: list[ColumnElement[Any]]
+    return select(*(as_stored(connection, column) for column in columns))
+
+
+def as_stored(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
+    """A column to be read as it is stored."""
     if connection.dialect.name == "sqlite":
-        shown = [type_coerce(column, NullType()).label(column.name) for column in columns]
-    else:
-        shown = [_as_text(column) for column in columns]
-    return select(*shown)
+        return type_coerce(column, NullType()).label(column.name)
+    return _as_text(column)
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:
@@ -95,14 +97,21 @@ def _as_text(column: Column[Any]) -> ColumnElement[Any]:
 
 
 @contextmanager
-def _any_text(connection: Connection) -> Iterator[None]:
-    """Read text on SQLite also where it is not UTF-8."""
+def any_text(connection: Connection) -> Iterator[None]:
+    """Read text on SQLite also where it is not UTF-8: as bytes, which no text is equal to."""
     if connection.dialect.name != "sqlite":
         yield
         return
     driver: Any = connection.connection.driver_connection
-    driver.text_factory = lambda raw: raw.decode(errors="backslashreplace")
+    driver.text_factory = _text_or_bytes
     try:
         yield
     finally:
         driver.text_factory = str
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw

@@ -36,14 +36,15 @@ class Instant(TypeDecorator[datetime]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """To UTC, and to text on SQLite."""
-        return _to_sqlite if dialect.name == "sqlite" else _to_postgres
+        return to_sqlite if dialect.name == "sqlite" else _to_postgres
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         """To an aware datetime; Postgres gives one in UTC, the session's time zone."""
         return _from_sqlite if dialect.name == "sqlite" else None
 
 
-def _to_sqlite(value: datetime | None) -> str | None:
+def to_sqlite(value: datetime | None) -> str | None:
+    """An instant as SQLite keeps it."""
     if value is None:
         return None
     if value.tzinfo is not UTC:
