@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from projector import Answer, Projector
 from projector.envelope import CustomerKey
@@ -37,6 +38,12 @@ def database(wiped_database: Database) -> Database:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Another database, to compare with."""
     with migrated(f"sqlite:///{tmp_path_factory.mktemp('fresh')}/projector.db") as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[Database]:
+    with migrated(postgres_url) as database:
         yield database
 
 
@@ -183,6 +190,22 @@ def test_the_first_answer_does_not_wait_for_the_last(crowded: tuple[Database, in
         tracemalloc.stop()
     assert first.customer_id == "cust_000000"
     assert peak < 6_000_000, "all of them take about 20 MB"
+
+
+@_AT_POSITION
+def test_postgres_keeps_the_rows_until_they_are_wanted(postgres_database: Database, at: At) -> None:
+    """What a driver has fetched beforehand is in no memory that Python could measure."""
+    count = len(_many(postgres_database, 3))
+    whole = []
+
+    def note(_connection: object, cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("SELECT") and not isinstance(cursor, psycopg.ServerCursor):
+            whole.append(statement.split("FROM ")[1].split()[0])
+
+    event.listen(postgres_database.engine, "before_cursor_execute", note)
+    exported(postgres_database, at and at(count))
+    # Of one row, or one a projection.
+    assert set(whole) <= {"log_head", "checkpoint"}
 
 
 @_AT_POSITION

@@ -203,6 +203,17 @@ def test_only_what_somebody_was_ever_in_is_known(database: Database) -> None:
             Projector(database).members(tier_id=unknown, limit=1)
 
 
+def test_behind_a_cursor_what_nobody_was_ever_in_is_not_known_either(database: Database) -> None:
+    happened(database, *_everywhere(["proj_1"], ["cust_1"]))
+    for unknown, cursor in (
+        ({"segment_id": "nothing"}, paging.cursor(["proj_1", "cust_1"])),
+        ({"tier_id": "nothing"}, paging.cursor(["proj_1", "cust_1", "camp_1"])),
+    ):
+        asked: dict[str, Any] = {**unknown, "after": cursor}
+        with pytest.raises(GroupNotFound):
+            Projector(database).members(**asked, limit=1)
+
+
 def test_exactly_one_group_is_asked_for(database: Database) -> None:
     both: dict[str, Any] = {"segment_id": "seg_1", "tier_id": "ltr_1"}
     for asked in ({}, both):
