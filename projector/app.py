@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -145,7 +145,7 @@ class Projector:
     ) -> Page:
         """A page of the customers in a segment or else on a tier; `after` is a page's `next`.
 
-        Raises GroupNotFound, BadCursor, BadNumber, or NotOne.
+        Raises GroupNotFound, BadCursor, BadNumber, BadInstant, or NotOne.
         """
         return find_members(
             self.database,
@@ -165,10 +165,11 @@ class Projector:
         """The tiers, each with its name and how many are on it."""
         return list_tiers(self.database, project_id=project_id)
 
-    def export_customers(self, *, at_position: int | None = None) -> Iterator[Answer]:
+    def export_customers(self, *, at_position: int | None = None) -> Generator[Answer]:
         """Every customer's state, by project and id, as the tables have it or as it was known.
 
-        Nothing is kept in memory; the database's snapshot is held until the iterator is done.
+        Nothing is kept in memory; the database's snapshot is held until the generator is done or
+        closed.
         """
         return export_customers(self.database, at_position=at_position)
 

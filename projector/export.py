@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
@@ -24,7 +24,7 @@ PIECE_CUSTOMERS_MAX = 1_000
 _Piece = tuple[CustomerKey, str, Any]
 
 
-def export_customers(database: Database, *, at_position: int | None = None) -> Iterator[Answer]:
+def export_customers(database: Database, *, at_position: int | None = None) -> Generator[Answer]:
     """The answers for all customers, ordered by project and customer, from one snapshot.
 
     From the tables; or from the log up to a position. Raises PositionUnknown.

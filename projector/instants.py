@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from projector.errors import BadInstant
+
 
 class NaiveInstant(ValueError):
     """A time without an offset: nobody can say when that was."""
@@ -35,6 +37,18 @@ def to_utc(value: datetime) -> datetime:
         return value.astimezone(UTC)
     except OverflowError:
         raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
+
+
+def check(value: datetime | None) -> None:
+    """Raise BadInstant for a datetime that is no instant, or none that can be compared in UTC."""
+    if value is None:
+        return
+    if value.tzinfo is None:
+        raise BadInstant(text=str(value), reason="it has no offset from UTC")
+    try:
+        to_utc(value)
+    except ValueError as error:
+        raise BadInstant(text=str(value), reason=error) from error
 
 
 def to_text(value: datetime) -> str:

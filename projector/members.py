@@ -11,6 +11,7 @@ from attrs import frozen
 from projector import paging
 from projector.envelope import id_problem
 from projector.errors import GroupNotFound, NotOne
+from projector.instants import check
 from projector.store import members
 from projector.store.engine import Database
 from projector.store.members import SEGMENT, TIER, Kind
@@ -77,9 +78,11 @@ def find_members(
     """A page of the members of a segment or else of a tier, as the tables have them.
 
     Raises GroupNotFound for one that no customer is or ever was in, BadCursor, BadNumber for a
-    `limit` out of its range, and NotOne where not exactly one group is named.
+    `limit` out of its range, BadInstant for a naive datetime, and NotOne where not exactly one
+    group is named.
     """
     kind, group_id = _group(segment_id, tier_id)
+    check(as_of)
     paging.check_limit(limit)
     place = paging.place(after, _PLACES[kind])
     unknown = GroupNotFound(kind=kind.id.removesuffix("_id"), identifier=group_id)
@@ -150,10 +153,15 @@ def _group(segment_id: str | None, tier_id: str | None) -> tuple[Kind, str]:
 
 def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...], Any, int]]:
     """By key: the row whose names were told last, and the members of all its rows."""
+
+    def told(row: Any) -> Any:
+        # Of names that were told at the same instant the databases' order must not decide.
+        names = [(name is not None, name) for name in row[key_columns:-2]]
+        return row.told_at is not None, row.told_at, names
+
     found: dict[tuple[str, ...], tuple[Any, int]] = {}
     for row in rows:
         key = tuple(row[:key_columns])
         last, number = found.get(key, (row, 0))
-        newer = last.told_at is None or (row.told_at is not None and row.told_at >= last.told_at)
-        found[key] = (row if newer else last, number + int(row.members))
+        found[key] = (max(last, row, key=told), number + int(row.members))
     return [(key, last, number) for key, (last, number) in found.items()]

@@ -35,11 +35,15 @@ def place(text: str | None, kind: type[Place]) -> Place | None:
             base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
         )
     except (binascii.Error, ValueError) as error:
-        raise BadCursor(cursor=text) from error
+        raise BadCursor(cursor=_shortened(text)) from error
     if any("\0" in part for part in found if isinstance(part, str)):
         # The database could not even be asked.
-        raise BadCursor(cursor=text)
+        raise BadCursor(cursor=_shortened(text))
     return found
+
+
+def _shortened(text: str, characters_max: int = 60) -> str:
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
 def check_limit(limit: int) -> None:

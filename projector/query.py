@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from projector.answer import PROJECTIONS, Answer, answer_from_rows
 from projector.batch import fold_streams
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
-from projector.errors import BadInstant, CustomerAmbiguous, CustomerNotFound, PositionUnknown
-from projector.instants import to_text
+from projector.errors import CustomerAmbiguous, CustomerNotFound, PositionUnknown
+from projector.instants import check, to_text
 from projector.store import checkpoints, customers, dead_letters, log, state
 from projector.store.engine import Database
 
@@ -31,9 +31,8 @@ class Moment:
     at_position: int | None = None
 
     @as_of.validator
-    def _is_aware(self, _attribute: object, value: datetime | None) -> None:
-        if value is not None and value.tzinfo is None:
-            raise BadInstant(text=str(value), reason="it has no offset from UTC")
+    def _is_placed(self, _attribute: object, value: datetime | None) -> None:
+        check(value)
 
     @property
     def is_now(self) -> bool:
@@ -59,8 +58,9 @@ def find_customer(
 ) -> Answer:
     """The state of the customer with this id, or with this source_id, now or at a moment.
 
-    Raises CustomerNotFound; CustomerAmbiguous where several projects have the id, or several
-    customers that are not deleted have the source_id; PositionUnknown.
+    A source_id is looked up among those of today. Raises CustomerNotFound; CustomerAmbiguous where
+    several projects have the id, or several customers that are not deleted have the source_id;
+    PositionUnknown.
     """
     with database.reading() as connection:
         return resolve(connection, identifier, project_id, by_source_id, moment)
@@ -83,7 +83,7 @@ def resolve(
     keys = [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
     found = [answer for key in keys if (answer := answer_at(connection, key, moment)) is not None]
     if by_source_id:
-        found = _bearers(found)
+        found = _bearers(found, identifier)
     if not found:
         raise nobody
     if len(found) > 1:
@@ -137,8 +137,14 @@ def _then(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | 
     )
 
 
-def _bearers(found: Sequence[Answer]) -> list[Answer]:
-    """Of those that bear a source_id, who is not deleted; else, in each project, the last one."""
+def _bearers(found: Sequence[Answer], source_id: str) -> list[Answer]:
+    """Of those that bear a source_id today, in each project: who is meant by it at a moment.
+
+    Who bore it then goes before who had another one then; among these, who is not deleted. Of
+    several deleted ones it is the last.
+    """
+    bore = {each.project_id for each in found if each.source_id == source_id}
+    found = [each for each in found if each.source_id == source_id or each.project_id not in bore]
     live = [each for each in found if each.deleted_at is None]
     taken = {each.project_id for each in live}
     gone = [each for each in found if each.project_id not in taken and each.deleted_at]

@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from projector.store.engine import Database
+from tests.databases import migrated, wipe
 from tests.postgres import Server, running_server
 
 hypothesis.settings.register_profile(
@@ -45,3 +47,27 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database, once on each engine."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_database(
+    request: pytest.FixtureRequest,
+    postgres_server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Database]:
+    """A migrated database for all tests of a module, once on each engine."""
+    if request.param == "sqlite":
+        with migrated(f"sqlite:///{tmp_path_factory.mktemp('shared')}/projector.db") as database:
+            yield database
+        return
+    url = postgres_server.create_database()
+    with migrated(url) as database:
+        yield database
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def wiped_database(shared_database: Database) -> Database:
+    """The same, as empty as a new one, which takes longer to make."""
+    wipe(shared_database)
+    return shared_database

@@ -241,6 +241,12 @@ class Delivered:
         return Stored(database, outcomes)
 
 
+def happened(database: Database, *webhooks: Delivery) -> None:
+    """All of it comes in at once and is projected."""
+    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
+    catch_up(database, named([]))
+
+
 @frozen
 class Stored:
     """What a database has taken in."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 
 from projector import instants
 from projector.app import Projector
@@ -24,6 +26,16 @@ app = App(
     result_action="return_value",
 )
 
+
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    """The parser's own reading rounds 1.5 to 2: another position than the one that was meant."""
+    [token] = tokens
+    if not re.fullmatch("[+-]?[0-9]+", token.value):
+        raise ValueError(f"{token.value!r} is no whole number.")
+    return int(token.value)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Url = Annotated[str, Parameter(parse=False)]
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]

@@ -44,8 +44,9 @@ def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
 
 def in_order(connection: Connection) -> Iterator[tuple[int, CustomerKey]]:
     """Every stream's id and customer, ordered by project and customer."""
-    rows = connection.execute(_EVERYONE)
-    return ((stream_id, CustomerKey(*key)) for stream_id, *key in rows)
+    with connection.execute(_EVERYONE) as rows:
+        for stream_id, *key in rows:
+            yield stream_id, CustomerKey(*key)
 
 
 def stream_id(connection: Connection, key: CustomerKey) -> int | None:

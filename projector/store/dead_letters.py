@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, literal, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select
 
 from projector.envelope import CustomerKey
 from projector.store import bulk
-from projector.store.keyed import among, storable
-from projector.store.tables import dead_letter, stream
+from projector.store.keyed import among, behind, can_be_asked, storable
+from projector.store.tables import checkpoint, dead_letter, stream
 
 _CONCERN = select(
     exists().where(
@@ -52,20 +53,24 @@ def page(
     connection: Connection, *, projection: str | None, after: tuple[str, int] | None, limit: int
 ) -> list[DeadLetter]:
     """Letters by projection and position."""
+    if not can_be_asked(projection):
+        return []
     place = (dead_letter.c.projection, dead_letter.c.position)
     statement = select(dead_letter).order_by(*place).limit(limit)
     if projection is not None:
         statement = statement.where(dead_letter.c.projection == projection)
     if after is not None:
-        statement = statement.where(tuple_(*place) > tuple_(*map(literal, after)))
+        statement = statement.where(behind(place, after, first=projection))
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
 def at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
     """The letters at positions, by position and projection."""
+    # The key begins with the projection: all of them have a checkpoint.
+    of_any = dead_letter.c.projection.in_(select(checkpoint.c.projection))
     statement = (
         select(dead_letter)
-        .where(among(connection, dead_letter.c.position, storable(positions)))
+        .where(of_any, among(connection, dead_letter.c.position, storable(positions)))
         .order_by(dead_letter.c.position, dead_letter.c.projection)
     )
     return [DeadLetter(*row) for row in connection.execute(statement)]
@@ -96,7 +101,8 @@ def concerned(connection: Connection) -> Iterator[CustomerKey]:
         .order_by(stream.c.project_id, stream.c.customer_id)
         .execution_options(yield_per=1000)
     )
-    return (CustomerKey(*row) for row in connection.execute(statement))
+    with connection.execute(statement) as rows:
+        yield from starmap(CustomerKey, rows)
 
 
 def of_streams(

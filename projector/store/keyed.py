@@ -14,8 +14,12 @@ from sqlalchemy import (
     Connection,
     any_,
     bindparam,
+    false,
     func,
+    literal,
     select,
+    true,
+    tuple_,
 )
 
 
@@ -32,6 +36,29 @@ def among(
         )
         return column.in_(select(func.json_each(array).table_valued("value").c.value))
     return column == any_(bindparam(None, list(values), type_=ARRAY(column.type), unique=True))
+
+
+def behind(
+    place: Sequence[Column[Any]], after: Sequence[str | int], *, first: str | None
+) -> ColumnElement[bool]:
+    """Whether a row's place comes after one; `first` is the first column's value, if it is fixed.
+
+    Then only the rest is compared: told of that column twice, the databases begin with its first
+    row, or sort all that are left.
+    """
+    if first is None:
+        return tuple_(*place) > tuple_(*map(literal, after))
+    if after[0] != first:
+        return true() if str(after[0]) < first else false()
+    return tuple_(*place[1:]) > tuple_(*map(literal, after[1:]))
+
+
+def can_be_asked(text: str | None) -> bool:
+    """Whether a text column may hold it: a driver cannot even send half a character or a NUL."""
+    try:
+        return text is None or b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def storable(numbers: Sequence[int]) -> list[int]:

@@ -112,7 +112,8 @@ def _in_canonical_order(
     ordered = statement.where(event.c.position <= until).order_by(
         event.c.stream_id, event.c.occurred_at, event.c.event_id
     )
-    return map(_recorded, connection.execute(ordered.execution_options(yield_per=1000)))
+    with connection.execute(ordered.execution_options(yield_per=1000)) as rows:
+        yield from map(_recorded, rows)
 
 
 def find(

@@ -19,15 +19,16 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    case,
     cast,
     func,
     literal,
     or_,
     select,
     true,
-    tuple_,
 )
 
+from projector.store.keyed import behind, can_be_asked
 from projector.store.tables import state
 
 
@@ -79,6 +80,8 @@ def page(
     limit: int,
 ) -> Sequence[Row[Any]]:
     """The members whose place comes after one: place, since, and who they are, in order."""
+    if not can_be_asked(project_id):
+        return []
     table = state[kind.now if as_of is None else kind.history]
     who = state["customer"]
     owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
@@ -94,7 +97,7 @@ def page(
     if project_id is not None:
         statement = statement.where(table.c.project_id == project_id)
     if after is not None:
-        statement = statement.where(tuple_(*place) > tuple_(*map(literal, after)))
+        statement = statement.where(behind(place, after, first=project_id))
     return connection.execute(statement).all()
 
 
@@ -110,17 +113,23 @@ def is_known(connection: Connection, kind: Kind, group_id: str) -> bool:
 
 def segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
     """By project, segment and name: members, and when the name was last told. In this order."""
-    table = state["segment_membership"]
-    told_at = func.max(func.coalesce(table.c.left_at, table.c.entered_at))
+    if not can_be_asked(project_id):
+        return []
+    table, who = state["segment_membership"], state["customer"]
+    owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
+    # A deletion ends memberships, but it tells no name.
+    left_at = case((who.c.deleted_at == table.c.left_at, None), else_=table.c.left_at)
+    told_at = func.max(func.coalesce(left_at, table.c.entered_at))
     group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
     members = func.sum(cast(table.c.is_member, Integer))
-    return connection.execute(
-        _grouped(table.c.project_id, project_id, group, members, told_at)
-    ).all()
+    statement = _grouped(table.c.project_id, project_id, group, members, told_at)
+    return connection.execute(statement.select_from(table.outerjoin(who, owner))).all()
 
 
 def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
     """By project, campaign, tier and their names: members, and when the names were last told."""
+    if not can_be_asked(project_id):
+        return []
     table = state["loyalty_tier"]
     names = (table.c.campaign_name, table.c.tier_name)
     group = (table.c.project_id, table.c.campaign_id, table.c.tier_id, *names)

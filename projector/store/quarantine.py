@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.envelope import Given, Rejected
-from projector.store.keyed import among, storable
+from projector.store.keyed import among, can_be_asked, storable
 from projector.store.tables import quarantine
 
 
@@ -59,6 +59,8 @@ def page(
     connection: Connection, *, reason: str | None, resolved: bool, after: int, limit: int
 ) -> list[Entry]:
     """Entries in the order in which they came, without their bodies; resolved ones if asked for."""
+    if not can_be_asked(reason):
+        return []
     statement = select(*_KNOWN).where(quarantine.c.quarantine_id > after)
     if reason is not None:
         statement = statement.where(quarantine.c.reason == reason)

@@ -50,8 +50,10 @@ def scan(connection: Connection, projection: Projection) -> Iterator[tuple[Custo
     """Every row and whose it is, ordered by project and customer."""
     table = tables.state[projection.name]
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
-    for row in connection.execute(statement.execution_options(yield_per=1000)):
-        yield CustomerKey(row[0], row[1]), projection.row(*row[2:])
+    # Who stops half-way leaves no cursor open.
+    with connection.execute(statement.execution_options(yield_per=1000)) as rows:
+        for row in rows:
+            yield CustomerKey(row[0], row[1]), projection.row(*row[2:])
 
 
 @cache

@@ -64,10 +64,8 @@ def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values
     owner = exists().where(
         table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
     )
-    with any_text(connection):
-        rows = connection.execute(
-            _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
-        )
+    statement = _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
+    with any_text(connection), connection.execute(statement) as rows:
         yield from map(tuple, rows)
 
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Flag, Json, Url, app, instant
+from projector.cli.app import Flag, Json, Url, Whole, app, instant
 
 
 @app.command
@@ -20,7 +20,7 @@ def customer(
     project: str | None = None,
     source_id: Flag = False,
     as_of: str | None = None,
-    at_position: int | None = None,
+    at_position: Whole | None = None,
     json: Json = False,
 ) -> None:
     """Show a customer's segments and tiers, as they are now or as they were.

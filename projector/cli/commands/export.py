@@ -6,14 +6,14 @@ from cyclopts import App
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Json, Url, app
+from projector.cli.app import Json, Url, Whole, app
 
 export = App(name="export", help="Write all customers' states as NDJSON.")
 app.command(export)
 
 
 @export.command
-def customers(*, url: Url, at_position: int | None = None, json: Json = False) -> None:
+def customers(*, url: Url, at_position: Whole | None = None, json: Json = False) -> None:
     """Write every customer's state, one JSON document a line, ordered by project and customer.
 
     Parameters

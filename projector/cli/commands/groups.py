@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Json, Url, app, instant
+from projector.cli.app import Json, Url, Whole, app, instant
 
 
 @app.command
@@ -15,7 +15,7 @@ def members(
     tier: str | None = None,
     project: str | None = None,
     as_of: str | None = None,
-    limit: int = 100,
+    limit: Whole = 100,
     after: str | None = None,
     json: Json = False,
 ) -> None:

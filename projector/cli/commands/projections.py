@@ -7,7 +7,7 @@ from typing import Any
 import replay
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.app import Json, Url, app, catch_up
+from projector.cli.app import Json, Url, Whole, app, catch_up
 from projector.errors import BadNumber, EngineUnknown
 from projector.projections import named
 from projector.status import read_status
@@ -92,7 +92,7 @@ def rebuild(
 def verify(
     *names: str,
     url: Url,
-    sample: int | None = None,
+    sample: Whole | None = None,
     json: Json = False,
 ) -> int:
     """Compute the tables' rows from the log and compare; exits with 1 if anything differs.

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Flag, Json, Url, app, catch_up, given
+from projector.cli.app import Flag, Json, Url, Whole, app, catch_up, given
 from projector.errors import NotOne
 
 quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
@@ -16,8 +16,8 @@ dead_letters = App(name="dead-letters", help="Events that a projection could not
 app.command(quarantine)
 app.command(dead_letters)
 
-EntryId = Annotated[int, Parameter(name="ID")]
-Position = Annotated[int, Parameter(name="POSITION")]
+EntryId = Annotated[Whole, Parameter(name="ID")]
+Position = Annotated[Whole, Parameter(name="POSITION")]
 
 
 @quarantine.default
@@ -27,7 +27,7 @@ def list_quarantine(
     url: Url,
     reason: str | None = None,
     resolved: Flag = False,
-    limit: int = 100,
+    limit: Whole = 100,
     after: str | None = None,
     json: Json = False,
 ) -> None:
@@ -153,7 +153,7 @@ def list_dead_letters(
     *,
     url: Url,
     projection: str | None = None,
-    limit: int = 100,
+    limit: Whole = 100,
     after: str | None = None,
     json: Json = False,
 ) -> None:
