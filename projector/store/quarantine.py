@@ -44,10 +44,21 @@ def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: da
 
 
 def page(
-    connection: Connection, *, reason: str | None, resolved: bool, after: int, limit: int
+    connection: Connection,
+    *,
+    reason: str | None,
+    resolved: bool,
+    after: int,
+    until: int | None = None,
+    limit: int,
 ) -> list[Entry]:
-    """Entries in the order in which they came, without their bodies; resolved ones if asked for."""
+    """Entries in the order in which they came, without their bodies; resolved ones if asked for.
+
+    Those of ids after < quarantine_id <= until.
+    """
     statement = select(*_KNOWN).where(quarantine.c.quarantine_id > after)
+    if until is not None:
+        statement = statement.where(quarantine.c.quarantine_id <= until)
     if reason is not None:
         statement = statement.where(quarantine.c.reason == reason)
     if not resolved:
@@ -87,6 +98,11 @@ def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetim
             .where(quarantine.c.quarantine_id == quarantine_id, quarantine.c.resolved_at.is_(None))
             .values(resolved_at=at, resolved_position=position)
         )
+
+
+def last_id(connection: Connection) -> int:
+    """The highest id given out; 0 for none."""
+    return connection.execute(select(func.max(quarantine.c.quarantine_id))).scalar_one() or 0
 
 
 def counts(connection: Connection) -> dict[str, int]:
