@@ -196,23 +196,35 @@ class Projector:
         *,
         reason: str | None = None,
         given: Given = Given(),  # noqa: B008 - a frozen value
+        on_piece: Callable[[int], None] = lambda _tried: None,
     ) -> QuarantineRetried:
-        """Read entries again, some or all; the tables do not change before `catch_up`."""
-        return retry_quarantine(self.database, ids, reason=reason, given=given)
+        """Read entries again, some or all; the tables do not change before `catch_up`.
+
+        `given` says what was not said when they came. Raises QuarantineEntryNotFound.
+        """
+        return retry_quarantine(self.database, ids, reason=reason, given=given, on_piece=on_piece)
 
     def dead_letters(
         self, *, projection: str | None = None, after: str | None = None, limit: int
     ) -> LetterPage:
-        """A page of the events that could not be folded; raises BadCursor or BadNumber."""
+        """A page of the events that could not be folded.
+
+        Raises BadCursor, BadNumber or ProjectionUnknown.
+        """
         return list_letters(self.database, projection=projection, after=after, limit=limit)
 
     def dead_letter(self, position: int) -> WholeLetter:
         """A dead letter with its body; raises DeadLetterNotFound."""
         return show_letter(self.database, position)
 
-    def retry_dead_letters(self, positions: Sequence[int] | None = None) -> LettersRetried:
-        """Fold the customers of dead letters anew, of some or of all."""
-        return retry_letters(self.database, discover(), positions)
+    def retry_dead_letters(
+        self,
+        positions: Sequence[int] | None = None,
+        *,
+        on_piece: Callable[[int], None] = lambda _tried: None,
+    ) -> LettersRetried:
+        """Fold the customers of dead letters anew, of some or of all; raises DeadLetterNotFound."""
+        return retry_letters(self.database, discover(), positions, on_piece=on_piece)
 
     def status(self) -> Status:
         """The head of the log, how far each projection is, and what is put aside."""

@@ -15,12 +15,13 @@ from projector.batch import fold_streams
 from projector.envelope import RecordedEvent
 from projector.errors import DeadLetterNotFound
 from projector.fold import Projection
-from projector.store import dead_letters, log
+from projector.projections import named
+from projector.store import checkpoints, dead_letters, log
 from projector.store.dead_letters import DeadLetter
 from projector.store.engine import Database
 
-#: How many letters are retried in one transaction.
-RETRY_LETTERS_MAX = 500
+#: How many customers, or events of nobody, are folded anew in one transaction.
+RETRY_STREAMS_MAX = 500
 
 _Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -90,8 +91,13 @@ class LettersRetried:
 def list_letters(
     database: Database, *, projection: str | None = None, after: str | None = None, limit: int
 ) -> LetterPage:
-    """A page of dead letters, and how many there are; raises BadCursor or BadNumber."""
+    """A page of dead letters, and how many there are.
+
+    Raises BadCursor, BadNumber or ProjectionUnknown.
+    """
     paging.check_limit(limit)
+    if projection is not None:
+        named([projection])
     place = paging.place(after, tuple[str, _Position])
     with database.reading() as connection:
         found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
@@ -163,32 +169,47 @@ def _waiting(
     if positions is not None:
         with database.reading() as connection:
             found = dead_letters.at(connection, positions)
-        yield [each for each in found if each.projection == projection]
+        mine = [each for each in found if each.projection == projection]
+        if mine:
+            yield mine
         return
-    after = (projection, 0)
-    while True:
+    last: int | None = 0
+    while last is not None:
         with database.reading() as connection:
-            found = dead_letters.page(
-                connection, projection=projection, after=after, limit=RETRY_LETTERS_MAX
+            found = dead_letters.of_next_streams(
+                connection, projection, after=last, limit=RETRY_STREAMS_MAX
             )
-        if not found:
-            return
-        yield found
-        after = (projection, found[-1].position)
+        if found:
+            yield found
+        last = found[-1].stream_id if found else None
+    with database.reading() as connection:
+        nobodys = dead_letters.streamless(connection, projection)
+    for begin in range(0, len(nobodys), RETRY_STREAMS_MAX):
+        piece = nobodys[begin : begin + RETRY_STREAMS_MAX]
+        yield [DeadLetter(projection, position, None, "") for position in piece]
 
 
 def _fold_anew(database: Database, projection: Projection, letters: Sequence[DeadLetter]) -> int:
     """Fold what letters are about; returns how many of them are still there."""
     stream_ids = {each.stream_id for each in letters if each.stream_id is not None}
-    runner.refold(database, [projection], sorted(stream_ids))
+    if stream_ids:
+        runner.refold(database, [projection], sorted(stream_ids))
     nobodys = [each.position for each in letters if each.stream_id is None]
-    with database.writing() as connection:
-        [change] = fold_streams([projection], log.at(connection, nobodys))
-        refused = {each.position for each in change.letters}
-        readable = [position for position in nobodys if position not in refused]
-        dead_letters.remove(connection, projection.name, readable)
+    if nobodys:
+        _read_anew(database, projection, nobodys)
+    with database.reading() as connection:
         left = dead_letters.at(connection, [each.position for each in letters])
     return sum(each.projection == projection.name for each in left)
+
+
+def _read_anew(database: Database, projection: Projection, nobodys: Sequence[int]) -> None:
+    """Read events of nobody: they are in no rows, and dead letters only if they must be."""
+    with database.writing() as connection:
+        # Of two retries at once one waits here, and then finds what the other one wrote.
+        checkpoints.read(connection, [projection], lock=True)
+        [change] = fold_streams([projection], log.at(connection, nobodys))
+        dead_letters.remove(connection, projection.name, nobodys)
+        dead_letters.replace(connection, projection.name, change.letters, refolded=())
 
 
 def _events(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, RecordedEvent]:

@@ -91,7 +91,7 @@ class BadCursor(ProjectorError):
     """{cursor!r} is no cursor of such a list."""
 
     exit_code = 2
-    hint = "Give the `next` of the page before, and ask for the same segment or tier."
+    hint = "Give the `next` of the page before, and ask for the same list."
 
 
 class GroupNotFound(ProjectorError):

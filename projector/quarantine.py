@@ -14,8 +14,8 @@ from attrs import asdict, define, field, frozen
 from msgspec import Meta
 
 from projector import paging, sources
-from projector.envelope import Envelope, Given, Rejected
-from projector.errors import QuarantineEntryNotFound
+from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.framing import frames
 from projector.store import quarantine
 from projector.store.append import Outcome, Receipt, append
@@ -56,8 +56,9 @@ class QuarantineRetried:
 
     tried: int
     resolved: int
+    #: How many of them, or a part of them, still cannot be filed.
     waiting: int
-    #: By reason: how many still cannot be filed.
+    #: The same, by the reason that keeps them now.
     reasons: dict[str, int]
 
 
@@ -69,8 +70,12 @@ def list_quarantine(
     after: str | None = None,
     limit: int,
 ) -> QuarantinePage:
-    """A page of entries that wait, or of all of them; raises BadCursor or BadNumber."""
+    """A page of entries that wait, or of all of them.
+
+    Raises BadCursor, BadNumber, or BadIdentifier for a reason that is no text.
+    """
     paging.check_limit(limit)
+    _check(reason)
     [last] = paging.place(after, tuple[_Id]) or (0,)
     with database.reading() as connection:
         found = quarantine.page(
@@ -112,9 +117,11 @@ def retry_quarantine(
     """Read entries again: those of some ids, or all that wait, of one reason or any.
 
     What can be filed now is appended, and its entry closed with the position of its event; so is
-    one whose event is in the log by now. `given` says what the caller of then did not. Raises
-    QuarantineEntryNotFound, with nothing done.
+    one whose event is in the log by now. What contradicts that event, and the part of a page that
+    cannot be filed, is from then on an entry of its own. `given` says what the caller of then did
+    not. Raises QuarantineEntryNotFound or BadIdentifier, with nothing done.
     """
+    _check(reason)
     tally = _Tally()
     for entries in _waiting(database, ids, reason):
         # What was received together is appended together.
@@ -122,6 +129,13 @@ def retry_quarantine(
             _retry(database, list(batch), received_at, given, tally)
         on_piece(tally.tried)
     return tally.result()
+
+
+def _check(reason: str | None) -> None:
+    problem = None if reason is None else id_problem(reason)
+    if problem:
+        # The database could not even be asked.
+        raise BadIdentifier(name="The reason", text=reason, reason=problem)
 
 
 @define
@@ -154,11 +168,19 @@ def _waiting(
             raise QuarantineEntryNotFound(quarantine_id=min(unknown))
         yield found
         return
+    with database.reading() as connection:
+        # What a retry puts aside anew has been tried.
+        until = quarantine.last_id(connection)
     last = 0
     while True:
         with database.reading() as connection:
             found = quarantine.page(
-                connection, reason=reason, resolved=False, after=last, limit=RETRY_ENTRIES_MAX
+                connection,
+                reason=reason,
+                resolved=False,
+                after=last,
+                until=until,
+                limit=RETRY_ENTRIES_MAX,
             )
         if not found:
             return
@@ -190,23 +212,29 @@ def _retry(
     receipts = iter(append(database, flat, received_at=received_at) if flat else [])
     positions: dict[int, int] = {}
     for entry, items in readable:
-        position = _position(entry, list(islice(receipts, len(items))))
-        if position is None:
-            tally.waiting[entry.reason] += 1
-        else:
+        mine = list(islice(receipts, len(items)))
+        position = _position(entry, mine)
+        if position is not None:
             positions[entry.quarantine_id] = position
-    tally.resolved += len(positions)
+        reason = next((receipt.reason for receipt in mine if receipt.reason is not None), None)
+        if reason is None:
+            tally.resolved += 1
+        else:
+            tally.waiting[reason] += 1
     # An interruption before this leaves entries open whose event is found when they are tried next.
     with database.writing() as connection:
         quarantine.resolve(connection, positions, at=datetime.now(UTC))
 
 
 def _read(body: bytes, given: Given, told: Given) -> list[Envelope | Rejected]:
-    """Read a body in the light in which it came, and in that of what is told now."""
+    """Read a body in the light in which it came; what is told now adds to that.
+
+    It replaces nothing: who tells the project of some entries does not mean those of another one.
+    """
     both = Given(
-        project_id=told.project_id or given.project_id,
-        type=told.type or given.type,
-        occurred_at=told.occurred_at or given.occurred_at,
+        project_id=given.project_id or told.project_id,
+        type=given.type or told.type,
+        occurred_at=given.occurred_at or told.occurred_at,
     )
     return [item for frame in frames([body]) for item in sources.read(frame, both)]
 

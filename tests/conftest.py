@@ -71,3 +71,9 @@ def wiped_database(shared_database: Database) -> Database:
     """The same, as empty as a new one, which takes longer to make."""
     wipe(shared_database)
     return shared_database
+
+
+@pytest.fixture
+def shared_url(shared_database: Database) -> str:
+    """Its URL, for opening it a second time."""
+    return shared_database.url.render_as_string(hide_password=False)

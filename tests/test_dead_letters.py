@@ -1,7 +1,5 @@
 """One bad event stops nobody and fools nobody."""
 
-from collections.abc import Iterator
-
 import pytest
 from attrs import evolve
 
@@ -15,7 +13,7 @@ from projector.store.append import append
 from projector.store.engine import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.databases import letters, migrated, positions, rows
+from tests.databases import letters, positions, rows
 from tests.given import (
     RECEIVED_AT,
     Delivery,
@@ -42,9 +40,8 @@ BAD = [
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
+def database(wiped_database: Database) -> Database:
+    return wiped_database
 
 
 def arrive(database: Database, *webhooks: Delivery) -> list[tuple[str, str]]:

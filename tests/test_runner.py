@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from projector.errors import CheckpointMoved
 from projector.fold import Projection
 from projector.projections import discover, named
-from projector.runner import catch_up, project_batch
+from projector.runner import catch_up, project_batch, refold
 from projector.store.append import append
 from projector.store.engine import Database
 from replay import rebuild
@@ -86,6 +86,7 @@ INTERLUDES: dict[str, Callable[[Database], object]] = {
     "a larger batch": lambda database: _project(database, 4),
     "a batch of one projection": lambda database: _project(database, 2, named(["customer"])),
     "a rebuild": lambda database: rebuild(database, discover(), ENGINES["in-process"]),
+    "a customer folded anew": lambda database: refold(database, discover(), [1]),
 }
 
 

@@ -76,6 +76,25 @@ def at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
+def of_next_streams(
+    connection: Connection, projection: str, *, after: int, limit: int
+) -> list[DeadLetter]:
+    """A projection's letters of so many streams behind one, stream by stream."""
+    stream_ids = (
+        select(dead_letter.c.stream_id)
+        .where(dead_letter.c.projection == projection, dead_letter.c.stream_id > after)
+        .distinct()
+        .order_by(dead_letter.c.stream_id)
+        .limit(limit)
+    )
+    statement = (
+        select(dead_letter)
+        .where(dead_letter.c.projection == projection, dead_letter.c.stream_id.in_(stream_ids))
+        .order_by(dead_letter.c.stream_id, dead_letter.c.position)
+    )
+    return [DeadLetter(*row) for row in connection.execute(statement)]
+
+
 def remove(connection: Connection, projection: str, positions: Sequence[int]) -> None:
     """Take away a projection's letters at positions."""
     connection.execute(

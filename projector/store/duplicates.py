@@ -27,10 +27,12 @@ def add(connection: Connection, repeated: Mapping[int, int], *, received_at: dat
     if not repeated:
         return
     known = find(connection, list(repeated))
-    rows = [
-        (position, count + known[position].count if position in known else count, received_at)
-        for position, count in repeated.items()
-    ]
+    rows = []
+    for position, count in repeated.items():
+        before = known.get(position) or Duplicates(position, 0, received_at)
+        # What was put aside and is read again came long ago.
+        last = max(before.last_received_at, received_at)
+        rows.append((position, before.count + count, last))
     bulk.upsert_many(connection, duplicate, rows)
 
 

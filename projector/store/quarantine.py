@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.envelope import Given, Rejected
-from projector.store.keyed import among, can_be_asked, storable
+from projector.store.keyed import among, storable
 from projector.store.tables import quarantine
 
 
@@ -56,12 +56,21 @@ def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: da
 
 
 def page(
-    connection: Connection, *, reason: str | None, resolved: bool, after: int, limit: int
+    connection: Connection,
+    *,
+    reason: str | None,
+    resolved: bool,
+    after: int,
+    until: int | None = None,
+    limit: int,
 ) -> list[Entry]:
-    """Entries in the order in which they came, without their bodies; resolved ones if asked for."""
-    if not can_be_asked(reason):
-        return []
+    """Entries in the order in which they came, without their bodies; resolved ones if asked for.
+
+    Those of ids after < quarantine_id <= until.
+    """
     statement = select(*_KNOWN).where(quarantine.c.quarantine_id > after)
+    if until is not None:
+        statement = statement.where(quarantine.c.quarantine_id <= until)
     if reason is not None:
         statement = statement.where(quarantine.c.reason == reason)
     if not resolved:
@@ -101,6 +110,11 @@ def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetim
             .where(quarantine.c.quarantine_id == quarantine_id, quarantine.c.resolved_at.is_(None))
             .values(resolved_at=at, resolved_position=position)
         )
+
+
+def last_id(connection: Connection) -> int:
+    """The highest id given out; 0 for none."""
+    return connection.execute(select(func.max(quarantine.c.quarantine_id))).scalar_one() or 0
 
 
 def counts(connection: Connection) -> dict[str, int]:

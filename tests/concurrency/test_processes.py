@@ -1,5 +1,6 @@
 """Several processes at once: every event once, no error shown to any of them."""
 
+import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from projector.errors import ProjectorError
+from projector.quarantine import list_quarantine
 from projector.store import schema
 from projector.store.engine import Database
 from tests.cli.command import PROGRAM, Done, environment, run_program
 from tests.concurrency.story import content, events, is_sqlite, tables_of
+from tests.given import created, in_shape
 from tests.store.items import logged
 
 _DELIVERIES = 3000
@@ -60,6 +63,25 @@ def test_two_processes_that_ingest_one_file_at_once_take_in_each_event_once(
     assert len({each.event_id for each in recorded}) == distinct
     found = run_program(tmp_path, "status", "--json", PROJECTOR_DATABASE_URL=database_url).json
     assert {each["lag"] for each in found["projections"]} == {0}
+    assert tables_of(database_url) == _tables_of_one_process(tmp_path, database_url)
+
+
+def test_two_processes_that_retry_the_quarantine_at_once_take_in_each_event_once(
+    database_url: str, tmp_path: Path
+) -> None:
+    events = [created(f"cust_{n}", at="2024-03-04T10:00:00Z", id=f"e{n}") for n in range(600)]
+    lines = [json.dumps(in_shape("activity", each)) for each in events]
+    (tmp_path / "file").write_text("\n".join([*lines, "{"]))
+    for command in (["migrate"], ["ingest", "file"]):
+        assert run_program(tmp_path, *command, PROJECTOR_DATABASE_URL=database_url).code == 0
+    retry = ["quarantine", "retry", "--all", "--project", "proj_1", "--json"]
+    ended = _at_once(tmp_path, database_url, retry, retry)
+    assert [(each.code, each.err) for each in ended] == [(0, "")] * 2
+    assert all(each.json["reasons"] == {"broken_json": 1} for each in ended)
+    with closing(Database(database_url)) as database:
+        assert [each.event_id for each in logged(database)] == [f"e{n}" for n in range(600)]
+        waits = list_quarantine(database, resolved=True, limit=1000).quarantine
+    assert [each.resolved_position for each in waits] == [*range(1, 601), None]
     assert tables_of(database_url) == _tables_of_one_process(tmp_path, database_url)
 
 

@@ -1,6 +1,7 @@
 """Nothing is dropped: what cannot be filed is kept byte for byte, with the reason, and once."""
 
 import pytest
+from attrs import evolve
 
 from projector.envelope import Given
 from projector.store import quarantine
@@ -64,6 +65,10 @@ def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Databas
     [
         pytest.param(rejected(b"x ", given=_CALLER), id="bytes"),
         pytest.param(rejected(b"x", "not_utf8", given=_CALLER), id="reason"),
+        pytest.param(rejected(b"x", given=evolve(_CALLER, project_id="proj_2")), id="project"),
+        pytest.param(rejected(b"x", given=evolve(_CALLER, type=None)), id="type"),
+        pytest.param(rejected(b"x", given=evolve(_CALLER, occurred_at=at(4))), id="time"),
+        pytest.param(rejected(b"x"), id="nothing told"),
     ],
 )
 def test_what_differs_in_any_way_is_kept_too(database: Database, other: object) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from projector.app import open_projector
-from projector.cli import output
+from projector.cli import output, progress
 from projector.cli.app import Flag, Json, Url, Whole, app, catch_up, given
 from projector.errors import NotOne
+from projector.store.quarantine import Entry
 
 quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
 dead_letters = App(name="dead-letters", help="Events that a projection could not take.")
@@ -51,23 +53,28 @@ def list_quarantine(
     if json:
         output.document(page)
         return
-    output.table("Waiting", ("reason", "deliveries"), list(page.counts.items()))
-    output.table(
-        "Entries",
-        ("id", "reason", "received", "event", "resolved by", "detail"),
-        [
-            (
-                each.quarantine_id,
-                each.reason,
-                each.received_at,
-                each.event_id,
-                each.resolved_position,
-                each.detail,
-            )
-            for each in page.quarantine
-        ],
-    )
+    if page.counts:
+        output.table("Waiting", ("reason", "deliveries"), list(page.counts.items()))
+    else:
+        output.line("No delivery waits in the quarantine.")
+    if page.quarantine:
+        _entries(page.quarantine)
+        output.line("`projector quarantine show ID` shows one with its body.")
     _more(page.next)
+
+
+def _entries(found: Sequence[Entry]) -> None:
+    columns: dict[str, list[Any]] = {
+        "id": [each.quarantine_id for each in found],
+        "reason": [each.reason for each in found],
+        "received": [each.received_at for each in found],
+        "event": [each.event_id for each in found],
+        "resolved by": [each.resolved_position for each in found],
+        "detail": [each.detail for each in found],
+    }
+    # The sentences need the room of what is not known of any.
+    known = {name: values for name, values in columns.items() if {*values} != {None}}
+    output.table("Entries", list(known), list(zip(*known.values(), strict=True)))
 
 
 @quarantine.command(name="show")
@@ -100,7 +107,8 @@ def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> 
             "resolved by position": found.resolved_position,
         }
     )
-    output.line(found.body if found.body is not None else f"base64: {found.body_base64}")
+    output.line("body:" if found.body is not None else "body, which is no text, in base64:")
+    output.line(found.body if found.body is not None else str(found.body_base64))
 
 
 @quarantine.command(name="retry")
@@ -137,14 +145,17 @@ def retry_quarantine(
         raise NotOne(options="ids, --reason or --all")
     told = given(project, type, occurred_at)
     with open_projector(url) as projector:
-        found = projector.retry_quarantine(list(ids) if ids else None, reason=reason, given=told)
+        with progress.count_bar("reading again", "entries") as advance:
+            found = projector.retry_quarantine(
+                list(ids) if ids else None, reason=reason, given=told, on_piece=advance
+            )
         catch_up(projector)
     if json:
         output.document(found)
         return
     output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
     if found.reasons:
-        output.table("Waiting", ("reason", "deliveries"), list(found.reasons.items()))
+        output.table("What keeps them now", ("reason", "deliveries"), list(found.reasons.items()))
 
 
 @dead_letters.default
@@ -175,20 +186,26 @@ def list_dead_letters(
     if json:
         output.document(page)
         return
+    if not page.counts:
+        output.line("There are no dead letters.")
+        return
     output.table(
         "Reasons",
         ("projection", "reason", "events"),
         [(each.projection, each.reason, each.count) for each in page.counts],
     )
-    output.table(
-        "Dead letters",
-        ("position", "projection", "type", "customer", "occurred"),
-        [
-            (each.position, refusal.projection, each.type, each.customer_id, each.occurred_at)
-            for each in page.dead_letters
-            for refusal in each.refusals
-        ],
-    )
+    if page.dead_letters:
+        output.table(
+            "Dead letters",
+            # The type is left out: with it a row is wider than most terminals.
+            ("position", "projection", "customer", "occurred"),
+            [
+                (each.position, refusal.projection, each.customer_id, each.occurred_at)
+                for each in page.dead_letters
+                for refusal in each.refusals
+            ],
+        )
+        output.line("`projector dead-letters show POSITION` shows one with its body.")
     _more(page.next)
 
 
@@ -220,6 +237,7 @@ def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> 
     output.fields(
         {**shown, **{f"refused by {each.projection}": each.reason for each in found.refusals}}
     )
+    output.line("body:")
     output.line(found.body)
 
 
@@ -240,8 +258,13 @@ def retry_dead_letters(
     """
     if bool(positions) == all:
         raise NotOne(options="positions or --all")
-    with open_projector(url) as projector:
-        found = projector.retry_dead_letters(list(positions) if positions else None)
+    with (
+        open_projector(url) as projector,
+        progress.count_bar("folding anew", "dead letters") as advance,
+    ):
+        found = projector.retry_dead_letters(
+            list(positions) if positions else None, on_piece=advance
+        )
     if json:
         output.document(found)
     else:
