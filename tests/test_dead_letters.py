@@ -196,7 +196,7 @@ def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
 ) -> None:
     arrive(database, *(entered(f"cust_{n}", {"name": "of no id"}, at=TUESDAY) for n in range(3)))
     names = ["customer", "segment_membership", "segment_membership_history"]
-    for projection in (None, "aaa", *names, "zzz", "\0", "\udcff"):
+    for projection in (None, *names):
         found, cursor = [], None
         while True:
             page = list_letters(database, projection=projection, after=cursor, limit=limit)

@@ -247,10 +247,18 @@ def test_a_project_that_nobody_knows_has_none_of_them(cli: Cli, write: Write, co
         ["quarantine", "list", "--reason=\udcff"],
         ["quarantine", "retry", "--reason=\udcff"],
         ["dead-letters", "list", "--projection=\udcff"],
-        ["members", "--segment=seg_1", "--project=\udcff"],
     ],
 )
-def test_a_filter_that_is_no_text_finds_nothing(cli: Cli, write: Write, command: list[str]) -> None:
+def test_a_filter_that_is_no_text_is_told_to_be_none(
+    cli: Cli, write: Write, command: list[str]
+) -> None:
     """A shell can give bytes that are no UTF-8: Python hands them over as lone surrogates."""
     cli("ingest", write(*_STORY, b"{"))
-    assert cli(*command).code == 0
+    done = cli(*command)
+    assert done.code == 2
+    assert done.failed_in_a_sentence
+
+
+def test_a_project_that_is_no_text_has_no_members(cli: Cli, write: Write) -> None:
+    cli("ingest", write(*_STORY))
+    assert cli("members", "--segment=seg_1", "--project=\udcff").code == 0
