@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from hashlib import blake2b
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from projector.dead_letters import retry_letters
-from projector.envelope import CanonicalKey
+from projector.envelope import CanonicalKey, CustomerKey
 from projector.events import CustomerCreated, SegmentLeft
 from projector.fold import Projection
 from projector.projections import customer, discover, named, segment_membership
@@ -23,6 +23,7 @@ from projector.status import read_status
 from projector.store import digest
 from projector.store.append import append
 from projector.store.engine import Database
+from projector.store.state import difference
 from projector.store.tables import state
 from replay import rebuild, verify
 from replay.engines import ENGINES
@@ -316,3 +317,15 @@ def test_an_instant_in_another_time_zone_is_hashed_in_utc(database: Database) ->
     assert digests(database)["customer"] == told
     rebuild(database, named(["customer"]), ENGINES["in-process"])
     assert digests(database)["customer"] == told
+
+
+def test_a_row_that_is_equal_to_the_one_there_is_left_alone() -> None:
+    [projection] = named(["segment_membership"])
+    row = segment_membership.Row(
+        "seg_1", None, True, datetime(2024, 3, 1, tzinfo=UTC), None, 0, "e"
+    )
+    mine = CustomerKey("proj_1", "cust_1")
+    zone = timezone(timedelta(hours=9))
+    for same in (evolve(row), evolve(row, entered_at=datetime(2024, 3, 1, 9, tzinfo=zone))):
+        found = difference(projection, old={mine: [row]}, new={mine: [same]})
+        assert found == ([], [], 0)
