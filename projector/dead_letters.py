@@ -169,9 +169,7 @@ def _waiting(
     if positions is not None:
         with database.reading() as connection:
             found = dead_letters.at(connection, positions)
-        mine = [each for each in found if each.projection == projection]
-        if mine:
-            yield mine
+        yield [each for each in found if each.projection == projection]
         return
     last: int | None = 0
     while last is not None:

@@ -20,6 +20,7 @@ from projector.fold import Projection
 from projector.projections import discover, named
 from projector.query import find_customer
 from projector.runner import catch_up, project_batch
+from projector.store import checkpoints
 from projector.store.append import append
 from projector.store.engine import Database
 from projector.store.tables import checkpoint, dead_letter
@@ -206,7 +207,9 @@ def test_a_letter_of_nobody_is_resolved_when_nobody_reads_its_type(
             delivery("customer.segment.left", None, at=MONDAY),
         )
     assert positions_of(database) == {1, 2}
+    before = revisions(database)
     assert retry_letters(database, discover(), [1]) == _done(resolved=3)
+    assert revisions(database) == before, "no rows were written"
     assert positions_of(database) == {2}
     assert retry_letters(database, discover()) == _done(waiting=3)
     assert is_as_rebuilt(database)
@@ -345,14 +348,17 @@ def test_many_customers_are_folded_anew_in_pieces(
 def test_every_letter_of_a_customer_with_many_is_tried_once(
     database: Database, unreadable: Unreadable, refolded: list[tuple[str, int]], learnt: bool
 ) -> None:
-    mine = [entered("cust_1", f"seg_{n}", at=MONDAY, id=f"e{n}") for n in range(7)]
+    customers = ["cust_1"] * 6 + ["cust_2"]
     unreadable.event_ids.update(f"e{n}" for n in range(7))
-    arrive(database, *mine)
+    arrive(
+        database,
+        *(entered(each, f"seg_{n}", at=MONDAY, id=f"e{n}") for n, each in enumerate(customers)),
+    )
     if learnt:
         unreadable.event_ids.clear()
     expected = _done(resolved=21) if learnt else _done(waiting=21)
     assert retry_letters(database, discover()) == expected
-    assert refolded == [(name, 1) for name in READERS]
+    assert refolded == [(name, 2) for name in READERS]
 
 
 @pytest.mark.usefixtures("in_pieces_of_two")
@@ -402,6 +408,22 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
     assert {each.waiting for each in done} == {15}
     assert rows(database) == truth(discover(), map(envelope, happened[5:])).rows
     assert is_as_rebuilt(database)
+
+
+def test_of_two_retries_of_a_letter_of_nobody_one_waits(
+    database: Database, shared_url: str
+) -> None:
+    """Otherwise both would write the letter anew, and the second one fail."""
+    arrive(database, delivery("customer.segment.left", None, at=MONDAY))
+    with closing(Database(shared_url)) as other:
+        retrying = threading.Thread(target=retry_letters, args=(other, discover()))
+        with database.writing() as connection:
+            checkpoints.read(connection, discover(), lock=True)
+            retrying.start()
+            retrying.join(0.3)
+            assert retrying.is_alive()
+        retrying.join(30)
+    assert positions_of(database) == {1}
 
 
 def test_letters_are_listed_page_by_page(database: Database) -> None:

@@ -11,6 +11,7 @@ from projector.errors import CheckpointMoved
 from projector.fold import Projection
 from projector.projections import discover, named
 from projector.runner import catch_up, project_batch, refold
+from projector.store import checkpoints
 from projector.store.append import append
 from projector.store.engine import Database
 from replay import rebuild
@@ -208,3 +209,46 @@ def test_projectors_at_the_same_time_fold_every_event_once(
         other.close()
     assert _holds(database, *history)
     assert set(positions(database).values()) == {40}
+
+
+def test_customers_are_folded_anew_up_to_where_each_projection_is(database: Database) -> None:
+    _append(database, *HISTORY)
+    for number, each in enumerate(discover()):
+        project_batch(database, [each], batch_events_max=number + 1)
+    before = stored(database), positions(database)
+    assert len({*before[1].values()}) > 1
+    refold(database, discover(), [1])
+    assert (stored(database), positions(database)) == before
+    catch_up(database, discover())
+    assert _holds(database, *HISTORY)
+
+
+def test_folding_anew_waits_for_a_projector_that_is_writing(
+    database: Database, database_url: str
+) -> None:
+    """Otherwise it would compute from rows that are not there any more when it writes."""
+    _append(database, *HISTORY)
+    _project(database, 2)
+    other = Database(database_url)
+    refolding = threading.Thread(target=refold, args=(other, discover(), [1]))
+
+    class Writing(Database):
+        @contextmanager
+        def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+            with super().writing(connection) as begun:
+                yield begun
+                refolding.start()
+                # It comes to the lock of the checkpoints, which are not committed yet.
+                refolding.join(0.2)
+                assert refolding.is_alive()
+
+    writing = Writing(database_url)
+    _project(writing, 2)
+    refolding.join(30)
+    writing.close()
+    other.close()
+    assert set(positions(database).values()) == {4}
+    with database.reading() as connection:
+        marks = checkpoints.read(connection, discover())
+    assert {each.revision for each in marks.values()} == {1}
+    assert _holds(database, *HISTORY)

@@ -83,6 +83,15 @@ def test_two_conflicts_about_one_event_are_both_kept(database: Database) -> None
     assert bodies == [envelope("a", name=name).body.encode() for name in ("Berta", "Carla")]
 
 
+def test_an_entry_that_is_closed_stays_as_it_is(database: Database) -> None:
+    put(database, rejected(b"x"), rejected(b"y"))
+    for day, positions in ((1, {1: 7}), (2, {1: 8, 2: 9}), (3, {}), (4, {3: 10})):
+        with database.writing() as connection:
+            quarantine.resolve(connection, positions, at=at(day))
+    found = [(each["resolved_at"], each["resolved_position"]) for each in quarantined(database)]
+    assert found == [(at(1), 7), (at(2), 9)]
+
+
 def test_the_quarantine_is_counted_by_reason(database: Database) -> None:
     with database.reading() as connection:
         assert quarantine.counts(connection) == {}
