@@ -140,25 +140,34 @@ def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
         "last_occurred_at = '2024-03-06T10:00:00.000001Z'",
         "last_occurred_at = '2024-03-05T10:00:00.000000Z'",
         "last_occurred_at = '2030-01-01T00:00:00.000000Z'",
-        "last_occurred_at = 'x'",
-        "last_occurred_at = '2024-03-06 10:00:00+00:00'",
-        "last_occurred_at = 'infinity'",
-        "last_occurred_at = '0044-03-15 12:00:00 BC'",
-        "last_event_id = CAST(x'ff' AS TEXT)",
     ],
 )
-def test_a_stream_that_tells_a_wrong_greatest_key_is_found(
-    after: Any, database: Database, change: str
-) -> None:
+def test_a_stream_that_tells_a_wrong_greatest_key_is_found(after: Any, change: str) -> None:
     """An event would be called late, or not, by it."""
-    ours = ("BC", "infinity") if database.is_sqlite else ("'x'", " 10:", "CAST")
-    if any(each in change for each in ours):
-        pytest.skip("the other database takes it")
     found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
     assert found.log == (
         "The greatest key of stream 1 is that of position 2, and the stream says otherwise.",
     )
     assert (found.differing, found.is_right) == (0, False)
+
+
+def test_a_greatest_key_that_only_one_of_the_databases_takes_is_found(
+    after: Any, database: Database
+) -> None:
+    only_sqlite = (
+        "last_occurred_at = 'x'",
+        "last_occurred_at = '2024-03-06 10:00:00+00:00'",
+        "last_event_id = CAST(x'ff' AS TEXT)",
+    )
+    only_postgres = (
+        "last_occurred_at = 'infinity'",
+        "last_occurred_at = '0044-03-15 12:00:00 BC'",
+    )
+    for change in only_sqlite if database.is_sqlite else only_postgres:
+        found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
+        assert found.log == (
+            "The greatest key of stream 1 is that of position 2, and the stream says otherwise.",
+        )
 
 
 def test_the_greatest_key_is_looked_at_where_a_stream_ends_and_the_next_begins(after: Any) -> None:
