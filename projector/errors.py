@@ -98,7 +98,7 @@ class GroupNotFound(ProjectorError):
     """No event ever put a customer into the {kind} {identifier!r}."""
 
     exit_code = 3
-    hint = "`projector segments` and `projector tiers` list those that are known."
+    hint = "`projector segments` and `projector tiers` list those with members."
 
 
 class FileUnreadable(ProjectorError):
@@ -161,7 +161,7 @@ class PositionUnknown(ProjectorError):
     """Position {position} is not in the log, which ends at {head}."""
 
     exit_code = 2
-    hint = "Positions go from 1 to the log's head; `projector status` tells it."
+    hint = "Positions go up to the log's head, which `projector status` tells."
 
 
 class NothingConcerns(ProjectorError):

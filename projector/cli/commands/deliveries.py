@@ -77,6 +77,6 @@ def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
             f"The log is at position {report.head}."
         )
         if report.quarantined or report.conflicts:
-            output.line("`projector status` counts what was quarantined, by reason.")
+            output.line("`projector quarantine` lists what was put aside.")
     # A conflicting delivery is kept in the quarantine too.
     return int(strict and report.quarantined + report.conflicts > 0)
