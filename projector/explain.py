@@ -124,6 +124,14 @@ def why(database: Database, question: Question) -> Explanation:
 
 
 def _customer(connection: Connection, question: Question) -> CustomerKey:
+    """Who is meant; that anything was known of them is seen when their events are read."""
+    asked = (question.identifier, question.project_id, question.by_source_id)
+    keys = query.candidates(connection, *asked)
+    return keys[0] if len(keys) == 1 else _known(connection, question)
+
+
+def _known(connection: Connection, question: Question) -> CustomerKey:
+    """Who is meant; raises CustomerNotFound for one of whom nothing was known at the moment."""
     found = query.resolve(
         connection,
         question.identifier,
@@ -162,6 +170,7 @@ def _trace(
     traced = trace(subject, row_id, events)
     # An id that no event could ever have is not what a dead letter may be about.
     if not traced.steps or id_problem(row_id):
+        _known(connection, question)
         raise NothingConcerns(
             customer=customer.customer_id,
             what=f"{subject.name} {row_id!r}",
@@ -196,6 +205,7 @@ def _why_not(
         kind: Kind | None = spell.kind
         campaign_id = spell.row_id if kind is Kind.TIER else None
     else:
+        _known(connection, question)
         kind, campaign_id = _identify(connection, question, customer, findings)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
     given_by, taken_by = _spell_steps(connection, spell)

@@ -74,22 +74,28 @@ def resolve(
     moment: Moment,
 ) -> Answer:
     """As find_customer, within a snapshot."""
-    where = f" in project {project_id!r}" if project_id is not None else ""
-    nobody = CustomerNotFound(identifier=identifier, where=f"{where}{moment}")
-    if id_problem(identifier):
-        # The database could not even be asked.
-        raise nobody
-    look_up = customers.by_source_id if by_source_id else customers.by_customer_id
-    keys = [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
+    keys = candidates(connection, identifier, project_id, by_source_id)
     found = [answer for key in keys if (answer := answer_at(connection, key, moment)) is not None]
     if by_source_id:
         found = _bearers(found, identifier)
     if not found:
-        raise nobody
+        where = f" in project {project_id!r}" if project_id is not None else ""
+        raise CustomerNotFound(identifier=identifier, where=f"{where}{moment}")
     if len(found) > 1:
-        candidates = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
-        raise CustomerAmbiguous(identifier=identifier, candidates=candidates)
+        each_of_them = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
+        raise CustomerAmbiguous(identifier=identifier, candidates=each_of_them)
     return found[0]
+
+
+def candidates(
+    connection: Connection, identifier: str, project_id: str | None, by_source_id: bool
+) -> list[CustomerKey]:
+    """Who may be meant, at whatever moment."""
+    if id_problem(identifier):
+        # The database could not even be asked.
+        return []
+    look_up = customers.by_source_id if by_source_id else customers.by_customer_id
+    return [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
 
 
 def answer_at(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | None:
@@ -102,9 +108,7 @@ def events_at(
 ) -> tuple[int, Iterator[RecordedEvent]]:
     """The log's end at a moment, and a customer's events that count then, in canonical order."""
     until = log_end(connection, moment)
-    stream_id = customers.stream_id(connection, key)
-    mine = [] if stream_id is None else [stream_id]
-    return until, log.read_streams(connection, mine, until=until, as_of=moment.as_of)
+    return until, log.read_customer(connection, key, until=until, as_of=moment.as_of)
 
 
 def log_end(connection: Connection, moment: Moment) -> int:

@@ -1,4 +1,4 @@
-"""Who is known by an id, and where a customer's events are."""
+"""Who is known by an id, and who there is at all."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ _BY_CUSTOMER_ID = (
     .where(stream.c.customer_id == bindparam("customer_id"))
     .order_by(stream.c.project_id)
 )
-
-_STREAM_ID = select(stream.c.stream_id).where(
-    stream.c.project_id == bindparam("project_id"),
-    stream.c.customer_id == bindparam("customer_id"),
-)
-
 
 _EVERYONE = (
     select(stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
@@ -47,9 +41,3 @@ def in_order(connection: Connection) -> Iterator[tuple[int, CustomerKey]]:
     with connection.execute(_EVERYONE) as rows:
         for stream_id, *key in rows:
             yield stream_id, CustomerKey(*key)
-
-
-def stream_id(connection: Connection, key: CustomerKey) -> int | None:
-    """The stream of a customer; None for one without events."""
-    found: int | None = connection.execute(_STREAM_ID, key._asdict()).scalar_one_or_none()
-    return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select
 
-from projector.envelope import RecordedEvent
+from projector.envelope import CustomerKey, RecordedEvent
 from projector.store.keyed import among
 from projector.store.tables import event, log_head, stream
 
@@ -35,6 +35,17 @@ _READ = (
     .limit(bindparam("limit"))
     .execution_options(yield_per=1000)
 )
+
+
+#: How many events of a customer are read without a cursor, which takes several round trips.
+AT_ONCE_MAX = 1000
+
+_OF_CUSTOMER = _EVENT.where(
+    stream.c.project_id == bindparam("project_id"),
+    stream.c.customer_id == bindparam("customer_id"),
+    event.c.position <= bindparam("until"),
+).order_by(event.c.occurred_at, event.c.event_id)
+_OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
 
 def head(connection: Connection) -> int:
@@ -72,16 +83,27 @@ def read_streams(
     stream_ids: Sequence[int],
     *,
     until: int,
-    as_of: datetime | None = None,
 ) -> Iterator[RecordedEvent]:
-    """The events of streams up to a position: stream by stream, each in canonical order.
-
-    With `as_of` only those that had occurred by then.
-    """
+    """The events of streams up to a position: stream by stream, each in canonical order."""
     statement = _EVENT.where(among(connection, event.c.stream_id, stream_ids))
-    if as_of is not None:
-        statement = statement.where(event.c.occurred_at <= as_of)
     return _in_canonical_order(connection, statement, until)
+
+
+def read_customer(
+    connection: Connection, customer: CustomerKey, *, until: int, as_of: datetime | None
+) -> Iterator[RecordedEvent]:
+    """A customer's events up to a position, in canonical order; with `as_of` those up to then.
+
+    Few customers have more events than come at once; for these a cursor is opened.
+    """
+    bounds = {**customer._asdict(), "until": until, "as_of": as_of}
+    statement = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_THEN
+    first = connection.execute(statement.limit(AT_ONCE_MAX + 1), bounds).all()
+    if len(first) <= AT_ONCE_MAX:
+        yield from map(_recorded, first)
+        return
+    with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), bounds) as rows:
+        yield from map(_recorded, rows)
 
 
 def read_stream_range(
