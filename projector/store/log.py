@@ -39,7 +39,7 @@ _READ = (
 
 #: A position that no index knows. Postgres would look up all positions up to a bound, which are
 #: nearly all there are, only to throw away those that are not in a few streams.
-_POSITION = event.c.position + 0
+_position = event.c.position + 0
 
 #: How many events of a customer are read without a cursor, which takes several round trips.
 AT_ONCE_MAX = 1000
@@ -47,7 +47,7 @@ AT_ONCE_MAX = 1000
 _OF_CUSTOMER = _EVENT.where(
     stream.c.project_id == bindparam("project_id"),
     stream.c.customer_id == bindparam("customer_id"),
-    _POSITION <= bindparam("until"),
+    _position <= bindparam("until"),
 ).order_by(event.c.occurred_at, event.c.event_id)
 _OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
@@ -135,7 +135,7 @@ def _in_canonical_order(
     connection: Connection, statement: Select[Any], until: int
 ) -> Iterator[RecordedEvent]:
     """Sorted by the database, so that a long stream is never held in memory."""
-    ordered = statement.where(_POSITION <= until).order_by(
+    ordered = statement.where(_position <= until).order_by(
         event.c.stream_id, event.c.occurred_at, event.c.event_id
     )
     with connection.execute(ordered.execution_options(yield_per=1000)) as rows:

@@ -312,6 +312,23 @@ def test_no_look_up_goes_through_a_whole_table(filled: Database, job: Any) -> No
     assert [statement for statement, whole in plans.items() if whole] == [], plans
 
 
+@pytest.mark.parametrize("job", [_read_streams, _read_range, _customer_then, _why])
+def test_a_stream_is_read_by_its_index_alone(filled: Database, job: Any) -> None:
+    """Postgres looked up all positions up to the bound too: nearly the whole log, each time."""
+    with _watched(filled) as asked:
+        job(filled)
+    about_streams = [each for each in asked if "stream_id" in each[0] and "body" in each[0]]
+    assert about_streams
+    with filled.reading() as connection:
+        if not filled.is_sqlite:
+            for setting in ("enable_seqscan", "enable_indexscan"):
+                connection.exec_driver_sql(f"SET LOCAL {setting} = off")
+        explain = "EXPLAIN QUERY PLAN" if filled.is_sqlite else "EXPLAIN"
+        for statement, parameters in about_streams:
+            plan = connection.exec_driver_sql(f"{explain} {statement}", parameters).all()
+            assert not re.search("event_pkey|rowid<", str(plan)), plan
+
+
 @pytest.mark.parametrize("job", [_members_now, _members_then])
 def test_no_page_of_members_is_sorted(filled: Database, job: Any) -> None:
     """An index has them in their order: a page costs the same at any depth."""
