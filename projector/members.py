@@ -102,17 +102,18 @@ def find_members(
             raise unknown
     shown = rows[:limit]
     return Page(
-        members=tuple(
-            Member(
-                project_id=row.project_id,
-                customer_id=row.customer_id,
-                source_id=row.source_id,
-                name=row.name,
-                since=row.since,
-            )
-            for row in shown
-        ),
+        members=tuple(_member(row) for row in shown),
         next=paging.cursor(shown[-1][: len(kind.place)]) if len(rows) > limit else None,
+    )
+
+
+def _member(row: Any) -> Member:
+    return Member(
+        project_id=row.project_id,
+        customer_id=row.customer_id,
+        source_id=row.source_id,
+        name=row.name,
+        since=row.since,
     )
 
 
