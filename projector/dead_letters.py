@@ -21,7 +21,7 @@ from projector.store.dead_letters import DeadLetter
 from projector.store.engine import Database
 
 #: How many customers, or events of nobody, are folded anew in one transaction.
-RETRY_STREAMS_MAX = 500
+RETRY_STREAMS_MAX = 100
 
 _Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
@@ -204,7 +204,9 @@ def _read_anew(database: Database, projection: Projection, nobodys: Sequence[int
     """Read events of nobody: they are in no rows, and dead letters only if they must be."""
     with database.writing() as connection:
         # Of two retries at once one waits here, and then finds what the other one wrote.
-        checkpoints.read(connection, [projection], lock=True)
+        mark = checkpoints.read(connection, [projection], lock=True)[projection.name]
+        # A rebuild may have gone back: what lies beyond is folded when the projection gets there.
+        nobodys = [position for position in nobodys if position <= mark.position]
         [change] = fold_streams([projection], log.at(connection, nobodys))
         dead_letters.remove(connection, projection.name, nobodys)
         dead_letters.replace(connection, projection.name, change.letters, refolded=())

@@ -98,7 +98,7 @@ class GroupNotFound(ProjectorError):
     """No event ever put a customer into the {kind} {identifier!r}."""
 
     exit_code = 3
-    hint = "`projector segments` and `projector tiers` list those with members."
+    hint = "`projector segments` and `projector tiers` list those that are known."
 
 
 class FileUnreadable(ProjectorError):
@@ -169,6 +169,12 @@ class NothingConcerns(ProjectorError):
 
     exit_code = 3
     hint = "Check the id, which is not the name; `projector customer ID` shows what is known."
+
+
+class ProjectionOutdated(ProjectorError):
+    """The rows of {projection!r} were written by version {found} of its fold, this is {needed}."""
+
+    hint = "The log is complete. `projector rebuild` computes the rows anew from it."
 
 
 class CheckpointMoved(ProjectorError):

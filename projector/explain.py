@@ -75,6 +75,8 @@ class WhyNot:
     campaign_id: str | None
     #: False where an event of the customer could not be folded.
     complete: bool
+    #: How many deliveries are proven to be lost that may have been about it.
+    gaps: int
     #: The position of the log that it reflects.
     position: int
 
@@ -218,6 +220,7 @@ def _why_not(
         taken_by=taken_by,
         campaign_id=campaign_id,
         complete=not doubts,
+        gaps=findings.gaps(kind, campaign_id),
         position=position,
     )
 

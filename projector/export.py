@@ -44,7 +44,8 @@ def _from_tables(connection: Connection) -> Iterator[Answer]:
     sources: list[Iterable[_Piece]] = [
         _pieces(each.name, state.scan(connection, each)) for each in PROJECTIONS
     ]
-    sources.append((key, "", None) for key in dead_letters.concerned(connection))
+    names = [each.name for each in PROJECTIONS]
+    sources.append((key, "", None) for key in dead_letters.concerned(connection, names))
     for key, pieces in groupby(merge(*sources, key=itemgetter(0)), key=itemgetter(0)):
         rows: dict[str, list[Any]] = {}
         for _, name, row in pieces:

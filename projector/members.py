@@ -47,7 +47,7 @@ class SegmentCount:
 
     project_id: str
     segment_id: str
-    #: As the last customer who entered or left was told.
+    #: As the last customer who entered was told.
     name: str | None
     members: int
 

@@ -47,6 +47,8 @@ class Moment:
 
 NOW = Moment()
 
+_NAMES = [each.name for each in PROJECTIONS]
+
 
 def find_customer(
     database: Database,
@@ -125,7 +127,7 @@ def _now(connection: Connection, key: CustomerKey) -> Answer | None:
     return answer_from_rows(
         key,
         rows={each.name: state.load_one(connection, each, key) for each in PROJECTIONS},
-        complete=not dead_letters.concern(connection, *key),
+        complete=not dead_letters.concern(connection, _NAMES, *key),
         position=min(mark.position for mark in marks.values()),
     )
 

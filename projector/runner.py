@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from projector.batch import fold_batch, fold_streams
-from projector.errors import CheckpointMoved
+from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.fold import Projection
 from projector.store import checkpoints, dead_letters, digest, log, state
 from projector.store.checkpoints import Checkpoint
@@ -52,11 +52,16 @@ def project_batch(
     """
     with database.reading() as connection:
         marks = checkpoints.read(connection, projections)
+        _refuse_outdated(projections, marks)
         after = min(mark.position for mark in marks.values())
         until = _until(marks, after, log.head(connection))
         if after == until:
             return None
-        behind = [each for each in projections if marks[each.name].position == after]
+        # In the order in which checkpoints are locked, or two writers could wait for each other.
+        behind = sorted(
+            (each for each in projections if marks[each.name].position == after),
+            key=lambda each: each.name,
+        )
         last, changes = fold_batch(
             connection, behind, after=after, until=until, events_max=batch_events_max
         )
@@ -91,6 +96,7 @@ def refold(
     """
     with database.writing() as connection:
         marks = checkpoints.read(connection, projections, lock=True)
+        _refuse_outdated(projections, marks)
         for projection in projections:
             mark = marks[projection.name]
             events = log.read_streams(connection, stream_ids, until=mark.position)
@@ -101,12 +107,22 @@ def refold(
                 connection,
                 mark,
                 position=mark.position,
-                version=mark.version,
+                version=projection.version,
                 digest=digest.moved(mark.digest, rows.digest),
                 rewritten=True,
             )
             state.write(connection, projection, rows)
             dead_letters.replace(connection, projection.name, change.letters, refolded=stream_ids)
+
+
+def _refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> None:
+    """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
+    for projection in projections:
+        mark = marks[projection.name]
+        if mark.position and mark.version != projection.version:
+            raise ProjectionOutdated(
+                projection=projection.name, found=mark.version, needed=projection.version
+            )
 
 
 def _until(marks: dict[str, Checkpoint], after: int, head: int) -> int:

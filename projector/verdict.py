@@ -85,6 +85,17 @@ class Findings:
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
+    def gaps(self, kind: Kind | None, campaign_id: str | None) -> int:
+        """How many deliveries are proven to be lost that may have been about it."""
+        gaps = 0
+        if kind is not Kind.TIER:
+            membership = self.states.get(Kind.SEGMENT, {}).get(self.what)
+            gaps += 0 if membership is None else membership.gaps
+        if kind is not Kind.SEGMENT:
+            tiers = self.states.get(Kind.TIER, {})
+            gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
+        return gaps
+
     def last_spell(self) -> Spell | None:
         """The spell that counts: one that goes on, else the one that ended last."""
         if not self.spells:

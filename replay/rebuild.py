@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from projector.fold import Projection
 from projector.store import checkpoints, dead_letters, digest, log, shadow
+from projector.store.checkpoints import Checkpoint
 from projector.store.dead_letters import DeadLetter
 from projector.store.engine import Database
 from replay.engines import Engine
@@ -49,7 +50,12 @@ def rebuild(
             )
             built = _build(connection, plan, engine, on_range)
         with database.writing(connection):
-            return [_swap(connection, each, until=plan.until) for each in built]
+            # Locked, so that a live projector waits here and then finds that its rows are no more.
+            marks = checkpoints.read(connection, projections, lock=True)
+            return [
+                _swap(connection, each, marks[each.projection.name], until=plan.until)
+                for each in built
+            ]
 
 
 @define
@@ -78,13 +84,11 @@ def _build(
     return built
 
 
-def _swap(connection: Connection, built: _Built, *, until: int) -> Rebuilt:
+def _swap(connection: Connection, built: _Built, mark: Checkpoint, *, until: int) -> Rebuilt:
     projection = built.projection
-    # Locked, so that a live projector waits here and then finds that its rows are no more.
-    marks = checkpoints.read(connection, [projection], lock=True)
     checkpoints.advance(
         connection,
-        marks[projection.name],
+        mark,
         position=until,
         version=projection.version,
         digest=built.digest,

@@ -7,6 +7,7 @@ but as they are stored: see `projector.store.stored`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from random import SystemRandom
 
 from attrs import define, field, frozen
@@ -24,7 +25,7 @@ from replay.pieces import Found, Group, check_nobodys, check_streams
 #: How many streams are compared in one go.
 STREAMS_MAX = 1_000
 
-#: How many customers, and how many faults of the log, are named; all are counted.
+#: How many customers, and how many faults of the log, are named.
 NAMED_MAX = 1_000
 
 
@@ -148,7 +149,7 @@ class _Tally:
 
     def fault(self, sentences: Iterable[str]) -> None:
         """Add what is wrong with the log."""
-        self.log += [*sentences][: NAMED_MAX - len(self.log)]
+        self.log += islice(sentences, NAMED_MAX - len(self.log))
 
     def _name(self, customer: CustomerKey, differences: Sequence[Difference]) -> None:
         if len(self.customers) < NAMED_MAX:

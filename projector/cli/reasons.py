@@ -33,7 +33,10 @@ def explanation(found: Explanation, *, as_of: datetime | None = None) -> None:
         told = [_current(found.current), *_record(found)]
     for sentence in told:
         output.line(output.text(sentence))
-    gaps = 0 if isinstance(found, WhyNot) or found.current is None else found.current.gaps
+    if isinstance(found, WhyNot):
+        gaps = found.gaps
+    else:
+        gaps = 0 if found.current is None else found.current.gaps
     then = "" if as_of is None else f"As of {output.text(as_of)}. "
     trust = output.trust(found.complete, gaps)
     output.line(f"{then}As of position {found.position}. {trust}")

@@ -120,6 +120,23 @@ def _find_streams(
     return found
 
 
+def _settle(connection: Connection, plan: Plan) -> None:
+    """What cannot be filed, but a retry has filed when it came before, is a duplicate."""
+    if not plan.rejected:
+        return
+    filed = quarantine.filed(connection, plan.rejected)
+    aside = (Outcome.QUARANTINED, Outcome.CONFLICT)
+    places = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in aside]
+    waiting = []
+    for at, item, position in zip(places, plan.rejected, filed, strict=True):
+        if position is None:
+            waiting.append(item)
+        else:
+            plan.receipts[at] = Receipt(Outcome.DUPLICATE, position)
+            plan.repeated[position] += 1
+    plan.rejected = waiting
+
+
 def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
     """The columns of `event`, in their order."""
     position, stream_id, late, it = numbered
@@ -137,6 +154,7 @@ def _write(connection: Connection, plan: Plan, received_at: datetime) -> None:
     bulk.insert_many(connection, stream, opened)
     grown = [(*known.last, known.stream_id) for known in plan.grown.values()]
     bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), grown)
+    _settle(connection, plan)
     quarantine.add(connection, plan.rejected, received_at=received_at)
     duplicates.add(connection, plan.repeated, received_at=received_at)
     if plan.after != plan.before:

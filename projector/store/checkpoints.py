@@ -32,13 +32,16 @@ def read(
     connection: Connection, projections: Iterable[Projection], *, lock: bool = False
 ) -> dict[str, Checkpoint]:
     """The checkpoints by projection; one that never ran stands at position 0."""
+    first = {
+        each.name: Checkpoint(each.name, 0, each.version, 0, digest.EMPTY) for each in projections
+    }
+    if lock:
+        # There must be rows to lock; all who make or lock several do so in the order of names.
+        for name in sorted(first):
+            _ensure(connection, first[name])
     rows = connection.execute(_ALL.with_for_update() if lock else _ALL).all()
     found = {row[0]: Checkpoint(*row) for row in rows}
-    return {
-        projection.name: found.get(projection.name)
-        or Checkpoint(projection.name, 0, projection.version, 0, digest.EMPTY)
-        for projection in projections
-    }
+    return {name: found.get(name, begin) for name, begin in first.items()}
 
 
 def advance(

@@ -16,10 +16,15 @@ from projector.store.tables import checkpoint, dead_letter, stream
 _CONCERN = select(
     exists().where(
         dead_letter.c.stream_id == stream.c.stream_id,
+        dead_letter.c.projection.in_(bindparam("projections", expanding=True)),
         stream.c.project_id == bindparam("project_id"),
         stream.c.customer_id == bindparam("customer_id"),
     )
 )
+
+
+#: How many reasons are told apart: they hold what was wrong, and that may be all sorts of things.
+REASONS_MAX = 100
 
 
 class DeadLetter(NamedTuple):
@@ -106,17 +111,19 @@ def remove(connection: Connection, projection: str, positions: Sequence[int]) ->
 
 
 def reasons(connection: Connection) -> Sequence[Row[str, str, int]]:
-    """By projection and reason: how many letters."""
+    """By projection and reason: how many letters; the most frequent ones first."""
     by = (dead_letter.c.projection, dead_letter.c.reason)
-    statement = select(*by, func.count()).group_by(*by).order_by(*by)
+    number = func.count()
+    statement = select(*by, number).group_by(*by).order_by(number.desc(), *by).limit(REASONS_MAX)
     return connection.execute(statement).all()
 
 
-def concerned(connection: Connection) -> Iterator[CustomerKey]:
-    """The customers with a dead letter, ordered by project and customer."""
+def concerned(connection: Connection, projections: Sequence[str]) -> Iterator[CustomerKey]:
+    """The customers with a dead letter of some projections, ordered by project and customer."""
+    letters = select(dead_letter.c.stream_id).where(dead_letter.c.projection.in_(projections))
     statement = (
         select(stream.c.project_id, stream.c.customer_id)
-        .where(stream.c.stream_id.in_(select(dead_letter.c.stream_id)))
+        .where(stream.c.stream_id.in_(letters))
         .order_by(stream.c.project_id, stream.c.customer_id)
         .execution_options(yield_per=1000)
     )
@@ -154,7 +161,13 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def concern(connection: Connection, project_id: str, customer_id: str) -> bool:
-    """Whether an event of a customer was skipped by any projection."""
-    customer = {"project_id": project_id, "customer_id": customer_id}
+def concern(
+    connection: Connection, projections: Sequence[str], project_id: str, customer_id: str
+) -> bool:
+    """Whether an event of a customer was skipped by one of some projections."""
+    customer = {
+        "project_id": project_id,
+        "customer_id": customer_id,
+        "projections": list(projections),
+    }
     return bool(connection.execute(_CONCERN, customer).scalar_one())

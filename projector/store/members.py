@@ -19,7 +19,6 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    case,
     cast,
     func,
     literal,
@@ -115,15 +114,13 @@ def segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[
     """By project, segment and name: members, and when the name was last told. In this order."""
     if not can_be_asked(project_id):
         return []
-    table, who = state["segment_membership"], state["customer"]
-    owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
-    # A deletion ends memberships, but it tells no name.
-    left_at = case((who.c.deleted_at == table.c.left_at, None), else_=table.c.left_at)
-    told_at = func.max(func.coalesce(left_at, table.c.entered_at))
+    table = state["segment_membership"]
+    # An event that ends a membership may tell no name, and then the row keeps an older one.
+    told_at = func.max(table.c.entered_at)
     group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
     members = func.sum(cast(table.c.is_member, Integer))
     statement = _grouped(table.c.project_id, project_id, group, members, told_at)
-    return connection.execute(statement.select_from(table.outerjoin(who, owner))).all()
+    return connection.execute(statement).all()
 
 
 def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:

@@ -55,6 +55,16 @@ def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: da
     connection.execute(statement, [_values(item, received_at) for item in rejected])
 
 
+def filed(connection: Connection, rejected: Sequence[Rejected]) -> list[int | None]:
+    """For each delivery the position at which a retry filed the same one; None if none did."""
+    digests = [_digest(item) for item in rejected]
+    statement = select(quarantine.c.digest, quarantine.c.resolved_position).where(
+        among(connection, quarantine.c.digest, digests)
+    )
+    positions = {row[0]: row[1] for row in connection.execute(statement)}
+    return [positions.get(digest) for digest in digests]
+
+
 def page(
     connection: Connection,
     *,

@@ -6,6 +6,7 @@ Values are not read as what they mean, for many a wrong one would then look righ
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -59,10 +60,17 @@ def holds(
         shown = select(tables.state[projection.name])
     try:
         rows = connection.execute(_owned(shown, connection, projection, stream_ids)).all()
-    except DBAPIError:
-        # A value that the driver cannot even read.
+    except DBAPIError as error:
+        if not _is_unreadable(error.orig):
+            raise
         return False
     return len(rows) == len(values) and {*map(tuple, rows)} == {*values}
+
+
+def _is_unreadable(error: BaseException | None) -> bool:
+    """Whether a driver could not read a value that its database keeps; no server said a word."""
+    is_text = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
+    return is_text or (type(error).__name__ == "DataError" and not getattr(error, "sqlstate", 1))
 
 
 def of_streams(

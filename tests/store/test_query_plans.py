@@ -267,7 +267,7 @@ def _dead_letters(database: Database) -> None:
         assert dead_letters.at(connection, [each.position for each in first])
         stream_ids = [each.stream_id for each in first if each.stream_id is not None]
         assert dead_letters.of_streams(connection, name, stream_ids)
-        assert dead_letters.concern(connection, "proj_1", "cust_1")
+        assert dead_letters.concern(connection, [name], "proj_1", "cust_1")
 
 
 def _stored(database: Database) -> None:

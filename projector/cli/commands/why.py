@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output, reasons
-from projector.cli.app import Flag, Json, Url, app, instant
+from projector.cli.app import Flag, Json, Url, Whole, app, instant
 from projector.explain import only_one
 
 
@@ -24,7 +24,7 @@ def why(
     project: str | None = None,
     source_id: Flag = False,
     as_of: str | None = None,
-    at_position: int | None = None,
+    at_position: Whole | None = None,
     json: Json = False,
 ) -> None:
     """Show why a customer is, or is not, in a segment or on a tier; ask exactly one thing.
