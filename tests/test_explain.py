@@ -446,6 +446,21 @@ def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Dat
         assert verdict(found) == (None, "never given", None, None, None)
 
 
+def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: Database) -> None:
+    arrive(
+        database,
+        left("cust_1", "seg_1", at=MONDAY),
+        left("cust_1", "seg_2", at=MONDAY),
+        joined("cust_1", "bronze", at=MONDAY),
+        tier_left("cust_1", "gold", at=TUESDAY),
+        tier_left("cust_1", "iron", "camp_2", at=TUESDAY),
+        joined("cust_2", "steel", at=MONDAY),
+    )
+    gaps = {what: why_not(database, what).gaps for what in ("seg_1", "gold", "iron", "steel")}
+    # Of which campaign steel is, no event of the customer tells.
+    assert gaps == {"seg_1": 1, "gold": 1, "iron": 1, "steel": 2}
+
+
 def test_what_was_given_only_later_is_known_and_was_never_given_before(database: Database) -> None:
     arrive(
         database,

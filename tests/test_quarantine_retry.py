@@ -14,6 +14,7 @@ from msgspec import Raw
 from projector import sources
 from projector.envelope import Given, Rejected
 from projector.errors import BadIdentifier, QuarantineEntryNotFound
+from projector.ingest import ingest
 from projector.projections import discover
 from projector.quarantine import (
     QuarantineRetried,
@@ -389,6 +390,11 @@ def test_a_delivery_that_was_resolved_and_comes_again_does_not_wait_again(
     assert arrive(database, body, at=ARRIVED_AT + timedelta(days=1)) == []
     assert entry(database, known) == closed
     assert len(logged(database)) == 1
+    # It repeats the event that the retry has filed.
+    report = ingest(database, [json.dumps(body).encode()], Given())
+    assert (report.duplicates, report.quarantined) == (1, 0)
+    with database.reading() as connection:
+        assert duplicates.find(connection, [1])[1].count == 2
 
 
 def test_one_body_of_two_projects_is_two_entries_and_two_events(database: Database) -> None:

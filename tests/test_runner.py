@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from attrs import evolve
 from sqlalchemy import Connection
 
-from projector.errors import CheckpointMoved
+from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.fold import Projection
 from projector.projections import discover, named
 from projector.runner import catch_up, project_batch, refold
@@ -251,4 +252,23 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
     with database.reading() as connection:
         marks = checkpoints.read(connection, discover())
     assert {each.revision for each in marks.values()} == {1}
+    assert _holds(database, *HISTORY)
+
+
+def test_rows_of_another_version_of_a_fold_are_not_gone_on_with(database: Database) -> None:
+    _append(database, *HISTORY[:2])
+    catch_up(database, discover())
+    before = stored(database), positions(database)
+    newer = [
+        evolve(each, version=each.version + 1) if each.name == "segment_membership" else each
+        for each in discover()
+    ]
+    _append(database, *HISTORY[2:])
+    with pytest.raises(ProjectionOutdated, match=r"'segment_membership'.* version 1 .* is 2"):
+        catch_up(database, newer)
+    with pytest.raises(ProjectionOutdated):
+        refold(database, newer, [1])
+    assert (stored(database), positions(database)) == before
+    rebuild(database, newer, ENGINES["in-process"])
+    catch_up(database, newer)
     assert _holds(database, *HISTORY)

@@ -130,7 +130,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
     found = told("--not", "ltr_2", "--json").json
     assert list(found) == [
         "project_id", "customer_id", "not", "kind", "verdict", "given_by", "taken_by",
-        "campaign_id", "complete", "position",
+        "campaign_id", "complete", "gaps", "position",
     ]  # fmt: skip
     for key in ("given_by", "taken_by"):
         assert list(found[key]) == _KEYS_OF_A_STEP
@@ -144,6 +144,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "verdict": "taken",
         "campaign_id": "camp_1",
         "complete": True,
+        "gaps": 0,
         "position": 7,
     }
     assert told("--not", "ltr_1", "--json").json["verdict"] == "holds"
