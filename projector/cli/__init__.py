@@ -17,6 +17,7 @@ from projector.errors import ProjectorError
 __all__ = ["commands", "main"]
 
 _USAGE = 2
+_ENVIRONMENT = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,6 +45,10 @@ def run(arguments: list[str]) -> int:
         # The reader, such as `head`, has seen enough. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        # Such as a full disk behind a redirection. Not 1, which would be a verdict.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"The output cannot be written: {error}", "", _ENVIRONMENT)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0

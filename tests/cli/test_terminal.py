@@ -156,3 +156,20 @@ def test_gzip_is_told_when_a_pipe_brings_it_byte_by_byte(monkeypatch: pytest.Mon
         thread.start()
         assert b"".join(read_chunks("-")) == b"hello"
     thread.join()
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["verify", "--json"]])
+def test_output_that_cannot_be_written_is_no_verdict(tmp_path: Path, command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from projector.cli import main; main()", *command],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert done.stderr.startswith("error: The output cannot be written")
+    assert "Traceback" not in done.stderr
