@@ -38,7 +38,7 @@ from projector.store.state import Rows
 PIECE_EVENTS_MAX = 5_000
 
 #: How many customers' states a batch holds, about: it ends with the piece that goes beyond.
-CUSTOMERS_MAX = 7_000
+CUSTOMERS_MAX = 5_000
 
 _stream_id = attrgetter("stream_id")
 

@@ -65,13 +65,11 @@ def project_batch(
         last, changes = fold_batch(
             connection, behind, after=after, until=until, events_max=batch_events_max
         )
-    different = [
-        state.difference(projection, old=change.old, new=change.new)
-        for projection, change in zip(behind, changes, strict=True)
-    ]
     with database.writing() as connection:
-        for projection, change, rows in zip(behind, changes, different, strict=True):
+        # One after the other: what all of them write would take as much memory as their states.
+        for projection, change in zip(behind, changes, strict=True):
             mark = marks[projection.name]
+            rows = state.difference(projection, old=change.old, new=change.new)
             checkpoints.advance(
                 connection,
                 mark,
