@@ -61,7 +61,7 @@ class LetterPage:
     """Some dead letters, by projection and position, one entry each."""
 
     dead_letters: tuple[Letter, ...]
-    #: How many there are in all, by projection and reason.
+    #: How many there are in all, by projection and reason: the most frequent ones.
     counts: tuple[ReasonCount, ...]
     #: What to give as `after` for the next page; None at the end.
     next: str | None
@@ -103,13 +103,12 @@ def list_letters(
         found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
         shown = found[:limit]
         events = _events(connection, shown)
-        counts = dead_letters.reasons(connection)
+        counts = dead_letters.reasons(connection, projection=projection)
     return LetterPage(
         dead_letters=tuple(_letter(Letter, events[each.position], [each]) for each in shown),
         counts=tuple(
             ReasonCount(projection=name, reason=reason, count=number)
             for name, reason, number in counts
-            if projection in (None, name)
         ),
         next=paging.cursor((shown[-1].projection, shown[-1].position))
         if len(found) > limit

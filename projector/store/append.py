@@ -28,6 +28,7 @@ from projector.store.numbering import (
     Stream,
     make_plan,
 )
+from projector.store.quarantine import Aside
 from projector.store.tables import event, log_head, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
@@ -74,12 +75,12 @@ def append(
     """
     cache = cache or StreamCache()
     with database.reading() as connection:
-        plan = make_plan(items, _look(connection, items, _read_head(connection), cache))
+        plan, aside = _plan(connection, items, _read_head(connection), cache)
     with database.writing() as connection:
         head = _read_head(connection, lock=True)
         if head != plan.before:
-            plan = make_plan(items, _look(connection, items, head, cache))
-        _write(connection, plan, received_at)
+            plan, aside = _plan(connection, items, head, cache)
+        _write(connection, plan, aside, received_at)
     cache.follow(plan)
     return plan.receipts
 
@@ -88,6 +89,14 @@ def _read_head(connection: Connection, *, lock: bool = False) -> Head:
     """The head, with the lock that makes all writers wait for one another."""
     statement = select(log_head.c.position, log_head.c.stream_id)
     return Head(*connection.execute(statement.with_for_update() if lock else statement).one())
+
+
+def _plan(
+    connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
+) -> tuple[Plan, list[Aside]]:
+    """What becomes of the items, and what of them is put aside."""
+    plan = make_plan(items, _look(connection, items, head, cache))
+    return plan, _put_aside(connection, plan)
 
 
 def _look(
@@ -120,21 +129,20 @@ def _find_streams(
     return found
 
 
-def _settle(connection: Connection, plan: Plan) -> None:
-    """What cannot be filed, but a retry has filed when it came before, is a duplicate."""
-    if not plan.rejected:
-        return
-    filed = quarantine.filed(connection, plan.rejected)
-    aside = (Outcome.QUARANTINED, Outcome.CONFLICT)
-    places = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in aside]
-    waiting = []
-    for at, item, position in zip(places, plan.rejected, filed, strict=True):
-        if position is None:
-            waiting.append(item)
-        else:
+def _put_aside(connection: Connection, plan: Plan) -> list[Aside]:
+    """What goes into the quarantine: not what a retry has filed before, that is a duplicate."""
+    rejected = [quarantine.aside(item) for item in plan.rejected]
+    if not rejected:
+        return []
+    filed = quarantine.filed(connection, rejected)
+    outcomes = (Outcome.QUARANTINED, Outcome.CONFLICT)
+    places = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in outcomes]
+    for at, each in zip(places, rejected, strict=True):
+        if each.digest in filed:
+            position = filed[each.digest]
             plan.receipts[at] = Receipt(Outcome.DUPLICATE, position)
             plan.repeated[position] += 1
-    plan.rejected = waiting
+    return [each for each in rejected if each.digest not in filed]
 
 
 def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
@@ -144,7 +152,9 @@ def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
     return (*filed, it.occurred_at, received_at, late, it.source, it.body)
 
 
-def _write(connection: Connection, plan: Plan, received_at: datetime) -> None:
+def _write(
+    connection: Connection, plan: Plan, aside: Sequence[Aside], received_at: datetime
+) -> None:
     bulk.insert_many(
         connection,
         event,
@@ -154,8 +164,7 @@ def _write(connection: Connection, plan: Plan, received_at: datetime) -> None:
     bulk.insert_many(connection, stream, opened)
     grown = [(*known.last, known.stream_id) for known in plan.grown.values()]
     bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), grown)
-    _settle(connection, plan)
-    quarantine.add(connection, plan.rejected, received_at=received_at)
+    quarantine.add(connection, aside, received_at=received_at)
     duplicates.add(connection, plan.repeated, received_at=received_at)
     if plan.after != plan.before:
         connection.execute(update(log_head).values(plan.after._asdict()))

@@ -110,11 +110,13 @@ def remove(connection: Connection, projection: str, positions: Sequence[int]) ->
     )
 
 
-def reasons(connection: Connection) -> Sequence[Row[str, str, int]]:
+def reasons(connection: Connection, *, projection: str | None) -> Sequence[Row[str, str, int]]:
     """By projection and reason: how many letters; the most frequent ones first."""
     by = (dead_letter.c.projection, dead_letter.c.reason)
     number = func.count()
     statement = select(*by, number).group_by(*by).order_by(number.desc(), *by).limit(REASONS_MAX)
+    if projection is not None:
+        statement = statement.where(dead_letter.c.projection == projection)
     return connection.execute(statement).all()
 
 

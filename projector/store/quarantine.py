@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from attrs import astuple, fields, frozen
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.envelope import Given, Rejected
@@ -43,26 +44,48 @@ class Conflict:
     detail: str
 
 
+_RESOLVE = (
+    update(quarantine)
+    .where(
+        quarantine.c.quarantine_id == bindparam("id"),
+        quarantine.c.resolved_at.is_(None),
+    )
+    .values(resolved_at=bindparam("at"), resolved_position=bindparam("position"))
+)
+
 _KNOWN = tuple(quarantine.c[field.name] for field in fields(Entry))
 
 
-def add(connection: Connection, rejected: Sequence[Rejected], *, received_at: datetime) -> None:
+class Aside(NamedTuple):
+    """A delivery on its way into the quarantine, and what tells it apart there."""
+
+    digest: str
+    item: Rejected
+
+
+def aside(item: Rejected) -> Aside:
+    """Told apart by the body, the reason, and what the caller said, without which none reads it."""
+    told = msgspec.json.encode([item.reason, *astuple(item.given)])
+    return Aside(hashlib.sha256(told + b"\n" + item.body).hexdigest(), item)
+
+
+def add(connection: Connection, put_aside: Sequence[Aside], *, received_at: datetime) -> None:
     """Keep deliveries; one that is here already, for the same reason, is not kept twice."""
-    if not rejected:
+    if not put_aside:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(quarantine).on_conflict_do_nothing()
-    connection.execute(statement, [_values(item, received_at) for item in rejected])
+    connection.execute(statement, [_values(each, received_at) for each in put_aside])
 
 
-def filed(connection: Connection, rejected: Sequence[Rejected]) -> list[int | None]:
-    """For each delivery the position at which a retry filed the same one; None if none did."""
-    digests = [_digest(item) for item in rejected]
+def filed(connection: Connection, put_aside: Sequence[Aside]) -> dict[str, int]:
+    """By digest: the positions at which retries filed such deliveries when they came before."""
+    digests = [each.digest for each in put_aside]
     statement = select(quarantine.c.digest, quarantine.c.resolved_position).where(
-        among(connection, quarantine.c.digest, digests)
+        among(connection, quarantine.c.digest, digests),
+        quarantine.c.resolved_position.is_not(None),
     )
-    positions = {row[0]: row[1] for row in connection.execute(statement)}
-    return [positions.get(digest) for digest in digests]
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def page(
@@ -114,11 +137,10 @@ def find(connection: Connection, ids: Sequence[int]) -> list[Entry]:
 
 def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetime) -> None:
     """Close entries: each got the event at a position. One that is closed stays as it is."""
-    for quarantine_id, position in positions.items():
+    if positions:
         connection.execute(
-            update(quarantine)
-            .where(quarantine.c.quarantine_id == quarantine_id, quarantine.c.resolved_at.is_(None))
-            .values(resolved_at=at, resolved_position=position)
+            _RESOLVE,
+            [{"id": id_, "at": at, "position": position} for id_, position in positions.items()],
         )
 
 
@@ -163,9 +185,10 @@ def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str])
     ]
 
 
-def _values(item: Rejected, received_at: datetime) -> dict[str, object]:
+def _values(put_aside: Aside, received_at: datetime) -> dict[str, object]:
+    digest, item = put_aside
     return {
-        "digest": _digest(item),
+        "digest": digest,
         "reason": item.reason,
         "detail": item.detail,
         "project_id": item.project_id,
@@ -176,9 +199,3 @@ def _values(item: Rejected, received_at: datetime) -> dict[str, object]:
         "given_occurred_at": item.given.occurred_at,
         "body": item.body,
     }
-
-
-def _digest(item: Rejected) -> str:
-    """Of the body, the reason, and what the caller said, without which nobody can read it."""
-    told = msgspec.json.encode([item.reason, *astuple(item.given)])
-    return hashlib.sha256(told + b"\n" + item.body).hexdigest()
