@@ -101,6 +101,13 @@ class GroupNotFound(ProjectorError):
     hint = "`projector segments` and `projector tiers` list those that are known."
 
 
+class OutputUnwritable(ProjectorError):
+    """The output cannot be written: {reason}"""
+
+    exit_code = 4
+    hint = "Check where it goes, and whether there is room."
+
+
 class FileUnreadable(ProjectorError):
     """{path} cannot be read: {reason}"""
 

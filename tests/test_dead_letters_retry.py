@@ -12,7 +12,13 @@ from sqlalchemy import Connection, select
 
 from projector import batch, codec, runner
 from projector.codec import Undecodable
-from projector.dead_letters import LettersRetried, list_letters, retry_letters, show_letter
+from projector.dead_letters import (
+    LettersRetried,
+    ReasonCount,
+    list_letters,
+    retry_letters,
+    show_letter,
+)
 from projector.envelope import Envelope
 from projector.errors import BadCursor, CheckpointMoved, DeadLetterNotFound, ProjectionUnknown
 from projector.events import FACTS, SegmentLeft
@@ -487,6 +493,22 @@ def _pages(database: Database, **asked: Any) -> list[list[tuple[str, int]]]:
         after = page.next
         if after is None:
             return pages
+
+
+def test_only_the_most_frequent_reasons_are_told(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrive(database, *_many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
+    monkeypatch.setattr(store_dead_letters, "REASONS_MAX", 1)
+    found = {
+        name: [(each.projection, each.count) for each in _counts(database, name)]
+        for name in (None, "customer")
+    }
+    assert found == {None: [("segment_membership", 3)], "customer": [("customer", 1)]}
+
+
+def _counts(database: Database, projection: str | None) -> Sequence[ReasonCount]:
+    return list_letters(database, projection=projection, limit=1).counts
 
 
 def test_the_counts_are_those_of_all_pages(database: Database) -> None:

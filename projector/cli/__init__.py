@@ -12,12 +12,11 @@ from cyclopts import CycloptsError
 
 from projector.cli import commands, output
 from projector.cli.app import app
-from projector.errors import ProjectorError
+from projector.errors import OutputUnwritable, ProjectorError
 
 __all__ = ["commands", "main"]
 
 _USAGE = 2
-_ENVIRONMENT = 4
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,22 +35,26 @@ def run(arguments: list[str]) -> int:
         code = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
-        sys.stdout.flush()
+        output.flush()
     except CycloptsError as error:
         return _fail(str(error), "Run `projector --help`, or a command with --help.", _USAGE)
+    except OutputUnwritable as error:
+        _write_no_more()
+        return _fail(str(error), error.hint, error.exit_code)
     except ProjectorError as error:
         return _fail(str(error), error.hint, error.exit_code)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as `head`, has seen enough.
+        _write_no_more()
         return 128 + signal.SIGPIPE
-    except OSError as error:
-        # Such as a full disk behind a redirection. Not 1, which would be a verdict.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(f"The output cannot be written: {error}", "", _ENVIRONMENT)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0
+
+
+def _write_no_more() -> None:
+    """Python would complain once more at exit of what it cannot write."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_for_writing() -> None:

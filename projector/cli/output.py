@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,20 +15,30 @@ from rich.table import Table
 from rich.text import Text
 
 from projector.answer import Answer, Tier, as_json
+from projector.errors import OutputUnwritable
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def document(value: Any) -> None:
     """Print a value as one JSON document."""
-    # JSON is UTF-8, whatever the terminal's encoding.
-    sys.stdout.flush()
-    sys.stdout.buffer.write(msgspec.json.encode(as_json(value)) + b"\n")
+    written = msgspec.json.encode(as_json(value)) + b"\n"
+    with _writing():
+        # JSON is UTF-8, whatever the terminal's encoding.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(written)
 
 
 def line(words: str, *, stderr: bool = False) -> None:
     """Print a line."""
-    console(stderr=stderr).print(Text(_harmless(words)), soft_wrap=True)
+    with _writing():
+        console(stderr=stderr).print(Text(_harmless(words)), soft_wrap=True)
+
+
+def flush() -> None:
+    """See that all that was printed is written."""
+    with _writing():
+        sys.stdout.flush()
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -39,7 +50,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(Text(_harmless(_cell(value))) for value in row))
-    console().print(shown)
+    with _writing():
+        console().print(shown)
 
 
 def fields(values: Mapping[str, Any]) -> None:
@@ -108,6 +120,17 @@ def trust(complete: bool, gaps: int) -> str:
     if gaps:
         doubts.append(f"Deliveries proven to be lost: {gaps}.")
     return " ".join(doubts) or "Nothing is known to be missing."
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Tell a disk that is full from what the program does wrong, and from a verdict."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputUnwritable(reason=error) from error
 
 
 class _Console(Console):
