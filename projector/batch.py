@@ -8,9 +8,7 @@ times a customer's rows are loaded and written.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -19,8 +17,8 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.codec import Undecodable, decode
-from projector.envelope import CustomerKey, RecordedEvent
-from projector.events import FACTS
+from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
+from projector.events import FACTS, CustomerFact
 from projector.fold import (
     KeyedFact,
     Projection,
@@ -85,6 +83,26 @@ class _Work:
         return Change(self.old, new, self.letters, sorted(self.late))
 
 
+class Told(NamedTuple):
+    """What an event tells the folds: its fact, or why it states none."""
+
+    key: CanonicalKey
+    position: int
+    type: str
+    fact: CustomerFact | Undecodable
+
+
+class Story(NamedTuple):
+    """A stream: what its events tell, in canonical order.
+
+    Events that name no customer are in no stream: theirs has neither.
+    """
+
+    customer: CustomerKey | None
+    stream_id: int | None
+    told: Iterable[Told]
+
+
 class _Arrived(NamedTuple):
     """A fact in a piece of the log, and whose it is."""
 
@@ -127,10 +145,34 @@ def fold_streams(
     `events` comes stream by stream, each in canonical order; events of no stream give no rows, but
     may be dead letters.
     """
+    return fold_stories(projections, stories(events))
+
+
+def fold_stories(projections: Sequence[Projection], streams: Iterable[Story]) -> list[Change]:
+    """Fold whole streams, decoded already, from nothing."""
     works = [_Work(projection) for projection in projections]
-    for _, stream in groupby(events, key=_stream_id):
-        _fold_anew(works, stream)
+    for story in streams:
+        _fold_anew(works, story)
     return [work.change() for work in works]
+
+
+def stories(events: Iterable[RecordedEvent]) -> Iterator[Story]:
+    """Events, which come stream by stream, as stories; read each before the next one."""
+    for stream_id, stream in groupby(events, key=_stream_id):
+        first = next(stream)
+        customer_id = first.customer_id
+        customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
+        told = map(tell, chain([first], stream))  # noqa: B031 - once, in two parts
+        yield Story(customer, stream_id, filter(None, told))
+
+
+def tell(event: RecordedEvent) -> Told | None:
+    """What an event tells; None for an event of a type that nobody reads."""
+    try:
+        fact = decode(event)
+    except Undecodable as error:
+        return Told(event.key, event.position, event.type, error)
+    return None if fact is None else Told(event.key, event.position, event.type, fact)
 
 
 def _take(connection: Connection, works: Sequence[_Work], events: Sequence[RecordedEvent]) -> None:
@@ -157,25 +199,24 @@ def _facts(events: Iterable[RecordedEvent], works: Sequence[_Work]) -> list[_Arr
     """The facts of a piece, in the order of the log."""
     arrived = []
     for event in events:
-        keyed = _decoded(event, works)
-        # The codec gives no fact for an event without a customer.
-        if keyed is None or event.customer_id is None or event.stream_id is None:
+        told = tell(event)
+        if told is None:
             continue
-        customer = CustomerKey(event.project_id, event.customer_id)
-        arrived.append(_Arrived(customer, event.stream_id, event.late, keyed))
+        if isinstance(told.fact, Undecodable):
+            _refuse(works, told, event.stream_id)
+        # The codec gives no fact for an event without a customer.
+        elif event.customer_id is not None and event.stream_id is not None:
+            customer = CustomerKey(event.project_id, event.customer_id)
+            keyed = KeyedFact(told.key, told.fact, told.position)
+            arrived.append(_Arrived(customer, event.stream_id, event.late, keyed))
     return arrived
 
 
-def _decoded(event: RecordedEvent, works: Sequence[_Work]) -> KeyedFact | None:
-    """The fact of an event; none for what nobody reads, and a dead letter for what nobody can."""
-    try:
-        fact = decode(event)
-    except Undecodable as error:
-        for work in works:
-            if FACTS[event.type] in work.projection.evolvers:
-                work.refuse(event.position, event.stream_id, str(error))
-        return None
-    return None if fact is None else KeyedFact(event.key, fact, event.position)
+def _refuse(works: Sequence[_Work], told: Told, stream_id: int | None) -> None:
+    """What nobody can read is a dead letter of each projection that would read it."""
+    for work in works:
+        if FACTS[told.type] in work.projection.evolvers:
+            work.refuse(told.position, stream_id, str(told.fact))
 
 
 def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -> None:
@@ -186,24 +227,27 @@ def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -
     stream_ids = sorted(set().union(*(work.late for work in works)))
     if not stream_ids:
         return
-    events = log.read_streams(connection, stream_ids, until=last)
-    for stream_id, stream in groupby(events, key=_stream_id):
-        _fold_anew([work for work in works if stream_id in work.late], stream)
+    for story in stories(log.read_streams(connection, stream_ids, until=last)):
+        _fold_anew([work for work in works if story.stream_id in work.late], story)
 
 
-def _fold_anew(works: Sequence[_Work], events: Iterable[RecordedEvent]) -> None:
+def _fold_anew(works: Sequence[_Work], story: Story) -> None:
     """Fold one whole stream."""
-    stream = iter(events)
-    first = next(stream)
-    facts = filter(None, map(partial(_decoded, works=works), chain([first], stream)))
-    if first.customer_id is None or first.stream_id is None:
-        deque(facts, maxlen=0)
-        return
     projections = [work.projection for work in works]
-    states, failures = fold(projections, [each.initial for each in projections], facts)
-    customer = CustomerKey(first.project_id, first.customer_id)
-    for work, now in zip(works, states, strict=True):
-        work.states[customer] = now
+    initial = [projection.initial for projection in projections]
+    states, failures = fold(projections, initial, _readable(works, story))
+    if story.customer is not None:
+        for work, now in zip(works, states, strict=True):
+            work.states[story.customer] = now
     by_name = {work.projection.name: work for work in works}
     for projection, position, reason in failures:
-        by_name[projection].refuse(position, first.stream_id, reason)
+        by_name[projection].refuse(position, story.stream_id, reason)
+
+
+def _readable(works: Sequence[_Work], story: Story) -> Iterator[KeyedFact]:
+    """The facts of a stream; what states none is put aside."""
+    for told in story.told:
+        if isinstance(told.fact, Undecodable):
+            _refuse(works, told, story.stream_id)
+        else:
+            yield KeyedFact(told.key, told.fact, told.position)

@@ -30,7 +30,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 
 metadata = MetaData(
     naming_convention={
@@ -166,6 +166,7 @@ def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
 
 def _state_table(projection: Projection) -> Table:
     hints = typing.get_type_hints(projection.row)
+    identity = ("project_id", "customer_id", *projection.key)
     return Table(
         projection.name,
         metadata,
@@ -175,9 +176,21 @@ def _state_table(projection: Projection) -> Table:
             _column(projection, field.name, hints[field.name])
             for field in attrs.fields(projection.row)
         ),
-        # The first column tells them apart; all of them make a name too long for Postgres.
-        *(Index(f"{projection.name}_{columns[0]}_idx", *columns) for columns in projection.lookups),
+        *(_lookup(projection, columns, identity) for columns in projection.lookups),
     )
+
+
+def _lookup(
+    projection: Projection, columns: tuple[str, ...], identity: tuple[str, ...]
+) -> UniqueConstraint:
+    """An index over columns, in the form of a constraint: with the primary key they are unique.
+
+    SQLite renames a table's constraints with the table, as a rebuild needs it, and has no way to
+    rename an index. The first column tells them apart; all of them make a name too long for
+    Postgres.
+    """
+    more = [name for name in identity if name not in columns]
+    return UniqueConstraint(*columns, *more, name=f"{projection.name}_{columns[0]}_key")
 
 
 #: The current-state table of each projection, by the projection's name.
