@@ -23,6 +23,10 @@ class ProjectorError(Exception):
         template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
         super().__init__(template.format(**details))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """From one process to another only the message goes: details may be open connections."""
+        return _retold, (type(self), str(self))
+
 
 class DatabaseUnreachable(ProjectorError):
     """The database {url} cannot be used: {reason}"""
@@ -136,6 +140,39 @@ class EngineUnknown(ProjectorError):
     hint = "Name one of those with --engine."
 
 
+class RebuildRunning(ProjectorError):
+    """The tables of {url} are being rebuilt already."""
+
+    exit_code = 4
+    hint = "Let that rebuild end, or stop it; one that is killed leaves the tables as they are."
+
+
+class SpillUnwritable(ProjectorError):
+    """The rebuild cannot keep its files in {path}: {reason}"""
+
+    exit_code = 4
+    hint = "The tables are as they were. Make room there, or set TMPDIR where Postgres is used."
+
+
+class RowsLost(ProjectorError):
+    """The new table of {projection!r} has {found} rows, and was given {expected}."""
+
+    hint = "The tables are as they were. Check the disk and the database, and try again."
+
+
+class ChurnTooGreat(ProjectorError):
+    """The rebuild would change {percent:.2f} % of the customers, more than {percent_max} %."""
+
+    hint = "The tables are as they were. `projector rebuild --dry-run` shows what would change."
+
+
+class WorkerDied(ProjectorError):
+    """A worker process of the rebuild was killed."""
+
+    exit_code = 4
+    hint = "The tables are as they were. Look whether the machine ran out of memory; try again."
+
+
 class CustomerNotFound(ProjectorError):
     """No customer {identifier!r} is known{where}."""
 
@@ -188,3 +225,10 @@ class CheckpointMoved(ProjectorError):
     """Projection {projection!r} is no longer at position {position}: another projector was here."""
 
     hint = "The batch is folded again from where the checkpoint stands now."
+
+
+def _retold(kind: type[ProjectorError], message: str) -> ProjectorError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.details = {}
+    return error

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from projector.batch import fold_batch, fold_streams
+from attrs import frozen
+from sqlalchemy import Connection
+
+from projector.batch import Change, fold_batch, fold_streams
 from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.fold import Projection
 from projector.store import checkpoints, dead_letters, digest, log, state
@@ -24,17 +27,20 @@ def catch_up(
     database: Database,
     projections: Sequence[Projection],
     *,
+    until: int | None = None,
     batch_events_max: int = BATCH_EVENTS_MAX,
     on_batch: Callable[[int], None] = lambda _position: None,
 ) -> None:
-    """Fold all that is in the log and not yet in the tables; `on_batch` gets the position reached.
+    """Fold all that is in the log and not yet in the tables, or no more than up to `until`.
 
-    Several processes may do so at once: of two that fold the same batch one writes it, and the
-    other goes on from there.
+    `on_batch` gets the position reached. Several processes may do so at once: of two that fold the
+    same batch one writes it, and the other goes on from there.
     """
     while True:
         try:
-            position = project_batch(database, projections, batch_events_max=batch_events_max)
+            position = project_batch(
+                database, projections, until=until, batch_events_max=batch_events_max
+            )
         except CheckpointMoved:
             continue
         if position is None:
@@ -43,45 +49,88 @@ def catch_up(
 
 
 def project_batch(
-    database: Database, projections: Sequence[Projection], *, batch_events_max: int
+    database: Database,
+    projections: Sequence[Projection],
+    *,
+    until: int | None = None,
+    batch_events_max: int,
 ) -> int | None:
-    """Fold one batch for the projections that are furthest behind; None when all are at the head.
+    """Fold one batch for the projections that are furthest behind; None when all are there.
 
     Returns the position that they reached. Raises CheckpointMoved, with nothing written, when
     another projector wrote in the meantime.
     """
     with database.reading() as connection:
-        marks = checkpoints.read(connection, projections)
-        _refuse_outdated(projections, marks)
-        after = min(mark.position for mark in marks.values())
-        until = _until(marks, after, log.head(connection))
-        if after == until:
-            return None
-        # In the order in which checkpoints are locked, or two writers could wait for each other.
-        behind = sorted(
-            (each for each in projections if marks[each.name].position == after),
-            key=lambda each: each.name,
-        )
-        last, changes = fold_batch(
-            connection, behind, after=after, until=until, events_max=batch_events_max
-        )
+        batch = _fold_next(connection, projections, until, batch_events_max)
+    if batch is None:
+        return None
     with database.writing() as connection:
-        # One after the other: what all of them write would take as much memory as their states.
-        for projection, change in zip(behind, changes, strict=True):
-            mark = marks[projection.name]
-            rows = state.difference(projection, old=change.old, new=change.new)
-            checkpoints.advance(
-                connection,
-                mark,
-                position=last,
-                version=projection.version,
-                digest=digest.moved(mark.digest, rows.digest),
-            )
-            state.write(connection, projection, rows)
-            dead_letters.replace(
-                connection, projection.name, change.letters, refolded=change.refolded
-            )
-    return last
+        _write(connection, batch)
+    return batch.last
+
+
+def project_within(
+    connection: Connection, projections: Sequence[Projection], *, until: int
+) -> None:
+    """Fold all up to a position in a transaction of the caller's, who keeps others out."""
+    while batch := _fold_next(connection, projections, until, BATCH_EVENTS_MAX):
+        _write(connection, batch)
+
+
+@frozen
+class _Batch:
+    """A batch that is folded and not yet written."""
+
+    last: int
+    #: Of each projection: where it stood, and what changes.
+    changes: list[tuple[Projection, Checkpoint, Change]]
+
+
+def _fold_next(
+    connection: Connection,
+    projections: Sequence[Projection],
+    until: int | None,
+    batch_events_max: int,
+) -> _Batch | None:
+    """Fold the next batch of the projections that are furthest behind."""
+    marks = checkpoints.read(connection, projections)
+    _refuse_outdated(projections, marks)
+    head = log.head(connection)
+    goal = head if until is None else min(until, head)
+    after = min(mark.position for mark in marks.values())
+    if after >= goal:
+        return None
+    # In the order in which checkpoints are locked, or two writers could wait for each other.
+    behind = sorted(
+        (each for each in projections if marks[each.name].position == after),
+        key=lambda each: each.name,
+    )
+    last, changes = fold_batch(
+        connection,
+        behind,
+        after=after,
+        until=_until(marks, after, goal),
+        events_max=batch_events_max,
+    )
+    return _Batch(
+        last,
+        [(each, marks[each.name], change) for each, change in zip(behind, changes, strict=True)],
+    )
+
+
+def _write(connection: Connection, batch: _Batch) -> None:
+    # One after the other: what all of them write would take as much memory as their states.
+    for projection, mark, change in batch.changes:
+        rows = state.difference(projection, old=change.old, new=change.new)
+        checkpoints.advance(
+            connection,
+            mark,
+            position=batch.last,
+            version=projection.version,
+            digest=digest.moved(mark.digest, rows.digest),
+        )
+        state.write(connection, projection, rows)
+        dead_letters.replace(connection, projection.name, change.letters, refolded=change.refolded)
 
 
 def refold(
@@ -123,6 +172,7 @@ def _refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpo
             )
 
 
-def _until(marks: dict[str, Checkpoint], after: int, head: int) -> int:
-    """Up to the next projection's checkpoint, where the two go on together, or to the head."""
-    return min([mark.position for mark in marks.values() if mark.position > after], default=head)
+def _until(marks: dict[str, Checkpoint], after: int, goal: int) -> int:
+    """Up to the next projection's checkpoint, where the two go on together, or to the goal."""
+    ahead = (mark.position for mark in marks.values() if after < mark.position < goal)
+    return min(ahead, default=goal)

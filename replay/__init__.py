@@ -5,7 +5,7 @@ tables, then in their place); `verify` (the tables against the log), piece by pi
 `comparison` (of rows) and `audit` (of the log itself).
 """
 
-from replay.rebuild import Rebuilt, rebuild
+from replay.rebuild import Rebuild, rebuild
 from replay.verify import Verified, verify
 
-__all__ = ["Rebuilt", "Verified", "rebuild", "verify"]
+__all__ = ["Rebuild", "Verified", "rebuild", "verify"]

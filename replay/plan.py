@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from attrs import frozen
 
 from projector.fold import Projection
 
-#: How many streams are folded in one go.
-STREAMS_MAX = 1_000
+#: How many events are read in one go.
+RANGE_EVENTS_MAX = 20_000
+
+#: How many events one bucket has, about: they are sorted in memory.
+BUCKET_EVENTS = 20_000
+
+#: How many buckets there are at the most; beyond that they grow with the log.
+BUCKETS_MAX = 1_000
 
 
 @frozen
-class StreamRange:
-    """The streams of ids after < stream_id <= last."""
+class PositionRange:
+    """The events of positions after < position <= last."""
 
     after: int
     last: int
@@ -22,26 +28,20 @@ class StreamRange:
 
 @frozen(kw_only=True)
 class Plan:
-    """Which projections, up to which position, cut into which ranges of streams."""
+    """Which projections, up to which position, cut how."""
 
+    #: Those whose tables are to be filled: shadows.
     projections: tuple[Projection, ...]
     until: int
-    ranges: tuple[StreamRange, ...]
+    #: As many streams there are, or a few more.
+    streams: int
 
+    @property
+    def buckets(self) -> int:
+        """Into how many buckets of about as many streams each the streams are divided."""
+        return max(1, min(-(-self.until // BUCKET_EVENTS), BUCKETS_MAX, self.streams))
 
-def make_plan(
-    projections: Sequence[Projection],
-    *,
-    until: int,
-    last_stream_id: int,
-    streams_max: int = STREAMS_MAX,
-) -> Plan:
-    """Cut the streams 1 to last_stream_id into ranges of at most streams_max."""
-    starts = range(0, last_stream_id, streams_max)
-    return Plan(
-        projections=tuple(projections),
-        until=until,
-        ranges=tuple(
-            StreamRange(start, min(start + streams_max, last_stream_id)) for start in starts
-        ),
-    )
+    def ranges(self) -> Iterator[PositionRange]:
+        """All positions, cut."""
+        for after in range(0, self.until, RANGE_EVENTS_MAX):
+            yield PositionRange(after, min(after + RANGE_EVENTS_MAX, self.until))

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from attrs import define, field, frozen
-from sqlalchemy import Connection
+from attrs import frozen
 
+from projector.errors import ChurnTooGreat, RebuildRunning
 from projector.fold import Projection
-from projector.store import checkpoints, dead_letters, digest, log, shadow
-from projector.store.checkpoints import Checkpoint
-from projector.store.dead_letters import DeadLetter
+from projector.projections import discover
+from projector.store import checkpoints, dead_letters, log, shadow
 from projector.store.engine import Database
-from replay.engines import Engine
-from replay.plan import Plan, make_plan
+from replay import churn, takeover, workspace
+from replay.build import build
+from replay.churn import Churn
+from replay.engines import Engine, Job
+from replay.engines.engine import OnProgress
+from replay.plan import Plan
+from replay.takeover import Takeover
 
 
 @frozen(kw_only=True)
-class Rebuilt:
+class RebuiltProjection:
     """A projection that was rebuilt."""
 
     name: str
@@ -27,6 +33,29 @@ class Rebuilt:
     dead_letters: int
     #: Of the rows; see `projector.store.digest`.
     digest: str
+    #: Whether the rows before had the same digest at the same position; None where they were at
+    #: another position, or of another version of the fold, or have not been replaced.
+    matched: bool | None
+
+
+@frozen(kw_only=True)
+class Rebuild:
+    """What a rebuild did."""
+
+    rebuilt: tuple[RebuiltProjection, ...]
+    #: Whether the new tables took the place of the old ones.
+    swapped: bool
+    #: How many events were folded from the beginning, and how long all of it took, in seconds.
+    events: int
+    seconds: float
+    #: How long nobody could write while the new tables took the place of the old ones.
+    pause_seconds: float
+    #: What users had hung on the old tables, so that rows were moved, and not tables.
+    attached: tuple[str, ...]
+    #: Whether a rebuild that was killed had left something, which was removed.
+    found_leftovers: bool
+    #: What changes in segments and tiers, if that was asked.
+    churn: Churn | None
 
 
 def rebuild(
@@ -34,73 +63,104 @@ def rebuild(
     projections: Sequence[Projection],
     engine: Engine,
     *,
-    on_range: Callable[[int, int], None] = lambda _done, _total: None,
-) -> list[Rebuilt]:
+    workers: int = 1,
+    dry_run: bool = False,
+    churn_percent_max: float | None = None,
+    on_progress: OnProgress = lambda _phase, _done, _total: None,
+) -> Rebuild:
     """Rebuild projections from the first event to the head; nothing is changed before the end.
 
     Readers and writers go on meanwhile. Killed at any moment it leaves the live tables as they
-    were, and nothing behind. What came into the log meanwhile is left to the projector.
+    were; the next one removes what else it leaves. With `dry_run` they stay as they are, and what
+    would change is told. Raises ChurnTooGreat, with nothing changed, where more customers than so
+    many percent would gain or lose a segment or tier; RebuildRunning, SpillUnwritable, WorkerDied.
     """
-    with database.connected() as connection:
-        with database.reading(connection):
-            plan = make_plan(
-                projections,
-                until=log.head(connection),
-                last_stream_id=log.last_stream_id(connection),
+    begin = time.monotonic()
+    is_compared = dry_run or churn_percent_max is not None
+    with _alone(database) as (space, found_leftovers):
+        plan = _plan(database, projections, is_compared=is_compared)
+        job = Job(
+            database=database,
+            plan=plan,
+            folder=space.path,
+            workers=workers,
+            on_progress=on_progress,
+        )
+        build(job, engine)
+        found = churn.compare(database, projections) if is_compared else None
+        if found and churn_percent_max is not None and found.percent > churn_percent_max:
+            raise ChurnTooGreat(percent=found.percent, percent_max=churn_percent_max)
+        done = None if dry_run else takeover.take_over(database, projections, on_progress)
+        rebuilt = _rebuilt(database, projections, done)
+    return Rebuild(
+        rebuilt=rebuilt,
+        swapped=done is not None,
+        events=plan.until,
+        seconds=time.monotonic() - begin,
+        pause_seconds=done.pause_seconds if done else 0.0,
+        attached=tuple(done.attached) if done else (),
+        found_leftovers=found_leftovers,
+        churn=found,
+    )
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool]]:
+    """Be the only rebuild of a database, begin with nothing, and leave nothing."""
+    with database.connected() as connection, workspace.opened(database) as space:
+        # Closed at the end, and not kept for others, so that the lock goes with it.
+        connection.detach()
+        if not shadow.try_to_lock(connection):
+            raise RebuildRunning(url=database)
+        connection.rollback()
+        left = _remove_shadows(database)
+        try:
+            yield space, left or space.had_leftovers
+        finally:
+            _remove_shadows(database)
+
+
+def _remove_shadows(database: Database) -> bool:
+    """Remove shadows, of whatever rebuild; returns whether there were any."""
+    with database.reading() as connection:
+        left = shadow.leftovers(connection, discover())
+    if left:
+        with database.writing() as connection:
+            shadow.drop(connection, discover())
+    return bool(left)
+
+
+def _plan(database: Database, projections: Sequence[Projection], *, is_compared: bool) -> Plan:
+    """Up to the head; or to where the live tables are, if these may not go on to be compared."""
+    with database.reading() as connection:
+        marks = checkpoints.read(connection, projections).values()
+        until = log.head(connection)
+        if is_compared:
+            until = min((mark.position for mark in marks if mark.position), default=until)
+        return Plan(
+            projections=tuple(shadow.of(each) for each in projections),
+            until=until,
+            streams=log.last_stream_id(connection),
+        )
+
+
+def _rebuilt(
+    database: Database, projections: Sequence[Projection], done: Takeover | None
+) -> tuple[RebuiltProjection, ...]:
+    """What has come of it: in the live tables, or in the shadows of a dry run."""
+    found = list(projections) if done else [shadow.of(each) for each in projections]
+    matched = done.matched if done else [None] * len(found)
+    with database.reading_tables() as connection:
+        marks = checkpoints.read(connection, found)
+        letters = dead_letters.counts(connection)
+        return tuple(
+            RebuiltProjection(
+                name=projection.name,
+                rows=shadow.count(connection, each),
+                position=marks[each.name].position,
+                dead_letters=letters.get(each.name, 0),
+                digest=marks[each.name].digest,
+                matched=is_same,
             )
-            built = _build(connection, plan, engine, on_range)
-        with database.writing(connection):
-            # Locked, so that a live projector waits here and then finds that its rows are no more.
-            marks = checkpoints.read(connection, projections, lock=True)
-            return [
-                _swap(connection, each, marks[each.projection.name], until=plan.until)
-                for each in built
-            ]
-
-
-@define
-class _Built:
-    """A projection's shadow: its rows are in a table, the dead letters, which are few, are here."""
-
-    projection: Projection
-    letters: list[DeadLetter] = field(factory=list)
-    digest: str = digest.EMPTY
-
-
-def _build(
-    connection: Connection, plan: Plan, engine: Engine, on_range: Callable[[int, int], None]
-) -> list[_Built]:
-    """Fill the shadows."""
-    built = [_Built(projection) for projection in plan.projections]
-    for each in built:
-        shadow.create(connection, each.projection)
-    for done, changes in enumerate(engine(connection, plan), start=1):
-        for each, change in zip(built, changes, strict=True):
-            added = shadow.fill(connection, each.projection, change.new)
-            each.digest = digest.moved(each.digest, added)
-            each.letters += change.letters
-        # The last one is that of the events without a stream.
-        on_range(done, len(plan.ranges) + 1)
-    return built
-
-
-def _swap(connection: Connection, built: _Built, mark: Checkpoint, *, until: int) -> Rebuilt:
-    projection = built.projection
-    checkpoints.advance(
-        connection,
-        mark,
-        position=until,
-        version=projection.version,
-        digest=built.digest,
-        rewritten=True,
-    )
-    rows = shadow.swap(connection, projection)
-    dead_letters.clear(connection, projection.name)
-    dead_letters.replace(connection, projection.name, built.letters, refolded=[])
-    return Rebuilt(
-        name=projection.name,
-        rows=rows,
-        position=until,
-        dead_letters=len(built.letters),
-        digest=built.digest,
-    )
+            for projection, each, is_same in zip(projections, found, matched, strict=True)
+        )

@@ -13,9 +13,11 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 #: Moves the bar to a value; the second one is the total, where it is known only now.
 Advance = Callable[..., None]
@@ -33,6 +35,38 @@ def count_bar(label: str, unit: str, total: int | None = None) -> Iterator[Advan
     """A bar of things."""
     with _bar(label, total, MofNCompleteColumn(), TextColumn(unit)) as advance:
         yield advance
+
+
+@contextmanager
+def phases_bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that begins anew with each phase, and says how fast it goes."""
+    console = Console(stderr=True)
+    shown = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *shown,
+        _Speed(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task, now = progress.add_task(label, total=None), label
+
+        def advance(phase: str, done: int, total: int) -> None:
+            nonlocal now
+            if phase != now:
+                now = phase
+                progress.reset(task, description=f"{label}: {phase}", total=total or None)
+            progress.update(task, completed=done, total=total or None)
+
+        yield advance
+
+
+class _Speed(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from attrs import asdict, frozen
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
@@ -75,6 +75,11 @@ def advance(
     )
     if result.rowcount != 1:
         raise CheckpointMoved(projection=seen.projection, position=seen.position)
+
+
+def forget(connection: Connection, projection: Projection) -> None:
+    """Remove the checkpoint of a projection that is no more."""
+    connection.execute(delete(checkpoint).where(checkpoint.c.projection == projection.name))
 
 
 def _ensure(connection: Connection, seen: Checkpoint) -> None:

@@ -49,6 +49,18 @@ class Database:
             yield begun
 
     @contextmanager
+    def reading_tables(self) -> Iterator[Connection]:
+        """As `reading`, for the current-state tables: none is replaced by a rebuild meanwhile.
+
+        On Postgres a snapshot tells which rows are seen, and not in which table: one that took the
+        place of another after the snapshot would look half empty. So the lock comes first.
+        """
+        with self.reading() as connection:
+            if not self.is_sqlite:
+                connection.exec_driver_sql("LOCK TABLE checkpoint IN ACCESS SHARE MODE")
+            yield connection
+
+    @contextmanager
     def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
         """A transaction that commits at its end, or rolls back when the block raises.
 
@@ -86,7 +98,7 @@ class Database:
         except (DBAPIError, driver_error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = str(cause).strip()
-            if "database is locked" in reason:
+            if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
                 raise DatabaseBusy(url=self, reason=reason) from error
             if _is_environment(cause):
                 raise DatabaseUnreachable(url=self, reason=reason) from error

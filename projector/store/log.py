@@ -36,6 +36,20 @@ _READ = (
     .execution_options(yield_per=1000)
 )
 
+_SCAN = (
+    select(
+        event.c.position,
+        event.c.stream_id,
+        event.c.occurred_at,
+        event.c.event_id,
+        event.c.type,
+        event.c.source,
+        event.c.body,
+    )
+    .where(event.c.position > bindparam("after"), event.c.position <= bindparam("until"))
+    .order_by(event.c.position)
+    .execution_options(yield_per=1000)
+)
 
 #: A position that no index knows. Postgres would look up all positions up to a bound, which are
 #: nearly all there are, only to throw away those that are not in a few streams.
@@ -52,9 +66,10 @@ _OF_CUSTOMER = _EVENT.where(
 _OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
 
-def head(connection: Connection) -> int:
-    """The position of the last event; 0 for an empty log."""
-    return int(connection.execute(select(log_head.c.position)).scalar_one())
+def head(connection: Connection, *, lock: bool = False) -> int:
+    """The position of the last event; 0 for an empty log. With the lock it stays that."""
+    statement = select(log_head.c.position)
+    return int(connection.execute(statement.with_for_update() if lock else statement).scalar_one())
 
 
 def read(
@@ -124,6 +139,31 @@ def read_streamless(
     """The events of some types that name no customer, up to a position."""
     statement = _EVENT.where(event.c.stream_id.is_(None), event.c.type.in_(sorted(types)))
     return _in_canonical_order(connection, statement, until)
+
+
+def scan(connection: Connection, *, after: int, until: int) -> Iterator[Any]:
+    """What a fold needs of the events of positions after < position <= until, in order.
+
+    Rows of position, stream_id, occurred_at, event_id, type, source and body: whose stream it is
+    can be asked later, once for all of its events.
+    """
+    with connection.execute(_SCAN, {"after": after, "until": until}) as rows:
+        yield from rows
+
+
+def streams_by_customer(connection: Connection, *, at_once: int) -> Iterator[list[int]]:
+    """All stream ids in the order of the current-state tables: by project and customer."""
+    statement = select(stream.c.stream_id).order_by(stream.c.project_id, stream.c.customer_id)
+    with connection.execute(statement.execution_options(yield_per=at_once)) as rows:
+        for some in rows.scalars().partitions():
+            yield list(some)
+
+
+def customers(connection: Connection, stream_ids: Sequence[int]) -> dict[int, CustomerKey]:
+    """Whose streams these are."""
+    columns = (stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
+    statement = select(*columns).where(among(connection, stream.c.stream_id, stream_ids))
+    return {row[0]: CustomerKey(row[1], row[2]) for row in connection.execute(statement)}
 
 
 def last_stream_id(connection: Connection) -> int:

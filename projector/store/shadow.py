@@ -1,43 +1,129 @@
-"""Rows built beside the live ones, in temporary tables: seen by nobody else, gone with a crash."""
+"""Tables that a rebuild fills beside the live ones, to take their place in the end.
+
+A shadow is a projection like any other, with a table, a checkpoint and dead letters of its own,
+under a name of its own. So it is brought up to date by the same projector as a live one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 
-from sqlalchemy import Column, Connection, MetaData, Table, delete, insert, select
+from attrs import evolve
+from sqlalchemy import Connection, Table, UniqueConstraint, delete, func, inspect, select
+from sqlalchemy.schema import CreateTable
 
 from projector.fold import Projection
-from projector.store import bulk, digest, state, tables
+from projector.store import dead_letters, tables
+from projector.store.tables import SHADOW, checkpoint
 
+#: The ending of the name of a table that a shadow has replaced, until it is dropped.
+REPLACED = "_replaced"
 
-def create(connection: Connection, projection: Projection) -> None:
-    """An empty shadow of a projection's table, for this connection."""
-    shadow = _shadow(projection)
-    shadow.drop(connection, checkfirst=True)
-    shadow.create(connection)
-
-
-def fill(connection: Connection, projection: Projection, rows: state.Rows) -> int:
-    """Add rows to the shadow; returns what they add to the digest."""
-    values = state.as_values(projection, rows)
-    bulk.insert_many(connection, _shadow(projection), values)
-    return digest.of(values)
-
-
-def swap(connection: Connection, projection: Projection) -> int:
-    """Put the shadow's rows in the place of the live ones; returns how many they are."""
-    shadow, live = _shadow(projection), tables.state[projection.name]
-    connection.execute(delete(live))
-    names = [column.name for column in live.columns]
-    moved = insert(live).from_select(names, select(shadow))
-    count = connection.execute(moved.execution_options(preserve_rowcount=True)).rowcount
-    shadow.drop(connection)
-    return count
+#: Any number that no other program uses as an advisory lock on the same database.
+_REBUILD_LOCK = 7_270_853_175
 
 
 @cache
-def _shadow(projection: Projection) -> Table:
-    """The live table's columns without its indexes: it is filled once and read once."""
-    live = tables.state[projection.name]
-    columns = [Column(column.name, column.type) for column in live.columns]
-    return Table(f"{live.name}_shadow", MetaData(), *columns, prefixes=["TEMPORARY"])
+def of(projection: Projection) -> Projection:
+    """The shadow of a projection; the same one every time."""
+    return evolve(projection, name=projection.name + SHADOW)
+
+
+def try_to_lock(connection: Connection) -> bool:
+    """Keep other rebuilds of the database out for as long as the connection is open.
+
+    On SQLite, a matter of one machine, a lock in the file system does that.
+    """
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_lock(_REBUILD_LOCK))).scalar_one())
+
+
+def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
+    """Let nobody read or write live tables until the transaction ends, which should be soon.
+
+    Waits so many milliseconds for those who do; raises DatabaseBusy. Meanwhile others wait behind
+    this, so it must not be long. SQLite's readers see the state of when they began, whatever comes.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {ms}")
+    for name in ("checkpoint", *sorted(each.name for each in projections)):
+        connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
+
+
+def table_of(shadow: Projection) -> Table:
+    """A shadow's table."""
+    return tables.state[shadow.name]
+
+
+def leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
+    """The tables that a rebuild made and did not live to remove."""
+    there = set(inspect(connection).get_table_names())
+    names = (each.name + ending for each in projections for ending in (SHADOW, REPLACED))
+    return [name for name in names if name in there]
+
+
+def drop(connection: Connection, projections: Iterable[Projection]) -> None:
+    """Remove the shadows of projections and all that belongs to them, as far as it is there."""
+    names = [projection.name + SHADOW for projection in projections]
+    for name in leftovers(connection, projections):
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    for name in names:
+        dead_letters.clear(connection, name)
+    connection.execute(delete(checkpoint).where(checkpoint.c.projection.in_(names)))
+
+
+def create(connection: Connection, shadow: Projection) -> None:
+    """An empty table like the live one; on Postgres without its constraints, see `finish`."""
+    if connection.dialect.name == "sqlite":
+        connection.execute(CreateTable(table_of(shadow)))
+    else:
+        connection.exec_driver_sql(f"CREATE TABLE {shadow.name} (LIKE {live_name(shadow)})")
+
+
+def finish(connection: Connection, shadow: Projection) -> None:
+    """Make the constraints of a table that is filled: faster than to keep them while it is.
+
+    SQLite cannot add constraints to a table. There rows come in the order of the primary key, so
+    that its index, and within each of its values the others, grow at their ends.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    for name, kind, columns in _constraints(shadow):
+        connection.exec_driver_sql(
+            f"ALTER TABLE {shadow.name} ADD CONSTRAINT {name}{SHADOW} {kind} ({columns})"
+        )
+    # Until somebody looks, the planner takes a new table for a small one.
+    connection.exec_driver_sql(f"ANALYZE {shadow.name}")
+
+
+def count(connection: Connection, projection: Projection) -> int:
+    """How many rows there are."""
+    return int(
+        connection.execute(select(func.count()).select_from(table_of(projection))).scalar_one()
+    )
+
+
+def live_name(shadow: Projection) -> str:
+    """The name of the projection whose shadow it is."""
+    return shadow.name.removesuffix(SHADOW)
+
+
+def constraints(shadow: Projection) -> list[str]:
+    """The live names of the constraints that have an index, the primary key's first."""
+    return [name for name, _, _ in _constraints(shadow)]
+
+
+def _constraints(shadow: Projection) -> Sequence[tuple[str, str, str]]:
+    """Name, kind and columns of each constraint that has an index."""
+    table = table_of(shadow)
+    unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
+    return [
+        (str(each.name), kind, ", ".join(column.name for column in each.columns))
+        for each, kind in (
+            (table.primary_key, "PRIMARY KEY"),
+            *((each, "UNIQUE") for each in unique),
+        )
+    ]

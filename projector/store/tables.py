@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -161,21 +162,27 @@ def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
     is_key = name in projection.key
     is_identifier = kinds[0] is str and (is_key or name.endswith(("_id", "_by")))
     column_type = Key if is_identifier else _COLUMN_TYPES[kinds[0]]
-    return Column(name, column_type, primary_key=is_key, nullable=nullable, autoincrement=False)
+    return Column(name, column_type, nullable=nullable, autoincrement=False)
 
 
-def _state_table(projection: Projection) -> Table:
+def _state_table(projection: Projection, name: str, metadata: MetaData) -> Table:
+    """The table of a projection; under whatever name, its constraints have those of the live one.
+
+    So on SQLite, where only tables have names that must differ, a table that takes the place of
+    the live one is the same to the letter.
+    """
     hints = typing.get_type_hints(projection.row)
     identity = ("project_id", "customer_id", *projection.key)
     return Table(
-        projection.name,
+        name,
         metadata,
-        Column("project_id", Key, primary_key=True),
-        Column("customer_id", Key, primary_key=True),
+        Column("project_id", Key, nullable=False),
+        Column("customer_id", Key, nullable=False),
         *(
             _column(projection, field.name, hints[field.name])
             for field in attrs.fields(projection.row)
         ),
+        PrimaryKeyConstraint(*identity, name=f"{projection.name}_pkey"),
         *(_lookup(projection, columns, identity) for columns in projection.lookups),
     )
 
@@ -193,5 +200,15 @@ def _lookup(
     return UniqueConstraint(*columns, *more, name=f"{projection.name}_{columns[0]}_key")
 
 
+#: The ending of the names of tables that a rebuild fills, and of their checkpoints.
+SHADOW = "_shadow"
+
 #: The current-state table of each projection, by the projection's name.
-state: dict[str, Table] = {projection.name: _state_table(projection) for projection in discover()}
+state: dict[str, Table] = {}
+
+#: No migration knows the shadows: they come and go with a rebuild.
+_shadows = MetaData()
+
+for _projection in discover():
+    for _name, _metadata in ((_projection.name, metadata), (_projection.name + SHADOW, _shadows)):
+        state[_name] = _state_table(_projection, _name, _metadata)

@@ -1,16 +1,13 @@
-"""Who folds: each engine takes a plan and gives what the streams of each range fold to."""
+"""Who folds: an engine takes ranges of the log and gives the rows of shadow tables.
+
+How it does so, on how many processes or machines, shows in nothing that it takes or gives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from replay.engines import in_process, parallel
+from replay.engines.engine import Engine, Folded, Job, Piece
 
-from sqlalchemy import Connection
+__all__ = ["ENGINES", "Engine", "Folded", "Job", "Piece"]
 
-from projector.batch import Change
-from replay.engines import in_process
-from replay.plan import Plan
-
-#: From a plan to the changes of its projections, in their order, range by range.
-Engine = Callable[[Connection, Plan], Iterator[list[Change]]]
-
-ENGINES: dict[str, Engine] = {"in-process": in_process.run}
+ENGINES: dict[str, Engine] = {"in-process": in_process.run, "parallel": parallel.run}

@@ -1,22 +1,40 @@
-"""The reference: one stream after the other, in this process."""
+"""The reference: one customer after the other, read by the index, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection
-
-from projector.batch import Change, fold_streams
+from projector.batch import fold_streams
+from projector.envelope import RecordedEvent
 from projector.events import FACTS
 from projector.store import log
-from replay.plan import Plan
+from replay.engines.engine import Job, Piece, put_down
+
+#: How many streams are folded in one go.
+STREAMS_MAX = 1_000
 
 
-def run(connection: Connection, plan: Plan) -> Iterator[list[Change]]:
-    """Fold the streams of each range, then the events that are in none."""
-    for each in plan.ranges:
-        events = log.read_stream_range(
-            connection, after=each.after, last=each.last, until=plan.until
-        )
-        yield fold_streams(plan.projections, events)
-    yield fold_streams(plan.projections, log.read_streamless(connection, FACTS, until=plan.until))
+def run(job: Job) -> Iterator[Piece]:
+    """Fold the streams by customer, then the events that are in none."""
+    done, until = 0, job.plan.until
+    with job.database.reading() as connection:
+        for stream_ids in log.streams_by_customer(connection, at_once=STREAMS_MAX):
+            events = _Counted(log.read_streams(connection, stream_ids, until=until))
+            yield put_down(job, fold_streams(job.plan.projections, events))
+            done += events.count
+            job.on_progress("folding", done, until)
+        rest = log.read_streamless(connection, FACTS, until=until)
+        yield put_down(job, fold_streams(job.plan.projections, rest))
+
+
+class _Counted:
+    """Events, and how many have gone by."""
+
+    def __init__(self, events: Iterable[RecordedEvent]) -> None:
+        self._events = events
+        self.count = 0
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        for event in self._events:
+            self.count += 1
+            yield event

@@ -9,7 +9,17 @@ from projector.cli.commands import (
     groups,
     projections,
     put_aside,
+    rebuild,
     why,
 )
 
-__all__ = ["customers", "deliveries", "export", "groups", "projections", "put_aside", "why"]
+__all__ = [
+    "customers",
+    "deliveries",
+    "export",
+    "groups",
+    "projections",
+    "put_aside",
+    "rebuild",
+    "why",
+]

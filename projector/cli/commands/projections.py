@@ -1,4 +1,4 @@
-"""status, rebuild, verify, migrate: the tables and how they are kept."""
+"""status, verify, migrate: the tables and how they are kept."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 import replay
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.app import Json, Url, Whole, app, catch_up
-from projector.errors import BadNumber, EngineUnknown
+from projector.cli.app import Json, Url, Whole, app
+from projector.errors import BadNumber
 from projector.projections import named
 from projector.status import read_status
 from projector.store import schema
 from projector.store.engine import Database
 from replay.comparison import Difference
-from replay.engines import ENGINES
 from replay.verify import Verified
 
 #: How much of a digest people see, enough to tell two apart; --json has all of it.
@@ -49,43 +48,6 @@ def status(*, url: Url, json: Json = False) -> None:
     )
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))
-
-
-@app.command
-def rebuild(
-    *names: str,
-    url: Url,
-    engine: str = "in-process",
-    json: Json = False,
-) -> None:
-    """Fold the whole log anew, beside the live tables, then take their place.
-
-    Parameters
-    ----------
-    names
-        The projections; all of them if none is named.
-    engine
-        Who folds: in-process.
-    json
-        Print one JSON document.
-    """
-    projections = named(list(names))
-    if engine not in ENGINES:
-        raise EngineUnknown(name=engine, known=", ".join(ENGINES))
-    with open_projector(url) as projector:
-        with progress.count_bar("rebuilding", "ranges of streams") as advance:
-            rebuilt = replay.rebuild(
-                projector.database, projections, ENGINES[engine], on_range=advance
-            )
-        catch_up(projector)
-    if json:
-        output.document({"rebuilt": rebuilt})
-        return
-    output.table(
-        "Rebuilt",
-        ("projection", "rows", "position", "dead letters"),
-        [(each.name, each.rows, each.position, each.dead_letters) for each in rebuilt],
-    )
 
 
 @app.command

@@ -1,0 +1,111 @@
+"""rebuild: the tables, computed anew from the log."""
+
+from __future__ import annotations
+
+from projector.app import open_projector
+from projector.cli import output, rebuilding
+from projector.cli.app import Flag, Json, Url, Whole, app, catch_up
+from projector.errors import BadNumber
+from projector.projections import named
+from replay import Rebuild
+from replay.churn import Churn, GroupChange
+
+#: How many segments or tiers people see.
+GROUPS_SHOWN_MAX = 50
+
+
+@app.command
+def rebuild(
+    *names: str,
+    url: Url,
+    engine: str | None = None,
+    workers: Whole | None = None,
+    dry_run: Flag = False,
+    churn_max: float | None = None,
+    json: Json = False,
+) -> None:
+    """Fold the whole log anew, beside the live tables, then take their place.
+
+    Parameters
+    ----------
+    names
+        The projections; all of them if none is named.
+    engine
+        Who folds: in-process or parallel; by default what suits the size of the log.
+    workers
+        How many processes the parallel engine uses; by default as many as there are cores.
+    dry_run
+        Leave the tables as they are, and say what would change.
+    churn_max
+        Leave them so, too, if more customers than this percentage gain or lose a segment or tier.
+    json
+        Print one JSON document.
+    """
+    projections = named(list(names))
+    if workers is not None and workers < 1:
+        raise BadNumber(name="--workers", value=workers, range="1 upwards")
+    if churn_max is not None and not 0 <= churn_max <= 100:
+        raise BadNumber(name="--churn-max", value=churn_max, range="0 to 100")
+    with open_projector(url) as projector:
+        done = rebuilding.rebuild(
+            projector,
+            projections,
+            engine=engine,
+            workers=workers,
+            dry_run=dry_run,
+            churn_percent_max=churn_max,
+        )
+        if done.swapped:
+            catch_up(projector)
+    if json:
+        output.document(done)
+    else:
+        _show(done)
+
+
+def _show(done: Rebuild) -> None:
+    if done.found_leftovers:
+        output.line("A rebuild that was killed had left tables or files; they were removed.")
+    output.table(
+        "Rebuilt" if done.swapped else "Would be rebuilt",
+        ("projection", "rows", "position", "dead letters", "as before"),
+        [
+            (each.name, each.rows, each.position, each.dead_letters, each.matched)
+            for each in done.rebuilt
+        ],
+    )
+    if done.churn is not None:
+        _show_churn(done.churn)
+    speed = done.events / done.seconds if done.seconds else 0
+    words = f"{done.events} events in {done.seconds:.1f} s, {speed:,.0f} a second."
+    if done.swapped:
+        words += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
+    output.line(words)
+    for what in done.attached:
+        output.line(f"Rows were moved, and not tables, because of a {what}.")
+
+
+def _show_churn(churn: Churn) -> None:
+    output.line(
+        f"Customers who gain or lose a segment or tier: {churn.customers}, {churn.percent:.2f} %."
+    )
+    for title, changes in (("Segments", churn.segments), ("Tiers", churn.tiers)):
+        if changes:
+            output.table(
+                title,
+                ("id", "name", "gaining", "losing", "for instance"),
+                [_row(each) for each in changes[:GROUPS_SHOWN_MAX]],
+            )
+        if len(changes) > GROUPS_SHOWN_MAX:
+            output.line(f"And {len(changes) - GROUPS_SHOWN_MAX} more; --json has them.")
+    for each in churn.rows:
+        if each.rows_new or each.rows_gone:
+            output.line(
+                f"{each.name}: rows that are new or differ {each.rows_new}, "
+                f"that are gone or differ {each.rows_gone}."
+            )
+
+
+def _row(change: GroupChange) -> tuple[object, ...]:
+    examples = (*change.gaining_examples, *change.losing_examples)
+    return change.id, change.name, change.gaining, change.losing, examples[:3]

@@ -1,0 +1,96 @@
+"""The two steps of a rebuild by buckets: scan a range of positions, fold a bucket of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import Any
+
+from projector.batch import Change, Story, Told, fold_stories, fold_streams
+from projector.codec import Undecodable, decode_encoded, decode_row, encode
+from projector.envelope import CanonicalKey, CustomerKey
+from projector.store import log
+from replay import spill
+from replay.engines.engine import Job, Piece, put_down
+from replay.plan import PositionRange
+from replay.spill import NO_STREAM, Spilled
+from replay.workspace import spilling
+
+#: A bucket with more bytes is not sorted in memory: a few customers have most of the events.
+SORTED_BYTES_MAX = 64 * 1024 * 1024
+
+_stream_id = itemgetter(0)
+
+
+def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
+    """Spill what folds need of the events of a range; returns how many events that are."""
+    blocks: dict[int, list[Spilled]] = {}
+    with job.database.reading() as connection:
+        for row in log.scan(connection, after=cut.after, until=cut.last):
+            spilled = _spilled(row)
+            if spilled is not None:
+                blocks.setdefault(bucket_of[spilled.stream_id], []).append(spilled)
+    with spilling(job.folder):
+        spill.write(job.folder, blocks)
+    return sum(map(len, blocks.values()))
+
+
+def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
+    """Fold the streams of a bucket; returns how many events that are, too."""
+    path = spill.path_of(job.folder, bucket)
+    with spilling(job.folder):
+        is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
+        events, changes = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
+        path.unlink(missing_ok=True)
+    return events, put_down(job, changes)
+
+
+def _spilled(row: Any) -> Spilled | None:
+    """What is left of an event; None for one of a type that nobody reads."""
+    position, stream_id, occurred_at, event_id, type_, _, _ = row
+    try:
+        fact = decode_row(row, is_nameless=stream_id is None)
+    except Undecodable as error:
+        stream_id = stream_id or NO_STREAM
+        return Spilled(stream_id, occurred_at, event_id, position, type_, b"", str(error))
+    if fact is None:
+        return None
+    return Spilled(stream_id, occurred_at, event_id, position, type_, encode(fact), "")
+
+
+def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
+    events = list(chain.from_iterable(spill.read(job.folder, bucket)))
+    events.sort()
+    with job.database.reading() as connection:
+        customers = log.customers(connection, list(dict.fromkeys(map(_stream_id, events))))
+    return len(events), fold_stories(job.plan.projections, _stories(events, customers))
+
+
+def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
+    """The database sorts what is too much to be sorted here."""
+    events = 0
+    stream_ids: set[int] = set()
+    for block in spill.read(job.folder, bucket):
+        events += len(block)
+        stream_ids.update(map(_stream_id, block))
+    with job.database.reading() as connection:
+        whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
+        return events, fold_streams(job.plan.projections, whole)
+
+
+def _stories(events: Iterable[Spilled], customers: Mapping[int, CustomerKey]) -> Iterator[Story]:
+    for stream_id, stream in groupby(events, key=_stream_id):
+        told = map(_told, stream)
+        if stream_id == NO_STREAM:
+            yield Story(None, None, told)
+        else:
+            yield Story(customers[stream_id], stream_id, told)
+
+
+def _told(spilled: Spilled) -> Told:
+    _, occurred_at, event_id, position, type_, fact, reason = spilled
+    key = CanonicalKey(occurred_at, event_id)
+    if reason:
+        return Told(key, position, type_, Undecodable(reason))
+    return Told(key, position, type_, decode_encoded(type_, fact))
