@@ -20,13 +20,16 @@ from projector.codec import Undecodable, decode
 from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
 from projector.events import FACTS, CustomerFact
 from projector.fold import (
+    Failure,
     KeyedFact,
     Projection,
     Row,
     State,
+    Unread,
     fold,
     readers_of,
     reason_of,
+    unread,
 )
 from projector.store import log, state
 from projector.store.dead_letters import DeadLetter
@@ -83,24 +86,15 @@ class _Work:
         return Change(self.old, new, self.letters, sorted(self.late))
 
 
-class Told(NamedTuple):
-    """What an event tells the folds: its fact, or why it states none."""
-
-    key: CanonicalKey
-    position: int
-    type: str
-    fact: CustomerFact | Undecodable
-
-
 class Story(NamedTuple):
-    """A stream: what its events tell, in canonical order.
+    """A stream: its facts in canonical order.
 
     Events that name no customer are in no stream: theirs has neither.
     """
 
     customer: CustomerKey | None
     stream_id: int | None
-    told: Iterable[Told]
+    facts: Iterable[KeyedFact]
 
 
 class _Arrived(NamedTuple):
@@ -109,7 +103,9 @@ class _Arrived(NamedTuple):
     customer: CustomerKey
     stream_id: int
     late: bool
-    keyed: KeyedFact
+    key: CanonicalKey
+    fact: CustomerFact
+    position: int
 
 
 def fold_batch(
@@ -162,17 +158,17 @@ def stories(events: Iterable[RecordedEvent]) -> Iterator[Story]:
         first = next(stream)
         customer_id = first.customer_id
         customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
-        told = map(tell, chain([first], stream))  # noqa: B031 - once, in two parts
-        yield Story(customer, stream_id, filter(None, told))
+        facts = map(_keyed, chain([first], stream))  # noqa: B031 - once, in two parts
+        yield Story(customer, stream_id, filter(None, facts))
 
 
-def tell(event: RecordedEvent) -> Told | None:
-    """What an event tells; None for an event of a type that nobody reads."""
+def _keyed(event: RecordedEvent) -> KeyedFact | None:
+    """The fact of an event; None for one of a type that nobody reads."""
     try:
         fact = decode(event)
     except Undecodable as error:
-        return Told(event.key, event.position, event.type, error)
-    return None if fact is None else Told(event.key, event.position, event.type, fact)
+        return KeyedFact(event.key, Unread(FACTS[event.type], str(error)), event.position)
+    return None if fact is None else KeyedFact(event.key, fact, event.position)
 
 
 def _take(connection: Connection, works: Sequence[_Work], events: Sequence[RecordedEvent]) -> None:
@@ -180,9 +176,9 @@ def _take(connection: Connection, works: Sequence[_Work], events: Sequence[Recor
     arrived = _facts(events, works)
     for work in works:
         reads = work.projection.evolvers
-        work.load(connection, {each.customer for each in arrived if type(each.keyed.fact) in reads})
+        work.load(connection, {each.customer for each in arrived if type(each.fact) in reads})
     readers = readers_of(tuple(work.projection for work in works))
-    for customer, stream_id, late, (key, fact, position) in arrived:
+    for customer, stream_id, late, key, fact, position in arrived:
         for index, evolver in readers.get(type(fact), ()):
             work = works[index]
             if late:
@@ -199,24 +195,25 @@ def _facts(events: Iterable[RecordedEvent], works: Sequence[_Work]) -> list[_Arr
     """The facts of a piece, in the order of the log."""
     arrived = []
     for event in events:
-        told = tell(event)
-        if told is None:
+        keyed = _keyed(event)
+        if keyed is None:
             continue
-        if isinstance(told.fact, Undecodable):
-            _refuse(works, told, event.stream_id)
+        key, fact, position = keyed
+        if isinstance(fact, Unread):
+            failures = unread([work.projection for work in works], fact, position)
+            _refuse(works, failures, event.stream_id)
         # The codec gives no fact for an event without a customer.
         elif event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
-            keyed = KeyedFact(told.key, told.fact, told.position)
-            arrived.append(_Arrived(customer, event.stream_id, event.late, keyed))
+            late = event.late
+            arrived.append(_Arrived(customer, event.stream_id, late, key, fact, position))
     return arrived
 
 
-def _refuse(works: Sequence[_Work], told: Told, stream_id: int | None) -> None:
-    """What nobody can read is a dead letter of each projection that would read it."""
-    for work in works:
-        if FACTS[told.type] in work.projection.evolvers:
-            work.refuse(told.position, stream_id, str(told.fact))
+def _refuse(works: Sequence[_Work], failures: Iterable[Failure], stream_id: int | None) -> None:
+    by_name = {work.projection.name: work for work in works}
+    for projection, position, reason in failures:
+        by_name[projection].refuse(position, stream_id, reason)
 
 
 def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -> None:
@@ -235,19 +232,9 @@ def _fold_anew(works: Sequence[_Work], story: Story) -> None:
     """Fold one whole stream."""
     projections = [work.projection for work in works]
     initial = [projection.initial for projection in projections]
-    states, failures = fold(projections, initial, _readable(works, story))
+    states, failures = fold(projections, initial, story.facts)
     if story.customer is not None:
         for work, now in zip(works, states, strict=True):
             work.states[story.customer] = now
-    by_name = {work.projection.name: work for work in works}
-    for projection, position, reason in failures:
-        by_name[projection].refuse(position, story.stream_id, reason)
-
-
-def _readable(works: Sequence[_Work], story: Story) -> Iterator[KeyedFact]:
-    """The facts of a stream; what states none is put aside."""
-    for told in story.told:
-        if isinstance(told.fact, Undecodable):
-            _refuse(works, told, story.stream_id)
-        else:
-            yield KeyedFact(told.key, told.fact, told.position)
+    if failures:
+        _refuse(works, failures, story.stream_id)

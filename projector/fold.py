@@ -5,7 +5,7 @@ State is a pure function of the set of events: `fold` knows no clock, no log and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -22,11 +22,18 @@ Evolver = Callable[[State, Any, CanonicalKey], State]
 Row = Any
 
 
+class Unread(NamedTuple):
+    """In the place of a fact: an event that does not state the one that it should."""
+
+    fact_type: type[CustomerFact]
+    reason: str
+
+
 class KeyedFact(NamedTuple):
     """A fact, where it stands in its stream, and the position of its event in the log."""
 
     key: CanonicalKey
-    fact: CustomerFact
+    fact: CustomerFact | Unread
     position: int
 
 
@@ -70,20 +77,31 @@ def fold(
 ) -> tuple[list[State], list[Failure]]:
     """Fold one customer's facts, which come in canonical order, into the states of projections.
 
-    `states` and the result are in the order of `projections`. A fact that an evolver refuses
-    leaves that state as it was and is told in the failures; it stops neither the facts after it
-    nor the other projections. One pass, so that facts may come from a generator.
+    `states` and the result are in the order of `projections`. A fact that an evolver refuses, or
+    one that could not be read, leaves the state as it was and is told in the failures; it stops
+    neither the facts after it nor the other projections. One pass, so that facts may come from a
+    generator.
     """
     now = list(states)
     failures: list[Failure] = []
     readers = readers_of(tuple(projections))
     for key, fact, position in facts:
+        if isinstance(fact, Unread):
+            failures += unread(projections, fact, position)
+            continue
         for index, evolver in readers.get(type(fact), ()):
             try:
                 now[index] = evolver(now[index], fact, key)
             except Exception as error:  # whatever a fold trips over is a dead letter
                 failures.append(Failure(projections[index].name, position, reason_of(error)))
     return now, failures
+
+
+def unread(projections: Sequence[Projection], fact: Unread, position: int) -> Iterator[Failure]:
+    """What nobody can read is a failure of each projection that would read it."""
+    for projection in projections:
+        if fact.fact_type in projection.evolvers:
+            yield Failure(projection.name, position, fact.reason)
 
 
 def reason_of(error: Exception) -> str:

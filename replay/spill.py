@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -22,18 +21,9 @@ import msgspec
 NO_STREAM = 0
 
 
-class Spilled(NamedTuple):
-    """An event, as far as a fold needs it; they sort in the order in which they are folded."""
-
-    stream_id: int
-    occurred_at: datetime
-    event_id: str
-    position: int
-    type: str
-    #: The fact as the codec encodes it; empty where there is none.
-    fact: bytes
-    #: Why there is none.
-    reason: str
+#: An event, as far as a fold needs it: stream_id, occurred_at, event_id, position, type, the fact
+#: as the codec encodes it, or none and the reason why. They sort as they are folded.
+Spilled = tuple[int, datetime, str, int, str, bytes, str]
 
 
 _encode = msgspec.msgpack.Encoder().encode

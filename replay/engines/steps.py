@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
-from projector.batch import Change, Story, Told, fold_stories, fold_streams
+from projector.batch import Change, Story, fold_stories, fold_streams
 from projector.codec import Undecodable, decode_encoded, decode_row, encode
 from projector.envelope import CanonicalKey, CustomerKey
+from projector.events import FACTS
+from projector.fold import KeyedFact, Unread
 from projector.store import log
 from replay import spill
 from replay.engines.engine import Job, Piece, put_down
@@ -30,7 +32,7 @@ def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
         for row in log.scan(connection, after=cut.after, until=cut.last):
             spilled = _spilled(row)
             if spilled is not None:
-                blocks.setdefault(bucket_of[spilled.stream_id], []).append(spilled)
+                blocks.setdefault(bucket_of[spilled[0]], []).append(spilled)
     with spilling(job.folder):
         spill.write(job.folder, blocks)
     return sum(map(len, blocks.values()))
@@ -53,10 +55,10 @@ def _spilled(row: Any) -> Spilled | None:
         fact = decode_row(row, is_nameless=stream_id is None)
     except Undecodable as error:
         stream_id = stream_id or NO_STREAM
-        return Spilled(stream_id, occurred_at, event_id, position, type_, b"", str(error))
+        return stream_id, occurred_at, event_id, position, type_, b"", str(error)
     if fact is None:
         return None
-    return Spilled(stream_id, occurred_at, event_id, position, type_, encode(fact), "")
+    return stream_id, occurred_at, event_id, position, type_, encode(fact), ""
 
 
 def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
@@ -79,18 +81,19 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
         return events, fold_streams(job.plan.projections, whole)
 
 
-def _stories(events: Iterable[Spilled], customers: Mapping[int, CustomerKey]) -> Iterator[Story]:
-    for stream_id, stream in groupby(events, key=_stream_id):
-        told = map(_told, stream)
-        if stream_id == NO_STREAM:
-            yield Story(None, None, told)
-        else:
-            yield Story(customers[stream_id], stream_id, told)
+def _stories(events: Iterable[Spilled], customers: Mapping[int, CustomerKey]) -> list[Story]:
+    """The streams of a bucket by customer, as rows are written; those of nobody come first."""
+    found = [
+        (customers.get(stream_id), list(stream))
+        for stream_id, stream in groupby(events, key=_stream_id)
+    ]
+    found.sort(key=lambda each: each[0] or ())
+    return [Story(customer, each[0][0] or None, map(_keyed, each)) for customer, each in found]
 
 
-def _told(spilled: Spilled) -> Told:
+def _keyed(spilled: Spilled) -> KeyedFact:
     _, occurred_at, event_id, position, type_, fact, reason = spilled
     key = CanonicalKey(occurred_at, event_id)
     if reason:
-        return Told(key, position, type_, Undecodable(reason))
-    return Told(key, position, type_, decode_encoded(type_, fact))
+        return KeyedFact(key, Unread(FACTS[type_], reason), position)
+    return KeyedFact(key, decode_encoded(type_, fact), position)

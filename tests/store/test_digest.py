@@ -214,7 +214,7 @@ def test_live_is_rebuilt_is_recomputed(
     assert kept_right(database, projections)
     rebuilt = rebuild(database, projections, ENGINES["in-process"])
     assert digests(database) == live
-    assert {each.name: each.digest for each in rebuilt} == of_tables(database, projections)
+    assert {each.name: each.digest for each in rebuilt.rebuilt} == of_tables(database, projections)
 
 
 def test_a_row_more_changes_the_digest_and_without_it_it_is_the_former(database: Database) -> None:
