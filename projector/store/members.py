@@ -27,7 +27,7 @@ from sqlalchemy import (
     true,
 )
 
-from projector.store.keyed import behind, can_be_asked
+from projector.store.keyed import behind, can_be_asked, same_customer
 from projector.store.tables import state
 
 
@@ -83,12 +83,11 @@ def page(
         return []
     table = state[kind.now if as_of is None else kind.history]
     who = state["customer"]
-    owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
     place = [table.c[name] for name in kind.place]
     since = table.c[kind.since if as_of is None else kind.since_then].label("since")
     statement: Select[Any] = (
         select(*place, since, who.c.source_id, who.c.name)
-        .select_from(table.outerjoin(who, owner))
+        .select_from(table.outerjoin(who, same_customer(who, table)))
         .where(table.c[kind.id] == group_id, _holds(kind, as_of))
         .order_by(*place)
         .limit(limit)
