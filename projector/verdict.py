@@ -30,8 +30,8 @@ class Kind(StrEnum):
     TIER = "tier"
 
 
-_SUBJECTS = {Kind.SEGMENT: SEGMENT, Kind.TIER: CAMPAIGN}
-_KINDS = {each.name: kind for kind, each in _SUBJECTS.items()}
+#: By the name of the subject whose rows tell of it.
+_KINDS = {SEGMENT.name: Kind.SEGMENT, CAMPAIGN.name: Kind.TIER}
 
 
 @frozen(kw_only=True)
