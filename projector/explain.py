@@ -81,7 +81,7 @@ class WhyNot:
     position: int
 
 
-_GROUPS = {Kind.SEGMENT: members.SEGMENT, Kind.TIER: members.TIER}
+_GROUPINGS = {Kind.SEGMENT: members.SEGMENT, Kind.TIER: members.TIER}
 
 Explanation = WhySegment | WhyCampaign | WhyNot
 
@@ -253,7 +253,9 @@ def _identify(
         named = find(what, query.events_at(connection, customer, NOW)[1]).named
     # Of an id that is none the database could not even be asked.
     if not named and not id_problem(what):
-        named = {kind: None for kind in Kind if members.is_known(connection, _GROUPS[kind], what)}
+        named = {
+            kind: None for kind in Kind if members.is_known(connection, _GROUPINGS[kind], what)
+        }
     if not named:
         raise GroupNotFound(kind="segment or tier", identifier=what)
     [kind, *others] = named
