@@ -17,7 +17,7 @@ from projector.steps import CAMPAIGN, SEGMENT, Step, Subject, trace
 from projector.store import checkpoints, duplicates, members, quarantine
 from projector.store.engine import Database
 from projector.store.quarantine import Conflict
-from projector.verdict import Findings, Kind, Spell, Verdict, find
+from projector.verdict import Findings, Kind, Stint, Verdict, find
 
 
 @frozen(kw_only=True)
@@ -81,7 +81,7 @@ class WhyNot:
     position: int
 
 
-_GROUPS = {Kind.SEGMENT: members.SEGMENT, Kind.TIER: members.TIER}
+_GROUPINGS = {Kind.SEGMENT: members.SEGMENT, Kind.TIER: members.TIER}
 
 Explanation = WhySegment | WhyCampaign | WhyNot
 
@@ -202,20 +202,20 @@ def _why_not(
 ) -> WhyNot:
     position, events = _events(connection, customer, question.moment, [SEGMENT, CAMPAIGN])
     findings = find(what, events)
-    spell = findings.last_spell()
-    if spell is not None:
-        kind: Kind | None = spell.kind
-        campaign_id = spell.row_id if kind is Kind.TIER else None
+    stint = findings.last_stint()
+    if stint is not None:
+        kind: Kind | None = stint.kind
+        campaign_id = stint.row_id if kind is Kind.TIER else None
     else:
         _known(connection, question)
         kind, campaign_id = _identify(connection, question, customer, findings)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
-    given_by, taken_by = _spell_steps(connection, spell)
+    given_by, taken_by = _stint_steps(connection, stint)
     return WhyNot(
         **customer._asdict(),
         not_=what,
         kind=kind,
-        verdict=_verdict(spell),
+        verdict=_verdict(stint),
         given_by=given_by,
         taken_by=taken_by,
         campaign_id=campaign_id,
@@ -225,16 +225,16 @@ def _why_not(
     )
 
 
-def _verdict(spell: Spell | None) -> Verdict:
-    if spell is None:
+def _verdict(stint: Stint | None) -> Verdict:
+    if stint is None:
         return Verdict.NEVER_GIVEN
-    return Verdict.HOLDS if spell.taken_by is None else Verdict.TAKEN
+    return Verdict.HOLDS if stint.taken_by is None else Verdict.TAKEN
 
 
-def _spell_steps(connection: Connection, spell: Spell | None) -> tuple[Step | None, Step | None]:
-    if spell is None:
+def _stint_steps(connection: Connection, stint: Stint | None) -> tuple[Step | None, Step | None]:
+    if stint is None:
         return None, None
-    steps = [spell.given_by] if spell.taken_by is None else [spell.given_by, spell.taken_by]
+    steps = [stint.given_by] if stint.taken_by is None else [stint.given_by, stint.taken_by]
     given_by, *taken_by = _with_duplicates(connection, steps)
     return given_by, taken_by[0] if taken_by else None
 
@@ -253,7 +253,9 @@ def _identify(
         named = find(what, query.events_at(connection, customer, NOW)[1]).named
     # Of an id that is none the database could not even be asked.
     if not named and not id_problem(what):
-        named = {kind: None for kind in Kind if members.is_known(connection, _GROUPS[kind], what)}
+        named = {
+            kind: None for kind in Kind if members.is_known(connection, _GROUPINGS[kind], what)
+        }
     if not named:
         raise GroupNotFound(kind="segment or tier", identifier=what)
     [kind, *others] = named

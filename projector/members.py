@@ -14,10 +14,10 @@ from projector.errors import GroupNotFound, NotOne
 from projector.instants import check
 from projector.store import members
 from projector.store.engine import Database
-from projector.store.members import SEGMENT, TIER, Kind
+from projector.store.members import SEGMENT, TIER, Grouping
 
-#: What a page's cursor stands for: see Kind.place.
-_PLACES: dict[Kind, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
+#: What a page's cursor stands for: see Grouping.place.
+_PLACES: dict[Grouping, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
 
 
 @frozen(kw_only=True)
@@ -81,29 +81,29 @@ def find_members(
     `limit` out of its range, BadInstant for a naive datetime, and NotOne where not exactly one
     group is named.
     """
-    kind, group_id = _group(segment_id, tier_id)
+    grouping, group_id = _group(segment_id, tier_id)
     check(as_of)
     paging.check_limit(limit)
-    place = paging.place(after, _PLACES[kind])
-    unknown = GroupNotFound(kind=kind.id.removesuffix("_id"), identifier=group_id)
+    place = paging.place(after, _PLACES[grouping])
+    unknown = GroupNotFound(kind=grouping.id.removesuffix("_id"), identifier=group_id)
     if id_problem(group_id):
         raise unknown
     with database.reading() as connection:
         rows = members.page(
             connection,
-            kind,
+            grouping,
             group_id,
             project_id=project_id,
             as_of=as_of,
             after=place,
             limit=limit + 1,
         )
-        if not rows and not members.is_known(connection, kind, group_id):
+        if not rows and not members.is_known(connection, grouping, group_id):
             raise unknown
     shown = rows[:limit]
     return Page(
         members=tuple(_member(row) for row in shown),
-        next=paging.cursor(shown[-1][: len(kind.place)]) if len(rows) > limit else None,
+        next=paging.cursor(shown[-1][: len(grouping.place)]) if len(rows) > limit else None,
     )
 
 
@@ -144,7 +144,7 @@ def list_tiers(database: Database, *, project_id: str | None = None) -> list[Tie
     ]
 
 
-def _group(segment_id: str | None, tier_id: str | None) -> tuple[Kind, str]:
+def _group(segment_id: str | None, tier_id: str | None) -> tuple[Grouping, str]:
     if segment_id is not None and tier_id is None:
         return SEGMENT, segment_id
     if tier_id is not None and segment_id is None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from projector.errors import BadCursor, BadNumber
+from projector.instants import shortened
 
 #: The most entries on one page.
 LIMIT_MAX = 10_000
@@ -35,15 +36,11 @@ def place(text: str | None, kind: type[Place]) -> Place | None:
             base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
         )
     except (binascii.Error, ValueError) as error:
-        raise BadCursor(cursor=_shortened(text)) from error
+        raise BadCursor(cursor=shortened(text)) from error
     if any("\0" in part for part in found if isinstance(part, str)):
         # The database could not even be asked.
-        raise BadCursor(cursor=_shortened(text))
+        raise BadCursor(cursor=shortened(text))
     return found
-
-
-def _shortened(text: str, characters_max: int = 60) -> str:
-    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
 def check_limit(limit: int) -> None:

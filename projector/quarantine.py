@@ -25,6 +25,9 @@ from projector.store.quarantine import Entry
 #: How many entries are read again in one go.
 RETRY_ENTRIES_MAX = 500
 
+#: What a body holds: one delivery, or a page of them.
+_Items = list[Envelope | Rejected]
+
 _Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -143,6 +146,13 @@ class _Tally:
     resolved: int = 0
     waiting: Counter[str] = field(factory=Counter)
 
+    def count(self, reason: str | None) -> None:
+        """Count an entry that is resolved, or that waits for a reason."""
+        if reason is None:
+            self.resolved += 1
+        else:
+            self.waiting[reason] += 1
+
     @property
     def tried(self) -> int:
         return self.resolved + self.waiting.total()
@@ -195,38 +205,49 @@ def _retry(
     told: Given,
     tally: _Tally,
 ) -> None:
-    with database.reading() as connection:
-        bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
-    readable: list[tuple[Entry, list[Envelope | Rejected]]] = []
-    for entry in entries:
-        if entry.resolved_at is not None:
-            tally.resolved += 1
-            continue
-        items = _read(*bodies[entry.quarantine_id], told)
-        if any(isinstance(item, Envelope) for item in items):
-            readable.append((entry, items))
-        else:
-            reasons = [item.reason for item in items if isinstance(item, Rejected)]
-            tally.waiting[reasons[0] if reasons else entry.reason] += 1
-    flat = [item for _, items in readable for item in items]
-    receipts = iter(append(database, flat, received_at=received_at) if flat else [])
+    readable = _readable(database, entries, told, tally)
     positions: dict[int, int] = {}
-    for entry, items in readable:
-        mine = list(islice(receipts, len(items)))
-        position = _position(entry, mine)
+    for entry, receipts in _append(database, readable, received_at):
+        position = _position(entry, receipts)
         if position is not None:
             positions[entry.quarantine_id] = position
-        reason = next((receipt.reason for receipt in mine if receipt.reason is not None), None)
-        if reason is None:
-            tally.resolved += 1
-        else:
-            tally.waiting[reason] += 1
+        tally.count(next((each.reason for each in receipts if each.reason is not None), None))
     # An interruption before this leaves entries open whose event is found when they are tried next.
     with database.writing() as connection:
         quarantine.resolve(connection, positions, at=datetime.now(UTC))
 
 
-def _read(body: bytes, given: Given, told: Given) -> list[Envelope | Rejected]:
+def _readable(
+    database: Database, entries: Sequence[Entry], told: Given, tally: _Tally
+) -> list[tuple[Entry, _Items]]:
+    """The entries of which a part can be filed by now; the others are counted here."""
+    with database.reading() as connection:
+        bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
+    found: list[tuple[Entry, _Items]] = []
+    for entry in entries:
+        if entry.resolved_at is not None:
+            tally.count(None)
+            continue
+        items = _read(*bodies[entry.quarantine_id], told)
+        if any(isinstance(item, Envelope) for item in items):
+            found.append((entry, items))
+        else:
+            reasons = [item.reason for item in items if isinstance(item, Rejected)]
+            tally.count(reasons[0] if reasons else entry.reason)
+    return found
+
+
+def _append(
+    database: Database, readable: Sequence[tuple[Entry, _Items]], received_at: datetime
+) -> Iterator[tuple[Entry, list[Receipt]]]:
+    """Append all that entries hold, in one go; each entry with what became of its items."""
+    items = [item for _, mine in readable for item in mine]
+    receipts = iter(append(database, items, received_at=received_at) if items else [])
+    for entry, mine in readable:
+        yield entry, list(islice(receipts, len(mine)))
+
+
+def _read(body: bytes, given: Given, told: Given) -> _Items:
     """Read a body in the light in which it came; what is told now adds to that.
 
     It replaces nothing: who tells the project of some entries does not mean those of another one.

@@ -30,12 +30,12 @@ class Kind(StrEnum):
     TIER = "tier"
 
 
-_SUBJECTS = {Kind.SEGMENT: SEGMENT, Kind.TIER: CAMPAIGN}
-_KINDS = {each.name: kind for kind, each in _SUBJECTS.items()}
+#: By the name of the subject whose rows tell of it.
+_KINDS = {SEGMENT.name: Kind.SEGMENT, CAMPAIGN.name: Kind.TIER}
 
 
 @frozen(kw_only=True)
-class Spell:
+class Stint:
     """The last time that a row held it: a membership, or a tier in one campaign."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class Findings:
 
     what: str
     #: By kind and row id.
-    spells: dict[tuple[Kind, str], Spell] = field(factory=dict)
+    stints: dict[tuple[Kind, str], Stint] = field(factory=dict)
     #: As what the customer's own events name it; for a tier, the campaign if that is told.
     named: dict[Kind, str | None] = field(factory=dict)
     #: The projections that could not take an event.
@@ -78,10 +78,10 @@ class Findings:
         identity = kind, row_id
         if holds and not held:
             step = turn.step(row_id)
-            self.spells[identity] = Spell(kind=kind, row_id=row_id, given_by=step, taken_by=None)
+            self.stints[identity] = Stint(kind=kind, row_id=row_id, given_by=step, taken_by=None)
         elif held and not holds:
-            given_by, taken_by = self.spells[identity].given_by, turn.step(row_id)
-            self.spells[identity] = Spell(
+            given_by, taken_by = self.stints[identity].given_by, turn.step(row_id)
+            self.stints[identity] = Stint(
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
@@ -96,13 +96,13 @@ class Findings:
             gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
         return gaps
 
-    def last_spell(self) -> Spell | None:
-        """The spell that counts: one that goes on, else the one that ended last."""
-        if not self.spells:
+    def last_stint(self) -> Stint | None:
+        """The stint that counts: one that goes on, else the one that ended last."""
+        if not self.stints:
             return None
-        found = max(self.spells.values(), key=_recency)
+        found = max(self.stints.values(), key=_recency)
         current = self.states[found.kind].get(found.row_id)
-        return Spell(
+        return Stint(
             kind=found.kind,
             row_id=found.row_id,
             given_by=decide(found.given_by, current),
@@ -118,9 +118,9 @@ def find(what: str, events: Iterable[RecordedEvent]) -> Findings:
     return findings
 
 
-def _recency(spell: Spell) -> tuple[Any, ...]:
-    ended = spell.taken_by
-    return (1, spell.given_by.key) if ended is None else (0, ended.key)
+def _recency(stint: Stint) -> tuple[Any, ...]:
+    ended = stint.taken_by
+    return (1, stint.given_by.key) if ended is None else (0, ended.key)
 
 
 def _holds(kind: Kind, row: Any, what: str) -> bool:

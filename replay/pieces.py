@@ -18,8 +18,8 @@ from replay.audit import StreamAudit
 from replay.comparison import Difference, compare_letters, compare_rows
 
 
-class Group(NamedTuple):
-    """Projections that stand at the same position."""
+class Pass(NamedTuple):
+    """Projections that stand at the same position: the log is read once for all of them."""
 
     position: int
     projections: tuple[Projection, ...]
@@ -43,13 +43,13 @@ class Found:
 
 
 def check_streams(
-    connection: Connection, groups: Sequence[Group], stream_ids: Sequence[int], *, head: int
+    connection: Connection, passes: Sequence[Pass], stream_ids: Sequence[int], *, head: int
 ) -> Found:
     """Compare the customers of some streams, and look at the streams themselves."""
     streams = inspection.streams(connection, stream_ids)
     audit = StreamAudit(streams)
     found = Found(checked=len(streams))
-    for number, (position, projections) in enumerate(groups):
+    for number, (position, projections) in enumerate(passes):
         events = log.read_streams(connection, stream_ids, until=head)
         watched = events if number else audit.watch(events)
         changes = fold_streams(projections, _until(watched, position))
@@ -60,10 +60,10 @@ def check_streams(
     return found
 
 
-def check_nobodys(connection: Connection, groups: Sequence[Group]) -> Found:
+def check_nobodys(connection: Connection, passes: Sequence[Pass]) -> Found:
     """Compare what belongs to no stream: dead letters that name no customer, rows of strangers."""
     found = Found()
-    for position, projections in groups:
+    for position, projections in passes:
         events = log.read_streamless(connection, FACTS, until=position)
         for projection, change in zip(projections, fold_streams(projections, events), strict=True):
             are_there = dead_letters.streamless(connection, projection.name)

@@ -20,7 +20,7 @@ from projector.store.checkpoints import Checkpoint
 from projector.store.engine import Database
 from replay.audit import check_counts, check_marks, check_strays
 from replay.comparison import Difference
-from replay.pieces import Found, Group, check_nobodys, check_streams
+from replay.pieces import Found, Pass, check_nobodys, check_streams
 
 #: How many streams are compared in one go.
 STREAMS_MAX = 1_000
@@ -86,7 +86,7 @@ def verify(
     with database.reading() as connection:
         head = log.head(connection)
         marks = checkpoints.read(connection, projections)
-        groups = _groups(projections, marks)
+        passes = _passes(projections, marks)
         tally = _Tally()
         tally.fault(check_marks(marks.values(), head))
         if sample is None:
@@ -98,20 +98,20 @@ def verify(
             total, pieces = _some(connection, sample)
         done = 0
         for piece in pieces:
-            tally.add(check_streams(connection, groups, piece, head=head))
+            tally.add(check_streams(connection, passes, piece, head=head))
             done += len(piece)
             on_piece(done, total)
         if sample is None:
-            tally.add(check_nobodys(connection, groups))
+            tally.add(check_nobodys(connection, passes))
     return tally.result(list(marks.values()), whole=sample is None)
 
 
-def _groups(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> list[Group]:
+def _passes(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> list[Pass]:
     """The projections by position: those that stand at the same one are folded together."""
     by_position: dict[int, list[Projection]] = {}
     for projection in projections:
         by_position.setdefault(marks[projection.name].position, []).append(projection)
-    return [Group(position, tuple(each)) for position, each in by_position.items()]
+    return [Pass(position, tuple(each)) for position, each in by_position.items()]
 
 
 def _every(connection: Connection) -> Iterator[list[int]]:

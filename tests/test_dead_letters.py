@@ -3,7 +3,6 @@
 import pytest
 from attrs import evolve
 
-from projector.dead_letters import list_letters
 from projector.events import CustomerCreated
 from projector.fold import Projection
 from projector.projections import discover, named
@@ -188,33 +187,3 @@ def test_a_rebuild_with_a_better_fold_resolves_what_it_can_take(
     rebuild(database, projections, ENGINES["in-process"])
     expected = truth(projections, map(envelope, happened))
     assert (rows(database), letters(database)) == (expected.rows, expected.letters)
-
-
-@pytest.mark.parametrize("limit", [1, 2, 100])
-def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
-    database: Database, limit: int
-) -> None:
-    arrive(database, *(entered(f"cust_{n}", {"name": "of no id"}, at=TUESDAY) for n in range(3)))
-    names = ["customer", "segment_membership", "segment_membership_history"]
-    for projection in (None, *names):
-        found, cursor = [], None
-        while True:
-            page = list_letters(database, projection=projection, after=cursor, limit=limit)
-            found += [(each.refusals[0].projection, each.position) for each in page.dead_letters]
-            cursor = page.next
-            if cursor is None:
-                break
-        assert found == [
-            (name, position)
-            for name in names
-            for position in (1, 2, 3)
-            if projection in (None, name)
-        ]
-    first = list_letters(database, projection="segment_membership", limit=1).next
-    for projection, behind in (
-        ("customer", []),
-        ("segment_membership", [2, 3]),
-        ("segment_membership_history", [1, 2, 3]),
-    ):
-        page = list_letters(database, projection=projection, after=first, limit=9)
-        assert [each.position for each in page.dead_letters] == behind

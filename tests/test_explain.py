@@ -1,57 +1,44 @@
-"""Why: every event that has a say, what it did, and the ones that gave or took something away."""
+"""Why: every event that has a say, with what it did."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, settings
-from hypothesis import given as generated
-from hypothesis import strategies as st
 from sqlalchemy import update
 
-from projector import query
-from projector.envelope import CustomerKey, Envelope
 from projector.errors import (
     BadInstant,
     CustomerAmbiguous,
     CustomerNotFound,
-    GroupNotFound,
     NothingConcerns,
     NotOne,
     PositionUnknown,
 )
-from projector.explain import Question, WhyCampaign, WhyNot, WhySegment, why
+from projector.explain import Question, WhyCampaign, WhySegment
 from projector.instants import parse
-from projector.projections import discover, loyalty_tier, named, segment_membership
+from projector.projections import named, segment_membership
 from projector.query import Moment
 from projector.runner import catch_up
-from projector.steps import Step
-from projector.store import state
 from projector.store.append import append
 from projector.store.engine import Database
 from projector.store.tables import quarantine
-from tests.databases import migrated, wipe
+from tests.asking import arrive, evolved, why_campaign, why_not, why_segment
+from tests.databases import migrated
 from tests.given import (
     RECEIVED_AT,
-    Delivery,
     created,
     deleted,
-    downgraded,
     entered,
     envelope,
     expiration_changed,
-    folded,
     joined,
     left,
     prolonged,
     tier,
-    tier_left,
-    updated,
     upgraded,
 )
-from tests.histories import Arrival, arrivals, histories
 from tests.store.items import put, rejected
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
@@ -59,41 +46,11 @@ UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
 OF_NO_CAMPAIGN = joined("cust_1", "ltr_1", None, at=THURSDAY, id="bad")
 REFUSED = expiration_changed("cust_1", "ltr_1", at=THURSDAY, id="bad", expiration_date="soon")
 
-# Hypothesis makes a failing example small for up to five minutes before it shows it.
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     with migrated(database_url) as database:
         yield database
-
-
-def arrive(database: Database, *webhooks: Delivery, received_at: datetime = RECEIVED_AT) -> None:
-    """They arrive in this order, and the tables follow."""
-    append(database, [envelope(each) for each in webhooks], received_at=received_at)
-    catch_up(database, discover())
-
-
-def why_segment(database: Database, segment_id: str = "seg_1", **more: Any) -> WhySegment:
-    question: dict[str, Any] = {"identifier": "cust_1", "segment_id": segment_id, **more}
-    found = why(database, Question(**question))
-    assert isinstance(found, WhySegment)
-    return found
-
-
-def why_campaign(database: Database, campaign_id: str = "camp_1", **more: Any) -> WhyCampaign:
-    question: dict[str, Any] = {"identifier": "cust_1", "campaign_id": campaign_id, **more}
-    found = why(database, Question(**question))
-    assert isinstance(found, WhyCampaign)
-    return found
-
-
-def why_not(database: Database, what: str, **more: Any) -> WhyNot:
-    question: dict[str, Any] = {"identifier": "cust_1", "not_": what, **more}
-    found = why(database, Question(**question))
-    assert isinstance(found, WhyNot)
-    return found
 
 
 def told(found: WhySegment | WhyCampaign) -> list[tuple[str, str, bool]]:
@@ -156,11 +113,6 @@ def test_each_event_of_a_campaign_is_told_with_its_effect(database: Database) ->
     assert "'soon'" in str(found.steps[3].reason)
     assert found.current is not None
     assert (found.current.tier_name, found.current.gaps) == ("new", 1)
-
-
-def evolved(webhook: Delivery, event_id: str) -> Delivery:
-    """The same, under another id."""
-    return {**webhook, "event": {**webhook["event"], "id": event_id}}
 
 
 def test_a_deletion_ends_what_there_is_and_is_left_out_where_nothing_was(
@@ -332,154 +284,6 @@ def test_of_an_event_that_cannot_be_read_nobody_knows_what_it_concerns(database:
             why_segment(database, impossible)
 
 
-def test_a_segment_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
-        database,
-        entered("cust_1", "seg_1", at=MONDAY, id="in"),
-        entered("cust_1", "seg_1", at=TUESDAY, id="again"),
-        left("cust_1", "seg_1", at=WEDNESDAY, id="out"),
-        left("cust_1", "seg_1", at=THURSDAY, id="out again"),
-        entered("cust_1", "seg_2", at=MONDAY, id="in 2"),
-        left("cust_1", "seg_2", at=TUESDAY, id="out 2"),
-        entered("cust_1", "seg_2", at=WEDNESDAY, id="in 2 again"),
-        left("cust_1", "seg_3", at=MONDAY, id="out 3"),
-        entered("cust_2", "seg_4", at=MONDAY),
-    )
-    assert verdict(why_not(database, "seg_1")) == ("segment", "taken", "in", "out", None)
-    assert verdict(why_not(database, "seg_2")) == ("segment", "holds", "in 2 again", None, None)
-    assert verdict(why_not(database, "seg_3")) == ("segment", "never given", None, None, None)
-    assert verdict(why_not(database, "seg_4")) == ("segment", "never given", None, None, None)
-    # A later event changed the row of seg_1: what took it away does not decide it any more.
-    decide = [why_not(database, each).given_by for each in ("seg_1", "seg_2")]
-    assert [each and each.decides for each in decide] == [False, True]
-    assert why_not(database, "seg_1").project_id == "proj_1"
-
-
-def verdict(found: WhyNot) -> tuple[Any, ...]:
-    """The kind, the verdict, the ids of the events, and the campaign."""
-    given_by, taken_by = found.given_by, found.taken_by
-    ids = given_by and given_by.event_id, taken_by and taken_by.event_id
-    return found.kind, found.verdict, *ids, found.campaign_id
-
-
-def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
-        database,
-        joined("cust_1", "silver", at=MONDAY, id="silver"),
-        upgraded("cust_1", "silver", "gold", at=TUESDAY, id="gold"),
-        prolonged("cust_1", "gold", at=WEDNESDAY, id="still gold"),
-        downgraded("cust_1", "gold", "silver", at=THURSDAY, id="no gold"),
-        tier_left("cust_1", "iron", "camp_2", at=MONDAY, id="no iron"),
-        joined("cust_2", "ruby", at=MONDAY),
-    )
-    assert verdict(why_not(database, "gold")) == ("tier", "taken", "gold", "no gold", "camp_1")
-    assert verdict(why_not(database, "silver")) == ("tier", "holds", "no gold", None, "camp_1")
-    assert verdict(why_not(database, "iron")) == ("tier", "never given", None, None, "camp_2")
-    assert verdict(why_not(database, "ruby")) == ("tier", "never given", None, None, None)
-    found = why_not(database, "gold")
-    assert found.taken_by is not None
-    assert found.taken_by.decides
-    assert found.taken_by.before.tier_id == "gold"  # type: ignore[union-attr]
-    assert found.taken_by.after.tier_id == "silver"  # type: ignore[union-attr]
-    then = why_not(database, "gold", moment=Moment(as_of=parse(WEDNESDAY)))
-    assert verdict(then) == ("tier", "holds", "gold", None, "camp_1")
-
-
-def test_a_deletion_takes_everything_away(database: Database) -> None:
-    arrive(
-        database,
-        joined("cust_1", "gold", at=MONDAY, id="gold"),
-        entered("cust_1", "seg_1", at=MONDAY, id="in"),
-        deleted("cust_1", at=TUESDAY, id="gone"),
-    )
-    assert verdict(why_not(database, "gold")) == ("tier", "taken", "gold", "gone", "camp_1")
-    assert verdict(why_not(database, "seg_1")) == ("segment", "taken", "in", "gone", None)
-
-
-def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
-    database: Database,
-) -> None:
-    arrive(
-        database,
-        joined("cust_1", "gold", "camp_2", at=MONDAY, id="2"),
-        joined("cust_1", "gold", "camp_1", at=TUESDAY, id="1"),
-        tier_left("cust_1", "gold", "camp_1", at=WEDNESDAY, id="-1"),
-        tier_left("cust_1", "gold", "camp_2", at=THURSDAY, id="-2"),
-    )
-    assert verdict(why_not(database, "gold")) == ("tier", "taken", "2", "-2", "camp_2")
-    then = why_not(database, "gold", moment=Moment(as_of=parse(WEDNESDAY)))
-    assert verdict(then) == ("tier", "holds", "2", None, "camp_2")
-    arrive(
-        database,
-        joined("cust_1", "gold", "camp_1", at=FRIDAY, id="1 again"),
-        deleted("cust_1", at=FRIDAY, id="9"),
-    )
-    assert verdict(why_not(database, "gold")) == ("tier", "taken", "1 again", "9", "camp_1")
-
-
-def test_the_campaign_of_a_tier_that_was_never_given_is_the_one_that_an_event_tells(
-    database: Database,
-) -> None:
-    arrive(
-        database,
-        # Somebody else is on it, but which campaign is meant the customer's own events know.
-        joined("cust_2", "iron", "camp_2", at=MONDAY),
-        downgraded("cust_1", "iron", "silver", at=MONDAY),
-        evolved(tier_left("cust_1", "iron", None, at=TUESDAY), "of no campaign"),
-    )
-    assert verdict(why_not(database, "iron")) == ("tier", "never given", None, None, "camp_1")
-
-
-def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Database) -> None:
-    arrive(
-        database,
-        entered("cust_1", "both", at=TUESDAY, id="in"),
-        left("cust_1", "both", at=FRIDAY, id="out"),
-        joined("cust_1", "both", at=MONDAY, id="on"),
-        updated("cust_2", at=MONDAY),
-        tier_left("cust_3", "both", at=MONDAY),
-        left("cust_3", "both", at=MONDAY),
-    )
-    assert verdict(why_not(database, "both")) == ("tier", "holds", "on", None, "camp_1")
-    for other in ("cust_2", "cust_3"):
-        found = why_not(database, "both", identifier=other)
-        assert verdict(found) == (None, "never given", None, None, None)
-
-
-def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: Database) -> None:
-    arrive(
-        database,
-        left("cust_1", "seg_1", at=MONDAY),
-        left("cust_1", "seg_2", at=MONDAY),
-        joined("cust_1", "bronze", at=MONDAY),
-        tier_left("cust_1", "gold", at=TUESDAY),
-        tier_left("cust_1", "iron", "camp_2", at=TUESDAY),
-        joined("cust_2", "steel", at=MONDAY),
-    )
-    gaps = {what: why_not(database, what).gaps for what in ("seg_1", "gold", "iron", "steel")}
-    # Of which campaign steel is, no event of the customer tells.
-    assert gaps == {"seg_1": 1, "gold": 1, "iron": 1, "steel": 2}
-
-
-def test_what_was_given_only_later_is_known_and_was_never_given_before(database: Database) -> None:
-    arrive(
-        database,
-        updated("cust_1", at=MONDAY),
-        joined("cust_1", "gold", at=TUESDAY),
-        tier_left("cust_1", "gold", at=WEDNESDAY),
-    )
-    for moment in (Moment(as_of=parse(MONDAY)), Moment(at_position=1)):
-        found = why_not(database, "gold", moment=moment)
-        assert verdict(found) == ("tier", "never given", None, None, "camp_1")
-
-
-@pytest.mark.parametrize("what", ["gold", "", "\0", "x" * 201, "\udcff"])
-def test_what_nobody_has_and_nothing_names_is_not_known(database: Database, what: str) -> None:
-    arrive(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
-    with pytest.raises(GroupNotFound, match="segment or tier"):
-        why_not(database, what)
-
-
 def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Database) -> None:
     arrive(
         database,
@@ -513,127 +317,3 @@ def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Databa
 def test_one_thing_is_asked(asked: dict[str, Any]) -> None:
     with pytest.raises(NotOne):
         Question(identifier="cust_1", **asked)
-
-
-#: The database outlives an example: each begins with wiping it.
-_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-_arriving = histories().flatmap(lambda history: st.tuples(st.just(history), arrivals(history)))
-_SEGMENT, _TIER = segment_membership.PROJECTION, loyalty_tier.PROJECTION
-_ROWS = (("segment_id", _SEGMENT, ("seg_1", "seg_2")), ("campaign_id", _TIER, ("camp_1", "camp_2")))
-
-
-@settings(max_examples=40, suppress_health_check=_SHARED)
-@generated(arriving=_arriving)
-def test_the_steps_lead_to_the_row_in_the_table(
-    database: Database, arriving: tuple[list[Delivery], list[Arrival]]
-) -> None:
-    for customer, stream in _customers(database, arriving[1]):
-        for asked, projection, row_ids in _ROWS:
-            with database.reading() as connection:
-                rows = state.load_one(connection, projection, customer)
-            by_id = {getattr(row, asked): row for row in rows}
-            for row_id in row_ids:
-                found = _ask(database, customer, **{asked: row_id})
-                changes = [_rows(projection, row_id, stream[:n]) for n in range(len(stream) + 1)]
-                if not isinstance(found, WhySegment | WhyCampaign):
-                    assert set(changes) == {None}
-                    continue
-                assert found.current == by_id.get(row_id) == changes[-1]
-                _check_steps(found.steps, found.current)
-                _check_against_the_prefixes(found.steps, stream, changes)
-
-
-def _customers(
-    database: Database, coming: Sequence[Arrival]
-) -> list[tuple[CustomerKey, list[Envelope]]]:
-    """All of it arrives; who is known then, with the events in canonical order."""
-    wipe(database)
-    streams: dict[CustomerKey, dict[str, Envelope]] = {}
-    for arrival in coming:
-        append(database, arrival.envelopes, received_at=RECEIVED_AT)
-        for each in arrival.envelopes:
-            if each.customer_id is not None:
-                key = CustomerKey(each.project_id, each.customer_id)
-                streams.setdefault(key, {}).setdefault(each.event_id, each)
-    catch_up(database, discover())
-    with database.reading() as connection:
-        known = [key for key in streams if query.answer_at(connection, key, query.NOW) is not None]
-    return [(key, sorted(streams[key].values(), key=lambda each: each.key)) for key in known]
-
-
-def _ask(database: Database, customer: CustomerKey, **asked: Any) -> Any:
-    question = Question(identifier=customer.customer_id, project_id=customer.project_id, **asked)
-    try:
-        return why(database, question)
-    except (NothingConcerns, GroupNotFound):
-        return None
-
-
-def _rows(projection: Any, row_id: str, events: Sequence[Envelope]) -> Any:
-    """The row that so many events give by the pure road."""
-    [name] = projection.key
-    rows, _ = folded(projection.name, events)
-    return next((row for row in rows if getattr(row, name) == row_id), None)
-
-
-def _check_steps(steps: Sequence[Step], current: Any) -> None:
-    """In canonical order, one following from the other, and one that decides."""
-    assert list(steps) == sorted(steps, key=lambda each: each.key)
-    changing = [each for each in steps if each.before != each.after]
-    assert [each for each in steps if each.decides] == changing[-1:]
-    assert current == (changing[-1].after if changing else None)
-    row = None
-    for each in steps:
-        assert each.before == row
-        row = each.after
-        assert (each.reason is not None) == (each.effect == "dead letter")
-        assert (each.before == each.after) == (each.effect in ("no change", "dead letter"))
-
-
-def _check_against_the_prefixes(
-    steps: Sequence[Step], stream: Sequence[Envelope], changes: Sequence[Any]
-) -> None:
-    """Every event that changed the row is a step, with the row as it was before and after it."""
-    by_id = {each.event_id: each for each in steps}
-    for index, each in enumerate(stream):
-        before, after = changes[index], changes[index + 1]
-        step = by_id.get(each.event_id)
-        assert before == after if step is None else (step.before, step.after) == (before, after)
-
-
-@settings(max_examples=30, suppress_health_check=_SHARED)
-@generated(arriving=_arriving)
-def test_a_verdict_is_what_the_rows_have_been_one_after_the_other(
-    database: Database, arriving: tuple[list[Delivery], list[Arrival]]
-) -> None:
-    for customer, stream in _customers(database, arriving[1]):
-        prefixes = [stream[:n] for n in range(len(stream) + 1)]
-        for what in ("seg_1", "seg_2", "ltr_1", "ltr_2", "ltr_3"):
-            held = [_held(each, what) for each in prefixes]
-            found = _ask(database, customer, not_=what)
-            if found is None:
-                assert not any(held)
-                continue
-            expected = "holds" if held[-1] else "taken" if any(held) else "never given"
-            assert found.verdict == expected
-            began = [stream[n].event_id for n in range(len(stream)) if held[n + 1] - held[n]]
-            ended = [stream[n].event_id for n in range(len(stream)) if held[n] - held[n + 1]]
-            given_by = found.given_by and found.given_by.event_id
-            assert given_by in began if any(held) else given_by is None
-            last = None if held[-1] or not ended else ended[-1]
-            assert (found.taken_by and found.taken_by.event_id) == last
-            if len(set().union(*held)) == 1:
-                assert given_by == began[-1]
-
-
-def _held(events: Sequence[Envelope], what: str) -> set[tuple[str, str]]:
-    """The rows in which it holds."""
-    memberships, tiers = (folded(each.name, events)[0] for each in (_SEGMENT, _TIER))
-    return {
-        *(
-            ("segment", row.segment_id)
-            for row in memberships
-            if row.is_member and row.segment_id == what
-        ),
-        *(("tier", row.campaign_id) for row in tiers if row.tier_id == what),
-    }

@@ -61,6 +61,12 @@ def fields(values: Mapping[str, Any]) -> None:
             line(f"{label}: {text(value)}")
 
 
+def next_page(cursor: str | None) -> None:
+    """Print how to ask for the next page, if there is one."""
+    if cursor is not None:
+        line(f"For the next page: --after {cursor}")
+
+
 def answer(found: Answer, *, as_of: datetime | None = None) -> None:
     """Print a customer's state, which may be a former one."""
     who = found.name or found.source_id or found.customer_id

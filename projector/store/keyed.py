@@ -1,4 +1,4 @@
-"""One condition for many keys: a single parameter, however many there are."""
+"""Conditions on keys: many of them in a single parameter, behind one, and of one customer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Table,
+    and_,
     any_,
     bindparam,
     false,
@@ -51,6 +53,14 @@ def behind(
     if after[0] != first:
         return true() if str(after[0]) < first else false()
     return tuple_(*place[1:]) > tuple_(*map(literal, after[1:]))
+
+
+def same_customer(one: Table, other: Table) -> ColumnElement[bool]:
+    """Whether the rows of two tables are of one customer."""
+    return and_(
+        one.c.project_id == other.c.project_id,
+        one.c.customer_id == other.c.customer_id,
+    )
 
 
 def can_be_asked(text: str | None) -> bool:

@@ -27,13 +27,13 @@ from sqlalchemy import (
     true,
 )
 
-from projector.store.keyed import behind, can_be_asked
+from projector.store.keyed import behind, can_be_asked, same_customer
 from projector.store.tables import state
 
 
 @frozen(kw_only=True)
-class Kind:
-    """A kind of group that customers are in."""
+class Grouping:
+    """What customers are grouped by: which tables and columns tell who is in a group."""
 
     #: The projections of those who are in it now, and of those who ever were.
     now: str
@@ -49,7 +49,7 @@ class Kind:
     place: tuple[str, ...]
 
 
-SEGMENT = Kind(
+SEGMENT = Grouping(
     now="segment_membership",
     history="segment_membership_history",
     id="segment_id",
@@ -58,7 +58,7 @@ SEGMENT = Kind(
     holds="is_member",
     place=("project_id", "customer_id"),
 )
-TIER = Kind(
+TIER = Grouping(
     now="loyalty_tier",
     history="loyalty_tier_history",
     id="tier_id",
@@ -70,7 +70,7 @@ TIER = Kind(
 
 def page(
     connection: Connection,
-    kind: Kind,
+    grouping: Grouping,
     group_id: str,
     *,
     project_id: str | None,
@@ -81,15 +81,14 @@ def page(
     """The members whose place comes after one: place, since, and who they are, in order."""
     if not can_be_asked(project_id):
         return []
-    table = state[kind.now if as_of is None else kind.history]
+    table = state[grouping.now if as_of is None else grouping.history]
     who = state["customer"]
-    owner = and_(who.c.project_id == table.c.project_id, who.c.customer_id == table.c.customer_id)
-    place = [table.c[name] for name in kind.place]
-    since = table.c[kind.since if as_of is None else kind.since_then].label("since")
+    place = [table.c[name] for name in grouping.place]
+    since = table.c[grouping.since if as_of is None else grouping.since_then].label("since")
     statement: Select[Any] = (
         select(*place, since, who.c.source_id, who.c.name)
-        .select_from(table.outerjoin(who, owner))
-        .where(table.c[kind.id] == group_id, _holds(kind, as_of))
+        .select_from(table.outerjoin(who, same_customer(who, table)))
+        .where(table.c[grouping.id] == group_id, _holds(grouping, as_of))
         .order_by(*place)
         .limit(limit)
     )
@@ -100,13 +99,13 @@ def page(
     return connection.execute(statement).all()
 
 
-def is_known(connection: Connection, kind: Kind, group_id: str) -> bool:
+def is_known(connection: Connection, grouping: Grouping, group_id: str) -> bool:
     """Whether any customer is or ever was in a group, as far as the events told."""
     return any(
         connection.execute(
-            select(literal(1)).where(state[name].c[kind.id] == group_id).limit(1)
+            select(literal(1)).where(state[name].c[grouping.id] == group_id).limit(1)
         ).first()
-        for name in (kind.now, kind.history)
+        for name in (grouping.now, grouping.history)
     )
 
 
@@ -148,10 +147,10 @@ def _grouped(
     return statement if project_id is None else statement.where(project == project_id)
 
 
-def _holds(kind: Kind, as_of: datetime | None) -> ColumnElement[bool]:
+def _holds(grouping: Grouping, as_of: datetime | None) -> ColumnElement[bool]:
     """Whether a row is a member's, now or at an instant."""
     if as_of is None:
-        return true() if kind.holds is None else state[kind.now].c[kind.holds] == true()
-    table = state[kind.history]
+        return true() if grouping.holds is None else state[grouping.now].c[grouping.holds] == true()
+    table = state[grouping.history]
     begun = table.c.valid_from <= as_of
     return and_(begun, or_(table.c.valid_to.is_(None), table.c.valid_to > as_of))

@@ -32,7 +32,7 @@ from sqlalchemy.types import NullType
 
 from projector.fold import Projection
 from projector.store import bulk, tables
-from projector.store.keyed import among
+from projector.store.keyed import among, same_customer
 from projector.store.state import Values
 from projector.store.tables import stream
 from projector.store.types import Instant
@@ -85,9 +85,7 @@ def of_streams(
 def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values]:
     """The stored rows of customers who have no stream."""
     table = tables.state[projection.name]
-    owner = exists().where(
-        table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
-    )
+    owner = exists().where(same_customer(table, stream))
     statement = _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
     with any_text(connection), connection.execute(statement) as rows:
         yield from map(tuple, rows)
@@ -98,10 +96,7 @@ def _owned(
 ) -> Select[Any]:
     """Rows of the customers of some streams."""
     table = tables.state[projection.name]
-    owner = and_(
-        table.c.project_id == stream.c.project_id, table.c.customer_id == stream.c.customer_id
-    )
-    return shown.select_from(stream.join(table, owner)).where(
+    return shown.select_from(stream.join(table, same_customer(table, stream))).where(
         among(connection, stream.c.stream_id, stream_ids)
     )
 

@@ -1,16 +1,11 @@
-"""From when to when who was on which tier, and that it is what the tiers were."""
+"""From when to when who was on which tier."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
-import hypothesis
 import pytest
-from hypothesis import settings
 
-from projector.envelope import Envelope
-from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier_history import Row
 from tests.given import (
     Delivery,
@@ -18,7 +13,6 @@ from tests.given import (
     downgraded,
     entered,
     expiration_changed,
-    folded,
     given,
     joined,
     prolonged,
@@ -26,15 +20,9 @@ from tests.given import (
     tier_left,
     upgraded,
 )
-from tests.histories import KINDS, around, by_customer, histories
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 TOLD = "2024-02-29T23:00:00Z"
-
-#: Much happens on few tiers.
-_histories = histories(
-    kinds=[kind for kind in KINDS if ".tier." in kind] * 2 + ["customer.deleted"]
-)
 
 
 def on(at: str) -> datetime:
@@ -293,91 +281,3 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     for webhooks in permutations(happened):
         arrived = given(*webhooks).delivered(times=2)
         assert arrived.then_rows("loyalty_tier_history") == stints(*happened)
-
-
-@settings(max_examples=200)
-@hypothesis.given(history=_histories)
-def test_the_stints_that_hold_at_an_instant_are_the_tiers_of_then(
-    history: list[Delivery],
-) -> None:
-    for events in by_customer(history):
-        found = _rows("loyalty_tier_history", events)
-        for instant in around(events):
-            known = [each for each in events if each.occurred_at <= instant]
-            tiers = [each for each in _rows("loyalty_tier", known) if each.tier_id is not None]
-            assert [
-                (each.campaign_id, each.tier_id) for each in found if _holds(each, instant)
-            ] == [(each.campaign_id, each.tier_id) for each in tiers]
-
-
-@settings(max_examples=200)
-@hypothesis.given(history=_histories)
-def test_the_last_stint_of_each_campaign_is_what_the_tier_says(history: list[Delivery]) -> None:
-    for events in by_customer(history):
-        found, refused = folded("loyalty_tier_history", events)
-        tiers, also_refused = folded("loyalty_tier", events)
-        assert [each[1:] for each in refused] == [each[1:] for each in also_refused]
-        last = {each.campaign_id: each for each in found}
-        assert [_of_stint(each) for each in last.values()] == [_of_tier(each) for each in tiers]
-
-
-@settings(max_examples=200)
-@hypothesis.given(history=_histories)
-def test_stints_of_unknown_beginning_are_the_gaps_of_who_was_on_no_tier(
-    history: list[Delivery],
-) -> None:
-    for events in by_customer(history):
-        gaps, before = [], 0
-        for count, event in enumerate(events, 1):
-            tiers = _rows("loyalty_tier", events[:count])
-            now = sum(each.gaps for each in tiers)
-            changed = [each for each in tiers if each.changed_by == event.event_id]
-            if now > before and changed[0].tier_id is None:
-                gaps.append((event.event_id, changed[0].previous_tier_id))
-            before = now
-        found = _rows("loyalty_tier_history", events)
-        unknown = [(each.closed_by, each.tier_id) for each in found if each.opened_by is None]
-        assert sorted(unknown) == sorted(gaps)
-
-
-@settings(max_examples=200)
-@hypothesis.given(history=_histories)
-def test_stints_are_numbered_and_begin_and_end_with_the_events_that_they_name(
-    history: list[Delivery],
-) -> None:
-    for events in by_customer(history):
-        when = {each.event_id: each.occurred_at for each in events}
-        numbers: dict[str, list[int]] = {}
-        for each in _rows("loyalty_tier_history", events):
-            numbers.setdefault(each.campaign_id, []).append(each.stint)
-            assert each.valid_from == (each.opened_by and when[each.opened_by])
-            assert each.valid_to == (each.closed_by and when[each.closed_by])
-        assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
-
-
-def _rows(projection: str, events: Iterable[Envelope]) -> list[Any]:
-    return folded(projection, events)[0]
-
-
-def _holds(stint: Row, instant: datetime) -> bool:
-    if stint.valid_from is None or stint.valid_from > instant:
-        return False
-    return stint.valid_to is None or stint.valid_to > instant
-
-
-def _of_stint(stint: Row) -> dict[str, Any]:
-    """What the last stint says of the present tier."""
-    known = {"campaign_id": stint.campaign_id, "campaign_name": stint.campaign_name}
-    if stint.closed_by is not None:
-        return {**known, "previous_tier_id": stint.tier_id, "left_at": stint.valid_to}
-    names = ("tier_id", "tier_name", "joined_at", "previous_tier_id")
-    return {**known, **{name: getattr(stint, name) for name in names}}
-
-
-def _of_tier(tier: loyalty_tier.Row) -> dict[str, Any]:
-    """The same of the row of the present tier."""
-    known = {"campaign_id": tier.campaign_id, "campaign_name": tier.campaign_name}
-    if tier.tier_id is None:
-        return {**known, "previous_tier_id": tier.previous_tier_id, "left_at": tier.left_at}
-    names = ("tier_id", "tier_name", "joined_at", "previous_tier_id")
-    return {**known, **{name: getattr(tier, name) for name in names}}

@@ -59,8 +59,7 @@ def members(
             for each in page.members
         ],
     )
-    if page.next is not None:
-        output.line(f"For the next page: --after {page.next}")
+    output.next_page(page.next)
 
 
 @app.command

@@ -60,7 +60,7 @@ def list_quarantine(
     if page.quarantine:
         _entries(page.quarantine)
         output.line("`projector quarantine show ID` shows one with its body.")
-    _more(page.next)
+    output.next_page(page.next)
 
 
 def _entries(found: Sequence[Entry]) -> None:
@@ -206,7 +206,7 @@ def list_dead_letters(
             ],
         )
         output.line("`projector dead-letters show POSITION` shows one with its body.")
-    _more(page.next)
+    output.next_page(page.next)
 
 
 @dead_letters.command(name="show")
@@ -269,8 +269,3 @@ def retry_dead_letters(
         output.document(found)
     else:
         output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
-
-
-def _more(cursor: str | None) -> None:
-    if cursor is not None:
-        output.line(f"For the next page: --after {cursor}")
