@@ -6,7 +6,7 @@ only the newest one.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import msgspec
@@ -22,22 +22,6 @@ _ESCAPED_NUL = "\\u0000"
 
 class Undecodable(ValueError):
     """An event of a type that we read does not state its fact: it becomes a dead letter."""
-
-
-class Readable(Protocol):
-    """What of an event tells its fact: all that a decoder looks at."""
-
-    @property
-    def type(self) -> str:
-        """Which fact."""
-
-    @property
-    def source(self) -> str:
-        """The shape of the body."""
-
-    @property
-    def body(self) -> str:
-        """The JSON text."""
 
 
 class _Nested(Struct, gc=False):
@@ -64,23 +48,23 @@ def decode(event: Envelope) -> CustomerFact | None:
 
     Raises Undecodable, with a sentence, where the body does not hold what its type promises.
     """
-    return decode_row(event, is_nameless=event.customer_id is None)
+    return decode_body(event.type, event.source, event.body, is_nameless=event.customer_id is None)
 
 
-def decode_row(event: Readable, *, is_nameless: bool) -> CustomerFact | None:
-    """As `decode`, of as little of an event as that needs, and of whether it names no customer."""
-    fact_type = FACTS.get(event.type)
+def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> CustomerFact | None:
+    """As `decode`, of an event's parts; it is nameless where it names no customer."""
+    fact_type = FACTS.get(type_)
     if fact_type is None:
         return None
     if is_nameless:
         raise Undecodable("The event names no customer.")
     try:
-        fact = _decode_as(fact_type, event)
+        fact = _decode_as(fact_type, source, body)
     except (ValueError, RecursionError) as error:
         # Paths begin at the data, wherever the shape has them: one event, one reason.
         reason = str(error).replace("`$.data", "`$")
-        raise Undecodable(f"The data do not state a {event.type}: {reason}.") from None
-    if _ESCAPED_NUL in event.body:
+        raise Undecodable(f"The data do not state a {type_}: {reason}.") from None
+    if _ESCAPED_NUL in body:
         _refuse_nul(fact)
     return fact
 
@@ -118,16 +102,16 @@ def _reading(event: Envelope) -> tuple[object, ...]:
     return *_filing(event), fact
 
 
-def _decode_as(fact_type: type[CustomerFact], event: Readable) -> CustomerFact:
+def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
     fact: CustomerFact
-    if event.source == "bare":
-        fact = _BARE[fact_type].decode(event.body)
-    elif event.source == "activity":
-        outer = _nested.decode(event.body).data
+    if source == "bare":
+        fact = _BARE[fact_type].decode(body)
+    elif source == "activity":
+        outer = _nested.decode(body).data
         inner = _nested.decode(outer).data
         fact = _BARE[fact_type].decode(inner if is_object(inner) else outer)
     else:
-        fact = _ENVELOPED[fact_type].decode(event.body).data
+        fact = _ENVELOPED[fact_type].decode(body).data
     return fact
 
 

@@ -37,19 +37,15 @@ _READ = (
 )
 
 _SCAN = (
-    select(
-        event.c.position,
-        event.c.stream_id,
-        event.c.occurred_at,
-        event.c.event_id,
-        event.c.type,
-        event.c.source,
-        event.c.body,
-    )
-    .where(event.c.position > bindparam("after"), event.c.position <= bindparam("until"))
-    .order_by(event.c.position)
-    .execution_options(yield_per=1000)
+    "SELECT position, stream_id, occurred_at, event_id, type, source, body FROM event"
+    " WHERE position > {0} AND position <= {0} ORDER BY position"
 )
+
+#: How many rows a scan of Postgres asks for at once.
+SCAN_ROWS = 1_000
+
+#: Position, stream, occurred_at, event_id, type, source and body of an event.
+Scanned = tuple[int, int | None, datetime, str, str, str, str]
 
 #: A position that no index knows. Postgres would look up all positions up to a bound, which are
 #: nearly all there are, only to throw away those that are not in a few streams.
@@ -141,14 +137,22 @@ def read_streamless(
     return _in_canonical_order(connection, statement, until)
 
 
-def scan(connection: Connection, *, after: int, until: int) -> Iterator[Any]:
+def scan(connection: Connection, *, after: int, until: int) -> Iterator[Scanned]:
     """What a fold needs of the events of positions after < position <= until, in order.
 
-    Rows of position, stream_id, occurred_at, event_id, type, source and body: whose stream it is
-    can be asked later, once for all of its events.
+    Whose streams they are is not told; that is asked once a stream. Rows come from the driver as
+    they are, past SQLAlchemy's work for each, which would take as long as the reading.
     """
-    with connection.execute(_SCAN, {"after": after, "until": until}) as rows:
-        yield from rows
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        rows = driver.execute(_SCAN.format("?"), (after, until))
+        for position, stream_id, occurred_at, *rest in rows:
+            yield position, stream_id, datetime.fromisoformat(occurred_at), *rest
+        return
+    # Of the server's, and with a name for that: else all rows would come at once.
+    with driver.cursor("scan") as cursor:
+        cursor.itersize = SCAN_ROWS
+        yield from cursor.execute(_SCAN.format("%s"), (after, until))
 
 
 def streams_by_customer(connection: Connection, *, at_once: int) -> Iterator[list[int]]:

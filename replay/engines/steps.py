@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any
 
 from projector.batch import Change, Story, fold_stories, fold_streams
-from projector.codec import Undecodable, decode_encoded, decode_row, encode
+from projector.codec import Undecodable, decode_body, decode_encoded, encode
 from projector.envelope import CanonicalKey, CustomerKey
 from projector.events import FACTS
 from projector.fold import KeyedFact, Unread
 from projector.store import log
+from projector.store.log import Scanned
 from replay import spill
 from replay.engines.engine import Job, Piece, put_down
 from replay.plan import PositionRange
@@ -48,17 +48,16 @@ def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
     return events, put_down(job, changes)
 
 
-def _spilled(row: Any) -> Spilled | None:
+def _spilled(scanned: Scanned) -> Spilled | None:
     """What is left of an event; None for one of a type that nobody reads."""
-    position, stream_id, occurred_at, event_id, type_, _, _ = row
+    position, stream_id, occurred_at, event_id, type_, source, body = scanned
     try:
-        fact = decode_row(row, is_nameless=stream_id is None)
+        fact = decode_body(type_, source, body, is_nameless=stream_id is None)
     except Undecodable as error:
-        stream_id = stream_id or NO_STREAM
-        return stream_id, occurred_at, event_id, position, type_, b"", str(error)
+        return stream_id or NO_STREAM, occurred_at, event_id, position, type_, b"", str(error)
     if fact is None:
         return None
-    return stream_id, occurred_at, event_id, position, type_, encode(fact), ""
+    return stream_id or NO_STREAM, occurred_at, event_id, position, type_, encode(fact), ""
 
 
 def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
