@@ -160,6 +160,12 @@ class RowsLost(ProjectorError):
     hint = "The tables are as they were. Check the disk and the database, and try again."
 
 
+class RowsUnreadable(ProjectorError):
+    """The table of {projection!r} has rows that cannot be read: {reason}"""
+
+    hint = "`projector rebuild` computes all of them anew from the log."
+
+
 class ChurnTooGreat(ProjectorError):
     """The rebuild would change {percent:.2f} % of the customers, more than {percent_max} %."""
 

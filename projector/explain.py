@@ -114,7 +114,7 @@ def why(database: Database, question: Question) -> Explanation:
 
     Raises NothingConcerns or GroupNotFound, and what query.find_customer raises.
     """
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         customer = _customer(connection, question)
         if question.segment_id is not None:
             told = _trace(connection, question, customer, SEGMENT, question.segment_id)

@@ -29,7 +29,7 @@ def export_customers(database: Database, *, at_position: int | None = None) -> G
 
     From the tables; or from the log up to a position. Raises PositionUnknown.
     """
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         if at_position is None:
             yield from _from_tables(connection)
         else:

@@ -88,7 +88,7 @@ def find_members(
     unknown = GroupNotFound(kind=grouping.id.removesuffix("_id"), identifier=group_id)
     if id_problem(group_id):
         raise unknown
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         rows = members.page(
             connection,
             grouping,
@@ -119,7 +119,7 @@ def _member(row: Any) -> Member:
 
 def list_segments(database: Database, *, project_id: str | None = None) -> list[SegmentCount]:
     """The segments that events told of, by project and id."""
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         rows = members.segments(connection, project_id=project_id)
     return [
         SegmentCount(project_id=key[0], segment_id=key[1], name=last.segment_name, members=number)
@@ -129,7 +129,7 @@ def list_segments(database: Database, *, project_id: str | None = None) -> list[
 
 def list_tiers(database: Database, *, project_id: str | None = None) -> list[TierCount]:
     """The tiers that somebody is on, by project, campaign and id."""
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         rows = members.tiers(connection, project_id=project_id)
     return [
         TierCount(

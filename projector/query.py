@@ -64,7 +64,7 @@ def find_customer(
     several projects have the id, or several customers that are not deleted have the source_id;
     PositionUnknown.
     """
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         return resolve(connection, identifier, project_id, by_source_id, moment)
 
 

@@ -39,7 +39,7 @@ class Status:
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
     """The status of the log and of some projections."""
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         head = log.head(connection)
         letters = dead_letters.counts(connection)
         marks = checkpoints.read(connection, projections)

@@ -10,9 +10,8 @@ import errno
 import mmap
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -40,13 +39,13 @@ class Assignment:
         self.bucket_of = memoryview(self._map).cast("H")
 
     @staticmethod
-    def write(path: Path, streams: int, buckets: int, in_order: Iterable[Sequence[int]]) -> None:
+    def write(path: Path, streams: int, buckets: int, in_order: Iterable[int]) -> None:
         """Assign streams, which come in the order of their customers, to buckets of equal size.
 
         The first place, of no stream, is in the first bucket.
         """
         assigned = array("H", bytes(2 * (streams + 1)))
-        for rank, stream_id in enumerate(chain.from_iterable(in_order)):
+        for rank, stream_id in enumerate(in_order):
             # Streams that were opened after the plan was made have no events that count.
             if stream_id <= streams:
                 assigned[stream_id] = min(rank * buckets // max(streams, 1), buckets - 1)

@@ -83,7 +83,7 @@ def verify(
     digests, rows of customers who are not in the log, the numbering of the log. `on_piece` gets
     how many customers are done, and of how many.
     """
-    with database.reading() as connection:
+    with database.reading_tables() as connection:
         head = log.head(connection)
         marks = checkpoints.read(connection, projections)
         passes = _passes(projections, marks)

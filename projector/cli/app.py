@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -12,10 +13,17 @@ from cyclopts import App, Parameter, Token
 
 from projector import instants
 from projector.app import Projector
-from projector.cli import output, progress
+from projector.cli import output, progress, rebuilding
 from projector.config import read_settings
 from projector.envelope import Given, id_problem
-from projector.errors import BadIdentifier, BadInstant
+from projector.errors import (
+    BadIdentifier,
+    BadInstant,
+    RebuildRunning,
+    SpillUnwritable,
+    WorkerDied,
+)
+from projector.projections import discover
 
 app = App(
     name="projector",
@@ -82,5 +90,9 @@ def given(project: str | None, type_: str | None, occurred_at: str | None) -> Gi
 def catch_up(projector: Projector) -> None:
     """Bring the tables up to date, behind a progress bar."""
     found = projector.status()
+    if rebuilding.is_backlog(found):
+        # Another rebuild does the same; and what a rebuild lacks (disk, memory) this may not need.
+        with suppress(RebuildRunning, SpillUnwritable, WorkerDied):
+            rebuilding.rebuild(projector, discover())
     with progress.count_bar("projecting", "events", found.head) as advance:
         projector.catch_up(on_batch=advance)

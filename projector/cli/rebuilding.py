@@ -10,6 +10,7 @@ from projector.app import Projector
 from projector.cli import progress
 from projector.errors import EngineUnknown
 from projector.fold import Projection
+from projector.status import Status
 from replay.engines import ENGINES
 
 #: From how many events on worker processes are worth their start.
@@ -40,6 +41,12 @@ def rebuild(
             churn_percent_max=churn_percent_max,
             on_progress=advance,
         )
+
+
+def is_backlog(found: Status) -> bool:
+    """Whether so much lies before empty tables that a rebuild fills them sooner."""
+    are_empty = all(each.position == 0 for each in found.projections)
+    return are_empty and found.head >= PARALLEL_EVENTS_MIN
 
 
 def _best(projector: Projector, workers: int | None) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
+from projector.store.keyed import among
 from projector.store.tables import state, stream
 
 _BY_CUSTOMER_ID = (
@@ -41,3 +42,18 @@ def in_order(connection: Connection) -> Iterator[tuple[int, CustomerKey]]:
     with connection.execute(_EVERYONE) as rows:
         for stream_id, *key in rows:
             yield stream_id, CustomerKey(*key)
+
+
+def stream_of(connection: Connection, customer: CustomerKey) -> int:
+    """The stream of a customer who is known."""
+    statement = select(stream.c.stream_id).where(
+        stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, CustomerKey]:
+    """Whose streams these are."""
+    columns = (stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
+    statement = select(*columns).where(among(connection, stream.c.stream_id, stream_ids))
+    return {row[0]: CustomerKey(row[1], row[2]) for row in connection.execute(statement)}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select
 from projector.envelope import CustomerKey
 from projector.store import bulk
 from projector.store.keyed import among, behind, can_be_asked, storable
-from projector.store.tables import checkpoint, dead_letter, stream
+from projector.store.tables import SHADOW, checkpoint, dead_letter, stream
 
 _CONCERN = select(
     exists().where(
@@ -22,6 +22,9 @@ _CONCERN = select(
     )
 )
 
+
+#: Those of a rebuild that is not done yet concern nobody.
+_IS_LIVE = dead_letter.c.projection.not_like(f"%\\{SHADOW}", escape="\\")
 
 #: How many reasons are told apart: they hold what was wrong, and that may be all sorts of things.
 REASONS_MAX = 100
@@ -61,7 +64,7 @@ def page(
     if not can_be_asked(projection):
         return []
     place = (dead_letter.c.projection, dead_letter.c.position)
-    statement = select(dead_letter).order_by(*place).limit(limit)
+    statement = select(dead_letter).where(_IS_LIVE).order_by(*place).limit(limit)
     if projection is not None:
         statement = statement.where(dead_letter.c.projection == projection)
     if after is not None:
@@ -75,7 +78,7 @@ def at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
     of_any = dead_letter.c.projection.in_(select(checkpoint.c.projection))
     statement = (
         select(dead_letter)
-        .where(of_any, among(connection, dead_letter.c.position, storable(positions)))
+        .where(_IS_LIVE, of_any, among(connection, dead_letter.c.position, storable(positions)))
         .order_by(dead_letter.c.position, dead_letter.c.projection)
     )
     return [DeadLetter(*row) for row in connection.execute(statement)]
@@ -114,7 +117,8 @@ def reasons(connection: Connection, *, projection: str | None) -> Sequence[Row[s
     """By projection and reason: how many letters; the most frequent ones first."""
     by = (dead_letter.c.projection, dead_letter.c.reason)
     number = func.count()
-    statement = select(*by, number).group_by(*by).order_by(number.desc(), *by).limit(REASONS_MAX)
+    statement = select(*by, number).where(_IS_LIVE).group_by(*by)
+    statement = statement.order_by(number.desc(), *by).limit(REASONS_MAX)
     if projection is not None:
         statement = statement.where(dead_letter.c.projection == projection)
     return connection.execute(statement).all()

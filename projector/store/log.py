@@ -155,21 +155,6 @@ def scan(connection: Connection, *, after: int, until: int) -> Iterator[Scanned]
         yield from cursor.execute(_SCAN.format("%s"), (after, until))
 
 
-def streams_by_customer(connection: Connection, *, at_once: int) -> Iterator[list[int]]:
-    """All stream ids in the order of the current-state tables: by project and customer."""
-    statement = select(stream.c.stream_id).order_by(stream.c.project_id, stream.c.customer_id)
-    with connection.execute(statement.execution_options(yield_per=at_once)) as rows:
-        for some in rows.scalars().partitions():
-            yield list(some)
-
-
-def customers(connection: Connection, stream_ids: Sequence[int]) -> dict[int, CustomerKey]:
-    """Whose streams these are."""
-    columns = (stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
-    statement = select(*columns).where(among(connection, stream.c.stream_id, stream_ids))
-    return {row[0]: CustomerKey(row[1], row[2]) for row in connection.execute(statement)}
-
-
 def last_stream_id(connection: Connection) -> int:
     """The highest stream id given out; 0 for none."""
     return int(connection.execute(select(log_head.c.stream_id)).scalar_one())

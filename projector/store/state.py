@@ -104,6 +104,19 @@ def write(connection: Connection, projection: Projection, changed: Difference) -
         _delete(connection, projection, customer, row)
 
 
+def replace(
+    connection: Connection, projection: Projection, customer: CustomerKey, rows: list[Row]
+) -> None:
+    """Put rows in the place of all that a customer has."""
+    table = tables.state[projection.name]
+    connection.execute(
+        delete(table).where(
+            table.c.project_id == customer.project_id, table.c.customer_id == customer.customer_id
+        )
+    )
+    bulk.insert_many(connection, table, as_values(projection, {customer: rows}))
+
+
 def as_values(projection: Projection, rows: Rows) -> list[Values]:
     """Rows as the table's tuples."""
     values = _values(projection)

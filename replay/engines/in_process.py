@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from projector.batch import fold_streams
 from projector.envelope import RecordedEvent
 from projector.events import FACTS
-from projector.store import log
+from projector.store import customers, log
 from replay.engines.engine import Job, Piece, put_down
 
 #: How many streams are folded in one go.
@@ -18,8 +19,9 @@ def run(job: Job) -> Iterator[Piece]:
     """Fold the streams by customer, then the events that are in none."""
     done, until = 0, job.plan.until
     with job.database.reading() as connection:
-        for stream_ids in log.streams_by_customer(connection, at_once=STREAMS_MAX):
-            events = _Counted(log.read_streams(connection, stream_ids, until=until))
+        stream_ids = (stream_id for stream_id, _ in customers.in_order(connection))
+        while some := list(islice(stream_ids, STREAMS_MAX)):
+            events = _Counted(log.read_streams(connection, some, until=until))
             yield put_down(job, fold_streams(job.plan.projections, events))
             done += events.count
             job.on_progress("folding", done, until)

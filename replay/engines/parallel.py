@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from projector.errors import WorkerDied
-from projector.store import log
+from projector.store import customers
 from projector.store.engine import Database
 from replay import workspace
 from replay.engines import steps
 from replay.engines.engine import Job, Piece
 from replay.plan import Plan, PositionRange
 from replay.spill import Assignment
+from replay.workspace import spilling
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -38,8 +39,9 @@ def run(job: Job) -> Iterator[Piece]:
     plan = job.plan
     with _pool(job) as pool:
         with job.database.reading() as connection:
-            streams = log.streams_by_customer(connection, at_once=1000)
-            Assignment.write(_assignment(job.folder), plan.streams, plan.buckets, streams)
+            in_order = (stream_id for stream_id, _ in customers.in_order(connection))
+            with spilling(job.folder):
+                Assignment.write(_assignment(job.folder), plan.streams, plan.buckets, in_order)
         spilled = 0
         ranges = list(plan.ranges())
         for cut, events in zip(ranges, _in_order(pool, _scan, ranges, job.workers), strict=True):

@@ -11,7 +11,7 @@ from projector.codec import Undecodable, decode_body, decode_encoded, encode
 from projector.envelope import CanonicalKey, CustomerKey
 from projector.events import FACTS
 from projector.fold import KeyedFact, Unread
-from projector.store import log
+from projector.store import customers, log
 from projector.store.log import Scanned
 from replay import spill
 from replay.engines.engine import Job, Piece, put_down
@@ -64,8 +64,9 @@ def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
     events = list(chain.from_iterable(spill.read(job.folder, bucket)))
     events.sort()
     with job.database.reading() as connection:
-        customers = log.customers(connection, list(dict.fromkeys(map(_stream_id, events))))
-    return len(events), fold_stories(job.plan.projections, _stories(events, customers))
+        stream_ids = list(dict.fromkeys(map(_stream_id, events)))
+        whose = customers.of_streams(connection, stream_ids)
+    return len(events), fold_stories(job.plan.projections, _stories(events, whose))
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
@@ -80,10 +81,10 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
         return events, fold_streams(job.plan.projections, whole)
 
 
-def _stories(events: Iterable[Spilled], customers: Mapping[int, CustomerKey]) -> list[Story]:
+def _stories(events: Iterable[Spilled], whose: Mapping[int, CustomerKey]) -> list[Story]:
     """The streams of a bucket by customer, as rows are written; those of nobody come first."""
     found = [
-        (customers.get(stream_id), list(stream))
+        (whose.get(stream_id), list(stream))
         for stream_id, stream in groupby(events, key=_stream_id)
     ]
     found.sort(key=lambda each: each[0] or ())

@@ -93,7 +93,7 @@ def test_no_member_is_missed_or_met_twice_in_a_thousand_pages(
         assert walk == sorted(set(walk)), "everybody once, in order"
         assert staying <= set(walk), "nobody missed who stayed"
     assert len(set(map(tuple, walks))) > len(walks) / 2, "meanwhile customers came and went"
-    assert written > 20
+    assert written > 5
 
 
 def _walk(database: Database, group: dict[str, Any]) -> list[list[Member]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output, rebuilding
 from projector.cli.app import Flag, Json, Url, Whole, app, catch_up
-from projector.errors import BadNumber
+from projector.errors import BadNumber, NotOne
 from projector.projections import named
-from replay import Rebuild
+from replay import Rebuild, Repaired, repair
 from replay.churn import Churn, GroupChange
 
 #: How many segments or tiers people see.
@@ -22,9 +22,14 @@ def rebuild(
     workers: Whole | None = None,
     dry_run: Flag = False,
     churn_max: float | None = None,
+    customer: str | None = None,
+    project: str | None = None,
+    source_id: Flag = False,
     json: Json = False,
 ) -> None:
     """Fold the whole log anew, beside the live tables, then take their place.
+
+    With --customer only the rows of one customer are computed anew, and at once.
 
     Parameters
     ----------
@@ -38,15 +43,34 @@ def rebuild(
         Leave the tables as they are, and say what would change.
     churn_max
         Leave them so, too, if more customers than this percentage gain or lose a segment or tier.
+    customer
+        The id of the one customer whose rows are to be computed anew.
+    project
+        The customer's project, where several have that id.
+    source_id
+        The customer is given by the shop's own id.
     json
         Print one JSON document.
     """
     projections = named(list(names))
+    is_of_all = engine or workers is not None or dry_run or churn_max is not None
+    if customer is not None and is_of_all:
+        raise NotOne(options="--customer, or --engine, --workers, --dry-run and --churn-max")
     if workers is not None and workers < 1:
         raise BadNumber(name="--workers", value=workers, range="1 upwards")
     if churn_max is not None and not 0 <= churn_max <= 100:
         raise BadNumber(name="--churn-max", value=churn_max, range="0 to 100")
     with open_projector(url) as projector:
+        if customer is not None:
+            one = repair(
+                projector.database,
+                projections,
+                customer,
+                project_id=project,
+                by_source_id=source_id,
+            )
+            _show_repaired(one, json)
+            return
         done = rebuilding.rebuild(
             projector,
             projections,
@@ -61,6 +85,14 @@ def rebuild(
         output.document(done)
     else:
         _show(done)
+
+
+def _show_repaired(done: Repaired, json: bool) -> None:
+    if json:
+        output.document(done)
+        return
+    output.line(f"Computed anew: {done.customer_id} in {done.project_id}.")
+    output.table("Rows", ("projection", "rows"), list(done.rows.items()))
 
 
 def _show(done: Rebuild) -> None:
