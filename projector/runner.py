@@ -97,7 +97,7 @@ def _fold_next(
     _refuse_outdated(projections, marks)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
-    after = min(mark.position for mark in marks.values())
+    after = min((mark.position for mark in marks.values()), default=goal)
     if after >= goal:
         return None
     # In the order in which checkpoints are locked, or two writers could wait for each other.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from projector.errors import ChurnTooGreat, RebuildRunning
+from projector.errors import ChurnTooGreat
 from projector.fold import Projection
 from projector.projections import discover
 from projector.store import checkpoints, dead_letters, log, shadow
@@ -107,12 +107,7 @@ def rebuild(
 @contextmanager
 def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool]]:
     """Be the only rebuild of a database, begin with nothing, and leave nothing."""
-    with database.connected() as connection, workspace.opened(database) as space:
-        # Closed at the end, and not kept for others, so that the lock goes with it.
-        connection.detach()
-        if not shadow.try_to_lock(connection):
-            raise RebuildRunning(url=database)
-        connection.rollback()
+    with workspace.opened(database) as space, shadow.locked(database):
         left = _remove_shadows(database)
         try:
             yield space, left or space.had_leftovers

@@ -51,7 +51,7 @@ def catch_up(database: Database, shadows: Sequence[Projection], on_progress: OnP
         with database.reading() as connection:
             head = log.head(connection)
             marks = checkpoints.read(connection, shadows)
-        behind = head - min(mark.position for mark in marks.values())
+        behind = head - min((mark.position for mark in marks.values()), default=head)
         if behind <= TAIL_EVENTS_MAX:
             return
         runner.catch_up(

@@ -1,5 +1,6 @@
 """Rows and checkpoint commit together, and one bad event stops nobody and fools nobody."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ from projector.runner import catch_up, project_batch
 from projector.store import tables
 from projector.store.append import append
 from projector.store.engine import Database
-from replay import rebuild, verify
-from replay.engines import ENGINES
+from replay import rebuild, repair, verify
+from replay.engines import ENGINES, Engine
 from tests.databases import letters, migrated, positions, rows, wipe
 from tests.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
 from tests.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
 from tests.oracle import FUSSY, truth
+from tests.replay.logs import by_steps, cut_small
 
 # Hypothesis makes a failing example small for up to five minutes before it shows it.
 pytestmark = pytest.mark.timeout(900)
@@ -56,6 +58,8 @@ class Whole(RuleBasedStateMachine):
         self.events: list[Envelope] = []
         #: Events whose deliveries did not name their project, by the body.
         self.waiting: dict[bytes, Envelope] = {}
+        #: The bodies of those that a retry took out of the quarantine.
+        self.filed: set[bytes] = set()
 
     @initialize()
     def begin(self) -> None:
@@ -88,8 +92,11 @@ class Whole(RuleBasedStateMachine):
         webhook = {**webhook, "project_id": "proj_1"}
         body = json.dumps(in_shape("activity", webhook)).encode()
         report = Projector(self.database).ingest([body])
-        assert (report.read, report.quarantined) == (1, 1)
-        self.waiting.setdefault(body, envelope(webhook, "activity"))
+        assert (report.read, report.quarantined + report.duplicates) == (1, 1)
+        if report.quarantined:
+            self.waiting.setdefault(body, envelope(webhook, "activity"))
+        else:
+            assert body in self.filed
 
     @rule()
     def retry_the_quarantine(self) -> None:
@@ -101,6 +108,7 @@ class Whole(RuleBasedStateMachine):
         assert done.waiting == done.reasons.get("conflict", 0)
         for each in self.waiting.values():
             self._happens(each)
+        self.filed |= set(self.waiting)
         self.waiting = {}
 
     @rule(size=st.integers(1, 4), times=st.integers(1, 3))
@@ -121,10 +129,21 @@ class Whole(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.database.close()
 
-    @rule(names=st.lists(st.sampled_from([each.name for each in discover()]), unique=True))
-    def rebuild(self, names: list[str]) -> None:
+    @rule(
+        names=st.lists(st.sampled_from([each.name for each in discover()]), unique=True),
+        engine=st.sampled_from([ENGINES["in-process"], by_steps]),
+        dry_run=st.booleans(),
+        size=st.integers(1, 3),
+    )
+    def rebuild(self, names: list[str], engine: Engine, dry_run: bool, size: int) -> None:
         some = [each for each in self.projections if each.name in names]
-        rebuild(self.database, some, ENGINES["in-process"])
+        with cut_small(size):
+            rebuild(self.database, some, engine, dry_run=dry_run)
+
+    @rule(customer=CUSTOMERS)
+    def repair(self, customer: str) -> None:
+        with suppress(CustomerNotFound):
+            repair(self.database, self.projections, customer, project_id="proj_1")
 
     @rule()
     def break_a_fold(self) -> None:

@@ -68,7 +68,7 @@ def customers(connection: Connection, projections: Sequence[Projection]) -> int:
 
 def rows(connection: Connection, projection: Projection) -> tuple[int, int]:
     """How many rows are in the shadow alone, and how many in the live table alone."""
-    live, twin = tables.state[projection.name], shadow.table_of(shadow.of(projection))
+    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
     found = [
         select(func.count()).select_from(select(one).except_(select(other)).subquery())
         for one, other in ((twin, live), (live, twin))
@@ -78,12 +78,12 @@ def rows(connection: Connection, projection: Projection) -> tuple[int, int]:
 
 
 def _gained(projection: Projection) -> Select[Any]:
-    live, twin = tables.state[projection.name], shadow.table_of(shadow.of(projection))
+    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
     return _only_in(projection, twin, live)
 
 
 def _lost(projection: Projection) -> Select[Any]:
-    live, twin = tables.state[projection.name], shadow.table_of(shadow.of(projection))
+    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
     return _only_in(projection, live, twin)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from projector.envelope import CustomerKey
 from projector.errors import SpillUnwritable
 from projector.fold import Projection, Row
-from projector.store import bulk, digest, shadow, state
+from projector.store import bulk, digest, state, tables
 from projector.store.engine import Database
 from projector.store.state import Rows
 
@@ -46,7 +46,7 @@ def put(
     else:
         with database.writing() as connection:
             for each, some in zip(shadows, values, strict=True):
-                bulk.insert_many(connection, shadow.table_of(each), some)
+                bulk.insert_many(connection, tables.table_of(each), some)
     return [Filled(len(some), digest.of(some)) for some in values]
 
 
@@ -81,7 +81,7 @@ def _write(path: Path, shadows: Sequence[Projection], values: Sequence[bulk.Valu
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         for each, some in zip(shadows, values, strict=True):
-            columns = list(shadow.table_of(each).columns)
+            columns = list(tables.table_of(each).columns)
             names, marks = ", ".join(each.name for each in columns), ", ".join("?" * len(columns))
             # Without types, so that what goes in comes out.
             connection.execute(f"CREATE TABLE {each.name} ({names})")

@@ -6,19 +6,26 @@ under a name of its own. So it is brought up to date by the same projector as a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from attrs import evolve
-from sqlalchemy import Connection, Table, UniqueConstraint, delete, func, inspect, select
+from sqlalchemy import Connection, UniqueConstraint, delete, func, inspect, select
 from sqlalchemy.schema import CreateTable
 
+from projector.errors import RebuildRunning
 from projector.fold import Projection
 from projector.store import dead_letters, tables
+from projector.store.engine import Database
 from projector.store.tables import SHADOW, checkpoint
 
 #: The ending of the name of a table that a shadow has replaced, until it is dropped.
 REPLACED = "_replaced"
+
+#: How long to wait for a server to notice that a rebuild was killed, in seconds.
+LOCK_SECONDS_MAX = 2.0
 
 #: Any number that no other program uses as an advisory lock on the same database.
 _REBUILD_LOCK = 7_270_853_175
@@ -30,14 +37,28 @@ def of(projection: Projection) -> Projection:
     return evolve(projection, name=projection.name + SHADOW)
 
 
-def try_to_lock(connection: Connection) -> bool:
-    """Keep other rebuilds of the database out for as long as the connection is open.
+@contextmanager
+def locked(database: Database) -> Iterator[None]:
+    """Keep other rebuilds of the database out, whatever machine they run on.
 
-    On SQLite, a matter of one machine, a lock in the file system does that.
+    Raises RebuildRunning. The lock goes with the connection, if the process is killed. SQLite is a
+    matter of one machine: there a lock in the file system does that.
     """
-    if connection.dialect.name == "sqlite":
-        return True
-    return bool(connection.execute(select(func.pg_try_advisory_lock(_REBUILD_LOCK))).scalar_one())
+    if database.is_sqlite:
+        yield
+        return
+    with database.connected() as connection:
+        deadline = time.monotonic() + LOCK_SECONDS_MAX
+        while not connection.execute(select(func.pg_try_advisory_lock(_REBUILD_LOCK))).scalar_one():
+            if time.monotonic() > deadline:
+                raise RebuildRunning(url=database)
+            time.sleep(0.05)
+        # Nothing else is done here, and no snapshot is held.
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(_REBUILD_LOCK)))
 
 
 def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
@@ -51,11 +72,6 @@ def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {ms}")
     for name in ("checkpoint", *sorted(each.name for each in projections)):
         connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
-
-
-def table_of(shadow: Projection) -> Table:
-    """A shadow's table."""
-    return tables.state[shadow.name]
 
 
 def leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
@@ -78,7 +94,7 @@ def drop(connection: Connection, projections: Iterable[Projection]) -> None:
 def create(connection: Connection, shadow: Projection) -> None:
     """An empty table like the live one; on Postgres without its constraints, see `finish`."""
     if connection.dialect.name == "sqlite":
-        connection.execute(CreateTable(table_of(shadow)))
+        connection.execute(CreateTable(tables.table_of(shadow)))
     else:
         connection.exec_driver_sql(f"CREATE TABLE {shadow.name} (LIKE {live_name(shadow)})")
 
@@ -102,7 +118,9 @@ def finish(connection: Connection, shadow: Projection) -> None:
 def count(connection: Connection, projection: Projection) -> int:
     """How many rows there are."""
     return int(
-        connection.execute(select(func.count()).select_from(table_of(projection))).scalar_one()
+        connection.execute(
+            select(func.count()).select_from(tables.table_of(projection))
+        ).scalar_one()
     )
 
 
@@ -118,7 +136,7 @@ def constraints(shadow: Projection) -> list[str]:
 
 def _constraints(shadow: Projection) -> Sequence[tuple[str, str, str]]:
     """Name, kind and columns of each constraint that has an index."""
-    table = table_of(shadow)
+    table = tables.table_of(shadow)
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     return [
         (str(each.name), kind, ", ".join(column.name for column in each.columns))

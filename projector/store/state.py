@@ -28,7 +28,7 @@ def load(connection: Connection, projection: Projection, customers: Iterable[Cus
     by_project: dict[str, list[str]] = {}
     for project_id, customer_id in customers:
         by_project.setdefault(project_id, []).append(customer_id)
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     found: dict[CustomerKey, list[Row]] = {}
     for project_id, customer_ids in by_project.items():
         statement = select(table).where(
@@ -48,7 +48,7 @@ def load_one(connection: Connection, projection: Projection, customer: CustomerK
 
 def scan(connection: Connection, projection: Projection) -> Iterator[tuple[CustomerKey, Row]]:
     """Every row and whose it is, ordered by project and customer."""
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
     # Who stops half-way leaves no cursor open.
     with connection.execute(statement.execution_options(yield_per=1000)) as rows:
@@ -59,7 +59,7 @@ def scan(connection: Connection, projection: Projection) -> Iterator[tuple[Custo
 @cache
 def _of_one(projection: Projection) -> Select[Any]:
     """Made once: to make a statement costs more than to run it."""
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
         table.c.customer_id == bindparam("customer_id"),
@@ -99,7 +99,7 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
 
 def write(connection: Connection, projection: Projection, changed: Difference) -> None:
     """Write what differs."""
-    bulk.upsert_many(connection, tables.state[projection.name], changed.upserted)
+    bulk.upsert_many(connection, tables.table_of(projection), changed.upserted)
     for customer, row in changed.gone:
         _delete(connection, projection, customer, row)
 
@@ -108,7 +108,7 @@ def replace(
     connection: Connection, projection: Projection, customer: CustomerKey, rows: list[Row]
 ) -> None:
     """Put rows in the place of all that a customer has."""
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     connection.execute(
         delete(table).where(
             table.c.project_id == customer.project_id, table.c.customer_id == customer.customer_id
@@ -126,7 +126,7 @@ def as_values(projection: Projection, rows: Rows) -> list[Values]:
 def _delete(
     connection: Connection, projection: Projection, customer: CustomerKey, row: Row
 ) -> None:
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     key = [table.c[name] == getattr(row, name) for name in projection.key]
     connection.execute(
         delete(table).where(
@@ -143,7 +143,7 @@ def _delete(
 def _values(projection: Projection) -> Callable[[Row], Values]:
     """From a row to its values: instants in UTC, as they are read back, so that hashes agree."""
     names = [field.name for field in attrs.fields(projection.row)]
-    columns = tables.state[projection.name].columns
+    columns = tables.table_of(projection).columns
     instants = [at for at, name in enumerate(names) if isinstance(columns[name].type, Instant)]
     read = attrgetter(*names)
 

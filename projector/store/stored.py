@@ -40,7 +40,7 @@ from projector.store.types import Instant
 
 def expected(projection: Projection, values: Sequence[Values]) -> list[Values]:
     """The tuples of a table as they would be stored."""
-    return bulk.bound(list(tables.state[projection.name].columns), values) if values else []
+    return bulk.bound(list(tables.table_of(projection).columns), values) if values else []
 
 
 def holds(
@@ -57,7 +57,7 @@ def holds(
     if connection.dialect.name == "sqlite":
         values, shown = expected(projection, values), _stored(connection, projection)
     else:
-        shown = select(tables.state[projection.name])
+        shown = select(tables.table_of(projection))
     try:
         rows = connection.execute(_owned(shown, connection, projection, stream_ids)).all()
     except DBAPIError as error:
@@ -84,7 +84,7 @@ def of_streams(
 
 def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values]:
     """The stored rows of customers who have no stream."""
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     owner = exists().where(same_customer(table, stream))
     statement = _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
     with any_text(connection), connection.execute(statement) as rows:
@@ -95,14 +95,14 @@ def _owned(
     shown: Select[Any], connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> Select[Any]:
     """Rows of the customers of some streams."""
-    table = tables.state[projection.name]
+    table = tables.table_of(projection)
     return shown.select_from(stream.join(table, same_customer(table, stream))).where(
         among(connection, stream.c.stream_id, stream_ids)
     )
 
 
 def _stored(connection: Connection, projection: Projection) -> Select[Any]:
-    columns = tables.state[projection.name].columns
+    columns = tables.table_of(projection).columns
     return select(*(as_stored(connection, column) for column in columns))
 
 

@@ -84,7 +84,7 @@ def rename(connection: Connection, projection: Projection) -> None:
 
 def move(connection: Connection, projection: Projection) -> None:
     """Put the shadow's rows in the place of the live ones, for as long as that takes."""
-    live, filled = tables.state[projection.name], shadow.table_of(shadow.of(projection))
+    live, filled = tables.table_of(projection), tables.table_of(shadow.of(projection))
     connection.execute(delete(live))
     names = [column.name for column in live.columns]
     connection.execute(insert(live).from_select(names, select(filled)))

@@ -204,11 +204,20 @@ def _lookup(
 SHADOW = "_shadow"
 
 #: The current-state table of each projection, by the projection's name.
-state: dict[str, Table] = {}
+state: dict[str, Table] = {
+    projection.name: _state_table(projection, projection.name, metadata)
+    for projection in discover()
+}
 
-#: No migration knows the shadows: they come and go with a rebuild.
-_shadows = MetaData()
+#: Those that a rebuild fills, by their own names: no migration knows them.
+_shadows: dict[str, Table] = {
+    name: _state_table(projection, name, MetaData())
+    for projection in discover()
+    for name in (projection.name + SHADOW,)
+}
 
-for _projection in discover():
-    for _name, _metadata in ((_projection.name, metadata), (_projection.name + SHADOW, _shadows)):
-        state[_name] = _state_table(_projection, _name, _metadata)
+
+def table_of(projection: Projection) -> Table:
+    """The table of a projection or of a shadow."""
+    table = state.get(projection.name)
+    return _shadows[projection.name] if table is None else table

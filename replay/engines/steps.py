@@ -78,6 +78,8 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
         stream_ids.update(map(_stream_id, block))
     with job.database.reading() as connection:
         whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
+        if NO_STREAM in stream_ids:
+            whole = chain(whole, log.read_streamless(connection, FACTS, until=job.plan.until))
         return events, fold_streams(job.plan.projections, whole)
 
 

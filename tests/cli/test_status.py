@@ -50,7 +50,7 @@ def test_people_see_the_same_status(cli: Cli, write: Write) -> None:
 def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:
     cli("ingest", write(_BORN, entered("cust_1", "seg_1", at="2024-01-02T00:00:00Z"), _UNREADABLE))
     found = cli("rebuild", "--json").json
-    assert list(found) == ["rebuilt"]
+    assert [found["swapped"], found["events"], found["churn"]] == [True, 3, None]
     assert [list(each.values())[:4] for each in found["rebuilt"]] == [
         ["customer", 1, 3, 1],
         ["loyalty_tier", 0, 3, 0],
@@ -58,7 +58,9 @@ def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:
         ["segment_membership", 1, 3, 1],
         ["segment_membership_history", 1, 3, 1],
     ]
-    assert list(found["rebuilt"][0]) == ["name", "rows", "position", "dead_letters", "digest"]
+    assert list(found["rebuilt"][0]) == [
+        "name", "rows", "position", "dead_letters", "digest", "matched"
+    ]  # fmt: skip
     status = cli("status", "--json").json["projections"]
     assert [each["digest"] for each in found["rebuilt"]] == [each["digest"] for each in status]
     assert "segment_membership" in cli("rebuild").out

@@ -1,0 +1,139 @@
+"""Whatever the engine, and however the log is cut, the rows are those of the live projector."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projector.errors import WorkerDied
+from projector.fold import Projection
+from projector.projections import discover
+from projector.runner import catch_up
+from projector.store.append import append
+from projector.store.engine import Database
+from replay import rebuild
+from replay.engines import ENGINES, Engine, Job, parallel, steps
+from tests.databases import letters, migrated, positions, stored, wipe
+from tests.given import RECEIVED_AT, delivery, entered, joined
+from tests.histories import Arrival, arrivals, histories
+from tests.oracle import FUSSY
+from tests.replay.logs import MONDAY, by_steps, cut_small, happened
+
+pytestmark = pytest.mark.timeout(600)
+
+_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+_arriving = histories().flatmap(arrivals)
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with migrated(database_url) as database:
+        yield database
+
+
+@settings(max_examples=25, suppress_health_check=_SHARED)
+@given(
+    arriving=_arriving,
+    projections=st.sampled_from([list(discover()), FUSSY]),
+    size=st.sampled_from([1, 2, 3, 1000]),
+    sorted_bytes_max=st.sampled_from([0, steps.SORTED_BYTES_MAX]),
+)
+def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
+    database: Database,
+    arriving: list[Arrival],
+    projections: list[Projection],
+    size: int,
+    sorted_bytes_max: int,
+) -> None:
+    wipe(database)
+    _project(database, arriving, projections)
+    live = _found(database)
+    with cut_small(size), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(steps, "SORTED_BYTES_MAX", sorted_bytes_max)
+        rebuild(database, projections, by_steps)
+    assert _found(database) == live
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@settings(max_examples=4, suppress_health_check=_SHARED)
+@given(arriving=_arriving, projections=st.sampled_from([list(discover()), FUSSY]))
+def test_worker_processes_fold_to_the_same_bytes(
+    database: Database, arriving: list[Arrival], projections: list[Projection], workers: int
+) -> None:
+    wipe(database)
+    _project(database, arriving, projections)
+    live = _found(database)
+    with cut_small(2):
+        rebuild(database, projections, ENGINES["parallel"], workers=workers)
+    assert _found(database) == live
+
+
+@pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, engine: Engine) -> None:
+    done = rebuild(database, discover(), engine)
+    assert {each.rows for each in done.rebuilt} == {0}
+    assert {each.position for each in done.rebuilt} == {0}
+
+
+@pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+def test_events_that_nobody_can_read_are_dead_letters_of_the_shadow_first(
+    database: Database, engine: Engine
+) -> None:
+    happened(
+        database,
+        entered("cust_1", "seg_1", at=MONDAY),
+        joined("cust_1", "", at=MONDAY),
+        delivery("customer.segment.left", None, at=MONDAY, segment={"id": "seg_1"}),
+        delivery("order.created", "cust_1", at=MONDAY),
+    )
+    assert len(letters(database)) == 6
+    live = _found(database)
+    rebuild(database, discover(), engine)
+    assert _found(database) == live
+
+
+def test_a_worker_that_is_killed_ends_the_rebuild_and_leaves_everything_as_it_was(
+    database: Database,
+) -> None:
+    happened(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(20)))
+    live = _found(database)
+
+    def murdered(job: Job) -> Iterator[object]:
+        for piece in parallel.run(job):
+            yield piece
+            for child in _children():
+                os.kill(child, signal.SIGKILL)
+
+    with cut_small(2), pytest.raises(WorkerDied, match="killed"):
+        rebuild(database, discover(), murdered, workers=2)  # type: ignore[arg-type]
+    assert _found(database) == live
+    assert _children() == []
+    assert rebuild(database, discover(), ENGINES["parallel"]).found_leftovers is False
+
+
+def _children() -> list[int]:
+    """The worker processes of this one."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, fields = status.read_text().rsplit(")", 1)
+            command = (status.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(fields.split()[1]) == os.getpid() and "spawn_main" in command:
+            found.append(int(name.split()[0]))
+    return found
+
+
+def _project(database: Database, arriving: list[Arrival], projections: list[Projection]) -> None:
+    for arrival in arriving:
+        append(database, arrival.envelopes, received_at=RECEIVED_AT)
+    catch_up(database, projections, batch_events_max=3)
+
+
+def _found(database: Database) -> tuple[object, ...]:
+    return stored(database), letters(database), positions(database)
