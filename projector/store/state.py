@@ -107,7 +107,7 @@ def write(connection: Connection, projection: Projection, changed: Difference) -
 def as_values(projection: Projection, rows: Rows) -> list[Values]:
     """Rows as the table's tuples."""
     values = _values(projection)
-    return [(*customer, *values(row)) for customer, mine in rows.items() for row in mine]
+    return [customer + values(row) for customer, mine in rows.items() for row in mine]
 
 
 def _delete(
