@@ -7,9 +7,12 @@ from typing import Generic, TypeVar
 
 from attrs import frozen
 
+from projector.quick import quick
+
 Stint = TypeVar("Stint")
 
 
+@quick
 @frozen(eq=False)
 class Stints(Generic[Stint]):
     """The last stint, and those before it.

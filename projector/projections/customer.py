@@ -17,8 +17,10 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.instants import to_utc
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer as the latest events show it."""

@@ -22,8 +22,10 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.instants import to_utc
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer's tier in one campaign; `tier_id` is null while there is none."""

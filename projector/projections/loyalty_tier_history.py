@@ -26,11 +26,13 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.projections import loyalty_tier
+from projector.quick import quick
 from projector.stints import Stints
 
 Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChanged, TierLeft)
 
 
+@quick
 @frozen
 class Row:
     """A stint of a customer on a tier: on it from `valid_from` until before `valid_to`."""

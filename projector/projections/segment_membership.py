@@ -10,8 +10,10 @@ from attrs import frozen
 from projector.envelope import CanonicalKey
 from projector.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
 from projector.fold import Projection
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer's membership of one segment, the present one or the last."""

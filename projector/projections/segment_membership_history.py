@@ -16,12 +16,14 @@ from projector.envelope import CanonicalKey
 from projector.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.fold import Projection
 from projector.projections import segment_membership
+from projector.quick import quick
 from projector.stints import Stints
 
 Fact = TypeVar("Fact", SegmentEntered, SegmentLeft)
 Membership = segment_membership.Row
 
 
+@quick
 @frozen
 class Row:
     """A stint of a customer in a segment: a member from `valid_from` until before `valid_to`."""
