@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import TypeVar
 
 from attrs import frozen
 
@@ -26,10 +25,9 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.projections import loyalty_tier
+from projector.projections.loyalty_tier import Fact
 from projector.quick import quick
 from projector.stints import Stints
-
-Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChanged, TierLeft)
 
 
 @quick
@@ -94,7 +92,7 @@ def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
 
 
 def _follow(
-    evolver: Callable[[loyalty_tier.State, Fact, CanonicalKey], loyalty_tier.State],
+    change: Callable[[loyalty_tier.Row, Fact, CanonicalKey], loyalty_tier.Row],
     state: State,
     fact: Fact,
     key: CanonicalKey,
@@ -103,11 +101,9 @@ def _follow(
     """Ask the fold of the tiers, and note what it changes; `tier` is the one of the fact."""
     campaign_id = fact.campaign_id
     stints = state.get(campaign_id)
-    before = {} if stints is None else {campaign_id: _tier(stints.last)}
-    after = evolver(before, fact, key)
-    if after is before:
-        return state
-    return {**state, campaign_id: _noted(stints, after[campaign_id], key, tier)}
+    before = loyalty_tier.Row(campaign_id) if stints is None else _tier(stints.last)
+    now = change(before, fact, key)
+    return state if now is before else {**state, campaign_id: _noted(stints, now, key, tier)}
 
 
 def _tier(last: Row) -> loyalty_tier.Row:
