@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -21,7 +22,7 @@ from projector.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.fold import Evolver, Projection
+from projector.fold import Projection
 from projector.instants import to_utc
 from projector.quick import quick
 
@@ -106,16 +107,14 @@ def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
     }
 
 
-def _in_campaign(change: Callable[[Row, Fact, CanonicalKey], Row]) -> Evolver:
-    """What a fact changes in its own campaign, as a change of the state."""
-
-    def evolver(state: State, fact: Fact, key: CanonicalKey) -> State:
-        campaign_id = fact.campaign_id
-        row = state.get(campaign_id)
-        now = change(Row(campaign_id) if row is None else row, fact, key)
-        return state if now is row else {**state, campaign_id: now}
-
-    return evolver
+def _in_campaign(
+    change: Callable[[Row, Fact, CanonicalKey], Row], state: State, fact: Fact, key: CanonicalKey
+) -> State:
+    """The state after a fact that changes the row of its campaign."""
+    campaign_id = fact.campaign_id
+    row = state.get(campaign_id)
+    now = change(Row(campaign_id) if row is None else row, fact, key)
+    return state if now is row else {**state, campaign_id: now}
 
 
 def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
@@ -221,12 +220,12 @@ PROJECTION = Projection(
     lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={
-        TierJoined: _in_campaign(joined),
-        TierUpgraded: _in_campaign(moved),
-        TierDowngraded: _in_campaign(moved),
-        TierProlonged: _in_campaign(prolonged),
-        TierExpirationChanged: _in_campaign(prolonged),
-        TierLeft: _in_campaign(left),
+        TierJoined: partial(_in_campaign, joined),
+        TierUpgraded: partial(_in_campaign, moved),
+        TierDowngraded: partial(_in_campaign, moved),
+        TierProlonged: partial(_in_campaign, prolonged),
+        TierExpirationChanged: partial(_in_campaign, prolonged),
+        TierLeft: partial(_in_campaign, left),
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
