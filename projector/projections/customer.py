@@ -68,7 +68,7 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> State:
 def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> State:
     """A customer that is created is not deleted."""
     row = observed(state, fact, key)
-    return row and evolve(row, deleted_at=None)
+    return row if row is None or row.deleted_at is None else evolve(row, deleted_at=None)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
