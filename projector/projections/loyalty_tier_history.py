@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 
 from attrs import frozen
@@ -27,7 +28,7 @@ from projector.fold import Projection
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier import Fact
 from projector.quick import quick
-from projector.stints import Stints
+from projector.stints import Stints, from_rows, to_rows
 
 
 @quick
@@ -213,19 +214,6 @@ def _ended(stints: Stints[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Sti
     return Stints(row, stints.earlier)
 
 
-def to_rows(state: State) -> list[Row]:
-    """One row a stint, in each place from the first one to the last."""
-    return [row for stints in state.values() for row in reversed([*stints])]
-
-
-def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
-    state: dict[str, Stints[Row]] = {}
-    for row in sorted(rows, key=attrgetter("stint")):
-        state[row.campaign_id] = Stints(row, state.get(row.campaign_id))
-    return state
-
-
 PROJECTION = Projection(
     name="loyalty_tier_history",
     # Tiers of another meaning make other stints.
@@ -245,5 +233,5 @@ PROJECTION = Projection(
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
-    from_rows=from_rows,
+    from_rows=partial(from_rows, place=attrgetter("campaign_id")),
 )

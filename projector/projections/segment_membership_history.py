@@ -18,7 +18,7 @@ from projector.fold import Projection
 from projector.projections import segment_membership
 from projector.projections.segment_membership import Fact
 from projector.quick import quick
-from projector.stints import Stints
+from projector.stints import Stints, from_rows, to_rows
 
 Membership = segment_membership.Row
 
@@ -110,19 +110,6 @@ def _noted(stints: Stints[Row] | None, now: Membership) -> Stints[Row]:
     return Stints(row, earlier)
 
 
-def to_rows(state: State) -> list[Row]:
-    """One row a stint, in each place from the first one to the last."""
-    return [row for stints in state.values() for row in reversed([*stints])]
-
-
-def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
-    state: dict[str, Stints[Row]] = {}
-    for row in sorted(rows, key=attrgetter("stint")):
-        state[row.segment_id] = Stints(row, state.get(row.segment_id))
-    return state
-
-
 PROJECTION = Projection(
     name="segment_membership_history",
     # Memberships of another meaning make other stints.
@@ -138,5 +125,5 @@ PROJECTION = Projection(
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
-    from_rows=from_rows,
+    from_rows=partial(from_rows, place=attrgetter("segment_id")),
 )
