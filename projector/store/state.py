@@ -86,11 +86,11 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
         before = {identity(row): row for row in old.get(customer, ())}
         for row in rows:
             known = before.pop(identity(row), None)
-            if known is row or known == row:
-                continue
-            upserted.append(customer + values(row))
             if known is not None:
+                if known is row or known == row:
+                    continue
                 replaced.append(customer + values(known))
+            upserted.append(customer + values(row))
         for row in before.values():
             gone.append((customer, row))
             replaced.append(customer + values(row))
