@@ -7,7 +7,7 @@ of some states), `batch` and `runner` (state to tables), `answer`, `query`, `mem
 `status` (tables to answers), `steps`, `verdict` and `explain` (the log to reasons), `quarantine`
 and `dead_letters` (what was put aside, and trying it again), `app` (all of it as one object) and
 `cli`.
-Beside them `instants`, `jsontext`, `paging`, `config` and `errors`.
+Beside them `instants`, `jsontext`, `paging`, `quick`, `config` and `errors`.
 """
 
 from projector.answer import Answer

@@ -10,6 +10,7 @@ only one fold needs (a campaign, a date) raises ValueError when that fold asks f
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, TypedDict
 
 import msgspec
@@ -35,11 +36,21 @@ def canonical_json(raw: Raw | UnsetType) -> str | None:
     """
     if isinstance(raw, UnsetType):
         return None
+    text = bytes(raw)
+    # Every event shows the whole customer, mostly as the customer's last event did.
+    return _remembered(text) if len(text) <= _REMEMBERED_BYTES_MAX else _canonical(text)
+
+
+def _canonical(text: bytes) -> str | None:
     try:
-        value = msgspec.json.decode(raw)
+        value = msgspec.json.decode(text)
         return None if value is None else msgspec.json.encode(value, order="sorted").decode()
     except (ValueError, RecursionError):
-        return compact(bytes(raw)).decode()
+        return compact(text).decode()
+
+
+_REMEMBERED_BYTES_MAX = 1_000
+_remembered = lru_cache(maxsize=256)(_canonical)
 
 
 def _comparable(raw: Raw | UnsetType) -> object:

@@ -56,16 +56,19 @@ class Refused(ValueError):
     """A fold that does not take everything raises this."""
 
 
+_TAKES = segment_membership.PROJECTION.evolvers
+
+
 def _entered(state: Any, fact: Any, key: CanonicalKey) -> Any:
     if any(row.is_member for row in state.values() if row.segment_id != fact.segment.id):
         raise Refused("nobody enters who is elsewhere")
-    return segment_membership.entered(state, fact, key)
+    return _TAKES[SegmentEntered](state, fact, key)
 
 
 def _left(state: Any, fact: Any, key: CanonicalKey) -> Any:
     if fact.segment.id not in state or not state[fact.segment.id].is_member:
         raise Refused("nobody leaves who is not there")
-    return segment_membership.left(state, fact, key)
+    return _TAKES[SegmentLeft](state, fact, key)
 
 
 _FUSSY = {SegmentEntered: _entered, SegmentLeft: _left}

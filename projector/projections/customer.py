@@ -17,8 +17,10 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.instants import to_utc
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer as the latest events show it."""
@@ -66,7 +68,7 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> State:
 def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> State:
     """A customer that is created is not deleted."""
     row = observed(state, fact, key)
-    return row and evolve(row, deleted_at=None)
+    return row if row is None or row.deleted_at is None else evolve(row, deleted_at=None)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:

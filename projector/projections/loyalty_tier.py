@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial
+from typing import TypeVar
 
 from attrs import evolve, frozen
 
@@ -22,8 +24,10 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.instants import to_utc
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer's tier in one campaign; `tier_id` is null while there is none."""
@@ -48,55 +52,51 @@ class Row:
 
 #: Tiers by campaign id.
 State = Mapping[str, Row]
+Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChanged, TierLeft)
 
 
-def joined(state: State, fact: TierJoined, key: CanonicalKey) -> State:
+def joined(row: Row, fact: TierJoined, key: CanonicalKey) -> Row:
     """Joining the present tier again only refreshes it."""
-    row, tier = _row(state, fact), fact.loyalty_tier
+    tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
-        expires_on = fact.expires_on or row.expires_on
-        return _put(state, _refresh(row, fact, key, tier, expires_on, row.previous_tier_id))
-    joined_at = fact.created_at or key.occurred_at
-    return _put(state, _enter(row, fact, key, tier, joined_at, fact.expires_on))
+        until = expires_on or row.expires_on
+        return _refresh(row, fact, key, tier, until, row.previous_tier_id)
+    return _enter(row, fact, key, tier, fact.created_at or key.occurred_at, expires_on)
 
 
-def moved(state: State, fact: TierMove, key: CanonicalKey) -> State:
+def moved(row: Row, fact: TierMove, key: CanonicalKey) -> Row:
     """An upgrade or a downgrade; one from a tier that was never seen proves a loss."""
-    row, tier = _row(state, fact), fact.loyalty_tier_to
+    tier = fact.loyalty_tier_to
+    expires_on = tier.expires_on
     came_from = fact.loyalty_tier_from.id if fact.loyalty_tier_from is not None else None
     if row.tier_id == tier.id:
         previous = came_from or row.previous_tier_id
-        expires_on = tier.expires_on or row.expires_on
-        return _put(state, _refresh(row, fact, key, tier, expires_on, previous))
+        return _refresh(row, fact, key, tier, expires_on or row.expires_on, previous)
     unseen = came_from is not None and came_from not in (row.tier_id, row.previous_tier_id)
     joined_at = fact.created_at or key.occurred_at
-    entered = _enter(row, fact, key, tier, joined_at, tier.expires_on, came_from, gaps=unseen)
-    return _put(state, entered)
+    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=unseen)
 
 
-def prolonged(
-    state: State, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey
-) -> State:
+def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey) -> Row:
     """The tier holds until another day; one that the customer was not on proves a loss."""
-    row, tier = _row(state, fact), fact.loyalty_tier
+    tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
-        now = _refresh(row, fact, key, tier, fact.expires_on, row.previous_tier_id)
-        return _put(state, now)
-    return _put(state, _enter(row, fact, key, tier, None, fact.expires_on, gaps=1))
+        return _refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
+    return _enter(row, fact, key, tier, None, expires_on, gaps=1)
 
 
-def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
+def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
     """Leaving the previous tier accompanies a move; leaving an unseen one proves a loss."""
-    row, tier_id = _row(state, fact), fact.loyalty_tier.id
+    tier_id = fact.loyalty_tier.id
     name = _campaign_name(row, fact)
     if row.tier_id == tier_id:
-        return _put(state, _leave(row, key, name))
+        return _leave(row, key, name)
     if row.previous_tier_id == tier_id:
-        return state
+        return row
     lost = evolve(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
     if row.tier_id is None:
-        return _put(state, evolve(lost, previous_tier_id=tier_id, left_at=key.occurred_at))
-    return _put(state, evolve(lost, certain=False))
+        return evolve(lost, previous_tier_id=tier_id, left_at=key.occurred_at)
+    return evolve(lost, certain=False)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
@@ -107,12 +107,14 @@ def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
     }
 
 
-def _row(state: State, fact: TierFact | TierMove) -> Row:
-    return state.get(fact.campaign_id) or Row(fact.campaign_id)
-
-
-def _put(state: State, row: Row) -> State:
-    return state if state.get(row.campaign_id) is row else {**state, row.campaign_id: row}
+def _in_campaign(
+    change: Callable[[Row, Fact, CanonicalKey], Row], state: State, fact: Fact, key: CanonicalKey
+) -> State:
+    """The state after a fact that changes the row of its campaign."""
+    campaign_id = fact.campaign_id
+    row = state.get(campaign_id)
+    now = change(Row(campaign_id) if row is None else row, fact, key)
+    return state if now is row else {**state, campaign_id: now}
 
 
 def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
@@ -158,10 +160,22 @@ def _refresh(
     previous_tier_id: str | None,
 ) -> Row:
     """The row with what the event tells of its tier; the very same row if that is nothing new."""
-    points_from, points_to = tier.range
-    now = Row(
+    campaign_name, (points_from, points_to) = _campaign_name(row, fact), tier.range
+    told = (campaign_name, tier.name, points_from, points_to, expires_on, previous_tier_id, True)
+    known = (
+        row.campaign_name,
+        row.tier_name,
+        row.points_from,
+        row.points_to,
+        row.expires_on,
+        row.previous_tier_id,
+        row.certain,
+    )
+    if told == known:
+        return row
+    return Row(
         row.campaign_id,
-        _campaign_name(row, fact),
+        campaign_name,
         row.tier_id,
         tier.name,
         points_from,
@@ -172,9 +186,8 @@ def _refresh(
         row.left_at,
         True,
         row.gaps,
-        row.changed_by,
+        key.event_id,
     )
-    return row if now == row else evolve(now, changed_by=key.event_id)
 
 
 def _leave(row: Row, key: CanonicalKey, campaign_name: str | None) -> Row:
@@ -207,12 +220,12 @@ PROJECTION = Projection(
     lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={
-        TierJoined: joined,
-        TierUpgraded: moved,
-        TierDowngraded: moved,
-        TierProlonged: prolonged,
-        TierExpirationChanged: prolonged,
-        TierLeft: left,
+        TierJoined: partial(_in_campaign, joined),
+        TierUpgraded: partial(_in_campaign, moved),
+        TierDowngraded: partial(_in_campaign, moved),
+        TierProlonged: partial(_in_campaign, prolonged),
+        TierExpirationChanged: partial(_in_campaign, prolonged),
+        TierLeft: partial(_in_campaign, left),
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
-from typing import TypeVar
 
 from attrs import frozen
 
@@ -26,11 +26,12 @@ from projector.events import (
 )
 from projector.fold import Projection
 from projector.projections import loyalty_tier
-from projector.stints import Stints
+from projector.projections.loyalty_tier import Fact
+from projector.quick import quick
+from projector.stints import Stints, from_rows, to_rows
 
-Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChanged, TierLeft)
 
-
+@quick
 @frozen
 class Row:
     """A stint of a customer on a tier: on it from `valid_from` until before `valid_to`."""
@@ -92,7 +93,7 @@ def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
 
 
 def _follow(
-    evolver: Callable[[loyalty_tier.State, Fact, CanonicalKey], loyalty_tier.State],
+    change: Callable[[loyalty_tier.Row, Fact, CanonicalKey], loyalty_tier.Row],
     state: State,
     fact: Fact,
     key: CanonicalKey,
@@ -101,11 +102,9 @@ def _follow(
     """Ask the fold of the tiers, and note what it changes; `tier` is the one of the fact."""
     campaign_id = fact.campaign_id
     stints = state.get(campaign_id)
-    before = {} if stints is None else {campaign_id: _tier(stints.last)}
-    after = evolver(before, fact, key)
-    if after is before:
-        return state
-    return {**state, campaign_id: _noted(stints, after[campaign_id], key, tier)}
+    before = loyalty_tier.Row(campaign_id) if stints is None else _tier(stints.last)
+    now = change(before, fact, key)
+    return state if now is before else {**state, campaign_id: _noted(stints, now, key, tier)}
 
 
 def _tier(last: Row) -> loyalty_tier.Row:
@@ -215,19 +214,6 @@ def _ended(stints: Stints[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Sti
     return Stints(row, stints.earlier)
 
 
-def to_rows(state: State) -> list[Row]:
-    """One row a stint, in each place from the first one to the last."""
-    return [row for stints in state.values() for row in reversed([*stints])]
-
-
-def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
-    state: dict[str, Stints[Row]] = {}
-    for row in sorted(rows, key=attrgetter("stint")):
-        state[row.campaign_id] = Stints(row, state.get(row.campaign_id))
-    return state
-
-
 PROJECTION = Projection(
     name="loyalty_tier_history",
     # Tiers of another meaning make other stints.
@@ -247,5 +233,5 @@ PROJECTION = Projection(
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
-    from_rows=from_rows,
+    from_rows=partial(from_rows, place=attrgetter("campaign_id")),
 )

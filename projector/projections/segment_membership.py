@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from attrs import frozen
 
 from projector.envelope import CanonicalKey
 from projector.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
 from projector.fold import Projection
+from projector.quick import quick
 
 
+@quick
 @frozen
 class Row:
     """A customer's membership of one segment, the present one or the last."""
@@ -29,34 +33,28 @@ class Row:
 
 #: Memberships by segment id.
 State = Mapping[str, Row]
+Fact = TypeVar("Fact", SegmentEntered, SegmentLeft)
 
 
-def entered(state: State, fact: SegmentEntered, key: CanonicalKey) -> State:
+def entered(row: Row | None, fact: SegmentEntered, key: CanonicalKey) -> Row:
     """Who is a member stays as is: activating a distribution announces the members again."""
     segment = fact.segment
-    row = state.get(segment.id)
-    if row is not None and row.is_member:
-        return state
+    if row is None:
+        return Row(segment.id, segment.name, True, key.occurred_at, None, 0, key.event_id)
+    if row.is_member:
+        return row
     name = _name(segment, row)
-    gaps = row.gaps if row is not None else 0
-    return {
-        **state,
-        segment.id: Row(segment.id, name, True, key.occurred_at, None, gaps, key.event_id),
-    }
+    return Row(segment.id, name, True, key.occurred_at, None, row.gaps, key.event_id)
 
 
-def left(state: State, fact: SegmentLeft, key: CanonicalKey) -> State:
+def left(row: Row | None, fact: SegmentLeft, key: CanonicalKey) -> Row:
     """Who leaves without being a member proves that the entry was lost."""
     segment = fact.segment
-    row = state.get(segment.id)
+    if row is None:
+        return Row(segment.id, segment.name, False, None, key.occurred_at, 1, key.event_id)
+    entered_at, gaps = (row.entered_at, row.gaps) if row.is_member else (None, row.gaps + 1)
     name = _name(segment, row)
-    entered_at, gaps = (row.entered_at, row.gaps) if row is not None else (None, 0)
-    if row is None or not row.is_member:
-        entered_at, gaps = None, gaps + 1
-    return {
-        **state,
-        segment.id: Row(segment.id, name, False, entered_at, key.occurred_at, gaps, key.event_id),
-    }
+    return Row(segment.id, name, False, entered_at, key.occurred_at, gaps, key.event_id)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
@@ -66,9 +64,22 @@ def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
     }
 
 
-def _name(segment: Segment, row: Row | None) -> str | None:
+def _in_segment(
+    change: Callable[[Row | None, Fact, CanonicalKey], Row],
+    state: State,
+    fact: Fact,
+    key: CanonicalKey,
+) -> State:
+    """The state after a fact that changes the row of its segment."""
+    segment_id = fact.segment.id
+    row = state.get(segment_id)
+    now = change(row, fact, key)
+    return state if now is row else {**state, segment_id: now}
+
+
+def _name(segment: Segment, row: Row) -> str | None:
     """The name that an event tells, else the one that was known."""
-    return row.segment_name if segment.name is None and row is not None else segment.name
+    return row.segment_name if segment.name is None else segment.name
 
 
 def _ended(row: Row, key: CanonicalKey) -> Row:
@@ -101,7 +112,11 @@ PROJECTION = Projection(
     # A segment's members, in the order in which they are listed.
     lookups=(("segment_id", "is_member", "project_id", "customer_id"),),
     initial={},
-    evolvers={SegmentEntered: entered, SegmentLeft: left, CustomerDeleted: deleted},
+    evolvers={
+        SegmentEntered: partial(_in_segment, entered),
+        SegmentLeft: partial(_in_segment, left),
+        CustomerDeleted: deleted,
+    },
     to_rows=to_rows,
     from_rows=from_rows,
 )

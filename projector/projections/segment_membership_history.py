@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
-from typing import TypeVar
 
 from attrs import frozen
 
@@ -16,12 +16,14 @@ from projector.envelope import CanonicalKey
 from projector.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.fold import Projection
 from projector.projections import segment_membership
-from projector.stints import Stints
+from projector.projections.segment_membership import Fact
+from projector.quick import quick
+from projector.stints import Stints, from_rows, to_rows
 
-Fact = TypeVar("Fact", SegmentEntered, SegmentLeft)
 Membership = segment_membership.Row
 
 
+@quick
 @frozen
 class Row:
     """A stint of a customer in a segment: a member from `valid_from` until before `valid_to`."""
@@ -43,16 +45,6 @@ class Row:
 State = Mapping[str, Stints[Row]]
 
 
-def entered(state: State, fact: SegmentEntered, key: CanonicalKey) -> State:
-    """Who becomes a member begins a stint."""
-    return _follow(segment_membership.entered, state, fact, key)
-
-
-def left(state: State, fact: SegmentLeft, key: CanonicalKey) -> State:
-    """The stint ends; where there is none, it is one of unknown beginning."""
-    return _follow(segment_membership.left, state, fact, key)
-
-
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
     """Every stint that lasts ends with the customer."""
     before = {segment_id: _membership(stints.last) for segment_id, stints in state.items()}
@@ -66,7 +58,7 @@ def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
 
 
 def _follow(
-    evolver: Callable[[segment_membership.State, Fact, CanonicalKey], segment_membership.State],
+    change: Callable[[Membership | None, Fact, CanonicalKey], Membership],
     state: State,
     fact: Fact,
     key: CanonicalKey,
@@ -74,9 +66,9 @@ def _follow(
     """Ask the fold of the memberships, and note what it changes."""
     segment_id = fact.segment.id
     stints = state.get(segment_id)
-    before = {} if stints is None else {segment_id: _membership(stints.last)}
-    after = evolver(before, fact, key)
-    return state if after is before else {**state, segment_id: _noted(stints, after[segment_id])}
+    before = None if stints is None else _membership(stints.last)
+    now = change(before, fact, key)
+    return state if now is before else {**state, segment_id: _noted(stints, now)}
 
 
 def _membership(last: Row) -> Membership:
@@ -95,7 +87,11 @@ def _membership(last: Row) -> Membership:
 
 
 def _noted(stints: Stints[Row] | None, now: Membership) -> Stints[Row]:
-    """The stints after the membership became what it is now."""
+    """The stints after the membership became what it is now.
+
+    Who becomes a member begins a stint, and who is none any more ends it; where there is none,
+    it is one of unknown beginning.
+    """
     closed_by = None if now.is_member else now.changed_by
     if stints is not None and stints.last.valid_to is None:
         stint, opened_by, earlier = stints.last.stint, stints.last.opened_by, stints.earlier
@@ -114,19 +110,6 @@ def _noted(stints: Stints[Row] | None, now: Membership) -> Stints[Row]:
     return Stints(row, earlier)
 
 
-def to_rows(state: State) -> list[Row]:
-    """One row a stint, in each place from the first one to the last."""
-    return [row for stints in state.values() for row in reversed([*stints])]
-
-
-def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
-    state: dict[str, Stints[Row]] = {}
-    for row in sorted(rows, key=attrgetter("stint")):
-        state[row.segment_id] = Stints(row, state.get(row.segment_id))
-    return state
-
-
 PROJECTION = Projection(
     name="segment_membership_history",
     # Memberships of another meaning make other stints.
@@ -136,7 +119,11 @@ PROJECTION = Projection(
     # Who was ever in a segment.
     lookups=(("segment_id", "project_id", "customer_id"),),
     initial={},
-    evolvers={SegmentEntered: entered, SegmentLeft: left, CustomerDeleted: deleted},
+    evolvers={
+        SegmentEntered: partial(_follow, segment_membership.entered),
+        SegmentLeft: partial(_follow, segment_membership.left),
+        CustomerDeleted: deleted,
+    },
     to_rows=to_rows,
-    from_rows=from_rows,
+    from_rows=partial(from_rows, place=attrgetter("segment_id")),
 )

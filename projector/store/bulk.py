@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from itertools import repeat
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
+
+from projector.store.types import Instant, all_to_sqlite
 
 Values = Sequence[tuple[Any, ...]]
 
@@ -95,17 +96,11 @@ def bound(columns: Sequence[Column[Any]], rows: Values) -> list[tuple[Any, ...]]
     """Rows with the values that SQLite's driver takes, put together column by column."""
     values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
-        binder = _sqlite_binder(column)
-        if binder is None:
-            continue
-        column_values = values[index]
-        first = column_values[0]
-        # A batch is received at one instant: it is written as text once.
-        if column_values.count(first) == len(rows):
-            values[index] = repeat(binder(first))
-        else:
-            values[index] = map(binder, column_values)
-    return list(zip(*values, strict=False))
+        if isinstance(column.type, Instant):
+            values[index] = all_to_sqlite(values[index])
+        elif binder := _sqlite_binder(column):
+            values[index] = map(binder, values[index])
+    return list(zip(*values, strict=True))
 
 
 @cache

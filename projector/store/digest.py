@@ -24,10 +24,14 @@ _encode = msgspec.json.Encoder().encode
 
 def of(rows: Iterable[tuple[Any, ...]]) -> int:
     """The sum of the hashes of rows, which are tuples of their table's columns."""
-    from_bytes = int.from_bytes
-    return sum(
-        from_bytes(blake2b(_encode(row), digest_size=_BYTES).digest(), "big") for row in rows
-    )
+    # To copy a hash costs less than to say again how long it is.
+    new_hash, from_bytes = blake2b(digest_size=_BYTES).copy, int.from_bytes
+    total = 0
+    for row in rows:
+        row_hash = new_hash()
+        row_hash.update(_encode(row))
+        total += from_bytes(row_hash.digest(), "big")
+    return total
 
 
 def moved(digest: str, change: int) -> str:
