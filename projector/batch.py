@@ -167,8 +167,8 @@ def _keyed(event: RecordedEvent) -> KeyedFact | None:
     try:
         fact = decode(event)
     except Undecodable as error:
-        return KeyedFact(event.key, Unread(FACTS[event.type], str(error)), event.position)
-    return None if fact is None else KeyedFact(event.key, fact, event.position)
+        return (event.key, Unread(FACTS[event.type], str(error)), event.position)
+    return None if fact is None else (event.key, fact, event.position)
 
 
 def _take(connection: Connection, works: Sequence[_Work], events: Sequence[RecordedEvent]) -> None:

@@ -6,6 +6,7 @@ only the newest one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -28,13 +29,20 @@ class _Nested(Struct, gc=False):
     data: Raw = Raw(b"null")
 
 
-_encoder = msgspec.json.Encoder()
+#: A fact as JSON, without what nobody reads; `DECODE_ENCODED` has the inverse.
+encode: Callable[[CustomerFact], bytes] = msgspec.json.Encoder().encode
+
 _nested = msgspec.json.Decoder(_Nested)
 
 _Decoders = dict[type[CustomerFact], msgspec.json.Decoder[Any]]
 
 #: Decoders of the facts by themselves.
 _BARE: _Decoders = {fact_type: msgspec.json.Decoder(fact_type) for fact_type in FACTS.values()}
+
+#: By the type of the event: from what `encode` made of a fact to the fact.
+DECODE_ENCODED: dict[str, Callable[[bytes], CustomerFact]] = {
+    type_: _BARE[fact_type].decode for type_, fact_type in FACTS.items()
+}
 
 #: Decoders of bodies that hold the fact in `data`: one pass over the body.
 _ENVELOPED: _Decoders = {
@@ -64,19 +72,9 @@ def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> Cus
         # Paths begin at the data, wherever the shape has them: one event, one reason.
         reason = str(error).replace("`$.data", "`$")
         raise Undecodable(f"The data do not state a {type_}: {reason}.") from None
-    if _ESCAPED_NUL in body:
+    # One character is found ten times as fast as six, and few bodies have it.
+    if "\\" in body and _ESCAPED_NUL in body:
         _refuse_nul(fact)
-    return fact
-
-
-def encode(fact: CustomerFact) -> bytes:
-    """A fact as JSON, without what nobody reads; `decode_encoded` is the inverse."""
-    return _encoder.encode(fact)
-
-
-def decode_encoded(type_: str, text: bytes) -> CustomerFact:
-    """The fact of an event of a type, from what `encode` made of it."""
-    fact: CustomerFact = _BARE[FACTS[type_]].decode(text)
     return fact
 
 

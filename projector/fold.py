@@ -29,12 +29,9 @@ class Unread(NamedTuple):
     reason: str
 
 
-class KeyedFact(NamedTuple):
-    """A fact, where it stands in its stream, and the position of its event in the log."""
-
-    key: CanonicalKey
-    fact: CustomerFact | Unread
-    position: int
+#: Where a fact stands in its stream, the fact, and the position of its event in the log. A plain
+#: tuple, for one is made for every event.
+KeyedFact = tuple[CanonicalKey, CustomerFact | Unread, int]
 
 
 @frozen(kw_only=True, eq=False)

@@ -20,7 +20,7 @@ from projector.events import (
     TierFact,
     TierMove,
 )
-from projector.fold import KeyedFact, Projection, Row, State, fold
+from projector.fold import Projection, Row, State, fold
 from projector.projections import loyalty_tier, segment_membership
 
 
@@ -152,7 +152,7 @@ def turns(subjects: Sequence[Subject], events: Iterable[RecordedEvent]) -> Itera
         reader = FACTS.get(event.type)
         before, reasons = states, {}
         if fact is not None:
-            keyed = KeyedFact(event.key, fact, event.position)
+            keyed = (event.key, fact, event.position)
             states, failures = fold(projections, before, [keyed])
             reasons = {each.projection: each.reason for each in failures}
         for subject, was, now in zip(subjects, before, states, strict=True):

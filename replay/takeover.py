@@ -141,6 +141,7 @@ def _replace(
 
 
 def _remove_replaced(database: Database, projections: Sequence[Projection]) -> None:
-    """What was replaced is nobody's any more."""
-    with database.writing() as connection:
-        shadow.drop(connection, projections)
+    """What was replaced is nobody's any more; on SQLite a writer waits for one table at most."""
+    for each in projections:
+        with database.writing() as connection:
+            shadow.drop(connection, [each])

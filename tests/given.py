@@ -22,7 +22,7 @@ from projector import sources
 from projector.answer import Answer
 from projector.codec import Undecodable, decode
 from projector.envelope import CustomerKey, Envelope, Given
-from projector.fold import Failure, KeyedFact, fold
+from projector.fold import Failure, fold
 from projector.projections import named
 from projector.query import find_customer
 from projector.runner import BATCH_EVENTS_MAX, catch_up
@@ -278,7 +278,7 @@ def folded(projection: str, envelopes: Iterable[Envelope]) -> tuple[list[Any], l
         except Undecodable:
             continue
         if fact is not None:
-            facts.append(KeyedFact(each.key, fact, position))
+            facts.append((each.key, fact, position))
     [result], failures = fold([which], [which.initial], facts)
     rows = which.to_rows(result)
     return sorted(rows, key=lambda row: [getattr(row, name) for name in which.key]), failures

@@ -47,7 +47,7 @@ DEAF = evolve(NOTES, name="deaf", evolvers={})
 def keyed(*facts: CustomerFact) -> list[KeyedFact]:
     """Facts e1, e2, … at positions 1, 2, …"""
     return [
-        KeyedFact(CanonicalKey(_BEGIN + timedelta(days=number), f"e{number}"), fact, number)
+        (CanonicalKey(_BEGIN + timedelta(days=number), f"e{number}"), fact, number)
         for number, fact in enumerate(facts, 1)
     ]
 

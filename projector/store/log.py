@@ -44,8 +44,9 @@ _SCAN = (
 #: How many rows a scan of Postgres asks for at once.
 SCAN_ROWS = 1_000
 
-#: Position, stream, occurred_at, event_id, type, source and body of an event.
-Scanned = tuple[int, int | None, datetime, str, str, str, str]
+#: Position, stream, occurred_at (an instant as the driver gives it, so text from SQLite), event_id,
+#: type, source and body of an event.
+Scanned = tuple[int, int | None, Any, str, str, str, str]
 
 #: A position that no index knows. Postgres would look up all positions up to a bound, which are
 #: nearly all there are, only to throw away those that are not in a few streams.
@@ -145,9 +146,7 @@ def scan(connection: Connection, *, after: int, until: int) -> Iterator[Scanned]
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
-        rows = driver.execute(_SCAN.format("?"), (after, until))
-        for position, stream_id, occurred_at, *rest in rows:
-            yield position, stream_id, datetime.fromisoformat(occurred_at), *rest
+        yield from driver.execute(_SCAN.format("?"), (after, until))
         return
     # Of the server's, and with a name for that: else all rows would come at once.
     with driver.cursor("scan") as cursor:

@@ -23,7 +23,7 @@ from typing import TypeVar
 from projector.errors import WorkerDied
 from projector.store import customers
 from projector.store.engine import Database
-from replay import workspace
+from replay import spill, workspace
 from replay.engines import steps
 from replay.engines.engine import Job, Piece
 from replay.plan import Plan, PositionRange
@@ -38,10 +38,13 @@ def run(job: Job) -> Iterator[Piece]:
     """Scan all ranges, then fold all buckets."""
     plan = job.plan
     with _pool(job) as pool:
+        # They start while this process has something else to do.
+        for _ in range(job.workers):
+            pool.submit(_start)
         with job.database.reading() as connection:
-            in_order = (stream_id for stream_id, _ in customers.in_order(connection))
+            in_order = customers.in_order(connection)
             with spilling(job.folder):
-                Assignment.write(_assignment(job.folder), plan.streams, plan.buckets, in_order)
+                spill.assign(job.folder, plan.streams, plan.buckets, in_order)
         spilled = 0
         ranges = list(plan.ranges())
         for cut, events in zip(ranges, _in_order(pool, _scan, ranges, job.workers), strict=True):
@@ -116,18 +119,18 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
+def _start() -> None:
+    """Nothing more: the imports are what takes time."""
+
+
 def _scan(cut: PositionRange) -> int:
     if _Worker.bucket_of is None:
-        _Worker.bucket_of = Assignment(_assignment(_Worker.job.folder)).bucket_of
+        _Worker.bucket_of = Assignment(_Worker.job.folder).bucket_of
     return steps.scan(_Worker.job, _Worker.bucket_of, cut)
 
 
 def _fold_bucket(bucket: int) -> tuple[int, Piece]:
     return steps.fold_bucket(_Worker.job, bucket)
-
-
-def _assignment(folder: Path) -> Path:
-    return folder / "buckets"
 
 
 def _ignore(_phase: str, _done: int, _total: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 
 from projector.batch import Change, Story, fold_stories, fold_streams
-from projector.codec import Undecodable, decode_body, decode_encoded, encode
-from projector.envelope import CanonicalKey, CustomerKey
+from projector.codec import DECODE_ENCODED, Undecodable, decode_body, encode
 from projector.events import FACTS
 from projector.fold import KeyedFact, Unread
-from projector.store import customers, log
-from projector.store.log import Scanned
+from projector.store import log
 from replay import spill
 from replay.engines.engine import Job, Piece, put_down
 from replay.plan import PositionRange
@@ -27,15 +27,29 @@ _stream_id = itemgetter(0)
 
 def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
     """Spill what folds need of the events of a range; returns how many events that are."""
-    blocks: dict[int, list[Spilled]] = {}
+    blocks: defaultdict[int, list[object]] = defaultdict(list)
+    instant = datetime.fromisoformat if job.database.is_sqlite else _as_it_is
     with job.database.reading() as connection:
         for row in log.scan(connection, after=cut.after, until=cut.last):
-            spilled = _spilled(row)
-            if spilled is not None:
-                blocks.setdefault(bucket_of[spilled[0]], []).append(spilled)
+            position, stream_id, occurred_at, event_id, type_, source, body = row
+            fact, reason = b"", ""
+            try:
+                found = decode_body(type_, source, body, is_nameless=stream_id is None)
+                if found is None:
+                    continue
+                fact = encode(found)
+            except Undecodable as error:
+                reason = str(error)
+            stream_id = stream_id or NO_STREAM
+            key = instant(occurred_at), event_id
+            blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, fact, reason))
     with spilling(job.folder):
         spill.write(job.folder, blocks)
     return sum(map(len, blocks.values()))
+
+
+def _as_it_is(instant: datetime) -> datetime:
+    return instant
 
 
 def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
@@ -44,29 +58,22 @@ def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
     with spilling(job.folder):
         is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
         events, changes = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
-        path.unlink(missing_ok=True)
+        spill.remove(job.folder, bucket)
     return events, put_down(job, changes)
-
-
-def _spilled(scanned: Scanned) -> Spilled | None:
-    """What is left of an event; None for one of a type that nobody reads."""
-    position, stream_id, occurred_at, event_id, type_, source, body = scanned
-    try:
-        fact = decode_body(type_, source, body, is_nameless=stream_id is None)
-    except Undecodable as error:
-        return stream_id or NO_STREAM, occurred_at, event_id, position, type_, b"", str(error)
-    if fact is None:
-        return None
-    return stream_id or NO_STREAM, occurred_at, event_id, position, type_, encode(fact), ""
 
 
 def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
     events = list(chain.from_iterable(spill.read(job.folder, bucket)))
     events.sort()
-    with job.database.reading() as connection:
-        stream_ids = list(dict.fromkeys(map(_stream_id, events)))
-        whose = customers.of_streams(connection, stream_ids)
-    return len(events), fold_stories(job.plan.projections, _stories(events, whose))
+    streams = {stream_id: list(some) for stream_id, some in groupby(events, key=_stream_id)}
+    nobodys = Story(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
+    # By customer, as rows are written.
+    stories = (
+        Story(customer, stream_id, map(_keyed, streams[stream_id]))
+        for stream_id, customer in spill.customers(job.folder, bucket)
+        if stream_id in streams
+    )
+    return len(events), fold_stories(job.plan.projections, chain([nobodys], stories))
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
@@ -83,19 +90,8 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
         return events, fold_streams(job.plan.projections, whole)
 
 
-def _stories(events: Iterable[Spilled], whose: Mapping[int, CustomerKey]) -> list[Story]:
-    """The streams of a bucket by customer, as rows are written; those of nobody come first."""
-    found = [
-        (whose.get(stream_id), list(stream))
-        for stream_id, stream in groupby(events, key=_stream_id)
-    ]
-    found.sort(key=lambda each: each[0] or ())
-    return [Story(customer, each[0][0] or None, map(_keyed, each)) for customer, each in found]
-
-
 def _keyed(spilled: Spilled) -> KeyedFact:
-    _, occurred_at, event_id, position, type_, fact, reason = spilled
-    key = CanonicalKey(occurred_at, event_id)
+    _, key, position, type_, fact, reason = spilled
     if reason:
-        return KeyedFact(key, Unread(FACTS[type_], reason), position)
-    return KeyedFact(key, decode_encoded(type_, fact), position)
+        return key, Unread(FACTS[type_], reason), position
+    return key, DECODE_ENCODED[type_](fact), position

@@ -150,7 +150,7 @@ def test_every_row_fits_its_table(projection: Projection, history: list[Delivery
 def _streams(history: list[Delivery]) -> list[list[KeyedFact]]:
     """Each customer's facts in canonical order."""
     return [
-        [KeyedFact(each.key, fact, 1) for each in events if (fact := _fact(each)) is not None]
+        [(each.key, fact, 1) for each in events if (fact := _fact(each)) is not None]
         for events in by_customer(history)
     ]
 

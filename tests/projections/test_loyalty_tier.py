@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from projector.codec import decode
-from projector.fold import KeyedFact, fold
+from projector.fold import fold
 from projector.projections.loyalty_tier import PROJECTION, Row
 from tests.given import (
     Delivery,
@@ -213,7 +213,7 @@ def after(before: Row | None, event: Delivery) -> Row | None:
     fact = decode(recorded)
     assert fact is not None
     state = PROJECTION.from_rows([before] if before else [])
-    [state], failures = fold([PROJECTION], [state], [KeyedFact(recorded.key, fact, 1)])
+    [state], failures = fold([PROJECTION], [state], [(recorded.key, fact, 1)])
     assert failures == []
     rows: list[Row] = PROJECTION.to_rows(state)
     return rows[0] if rows else None

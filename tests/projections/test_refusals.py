@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from projector.codec import decode
-from projector.fold import KeyedFact, fold
+from projector.fold import fold
 from projector.projections import customer, loyalty_tier, loyalty_tier_history
 from tests.given import Delivery, envelope, expiration_changed, joined, tier, upgraded
 
@@ -44,7 +44,7 @@ def test_the_tier_cannot_be_told_and_the_customer_can(delivery: Delivery, reason
         loyalty_tier_history.PROJECTION,
     ]
     initial: list[Any] = [each.initial for each in projections]
-    [who, tiers, stints], failures = fold(projections, initial, [KeyedFact(event.key, fact, 7)])
+    [who, tiers, stints], failures = fold(projections, initial, [(event.key, fact, 7)])
     assert who.event_count == 1
     assert tiers == stints == {}
     assert [(each.projection, each.position) for each in failures] == [

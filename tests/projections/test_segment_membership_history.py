@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from projector.codec import decode
 from projector.envelope import Envelope
-from projector.fold import KeyedFact, fold
+from projector.fold import fold
 from projector.projections import segment_membership
 from projector.projections.segment_membership_history import PROJECTION, Row
 from tests.given import Delivery, deleted, entered, envelope, folded, given, left, segment, updated
@@ -203,7 +203,7 @@ def test_a_stint_more_copies_none_of_those_before() -> None:
     event = envelope(entered("cust_1", "seg_1", at=TUESDAY))
     fact = decode(event)
     assert fact is not None
-    [after], _ = fold([PROJECTION], [before], [KeyedFact(event.key, fact, 1)])
+    [after], _ = fold([PROJECTION], [before], [(event.key, fact, 1)])
     assert after["seg_1"].last.stint == 2
     assert after["seg_1"].earlier is before["seg_1"]
 

@@ -11,7 +11,7 @@ from projector.runner import catch_up
 from projector.store import customers
 from projector.store.append import append
 from projector.store.engine import Database
-from replay import plan
+from replay import plan, spill
 from replay.engines import Job, Piece, steps
 from replay.spill import Assignment
 from tests.given import RECEIVED_AT, Delivery, envelope
@@ -41,11 +41,10 @@ def cut_small(events: int) -> Iterator[None]:
 
 def by_steps(job: Job) -> Iterator[Piece]:
     """An engine: what the workers of the parallel one do, one after the other in this process."""
-    path = job.folder / "assignment"
     with job.database.reading() as connection:
-        in_order = [stream_id for stream_id, _ in customers.in_order(connection)]
-    Assignment.write(path, job.plan.streams, job.plan.buckets, in_order)
-    bucket_of = Assignment(path).bucket_of
+        in_order = customers.in_order(connection)
+        spill.assign(job.folder, job.plan.streams, job.plan.buckets, in_order)
+    bucket_of = Assignment(job.folder).bucket_of
     for cut in job.plan.ranges():
         steps.scan(job, bucket_of, cut)
     for bucket in range(job.plan.buckets):
