@@ -28,6 +28,7 @@ lint: $(INSTALLED) ## check style, types and the directions of imports
 	$(BIN)/lint-imports
 
 bench: $(INSTALLED) ## measure speed and memory
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 clean: ## remove all that these targets made
