@@ -51,13 +51,13 @@ def assign(
     own; the events of no stream are in the first one.
     """
     assigned = array("H", bytes(2 * (streams + 1)))
-    for bucket, some in groupby(enumerate(in_order), lambda each: each[0] * buckets // streams):
-        # Streams that were opened after the plan was made have no events that count.
-        bucket = min(bucket, buckets - 1)
-        mine = [(stream_id, customer) for _, (stream_id, customer) in some if stream_id <= streams]
+    # Those that were opened after the plan was made have no events that count.
+    known = enumerate(each for each in in_order if each[0] <= streams)
+    for bucket, some in groupby(known, lambda each: each[0] * buckets // streams):
+        mine = [each for _, each in some]
         for stream_id, _ in mine:
             assigned[stream_id] = bucket
-        with _customers(folder, bucket).open("ab") as file:
+        with _customers(folder, bucket).open("wb") as file:
             file.write(_block(_encode(mine)))
     (folder / _ASSIGNMENT).write_bytes(assigned.tobytes())
 

@@ -30,6 +30,8 @@ _SQLITE = "sqlite:///projector.db"
 _POSTGRES = "postgresql://user@localhost/projector"
 
 _AGE = re.compile(r"\d+ d later")
+#: How fast a machine is.
+_SPEED = re.compile(r"in [\d.]+ s, [\d,]+ a second\.( Writers had to wait for \d+ ms\.)?")
 _ROOM = re.compile("[ ━─]+")
 
 _LANGUAGES = {"sh", "console", "python", "sql"}
@@ -152,7 +154,10 @@ def _trimmed(text: str) -> str:
 
 
 def _timeless(text: str) -> str:
-    """The text without how long ago the sample's events were, and the room that this takes."""
+    """The text without how long ago the sample's events were, the room that this takes, and how
+    fast it went.
+    """
+    text = _SPEED.sub("soon", text)
     if _AGE.search(text) is None:
         return text
     return _ROOM.sub(" ", _AGE.sub("some days later", text))

@@ -11,7 +11,6 @@ from pathlib import Path
 from tests.benchmarks import answers, log_and_tables, memory, rebuilding
 from tests.postgres import running_server
 
-
 #: The last one, of ten million events, runs only when it is asked for.
 _PARTS = ["log", "answers", "memory", "rebuild", "large"]
 

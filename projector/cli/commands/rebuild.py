@@ -98,14 +98,7 @@ def _show_repaired(done: Repaired, json: bool) -> None:
 def _show(done: Rebuild) -> None:
     if done.found_leftovers:
         output.line("A rebuild that was killed had left tables or files; they were removed.")
-    output.table(
-        "Rebuilt" if done.swapped else "Would be rebuilt",
-        ("projection", "rows", "position", "dead letters", "as before"),
-        [
-            (each.name, each.rows, each.position, each.dead_letters, each.matched)
-            for each in done.rebuilt
-        ],
-    )
+    _show_projections(done)
     if done.churn is not None:
         _show_churn(done.churn)
     speed = done.events / done.seconds if done.seconds else 0
@@ -115,6 +108,20 @@ def _show(done: Rebuild) -> None:
     output.line(words)
     for what in done.attached:
         output.line(f"Rows were moved, and not tables, because of a {what}.")
+
+
+def _show_projections(done: Rebuild) -> None:
+    columns = ["projection", "rows", "position", "dead letters"]
+    rows = [[each.name, each.rows, each.position, each.dead_letters] for each in done.rebuilt]
+    if done.swapped:
+        columns.append("as before")
+        for row, each in zip(rows, done.rebuilt, strict=True):
+            row.append(each.matched)
+    if done.churn is not None:
+        columns += ["rows new", "rows gone"]
+        for row, change in zip(rows, done.churn.rows, strict=True):
+            row += [change.rows_new, change.rows_gone]
+    output.table("Rebuilt" if done.swapped else "Would be rebuilt", columns, rows)
 
 
 def _show_churn(churn: Churn) -> None:
@@ -130,12 +137,6 @@ def _show_churn(churn: Churn) -> None:
             )
         if len(changes) > GROUPS_SHOWN_MAX:
             output.line(f"And {len(changes) - GROUPS_SHOWN_MAX} more; --json has them.")
-    for each in churn.rows:
-        if each.rows_new or each.rows_gone:
-            output.line(
-                f"{each.name}: rows that are new or differ {each.rows_new}, "
-                f"that are gone or differ {each.rows_gone}."
-            )
 
 
 def _row(change: GroupChange) -> tuple[object, ...]:
