@@ -20,6 +20,8 @@ State = Any
 Evolver = Callable[[State, Any, CanonicalKey], State]
 #: One row of a projection's table, without the customer that it belongs to.
 Row = Any
+#: A row as the tuple of its table's columns, those of the customer first.
+Values = tuple[Any, ...]
 
 
 class Unread(NamedTuple):

@@ -9,10 +9,7 @@ import attrs
 from attrs import frozen
 
 from projector.envelope import CustomerKey
-from projector.fold import Projection
-
-#: A row as its table's columns.
-Values = tuple[Any, ...]
+from projector.fold import Projection, Values
 
 
 @frozen(kw_only=True)

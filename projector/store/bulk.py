@@ -14,14 +14,13 @@ from sqlalchemy import Boolean, Column, Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
+from projector.fold import Values
 from projector.store.types import Instant, all_to_sqlite
-
-Values = Sequence[tuple[Any, ...]]
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
 
-def insert_many(connection: Connection, table: Table, rows: Values) -> None:
+def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows."""
     if not rows:
         return
@@ -31,7 +30,7 @@ def insert_many(connection: Connection, table: Table, rows: Values) -> None:
         _copy(connection, table.name, list(table.columns), rows)
 
 
-def upsert_many(connection: Connection, table: Table, rows: Values) -> None:
+def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows, or replace those that have the same primary key."""
     if not rows:
         return
@@ -48,7 +47,9 @@ def upsert_many(connection: Connection, table: Table, rows: Values) -> None:
     connection.exec_driver_sql(f"TRUNCATE {incoming}")
 
 
-def update_many(connection: Connection, table: Table, names: Sequence[str], rows: Values) -> None:
+def update_many(
+    connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Values]
+) -> None:
     """Set columns of rows that are there; each tuple has their values, then the primary key's."""
     if not rows:
         return
@@ -92,7 +93,7 @@ def _sqlite_upsert(table: Table) -> str:
     return f"{_sqlite_insert(table)} {_on_conflict(table)}"
 
 
-def bound(columns: Sequence[Column[Any]], rows: Values) -> list[tuple[Any, ...]]:
+def bound(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:
     """Rows with the values that SQLite's driver takes, put together column by column."""
     values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
@@ -145,7 +146,7 @@ def _incoming(connection: Connection, table: Table) -> str:
 
 
 def _copy(
-    connection: Connection, target: str, columns: Sequence[Column[Any]], rows: Values
+    connection: Connection, target: str, columns: Sequence[Column[Any]], rows: Sequence[Values]
 ) -> None:
     driver: Any = connection.connection.driver_connection
     names = ", ".join(column.name for column in columns)

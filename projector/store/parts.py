@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from projector.envelope import CustomerKey
 from projector.errors import SpillUnwritable
-from projector.fold import Projection, Row
+from projector.fold import Projection, Row, Values
 from projector.store import bulk, digest, state, tables
 from projector.store.engine import Database
 from projector.store.state import Rows
@@ -74,7 +74,7 @@ def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
     return dict(sorted(rows.items()))
 
 
-def _write(path: Path, shadows: Sequence[Projection], values: Sequence[bulk.Values]) -> None:
+def _write(path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[Values]]) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # What is lost with the machine is folded again.
         connection.execute("PRAGMA journal_mode = OFF")

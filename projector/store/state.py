@@ -12,15 +12,13 @@ import attrs
 from sqlalchemy import Connection, Select, and_, bindparam, delete, select
 
 from projector.envelope import CustomerKey
-from projector.fold import Projection, Row
+from projector.fold import Projection, Row, Values
 from projector.store import bulk, digest, tables
 from projector.store.keyed import among
 from projector.store.types import Instant
 
 #: Rows by customer; a customer without rows may be left out.
 Rows = Mapping[CustomerKey, list[Row]]
-#: A row as the tuple of its table's columns.
-Values = tuple[Any, ...]
 
 
 def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:

@@ -30,10 +30,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
-from projector.fold import Projection
+from projector.fold import Projection, Values
 from projector.store import bulk, tables
 from projector.store.keyed import among, same_customer
-from projector.store.state import Values
 from projector.store.tables import stream
 from projector.store.types import Instant
 
