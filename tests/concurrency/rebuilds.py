@@ -27,15 +27,15 @@ _WAIT_SECONDS_MAX = 30
 
 #: The program with so many ranges and buckets that something always falls between some.
 _CUT_SMALL = """
-import replay.plan, replay.takeover
+import replay.plan
 replay.plan.RANGE_EVENTS_MAX = replay.plan.BUCKET_EVENTS = 200
-replay.takeover.TAIL_EVENTS_MAX = 0
 """
 
 #: It tells each step and pauses there; while it indexes something comes in, to be caught up with.
 _TELLS = """
 import os, sys, time
 from contextlib import contextmanager
+import replay.takeover
 from projector.cli import progress
 from projector.store import dead_letters, parts, shadow, swap
 from projector.store.engine import Database
@@ -61,6 +61,7 @@ def telling(step, do):
         return do(*arguments, **more)
     return told
 
+replay.takeover.TAIL_EVENTS_MAX = 0
 progress.phases_bar = bar
 parts.pour = telling("taking", parts.pour)
 dead_letters.replace = telling("taking", dead_letters.replace)
@@ -109,6 +110,7 @@ class Rebuilding:
     def kill(self) -> None:
         """SIGKILL, to nobody but the parent."""
         self.process.kill()
+        self.process.wait()
 
     def interrupt(self) -> None:
         """What Ctrl-C does: SIGINT to parent and workers."""
@@ -168,6 +170,15 @@ def processes(url: str) -> dict[int, str]:
             # It has just ended, or is somebody else's.
             continue
     return found
+
+
+def end_within(seconds: float, url: str) -> None:
+    """Wait until no process of a rebuild lives; those that do so longer are killed, and a fault."""
+    try:
+        within(seconds, lambda: not processes(url))
+    finally:
+        for each in processes(url):
+            os.kill(each, signal.SIGKILL)
 
 
 def workers(url: str) -> list[int]:
