@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -37,7 +37,7 @@ def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
     return [CustomerKey(*row) for row in connection.execute(statement).all()]
 
 
-def in_order(connection: Connection) -> Iterator[tuple[int, CustomerKey]]:
+def in_order(connection: Connection) -> Generator[tuple[int, CustomerKey]]:
     """Every stream's id and customer, ordered by project and customer."""
     with connection.execute(_EVERYONE) as rows:
         for stream_id, *key in rows:

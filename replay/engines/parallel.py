@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,11 +40,14 @@ def run(job: Job) -> Iterator[Piece]:
     with _pool(job) as pool:
         # They start while this process has something else to do.
         for _ in range(job.workers):
-            pool.submit(_start)
-        with job.database.reading() as connection:
-            in_order = customers.in_order(connection)
-            with spilling(job.folder):
-                spill.assign(job.folder, plan.streams, plan.buckets, in_order)
+            _submit(pool, _start)
+        with (
+            job.database.reading() as connection,
+            # Before the connection, whatever happens: otherwise the driver complains.
+            closing(customers.in_order(connection)) as in_order,
+            spilling(job.folder),
+        ):
+            spill.assign(job.folder, plan.streams, plan.buckets, in_order)
         spilled = 0
         ranges = list(plan.ranges())
         for cut, events in zip(ranges, _in_order(pool, _scan, ranges, job.workers), strict=True):
@@ -63,11 +66,23 @@ def _in_order(
     """The results in the order of the items; not more is done in advance than keeps all busy."""
     waiting: deque[Future[R]] = deque()
     for item in items:
-        waiting.append(pool.submit(task, item))
+        waiting.append(_submit(pool, task, item))
         if len(waiting) > 2 * workers:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _submit(pool: ProcessPoolExecutor, task: Callable[..., R], *items: object) -> Future[R]:
+    """Submit a task, for which the pool may start a worker.
+
+    Ctrl-C is the parent's to handle: a worker never gets it, not even while it starts.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(task, *items)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -99,8 +114,6 @@ class _Worker:
 
 
 def _begin(url: str, plan: Plan, folder: Path) -> None:
-    # Ctrl-C is the parent's to handle.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     workspace.join(folder)
     # As the command line does.

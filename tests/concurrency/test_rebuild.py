@@ -1,0 +1,191 @@
+"""Whatever befalls a rebuild, and whoever writes or reads meanwhile: the tables are right."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from projector.projections import discover
+from projector.runner import catch_up
+from projector.store import log
+from projector.store.append import append
+from projector.store.engine import Database
+from replay.workspace import path_for
+from tests.cli.command import Done, run_program
+from tests.concurrency import rebuilds, story, traffic
+from tests.concurrency.logs import ended
+from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
+from tests.concurrency.story import is_sqlite
+from tests.databases import letters, migrated, positions, stored
+from tests.given import RECEIVED_AT, envelope
+from tests.replay.logs import happened, sql
+
+pytestmark = pytest.mark.timeout(120)
+
+_DELIVERIES = 3000
+_LIVED_ON_SECONDS_MAX = 5
+#: Enough for the tables that SQLite makes, and not for all facts of the log in one bucket.
+_FILE_BYTES_MAX = 300_000
+#: From here on the new tables may be there already.
+_AT_THE_SWAP = ("swapping", "dropping")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database with a log and its tables."""
+    with migrated(database_url) as database:
+        items = [envelope(each) for each in story.deliveries(_DELIVERIES)]
+        append(database, items, received_at=RECEIVED_AT)
+        catch_up(database, discover())
+        yield database
+
+
+def _disturbed_at(step: str, url: str) -> Rebuilding:
+    """A rebuild at a random moment of a step."""
+    rebuilding = rebuilds.start(url)
+    rebuilding.until(step)
+    # To start takes workers longer than to do anything else.
+    time.sleep(random.Random(url).uniform(0, 0.2 if step == "starting" else 0.02))
+    return rebuilding
+
+
+def _live(database: Database) -> tuple[object, ...]:
+    """The tables that everybody reads, and what belongs to them."""
+    marks = {name: at for name, at in positions(database).items() if "shadow" not in name}
+    return stored(database), marks, [each for each in letters(database) if "shadow" not in each[0]]
+
+
+def _is_a_sentence(done: Done, *words: str) -> bool:
+    """Whether it ended as an error of the environment does."""
+    return done.code == 4 and done.failed_in_a_sentence and all(each in done.err for each in words)
+
+
+def _nobody_lives_on(url: str) -> None:
+    end_within(_LIVED_ON_SECONDS_MAX, url)
+
+
+def test_who_writes_and_who_reads_notices_nothing_of_rebuilds(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    happened(database, *traffic.first())
+    with database.reading() as connection:
+        begin = log.head(connection)
+    end = tmp_path / "end"
+    # New processes: connections and locks of this one must not come along.
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        with ended(end):
+            writing = pool.submit(traffic.take_in, database_url, end)
+            asking = pool.submit(traffic.ask, database_url, end)
+            for engine in ("parallel", "in-process", "parallel", "in-process"):
+                _rebuild_under_fire(database, engine)
+                assert not writing.done()
+                assert not asking.done(), asking.result()
+        written = writing.result()
+        assert asking.result() > 20
+    catch_up(database, discover())
+    assert is_right(database)
+    assert positions(database) == {each.name: begin + written for each in discover()}
+    assert sql(database, "SELECT count(*) FROM event") == [(begin + written,)]
+    assert written > 50
+    assert left(database) == []
+
+
+def _rebuild_under_fire(database: Database, engine: str) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    workers = ("--workers", "2") if engine == "parallel" else ()
+    done = rebuilds.start(url, "--engine", engine, *workers, tells=False).ended()
+    assert (done.code, done.err) == (0, "")
+    assert done.json["swapped"]
+    assert not done.json["found_leftovers"]
+    for each in done.json["rebuilt"]:
+        assert each["matched"] is not False
+        assert positions(database)[each["name"]] >= each["position"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_rebuild_killed_at_any_moment_leaves_right_tables_and_the_next_one_leaves_nothing(
+    database: Database, database_url: str, step: str, tmp_path: Path
+) -> None:
+    before = _live(database)
+    rebuilding = _disturbed_at(step, database_url)
+    rebuilding.kill()
+    _nobody_lives_on(database_url)
+    assert rebuilding.ended().code == -signal.SIGKILL
+    assert is_right(database)
+    if step not in _AT_THE_SWAP:
+        assert _live(database) == before
+    found = left(database)
+    again = run_program(tmp_path, "rebuild", "--json", PROJECTOR_DATABASE_URL=database_url)
+    assert (again.code, again.err) == (0, "")
+    # A folder with nothing in it is not worth a word.
+    assert again.json["found_leftovers"] == bool(set(found) - {str(path_for(database))})
+    assert left(database) == []
+    assert is_right(database)
+
+
+@pytest.mark.parametrize("step", ["starting", "scanning", "taking", "folding"])
+def test_a_worker_killed_at_any_moment_ends_the_rebuild_in_a_sentence(
+    database: Database, database_url: str, step: str
+) -> None:
+    before = _live(database)
+    rebuilding = _disturbed_at(step, database_url)
+    os.kill(random.choice(workers(database_url)), signal.SIGKILL)
+    assert _is_a_sentence(rebuilding.ended(), "worker process", "killed")
+    _nobody_lives_on(database_url)
+    assert left(database) == []
+    assert _live(database) == before
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_ends_a_rebuild_and_its_workers_without_a_word(
+    database: Database, database_url: str, step: str
+) -> None:
+    before = _live(database)
+    rebuilding = _disturbed_at(step, database_url)
+    rebuilding.interrupt()
+    done = rebuilding.ended(within_seconds=_LIVED_ON_SECONDS_MAX)
+    if is_sqlite(database_url) or done.code != 4:
+        assert (done.code, done.out, done.err) == (128 + signal.SIGINT, "", "")
+    # Seldom it falls into a statement of Postgres's driver, whose connection is then told broken.
+    assert "spawn_main" not in done.err
+    _nobody_lives_on(database_url)
+    assert left(database) == []
+    if step not in _AT_THE_SWAP:
+        assert _live(database) == before
+    assert is_right(database)
+
+
+def test_of_two_rebuilds_at_once_the_second_is_told_so(
+    database: Database, database_url: str
+) -> None:
+    first = rebuilds.start(database_url)
+    first.until("folding")
+    # However slow the second one is.
+    first.process.send_signal(signal.SIGSTOP)
+    try:
+        second = rebuilds.start(database_url, tells=False).ended()
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    assert _is_a_sentence(second, "being rebuilt already")
+    assert first.ended().json["swapped"]
+    assert left(database) == []
+    assert is_right(database)
+
+
+def test_a_full_disk_ends_a_rebuild_in_a_sentence_that_names_the_folder(
+    database: Database, database_url: str
+) -> None:
+    before = _live(database)
+    # The log takes up SQLite's write-ahead log, which would be too large already.
+    database.close()
+    rebuilding = rebuilds.start(database_url, file_bytes_max=_FILE_BYTES_MAX, tells=False)
+    assert _is_a_sentence(rebuilding.ended(), "cannot keep its files", str(path_for(database)))
+    _nobody_lives_on(database_url)
+    assert left(database) == []
+    assert _live(database) == before
