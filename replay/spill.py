@@ -51,8 +51,9 @@ def assign(
     own; the events of no stream are in the first one.
     """
     assigned = array("H", bytes(2 * (streams + 1)))
-    for bucket, some in groupby(enumerate(in_order), lambda each: each[0] * buckets // streams):
-        # Streams that were opened after the plan was made have no events that count.
+    # Streams that were opened after the plan was made have no events that count, and may be all.
+    each_of = max(streams, 1)
+    for bucket, some in groupby(enumerate(in_order), lambda each: each[0] * buckets // each_of):
         bucket = min(bucket, buckets - 1)
         mine = [(stream_id, customer) for _, (stream_id, customer) in some if stream_id <= streams]
         for stream_id, _ in mine:
