@@ -1,6 +1,5 @@
 """Migration 0011 makes tables anew on SQLite: what is in them and on them stays, both ways."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,12 @@ from tests.tampering import life
 
 
 @pytest.fixture
-def filled(database: Database) -> Iterator[Database]:
+def filled(database: Database) -> Database:
     """A database with rows in every table."""
     happened(
         database, *life("cust_1"), *life("cust_2"), created("cust_3", at="2024-03-01T10:00:00Z")
     )
-    yield database
+    return database
 
 
 def _go(database: Database, revision: str) -> None:
