@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
 from attrs import define, field
 
@@ -20,14 +21,21 @@ def build(job: Job, engine: Engine) -> None:
         for each in shadows:
             shadow.create(connection, each)
     tallies = [_Tally() for _ in shadows]
-    for piece in engine(job):
-        _take(job.database, shadows, piece)
-        for tally, folded in zip(tallies, piece.folded, strict=True):
-            tally.rows += folded.rows
-            tally.digest = digest.moved(tally.digest, folded.digest)
+    # However it ends: workers must not go on in tables and files that are being removed.
+    with closing(_pieces(job, engine)) as pieces:
+        for piece in pieces:
+            _take(job.database, shadows, piece)
+            for tally, folded in zip(tallies, piece.folded, strict=True):
+                tally.rows += folded.rows
+                tally.digest = digest.moved(tally.digest, folded.digest)
     for done, (each, tally) in enumerate(zip(shadows, tallies, strict=True)):
         job.on_progress("indexing", done, len(shadows))
         _finish(job, each, tally)
+
+
+def _pieces(job: Job, engine: Engine) -> Generator[Piece, None, None]:
+    """What an engine gives, to be closed, and the engine with it."""
+    yield from engine(job)
 
 
 @define

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from projector.batch import fold_streams
 from projector.envelope import CustomerKey
@@ -14,6 +15,7 @@ from projector.fold import Projection
 from projector.query import candidates
 from projector.store import checkpoints, customers, dead_letters, digest, log, state
 from projector.store.engine import Database
+from projector.store.stored import is_unreadable
 
 
 @frozen(kw_only=True)
@@ -90,5 +92,9 @@ def _digest(connection: Connection, projection: Projection) -> str:
             for values in state.as_values(projection, {key: [row]})
         )
         return digest.moved(digest.EMPTY, digest.of(rows))
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise RowsUnreadable(projection=projection.name, reason=error) from error
+    except DBAPIError as error:
+        if not is_unreadable(error.orig):
+            raise
+        raise RowsUnreadable(projection=projection.name, reason=error.orig) from error

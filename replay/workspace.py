@@ -37,13 +37,16 @@ def opened(database: Database) -> Iterator[Workspace]:
     path = path_for(database)
     with spilling(path):
         folder = _locked(path, database)
-        left = [*path.iterdir()]
-        for each in left:
-            each.unlink()
     try:
-        yield Workspace(path, bool(left))
+        with spilling(path):
+            left = [*path.iterdir()]
+            for each in left:
+                each.unlink()
+        try:
+            yield Workspace(path, bool(left))
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
     finally:
-        shutil.rmtree(path, ignore_errors=True)
         os.close(folder)
 
 

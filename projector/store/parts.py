@@ -54,18 +54,19 @@ def pour(database: Database, shadows: Sequence[Projection], path: Path) -> None:
     """Take the rows of a file into the database, in one transaction, and remove the file."""
     with database.connected() as connection:
         driver: Any = connection.connection.driver_connection
-        # Whoever put them down in the end makes all of it durable: see `swap`.
-        driver.execute("PRAGMA synchronous = NORMAL")
         driver.execute("ATTACH DATABASE ? AS part", (str(path),))
         try:
+            # Whoever put them down in the end makes all of it durable: see `swap`.
+            driver.execute("PRAGMA synchronous = NORMAL")
             with database.writing(connection):
                 for each in shadows:
                     connection.exec_driver_sql(
                         f"INSERT INTO {each.name} SELECT * FROM part.{each.name}"
                     )
         finally:
-            driver.execute("DETACH DATABASE part")
+            # First what others rely on, who get the connection next.
             driver.execute("PRAGMA synchronous = FULL")
+            driver.execute("DETACH DATABASE part")
     path.unlink()
 
 

@@ -60,13 +60,13 @@ def holds(
     try:
         rows = connection.execute(_owned(shown, connection, projection, stream_ids)).all()
     except DBAPIError as error:
-        if not _is_unreadable(error.orig):
+        if not is_unreadable(error.orig):
             raise
         return False
     return len(rows) == len(values) and {*map(tuple, rows)} == {*values}
 
 
-def _is_unreadable(error: BaseException | None) -> bool:
+def is_unreadable(error: BaseException | None) -> bool:
     """Whether a driver could not read a value that its database keeps; no server said a word."""
     is_text = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
     return is_text or (type(error).__name__ == "DataError" and not getattr(error, "sqlstate", 1))

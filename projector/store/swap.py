@@ -17,16 +17,20 @@ _ATTACHED_SQLITE = text(
     " WHERE tbl_name = :live AND name <> :live AND sql IS NOT NULL ORDER BY 1"
 )
 
-#: All that depends on a table but its own constraints, its row type and its toast table; and
-#: rights on single columns, which are no such dependencies.
+#: All that depends on a table or on its row type, as functions that return rows do, but its own
+#: constraints, that type and its array, and its toast table; and rights on single columns, which
+#: are no such dependencies.
 _ATTACHED_POSTGRES = text(
     """
     SELECT DISTINCT pg_describe_object(classid, objid, 0) FROM pg_depend
-    WHERE refclassid = 'pg_class'::regclass AND refobjid = CAST(:live AS regclass)
-      AND classid <> 'pg_type'::regclass
+    WHERE (refclassid = 'pg_class'::regclass AND refobjid = CAST(:live AS regclass)
+        OR refclassid = 'pg_type'::regclass AND refobjid IN (
+          SELECT unnest(ARRAY[oid, typarray]) FROM pg_type
+          WHERE typrelid = CAST(:live AS regclass)))
+      AND NOT (classid = 'pg_type'::regclass AND deptype = 'i')
       AND NOT (classid = 'pg_constraint'::regclass AND objid IN (
         SELECT oid FROM pg_constraint
-        WHERE conrelid = refobjid AND (contype = 'n' OR conname IN :names)))
+        WHERE conrelid = CAST(:live AS regclass) AND (contype = 'n' OR conname IN :names)))
       AND NOT (classid = 'pg_class'::regclass AND objid IN (
         SELECT oid FROM pg_class WHERE relkind = 't'))
     UNION ALL
@@ -69,9 +73,11 @@ def rename(connection: Connection, projection: Projection) -> None:
     if connection.dialect.name == "sqlite":
         # Otherwise the users' views would follow the old table.
         connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
-        connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {live}{shadow.REPLACED}")
-        connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {live}")
-        connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
+        try:
+            connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {live}{shadow.REPLACED}")
+            connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {live}")
+        finally:
+            connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
         return
     _take_over_rights(connection, live, name)
     connection.exec_driver_sql(f"DROP TABLE {live}")

@@ -1,19 +1,28 @@
 """The command line, in a folder of its own."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from projector.cli import run
+from projector.projections import discover
 from tests.cli.command import Done, environment
+from tests.given import entered
+from tests.tampering import life
 
 #: Call a command; gives what came of it.
 Cli = Callable[..., Done]
 #: Write deliveries into a file, one a line; gives its name.
 Write = Callable[..., str]
+#: Run plain SQL, each statement of which changes something.
+Tamper = Callable[..., None]
+#: Read every row of every table that a rebuild may change.
+Rows = Callable[[], list[Any]]
 
 
 @pytest.fixture
@@ -50,6 +59,35 @@ def write(folder: Path) -> Write:
         return name
 
     return write
+
+
+@pytest.fixture
+def tamper(cli: Cli, write: Write) -> Tamper:
+    """Runs plain SQL on a database with four customers."""
+    lives = [each for n in range(1, 5) for each in life(f"cust_{n}")]
+    members = [entered(f"cust_{n}", "seg_5", at="2024-03-20T10:00:00Z") for n in range(1, 5)]
+    assert cli("ingest", write(*lives, *members)).code == 0
+
+    def tamper(*statements: str) -> None:
+        with closing(sqlite3.connect("projector.db")) as connection, connection:
+            for each in statements:
+                assert connection.execute(each).rowcount
+
+    return tamper
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """Reads all that a rebuild may change."""
+
+    def read() -> list[Any]:
+        with closing(sqlite3.connect("projector.db")) as connection:
+            return [
+                sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+                for name in (*(each.name for each in discover()), "checkpoint", "dead_letter")
+            ]
+
+    return read
 
 
 def lines(*deliveries: Any) -> bytes:

@@ -1,0 +1,230 @@
+"""`rebuild`: the tables anew from the log; what would change, and one customer alone."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import replay
+from projector.cli import rebuilding
+from projector.projections import discover
+from replay.engines import ENGINES
+from tests.cli.conftest import Cli, Rows, Tamper, Write
+from tests.given import entered
+
+MONDAY = "2024-03-04T10:00:00Z"
+NAMES = [each.name for each in discover()]
+_KEYS = [
+    "rebuilt",
+    "swapped",
+    "events",
+    "seconds",
+    "pause_seconds",
+    "attached",
+    "found_leftovers",
+    "churn",
+]
+#: Three of four customers are in it no more.
+_LOSE = "UPDATE segment_membership SET is_member = 0 WHERE segment_id = 'seg_5' AND customer_id <> 'cust_4'"
+
+
+def test_programs_get_what_was_rebuilt(cli: Cli, tamper: Tamper, folder: Path) -> None:
+    status = {each["name"]: each for each in cli("status", "--json").json["projections"]}
+    done = cli("rebuild", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert list(done.json) == _KEYS
+    assert [list(each) for each in done.json["rebuilt"]] == [
+        ["name", "rows", "position", "dead_letters", "digest", "matched"]
+    ] * 5
+    assert [each["name"] for each in done.json["rebuilt"]] == NAMES
+    assert [each["rows"] for each in done.json["rebuilt"]] == [4, 8, 12, 12, 16]
+    for each in done.json["rebuilt"]:
+        assert (each["position"], each["dead_letters"], each["matched"]) == (40, 0, True)
+        assert each["digest"] == status[each["name"]]["digest"]
+    assert (done.json["swapped"], done.json["events"], done.json["churn"]) == (True, 40, None)
+    assert (done.json["attached"], done.json["found_leftovers"]) == ([], False)
+    assert 0 < done.json["pause_seconds"] < done.json["seconds"]
+    assert {each.name for each in folder.iterdir()} >= {"projector.db"}
+    assert not (folder / "projector.db-rebuild").exists()
+
+
+def test_people_see_a_table(cli: Cli, tamper: Tamper) -> None:
+    done = cli("rebuild", "customer")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("Rebuilt\n")
+    assert "customer" in done.out
+    assert "loyalty_tier" not in done.out
+    assert "40 events in " in done.out
+    assert "Writers had to wait for " in done.out
+    for untold in ("killed", "Rows were moved", "Customers who"):
+        assert untold not in done.out
+
+
+def test_people_are_told_of_leftovers_and_of_what_hangs_on_the_tables(
+    cli: Cli, tamper: Tamper, folder: Path
+) -> None:
+    tamper("CREATE INDEX mine ON customer (email)")
+    (folder / "projector.db-rebuild").mkdir()
+    (folder / "projector.db-rebuild" / "bucket-1").touch()
+    out = cli("rebuild").out
+    assert "A rebuild that was killed had left tables or files; they were removed." in out
+    assert "Rows were moved, and not tables, because of a index mine." in out
+    assert cli("rebuild", "--json").json["attached"] == ["index mine"]
+
+
+@pytest.mark.parametrize("engine", ["in-process", "parallel"])
+def test_every_engine_is_known_by_its_name(
+    cli: Cli, tamper: Tamper, rows: Rows, engine: str
+) -> None:
+    before = rows()
+    tamper("UPDATE customer SET name = 'wrong'", "DELETE FROM loyalty_tier")
+    assert cli("rebuild", "--engine", engine).code == 0
+    # But for the number of times that rows were written otherwise than by going forward.
+    assert rows()[:5] == before[:5]
+    assert cli("verify").code == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "engine", "workers"),
+    [
+        pytest.param([], "in-process", None, id="small log"),
+        pytest.param(["--workers", "2"], "parallel", 2, id="workers"),
+        pytest.param(["--engine", "in-process", "--workers", "3"], "in-process", 3, id="both"),
+    ],
+)
+def test_without_a_name_the_engine_is_the_one_that_suits(
+    cli: Cli,
+    tamper: Tamper,
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[str],
+    engine: str,
+    workers: int | None,
+) -> None:
+    used = []
+    real = replay.rebuild
+
+    def noted(database: Any, projections: Any, how: Any, **more: Any) -> Any:
+        used.append((how, more["workers"]))
+        return real(database, projections, ENGINES["in-process"], **more)
+
+    monkeypatch.setattr(replay, "rebuild", noted)
+    assert cli("rebuild", *given).code == 0
+    assert used == [(ENGINES[engine], workers or rebuilding._cores())]
+    monkeypatch.setattr(rebuilding, "PARALLEL_EVENTS_MIN", 40)
+    assert cli("rebuild").code == 0
+    assert used[1][0] is ENGINES["parallel"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        pytest.param(["--engine", "spark"], "'spark'; there are: in-process, parallel", id="e"),
+        pytest.param(["--engine", ""], "no engine ''", id="no engine"),
+        pytest.param(["--workers", "0"], "--workers cannot be 0", id="no workers"),
+        pytest.param(["--workers", "-1"], "--workers cannot be -1", id="fewer workers"),
+        pytest.param(["--workers", "1.5"], "1.5", id="half a worker"),
+        pytest.param(["--churn-max", "101"], "--churn-max cannot be 101", id="churn of 101"),
+        pytest.param(["--churn-max=-1"], "--churn-max cannot be -1", id="churn below 0"),
+        pytest.param(["--churn-max", "nan"], "--churn-max cannot be nan", id="churn of nan"),
+        pytest.param(["--churn-max", "much"], "much", id="churn of a word"),
+        pytest.param(["customers"], "'customers'", id="unknown projection"),
+        pytest.param(["--customer", "cust_1", "--dry-run"], "exactly one", id="dry repair"),
+        pytest.param(["--customer", "cust_1", "--workers", "1"], "exactly one", id="workers"),
+        pytest.param(["--customer", "cust_1", "--churn-max", "0"], "exactly one", id="churn"),
+        pytest.param(["--customer", "cust_1", "--engine", "parallel"], "exactly one", id="engine"),
+    ],
+)
+def test_what_makes_no_sense_ends_with_2_and_changes_nothing(
+    cli: Cli, tamper: Tamper, rows: Rows, given: list[str], told: str
+) -> None:
+    before = rows()
+    done = cli("rebuild", *given)
+    assert done.code == 2
+    assert done.failed_in_a_sentence
+    assert told in done.err
+    assert rows() == before
+
+
+def test_a_dry_run_changes_nothing_and_tells(cli: Cli, tamper: Tamper, rows: Rows) -> None:
+    tamper(_LOSE)
+    before = rows()
+    done = cli("rebuild", "--dry-run", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert rows() == before
+    assert list(done.json) == _KEYS
+    assert done.json["swapped"] is False
+    assert {each["matched"] for each in done.json["rebuilt"]} == {None}
+    assert [each["rows"] for each in done.json["rebuilt"]] == [4, 8, 12, 12, 16]
+    assert done.json["pause_seconds"] == 0
+    churn = done.json["churn"]
+    assert list(churn) == ["customers", "percent", "segments", "tiers", "rows"]
+    assert (churn["customers"], churn["percent"], churn["tiers"]) == (3, 75.0, [])
+    assert churn["segments"] == [
+        {
+            "project_id": "proj_1",
+            "id": "seg_5",
+            "name": "Segment seg_5",
+            "gaining": 3,
+            "losing": 0,
+            "gaining_examples": ["cust_1", "cust_2", "cust_3"],
+            "losing_examples": [],
+        }
+    ]
+    assert [list(each.values()) for each in churn["rows"]] == [
+        [name, *([3, 3] if name == "segment_membership" else [0, 0])] for name in NAMES
+    ]
+    assert list(churn["rows"][0]) == ["name", "rows_new", "rows_gone"]
+
+
+def test_people_see_who_would_gain_and_lose(cli: Cli, tamper: Tamper) -> None:
+    tamper(_LOSE, "UPDATE loyalty_tier SET tier_id = 'ltr_9' WHERE customer_id = 'cust_4'")
+    out = cli("rebuild", "--dry-run").out
+    assert out.startswith("Would be rebuilt\n")
+    assert "Customers who gain or lose a segment or tier: 4, 100.00 %." in out
+    assert out.index("\nSegments\n") < out.index("\nTiers\n")
+    for told in ("seg_5", "Segment seg_5", "cust_3", "ltr_9", "ltr_2"):
+        assert told in out
+    told = "segment_membership: rows that are new or differ 3, that are gone or differ 3."
+    assert told in out
+    assert "customer: rows" not in out
+    assert "Writers had to wait" not in out
+
+
+def test_people_see_the_first_groups_and_how_many_more_there_are(
+    cli: Cli, write: Write, folder: Path
+) -> None:
+    many = [entered("cust_1", f"seg_{number:02}", at=MONDAY) for number in range(60)]
+    cli("ingest", write(*many))
+    with closing(sqlite3.connect("projector.db")) as connection, connection:
+        connection.execute("DELETE FROM segment_membership")
+    out = cli("rebuild", "--dry-run").out
+    assert "seg_49" in out
+    assert "seg_50" not in out
+    assert "And 10 more; --json has them." in out
+    assert len(cli("rebuild", "--dry-run", "--json").json["churn"]["segments"]) == 60
+
+
+def test_more_churn_than_allowed_ends_with_1_and_changes_nothing(
+    cli: Cli, tamper: Tamper, rows: Rows, folder: Path
+) -> None:
+    tamper(_LOSE)
+    before = rows()
+    for allowed in ("0", "74.9"):
+        done = cli("rebuild", "--churn-max", allowed, "--json")
+        assert done.code == 1
+        assert done.failed_in_a_sentence
+        assert "would change 75.00 % of the customers, more than " in done.err
+        assert "--dry-run" in done.err
+        assert rows() == before
+        assert not (folder / "projector.db-rebuild").exists()
+    done = cli("rebuild", "--churn-max", "75", "--json")
+    assert (done.code, done.json["swapped"], done.json["churn"]["customers"]) == (0, True, 3)
+    assert cli("verify").code == 0
+
+
+def test_no_churn_is_no_more_than_none(cli: Cli, tamper: Tamper) -> None:
+    done = cli("rebuild", "--churn-max", "0")
+    assert done.code == 0
+    assert "Customers who gain or lose a segment or tier: 0, 0.00 %." in done.out

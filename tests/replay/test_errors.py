@@ -1,0 +1,126 @@
+"""A rebuild that fails leaves its workers ended, and connections as others expect them."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projector.errors import DatabaseUnreachable
+from projector.projections import discover
+from projector.store import parts, shadow, swap
+from projector.store.engine import Database
+from replay import build, rebuild, verify
+from replay.engines import ENGINES, Job, Piece
+from tests.databases import migrated, stored
+from tests.replay.logs import happened, sql
+from tests.tampering import life
+
+IN_PROCESS = ENGINES["in-process"]
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with migrated(database_url) as database:
+        happened(database, *life("cust_1"))
+        yield database
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    with migrated(sqlite_url) as database:
+        happened(database, *life("cust_1"))
+        yield database
+
+
+def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def engine(job: Job) -> Iterator[Piece]:
+        try:
+            yield from IN_PROCESS(job)
+        finally:
+            with database.reading() as connection:
+                seen.append((len(shadow.leftovers(connection, discover())), job.folder.exists()))
+
+    def failing(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build, "_take", failing)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(database, discover(), engine)
+    assert seen == [(5, True)]
+    with database.reading() as connection:
+        assert shadow.leftovers(connection, discover()) == []
+
+
+def _settings(database: Database) -> tuple[Any, ...]:
+    """Of the connection that the next one to ask gets."""
+    with database.connected() as connection:
+        driver: Any = connection.connection.driver_connection
+        return (
+            *driver.execute("PRAGMA synchronous").fetchone(),
+            *driver.execute("PRAGMA legacy_alter_table").fetchone(),
+            "part" in [row[1] for row in driver.execute("PRAGMA database_list")],
+        )
+
+
+@pytest.mark.parametrize("content", [b"no database", b"", None], ids=["else", "empty", "folder"])
+def test_rows_that_cannot_be_poured_leave_the_connection_durable(
+    sqlite_database: Database, tmp_path: Path, content: bytes | None
+) -> None:
+    before = _settings(sqlite_database)
+    assert before[:2] == (2, 0)
+    path = tmp_path / "part"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with sqlite_database.writing() as connection:
+        for each in discover():
+            shadow.create(connection, shadow.of(each))
+    with pytest.raises((DatabaseUnreachable, sqlite3.Error)):
+        parts.pour(sqlite_database, [shadow.of(each) for each in discover()], path)
+    assert _settings(sqlite_database) == before
+
+
+def test_a_swap_that_fails_leaves_the_connection_as_it_was(sqlite_database: Database) -> None:
+    before = _settings(sqlite_database), stored(sqlite_database)
+    # There is no shadow.
+    with pytest.raises(DatabaseUnreachable), sqlite_database.writing() as connection:
+        swap.rename(connection, discover()[0])
+    assert (_settings(sqlite_database), stored(sqlite_database)) == before
+
+
+def test_a_rebuild_leaves_the_connection_as_it_was(sqlite_database: Database) -> None:
+    before = _settings(sqlite_database)
+    rebuild(sqlite_database, discover(), IN_PROCESS)
+    assert _settings(sqlite_database) == before
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(
+            "CREATE FUNCTION mine() RETURNS SETOF customer LANGUAGE sql"
+            " AS 'SELECT * FROM customer'",
+            id="a function of rows",
+        ),
+        pytest.param("CREATE TABLE mine (one customer, all_of_them customer[])", id="a column"),
+        pytest.param(
+            "CREATE FUNCTION mine(customer[]) RETURNS int LANGUAGE sql AS 'SELECT 1'", id="array"
+        ),
+        pytest.param("CREATE DOMAIN mine AS customer", id="a domain"),
+    ],
+)
+def test_on_postgres_what_uses_the_type_of_the_rows_stays(postgres_url: str, made: str) -> None:
+    with migrated(postgres_url) as database:
+        happened(database, *life("cust_1"))
+        sql(database, made)
+        sql(database, "UPDATE customer SET name = 'wrong'")
+        done = rebuild(database, discover(), IN_PROCESS)
+        assert any("mine" in what for what in done.attached)
+        assert verify(database, discover()).is_right
