@@ -154,6 +154,12 @@ class SpillUnwritable(ProjectorError):
     hint = "The tables are as they were. Make room there, or set TMPDIR where Postgres is used."
 
 
+class EventsLost(ProjectorError):
+    """The rebuild put {expected} events on disk, and found {found} there."""
+
+    hint = "The tables are as they were. Check the disk, and try again."
+
+
 class RowsLost(ProjectorError):
     """The new table of {projection!r} has {found} rows, and was given {expected}."""
 

@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from projector.errors import WorkerDied
+from projector.errors import EventsLost, WorkerDied
 from projector.store import customers
 from projector.store.engine import Database
 from replay import spill, workspace
@@ -58,6 +58,8 @@ def run(job: Job) -> Iterator[Piece]:
             yield piece
             done += events
             job.on_progress("folding", done, spilled)
+    if done != spilled:
+        raise EventsLost(found=done, expected=spilled)
 
 
 def _in_order(

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projector.errors import WorkerDied
+from projector.errors import EventsLost, WorkerDied
 from projector.fold import Projection
 from projector.projections import discover
 from projector.runner import catch_up
 from projector.store.append import append
 from projector.store.engine import Database
-from replay import rebuild
-from replay.engines import ENGINES, Engine, Job, parallel, steps
+from replay import rebuild, spill
+from replay.engines import ENGINES, Engine, Job, Piece, parallel, steps
 from tests.databases import letters, migrated, positions, stored, wipe
 from tests.given import RECEIVED_AT, delivery, entered, joined
 from tests.histories import Arrival, arrivals, histories
@@ -113,6 +113,22 @@ def test_a_worker_that_is_killed_ends_the_rebuild_and_leaves_everything_as_it_wa
     assert _found(database) == live
     assert _children() == []
     assert rebuild(database, discover(), ENGINES["parallel"]).found_leftovers is False
+
+
+def test_a_bucket_that_is_gone_ends_the_rebuild_and_leaves_everything_as_it_was(
+    database: Database,
+) -> None:
+    happened(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(40)))
+    live = _found(database)
+
+    def robbed(job: Job) -> Iterator[Piece]:
+        for piece in parallel.run(job):
+            yield piece
+            spill.remove(job.folder, job.plan.buckets - 1)
+
+    with cut_small(2), pytest.raises(EventsLost, match="put 40 events on disk, and found 38"):
+        rebuild(database, discover(), robbed)
+    assert _found(database) == live
 
 
 def _children() -> list[int]:
