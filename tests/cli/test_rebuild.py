@@ -27,7 +27,10 @@ _KEYS = [
     "churn",
 ]
 #: Three of four customers are in it no more.
-_LOSE = "UPDATE segment_membership SET is_member = 0 WHERE segment_id = 'seg_5' AND customer_id <> 'cust_4'"
+_LOSE = (
+    "UPDATE segment_membership SET is_member = 0"
+    " WHERE segment_id = 'seg_5' AND customer_id <> 'cust_4'"
+)
 
 
 def test_programs_get_what_was_rebuilt(cli: Cli, tamper: Tamper, folder: Path) -> None:
