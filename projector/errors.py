@@ -42,6 +42,13 @@ class DatabaseBusy(ProjectorError):
     hint = "Nothing was lost. Run the command again once the other process is done."
 
 
+class RightsMissing(ProjectorError):
+    """The database {url} does not let this user do that: {reason}"""
+
+    exit_code = 4
+    hint = "A rebuild makes tables: it needs CREATE in their schema, and the rights of their owner."
+
+
 class NotMigrated(ProjectorError):
     """The database {url} is at schema revision {found}, this program needs {needed}."""
 

@@ -20,6 +20,7 @@ from projector.errors import (
     BadIdentifier,
     BadInstant,
     RebuildRunning,
+    RightsMissing,
     SpillUnwritable,
     WorkerDied,
 )
@@ -91,8 +92,9 @@ def catch_up(projector: Projector) -> None:
     """Bring the tables up to date, behind a progress bar."""
     found = projector.status()
     if rebuilding.is_backlog(found):
-        # Another rebuild does the same; and what a rebuild lacks (disk, memory) this may not need.
-        with suppress(RebuildRunning, SpillUnwritable, WorkerDied):
+        # Another rebuild does the same; and what a rebuild lacks (disk, memory, rights) may not be
+        # needed here.
+        with suppress(RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied):
             rebuilding.rebuild(projector, discover())
     with progress.count_bar("projecting", "events", found.head) as advance:
         projector.catch_up(on_batch=advance)

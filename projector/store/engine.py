@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, RightsMissing
 
 #: How long a writer waits for another one on SQLite, in seconds.
 BUSY_SECONDS_MAX = 60.0
@@ -100,6 +100,8 @@ class Database:
             reason = str(cause).strip()
             if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
                 raise DatabaseBusy(url=self, reason=reason) from error
+            if getattr(cause, "sqlstate", None) == "42501":
+                raise RightsMissing(url=self, reason=reason.partition("\n")[0]) from error
             if _is_environment(cause):
                 raise DatabaseUnreachable(url=self, reason=reason) from error
             raise

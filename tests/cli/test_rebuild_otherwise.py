@@ -7,7 +7,7 @@ import pytest
 
 import replay
 from projector.cli import rebuilding
-from projector.errors import RebuildRunning, SpillUnwritable, WorkerDied
+from projector.errors import RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied
 from projector.projections import discover
 from tests.cli.conftest import Cli, Rows, Tamper, Write
 from tests.given import created, joined
@@ -93,6 +93,7 @@ def test_fewer_events_go_batch_by_batch(
     "error",
     [
         RebuildRunning(url="sqlite:///projector.db"),
+        RightsMissing(url="sqlite:///projector.db", reason="no"),
         SpillUnwritable(path="x", reason="full"),
         WorkerDied(),
     ],

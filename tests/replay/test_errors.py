@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
-from projector.errors import DatabaseUnreachable
+from projector.errors import DatabaseUnreachable, RightsMissing
 from projector.projections import discover
 from projector.store import parts, shadow, swap
 from projector.store.engine import Database
@@ -124,3 +125,22 @@ def test_on_postgres_what_uses_the_type_of_the_rows_stays(postgres_url: str, mad
         done = rebuild(database, discover(), IN_PROCESS)
         assert any("mine" in what for what in done.attached)
         assert verify(database, discover()).is_right
+
+
+def test_a_user_who_may_make_no_tables_is_told_so(postgres_url: str) -> None:
+    url = make_url(postgres_url).set(username="worker").render_as_string(hide_password=False)
+    with migrated(postgres_url) as database:
+        happened(database, *life("cust_1"))
+        sql(database, "CREATE ROLE worker LOGIN")
+        every = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+        sql(database, f"GRANT {every} TO worker")
+        before = stored(database)
+        worker = Database(url)
+        try:
+            with pytest.raises(RightsMissing, match=r"permission denied for schema public$"):
+                rebuild(worker, discover(), IN_PROCESS)
+            assert stored(database) == before
+        finally:
+            worker.close()
+            sql(database, "DROP OWNED BY worker")
+            sql(database, "DROP ROLE worker")

@@ -86,6 +86,28 @@ def test_workers_of_a_rebuild_that_was_killed_are_waited_for(
     assert _opens(database)
 
 
+def test_a_folder_that_its_owner_removes_at_that_moment_is_not_the_one_that_is_locked(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, removed = fcntl.flock, list[str]()
+
+    def removing(file: int, how: int) -> None:
+        if not removed:
+            removed.append(path.name)
+            path.rmdir()
+            (path.parent / "takes the inode").mkdir()
+            path.mkdir(mode=0o700)
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", removing)
+    with workspace.opened(database):
+        other = os.open(path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            real(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(other)
+    assert removed
+
+
 def test_workers_hold_it_beside_the_one_who_made_it(database: Database, path: Path) -> None:
     with workspace.opened(database):
         workspace.join(path)
