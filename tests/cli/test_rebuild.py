@@ -77,6 +77,14 @@ def test_people_are_told_of_leftovers_and_of_what_hangs_on_the_tables(
     assert cli("rebuild", "--json").json["attached"] == ["index mine"]
 
 
+def test_the_projections_that_were_not_named_are_brought_to_the_head(
+    cli: Cli, tamper: Tamper, write: Write
+) -> None:
+    cli("ingest", write(entered("cust_9", "seg_1", at="2024-03-20T10:00:00Z")), "--no-project")
+    assert cli("rebuild", "customer").code == 0
+    assert [each["lag"] for each in cli("status", "--json").json["projections"]] == [0] * 5
+
+
 @pytest.mark.parametrize("engine", ["in-process", "parallel"])
 def test_every_engine_is_known_by_its_name(
     cli: Cli, tamper: Tamper, rows: Rows, engine: str

@@ -21,7 +21,7 @@ from tests.databases import letters, migrated, positions, stored, wipe
 from tests.given import RECEIVED_AT, delivery, entered, joined
 from tests.histories import Arrival, arrivals, histories
 from tests.oracle import FUSSY
-from tests.replay.logs import MONDAY, by_steps, cut_small, happened
+from tests.replay.logs import MONDAY, by_steps, cut_small, happened, sql
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -152,4 +152,6 @@ def _project(database: Database, arriving: list[Arrival], projections: list[Proj
 
 
 def _found(database: Database) -> tuple[object, ...]:
-    return stored(database), letters(database), positions(database)
+    # Whose a letter is decides who is told that the answer is not complete.
+    whole = sorted(sql(database, "SELECT * FROM dead_letter"), key=repr)
+    return stored(database), letters(database), whole, positions(database)

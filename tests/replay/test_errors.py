@@ -58,6 +58,13 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
         assert shadow.leftovers(connection, discover()) == []
 
 
+def test_a_projector_that_computed_from_the_rows_before_does_not_write(database: Database) -> None:
+    revisions = "SELECT projection, revision FROM checkpoint"
+    before = dict(sql(database, revisions))
+    rebuild(database, discover(), IN_PROCESS)
+    assert dict(sql(database, revisions)) == {name: at + 1 for name, at in before.items()}
+
+
 def _settings(database: Database) -> tuple[Any, ...]:
     """Of the connection that the next one to ask gets."""
     with database.connected() as connection:
