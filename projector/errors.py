@@ -88,7 +88,7 @@ class BadNumber(ProjectorError):
     """{name} cannot be {value}: it goes from {range}."""
 
     exit_code = 2
-    hint = "Give a whole number in that range."
+    hint = "Give a number in that range."
 
 
 class NotOne(ProjectorError):
@@ -96,6 +96,13 @@ class NotOne(ProjectorError):
 
     exit_code = 2
     hint = "See --help."
+
+
+class CustomerNotGiven(ProjectorError):
+    """--project and --source-id say which customer is meant, and there is no --customer."""
+
+    exit_code = 2
+    hint = "Name projections to rebuild some of them; all customers are rebuilt together."
 
 
 class BadCursor(ProjectorError):

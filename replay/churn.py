@@ -78,17 +78,16 @@ def compare(database: Database, projections: Sequence[Projection]) -> Churn:
 
 
 def _align(database: Database, projections: Sequence[Projection]) -> bool:
-    """Bring each projection and its shadow to the position of the one that is ahead.
+    """Bring each shadow to where its live table is, which stays as it is.
 
-    Live rows of another version of the fold stay where they are, and so may be behind.
+    A plan of what is to be compared ends where the live tables are; only one that nobody has filled
+    yet is behind its shadow.
     """
     for each in projections:
-        live, twin = _marks(database, each)
-        if live.position > twin.position:
-            runner.catch_up(database, [shadow.of(each)], until=live.position)
-        elif live.version == each.version:
-            runner.catch_up(database, [each], until=twin.position)
-    return all(len({mark.position for mark in _marks(database, each)}) == 1 for each in projections)
+        live, _ = _marks(database, each)
+        runner.catch_up(database, [shadow.of(each)], until=live.position)
+    marks = (_marks(database, each) for each in projections)
+    return all(live.position <= twin.position for live, twin in marks)
 
 
 def _marks(

@@ -37,6 +37,13 @@ def test_a_customer_is_found_by_the_shops_own_id(cli: Cli, write: Write) -> None
     assert cli("rebuild", "--customer", "shop").code == 3
 
 
+@pytest.mark.parametrize("option", [["--project", "proj_1"], ["--source-id"]])
+def test_whose_rows_are_meant_must_be_said(cli: Cli, option: list[str]) -> None:
+    done = cli("rebuild", *option)
+    assert done.code == 2
+    assert "there is no --customer" in done.err
+
+
 def test_nobody_known_ends_with_3(cli: Cli, tamper: Tamper, rows: Rows) -> None:
     before = rows()
     for given in (["cust_9"], ["cust_1", "--project", "proj_9"], ["\0"], ["cust_1", "--source-id"]):

@@ -192,23 +192,33 @@ def test_live_rows_that_go_on_meanwhile_are_met_where_they_are(database: Databas
     assert set(positions(database).values()) == {10}
 
 
-def test_live_rows_that_are_behind_are_brought_to_where_the_others_are(database: Database) -> None:
+def test_live_rows_stay_where_they_are_and_the_new_ones_come_to_them(database: Database) -> None:
     [customer, *_] = discover()
     logged(database, entered("cust_9", "seg_2", at=WEDNESDAY))
     runner.catch_up(database, [customer])
+    before = _found(database)
     assert len(set(positions(database).values())) == 2
     done = rebuild(database, discover(), IN_PROCESS, dry_run=True)
     assert _told(done)[0] == 0
     assert {each.name: each.position for each in done.rebuilt} == positions(database)
+    assert {each.rows_new for each in done.churn.rows} == {0}  # type: ignore[union-attr]
+    assert _found(database) == before
+
+
+def test_rows_that_are_not_there_yet_are_new_and_a_dry_run_does_not_make_them(
+    database: Database,
+) -> None:
     sql(database, "DELETE FROM checkpoint WHERE projection = 'segment_membership'")
     sql(database, "DELETE FROM segment_membership")
+    before = _found(database)
     done = rebuild(database, discover(), IN_PROCESS, dry_run=True)
-    assert _told(done)[0] == 0
-    assert done.events == 9, "as far as the last of those that have rows"
-    assert {each.rows_new for each in done.churn.rows} == {0}  # type: ignore[union-attr]
+    assert done.churn is not None
+    assert sum(each.gaining for each in done.churn.segments) > 0
+    assert [each.name for each in done.churn.rows if each.rows_new] == ["segment_membership"]
+    assert _found(database) == before
 
 
-def test_rows_of_another_version_stay_where_they_are_and_the_new_ones_come_to_them(
+def test_rows_of_another_version_are_compared_where_they_are(
     database: Database,
 ) -> None:
     logged(database, entered("cust_9", "seg_2", at=WEDNESDAY))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output, rebuilding
 from projector.cli.app import Flag, Json, Url, Whole, app, catch_up
-from projector.errors import BadNumber, NotOne
+from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
 from replay import Rebuild, Repaired, repair
 from replay.churn import Churn, GroupChange
@@ -56,6 +56,8 @@ def rebuild(
     is_of_all = engine or workers is not None or dry_run or churn_max is not None
     if customer is not None and is_of_all:
         raise NotOne(options="--customer, or --engine, --workers, --dry-run and --churn-max")
+    if customer is None and (project or source_id):
+        raise CustomerNotGiven
     if workers is not None and workers < 1:
         raise BadNumber(name="--workers", value=workers, range="1 upwards")
     if churn_max is not None and not 0 <= churn_max <= 100:
@@ -107,7 +109,7 @@ def _show(done: Rebuild) -> None:
         words += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
     output.line(words)
     for what in done.attached:
-        output.line(f"Rows were moved, and not tables, because of a {what}.")
+        output.line(f"Rows were moved, and not tables, for this to stay: {what}.")
 
 
 def _show_projections(done: Rebuild) -> None:
