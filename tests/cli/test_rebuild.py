@@ -73,7 +73,7 @@ def test_people_are_told_of_leftovers_and_of_what_hangs_on_the_tables(
     (folder / "projector.db-rebuild" / "bucket-1").touch()
     out = cli("rebuild").out
     assert "A rebuild that was killed had left tables or files; they were removed." in out
-    assert "Rows were moved, and not tables, because of a index mine." in out
+    assert "Rows were moved, and not tables, for this to stay: index mine." in out
     assert cli("rebuild", "--json").json["attached"] == ["index mine"]
 
 
