@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,9 +64,10 @@ def pour(database: Database, shadows: Sequence[Projection], path: Path) -> None:
                         f"INSERT INTO {each.name} SELECT * FROM part.{each.name}"
                     )
         finally:
-            # First what others rely on, who get the connection next.
-            driver.execute("PRAGMA synchronous = FULL")
-            driver.execute("DETACH DATABASE part")
+            # First what others rely on, who get the connection next; Ctrl-C has closed it.
+            with suppress(sqlite3.ProgrammingError):
+                driver.execute("PRAGMA synchronous = FULL")
+                driver.execute("DETACH DATABASE part")
     path.unlink()
 
 

@@ -78,8 +78,11 @@ def rename(connection: Connection, projection: Projection) -> None:
         try:
             connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
             connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {live}")
-        finally:
+        except Exception:
+            # After Ctrl-C there is no connection that anybody could use again.
             connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
+            raise
+        connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
         return
     _take_over_rights(connection, live, name)
     constraints = shadow.constraints(shadow.of(projection))
