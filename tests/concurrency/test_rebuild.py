@@ -21,7 +21,6 @@ from tests.cli.command import Done, run_program
 from tests.concurrency import rebuilds, story, traffic
 from tests.concurrency.logs import ended
 from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
-from tests.concurrency.story import is_sqlite
 from tests.databases import letters, migrated, positions, stored
 from tests.given import RECEIVED_AT, envelope
 from tests.replay.logs import happened, sql
@@ -147,14 +146,16 @@ def test_ctrl_c_ends_a_rebuild_and_its_workers_without_a_word(
     database: Database, database_url: str, step: str
 ) -> None:
     before = _live(database)
-    rebuilding = _disturbed_at(step, database_url)
-    rebuilding.interrupt()
-    done = rebuilding.ended(within_seconds=_LIVED_ON_SECONDS_MAX)
-    if is_sqlite(database_url) or done.code != 4:
-        assert (done.code, done.out, done.err) == (128 + signal.SIGINT, "", "")
-    # Seldom it falls into a statement of Postgres's driver, whose connection is then told broken.
-    assert "spawn_main" not in done.err
-    _nobody_lives_on(database_url)
+    # Seldom it falls into a driver's statement, whose connection is then told broken.
+    for _ in range(3):
+        rebuilding = _disturbed_at(step, database_url)
+        rebuilding.interrupt()
+        done = rebuilding.ended(within_seconds=_LIVED_ON_SECONDS_MAX)
+        assert "spawn_main" not in done.err
+        _nobody_lives_on(database_url)
+        if done.code == 128 + signal.SIGINT:
+            break
+    assert (done.code, done.out, done.err) == (128 + signal.SIGINT, "", "")
     assert left(database) == []
     if step not in _AT_THE_SWAP:
         assert _live(database) == before
