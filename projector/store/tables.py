@@ -31,7 +31,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0011"
+SCHEMA_REVISION = "0013"
 
 metadata = MetaData(
     naming_convention={
@@ -142,6 +142,33 @@ dead_letter = Table(
     Column("stream_id", BigInteger),
     Column("reason", Text, nullable=False),
     Index(None, "stream_id"),
+)
+
+#: Who may come in by the network. A token itself is known to its bearer alone.
+token = Table(
+    "token",
+    metadata,
+    Column("token_id", Key, primary_key=True),
+    # What people call it.
+    Column("name", Text, nullable=False),
+    # What it opens, separated by commas: read, write, admin.
+    Column("scopes", Text, nullable=False),
+    # The SHA-256 of its secret part, in hex.
+    Column("digest", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+#: Which of several processes does a job that one of them is enough for.
+lease = Table(
+    "lease",
+    metadata,
+    Column("job", Key, primary_key=True),
+    # None once it was given back.
+    Column("holder", Text),
+    # Counts the holder's signs of life: who sees it stand still takes the lease over. Times are
+    # not kept, for the clocks of several machines differ.
+    Column("beats", BigInteger, nullable=False),
 )
 
 _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
