@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
+
+from projector import webhook_secrets
+from projector.errors import BadSecrets
+from projector.webhook_secrets import WebhookSecret
 
 DATABASE_URL_VARIABLE = "PROJECTOR_DATABASE_URL"
 DATABASE_URL_DEFAULT = "sqlite:///projector.db"
+
+WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
+#: Of a file that holds what the variable would: others may see a process's environment.
+WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
 
 
 @frozen(kw_only=True)
 class Settings:
     """What the environment says."""
 
-    database_url: str = DATABASE_URL_DEFAULT
+    database_url: str = field(default=DATABASE_URL_DEFAULT, repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process; an empty variable counts as none."""
     return Settings(database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT)
+
+
+def read_webhook_secrets(
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[WebhookSecret, ...]:
+    """The secrets of the webhooks; raises BadSecrets, which never shows one."""
+    path = environment.get(WEBHOOK_SECRET_FILE_VARIABLE)
+    text = environment.get(WEBHOOK_SECRET_VARIABLE) or ""
+    if not path:
+        return webhook_secrets.parse(text)
+    if text:
+        raise BadSecrets(
+            reason=f"{WEBHOOK_SECRET_VARIABLE} and {WEBHOOK_SECRET_FILE_VARIABLE} are both set"
+        )
+    try:
+        return webhook_secrets.parse(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadSecrets(reason=f"{path}: {reason}") from None

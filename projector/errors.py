@@ -98,6 +98,34 @@ class NotOne(ProjectorError):
     hint = "See --help."
 
 
+class BadSecrets(ProjectorError):
+    """The webhook secrets cannot be read: {reason}."""
+
+    exit_code = 2
+    hint = "Set PROJECTOR_WEBHOOK_SECRET to one secret, or to PROJECT=SECRET,PROJECT=SECRET."
+
+
+class AddressUnusable(ProjectorError):
+    """The server cannot listen on {host} port {port}: {reason}"""
+
+    exit_code = 2
+    hint = "Choose another one with --host and --port."
+
+
+class AddressPublic(ProjectorError):
+    """Without a token the server listens on this machine only, and {host} is not that."""
+
+    exit_code = 2
+    hint = "Make one first: `projector token create NAME --scope read`."
+
+
+class ExtraMissing(ProjectorError):
+    """This needs packages that are not installed: {reason}"""
+
+    exit_code = 2
+    hint = "Install the extra: pip install 'customer-state-projector[server]'."
+
+
 class CustomerNotGiven(ProjectorError):
     """--project and --source-id say which customer is meant, and there is no --customer."""
 

@@ -29,6 +29,14 @@ def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey
     return [CustomerKey(*row) for row in rows]
 
 
+def by_customer_ids(connection: Connection, customer_ids: Sequence[str]) -> list[CustomerKey]:
+    """The customers that have one of some ids, ordered by id and project."""
+    columns = (stream.c.project_id, stream.c.customer_id)
+    statement = select(*columns).where(among(connection, stream.c.customer_id, customer_ids))
+    rows = connection.execute(statement.order_by(stream.c.customer_id, stream.c.project_id))
+    return [CustomerKey(*row) for row in rows]
+
+
 def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
     """The customers, deleted ones too, that have the shop's own id."""
     table = state["customer"]
@@ -50,10 +58,3 @@ def stream_of(connection: Connection, customer: CustomerKey) -> int:
         stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
     )
     return int(connection.execute(statement).scalar_one())
-
-
-def of_streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, CustomerKey]:
-    """Whose streams these are."""
-    columns = (stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
-    statement = select(*columns).where(among(connection, stream.c.stream_id, stream_ids))
-    return {row[0]: CustomerKey(row[1], row[2]) for row in connection.execute(statement)}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
 from projector.store.keyed import among
@@ -62,6 +62,17 @@ _OF_CUSTOMER = _EVENT.where(
 ).order_by(event.c.occurred_at, event.c.event_id)
 _OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
+_PAGE_OF_CUSTOMER = (
+    _EVENT.where(
+        stream.c.project_id == bindparam("project_id"),
+        stream.c.customer_id == bindparam("customer_id"),
+        _position > bindparam("after"),
+    )
+    .order_by(_position)
+    .limit(bindparam("limit"))
+    .execution_options(yield_per=100)
+)
+
 
 def head(connection: Connection, *, lock: bool = False) -> int:
     """The position of the last event; 0 for an empty log. With the lock it stays that."""
@@ -77,21 +88,24 @@ def read(
     At the most `limit` events, and no more than fill `bytes_max`; but one at the least.
     """
     bounds = {"after": after, "until": until, "limit": limit}
-    events: list[RecordedEvent] = []
-    size = 0
     with connection.execute(_READ, bounds) as rows:
-        for row in rows:
-            events.append(_recorded(row))
-            size += len(row.body)
-            if size >= bytes_max:
-                break
-    return events
+        return _taken(rows, bytes_max)
 
 
 def at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
     """The events at some positions, as far as they are there, in order."""
     statement = _EVENT.where(among(connection, event.c.position, positions))
     return [_recorded(row) for row in connection.execute(statement.order_by(event.c.position))]
+
+
+def last_of_types(connection: Connection, *, after: int) -> dict[str, datetime]:
+    """When the last event of each type came, of those behind a position."""
+    statement = (
+        select(event.c.type, func.max(event.c.received_at))
+        .where(event.c.position > after)
+        .group_by(event.c.type)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def read_streams(
@@ -120,6 +134,23 @@ def read_customer(
         return
     with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), bounds) as rows:
         yield from map(_recorded, rows)
+
+
+def page_of_customer(
+    connection: Connection,
+    customer: tuple[str, str],
+    *,
+    after: int,
+    limit: int,
+    bytes_max: int = READ_BYTES_MAX,
+) -> list[RecordedEvent]:
+    """A customer's events behind a position, in the order of their positions.
+
+    At the most `limit` of them, and no more than fill `bytes_max`; but one at the least.
+    """
+    bounds = {"project_id": customer[0], "customer_id": customer[1]}
+    with connection.execute(_PAGE_OF_CUSTOMER, {**bounds, "after": after, "limit": limit}) as rows:
+        return _taken(rows, bytes_max)
 
 
 def read_stream_range(
@@ -182,6 +213,18 @@ def find(
         for row in connection.execute(statement):
             found[project_id, row.event_id] = _recorded(row)
     return found
+
+
+def _taken(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:
+    """The events of rows, until their bodies fill so many bytes; one at the least."""
+    events: list[RecordedEvent] = []
+    size = 0
+    for row in rows:
+        events.append(_recorded(row))
+        size += len(row.body)
+        if size >= bytes_max:
+            break
+    return events
 
 
 def _recorded(row: Any) -> RecordedEvent:

@@ -43,13 +43,20 @@ def check(database: Database) -> None:
 
     A database that is one file is made and brought up to date on the way.
     """
+    try:
+        check_revision(database)
+    except NotMigrated:
+        if not database.is_sqlite:
+            raise
+        migrate(database)
+
+
+def check_revision(database: Database) -> None:
+    """Raise NotMigrated where the database is not at the program's revision."""
     with database.reading() as connection:
         found = revision(connection)
-    if found == SCHEMA_REVISION:
-        return
-    if not database.is_sqlite:
+    if found != SCHEMA_REVISION:
         raise NotMigrated(url=database, found=found or "none", needed=SCHEMA_REVISION)
-    migrate(database)
 
 
 def migrate(database: Database) -> Migration:

@@ -1,0 +1,80 @@
+"""Who may come in: bearers of tokens, and while there are none, programs of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from projector.server.refusals import HostForeign, ScopeMissing, TokenMissing
+from projector.store.engine import Database
+from projector.tokens import KnownToken, Scope, bearer, read_tokens
+
+#: For how many seconds tokens are believed to be as they were read.
+TOKENS_SECONDS = 2.0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or a name is of this machine alone."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Gate:
+    """Lets requests in, by their tokens."""
+
+    def __init__(self, database: Database, *, is_public: bool) -> None:
+        self._database = database
+        self._is_public = is_public
+        self._known: Mapping[str, KnownToken] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def check(self, request: Request, scope: Scope) -> None:
+        """Raise TokenMissing, ScopeMissing or HostForeign unless the request may do that."""
+        known = await self._tokens()
+        if not known and not self._is_public:
+            _check_local(request)
+            return
+        kind, _, text = request.headers.get("authorization", "").partition(" ")
+        found = bearer(known, text.strip()) if kind.lower() == "bearer" else None
+        if found is None:
+            raise TokenMissing
+        if not {scope, Scope.ADMIN} & set(found.scopes):
+            raise ScopeMissing(scope=str(scope))
+
+    async def _tokens(self) -> Mapping[str, KnownToken]:
+        if time.monotonic() - self._read_at > TOKENS_SECONDS:
+            async with self._reading:
+                if time.monotonic() - self._read_at > TOKENS_SECONDS:
+                    self._known = await run_in_threadpool(read_tokens, self._database)
+                    self._read_at = time.monotonic()
+        return self._known
+
+
+def _check_local(request: Request) -> None:
+    """Nobody asked for a token: so no page in a browser here may ask in its user's name.
+
+    It could by a name of its own that leads to this machine, or from its own origin.
+    """
+    host = request.headers.get("host", "")
+    origin = request.headers.get("origin")
+    if not is_loopback(_name(host)) or origin not in (None, f"http://{host}", f"https://{host}"):
+        raise HostForeign
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,88 @@
+"""The bodies of requests: read no further than they may be long, and no longer than they may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from starlette.requests import ClientDisconnect, Request
+
+from projector.server.refusals import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded
+
+#: How long a body may take in all, in seconds; a sender of webhooks waits for ten.
+BODY_SECONDS_MAX = 10.0
+
+#: The most bytes of bodies in memory at the same time, of all requests.
+HELD_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Held:
+    """The bytes that all requests hold together."""
+
+    def __init__(self, bytes_max: int = HELD_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """A request's share of them, given back in the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self._bytes -= share.bytes
+
+    def take(self, size: int) -> None:
+        """Take bytes; raises Overloaded when there are none left."""
+        if self._bytes + size > self._bytes_max:
+            raise Overloaded
+        self._bytes += size
+
+
+class Share:
+    """What one request holds."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        self.bytes = 0
+
+    def take(self, size: int) -> None:
+        """Take bytes more; raises Overloaded when there are none left."""
+        self._held.take(size)
+        self.bytes += size
+
+
+async def read(
+    request: Request,
+    share: Share,
+    *,
+    bytes_max: int,
+    seconds_max: float = BODY_SECONDS_MAX,
+) -> bytes:
+    """The body of a request.
+
+    Raises BodyTooLarge as soon as that is known, BodyTooSlow, ClientGone, or Overloaded.
+    """
+    if int(request.headers.get("content-length", 0)) > bytes_max:
+        raise BodyTooLarge(bytes_max=bytes_max)
+    parts = []
+    try:
+        async with asyncio.timeout(seconds_max):
+            async for part in stream(request):
+                share.take(len(part))
+                parts.append(part)
+                if share.bytes > bytes_max:
+                    raise BodyTooLarge(bytes_max=bytes_max)
+    except TimeoutError:
+        raise BodyTooSlow(seconds_max=seconds_max) from None
+    return b"".join(parts)
+
+
+async def stream(request: Request) -> AsyncIterator[bytes]:
+    """The parts of a request's body as they come; raises ClientGone."""
+    try:
+        async for part in request.stream():
+            yield part
+    except ClientDisconnect:
+        raise ClientGone from None

@@ -1,0 +1,296 @@
+"""What can be asked: each path with its parameters, its answer and the errors it may end with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from attrs import frozen
+from msgspec import Meta
+
+from projector import errors, instants
+from projector.answer import Answer
+from projector.envelope import Given, id_problem
+from projector.errors import BadIdentifier, BadInstant, ProjectorError
+from projector.explain import Explanation, Question, WhyCampaign, WhyNot, WhySegment, why
+from projector.lookup import IDS_MAX, Customers, find_customers
+from projector.members import (
+    Page,
+    SegmentCount,
+    TierCount,
+    find_members,
+    list_segments,
+    list_tiers,
+)
+from projector.projections import discover
+from projector.query import Moment, resolve
+from projector.server import parameters
+from projector.server.progress import Reached
+from projector.status import Status, read_status
+from projector.store import log
+from projector.store.engine import Database
+from projector.streams import EventPage, find_events
+
+
+@frozen(kw_only=True)
+class Batch:
+    """Whose states are asked for."""
+
+    customer_ids: Annotated[
+        tuple[parameters.Id, ...], Meta(max_length=IDS_MAX, examples=[["cust_1", "cust_2"]])
+    ]
+    project: parameters.Project | None = None
+
+
+@frozen(kw_only=True)
+class Segments:
+    """The segments, by project and id."""
+
+    segments: tuple[SegmentCount, ...]
+
+
+@frozen(kw_only=True)
+class Tiers:
+    """The tiers, by project, campaign and id."""
+
+    tiers: tuple[TierCount, ...]
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A request as an endpoint gets it."""
+
+    #: What the path names.
+    id: str
+    #: An instance of the endpoint's class for parameters, and of that for bodies.
+    query: Any
+    body: Any
+
+
+@frozen(kw_only=True)
+class Endpoint:
+    """A question, and how it is answered."""
+
+    method: str
+    path: str
+    #: What programs that are made from the document call it.
+    name: str
+    summary: str
+    query: type[Any]
+    answers: tuple[type[Any], ...]
+    problems: tuple[type[ProjectorError], ...]
+    #: Gives the answer, and how far it and the log are where the answer does not know it.
+    run: Callable[[Database, Asked], tuple[Any, Reached | None]]
+    body: type[Any] | None = None
+    #: Whether a client may keep the answer and ask whether it still holds.
+    has_tag: bool = False
+
+
+def instant(text: str | None) -> Any:
+    """The instant that a parameter says; raises BadInstant."""
+    try:
+        return None if text is None else instants.parse(text)
+    except ValueError as error:
+        raise BadInstant(text=text, reason=error) from error
+
+
+def given(told: parameters.Told) -> Given:
+    """What parameters say of deliveries; raises BadIdentifier or BadInstant."""
+    for name, value in (("project", told.project), ("type", told.type)):
+        problem = None if value is None else id_problem(value)
+        if problem:
+            raise BadIdentifier(name=name, text=value, reason=problem)
+    return Given(
+        project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at)
+    )
+
+
+def _moment(query: parameters.OfCustomer) -> Moment:
+    return Moment(as_of=instant(query.as_of), at_position=query.at_position)
+
+
+def _customer(database: Database, asked: Asked) -> tuple[Answer, Reached]:
+    return _resolved(database, asked.id, asked.query, by_source_id=False)
+
+
+def _customer_by_source_id(database: Database, asked: Asked) -> tuple[Answer, Reached]:
+    return _resolved(database, asked.query.source_id, asked.query, by_source_id=True)
+
+
+def _resolved(
+    database: Database, identifier: str, query: parameters.OfCustomer, *, by_source_id: bool
+) -> tuple[Answer, Reached]:
+    with database.reading_tables() as connection:
+        found = resolve(connection, identifier, query.project, by_source_id, _moment(query))
+        return found, Reached(found.position, log.head(connection))
+
+
+def _why(database: Database, asked: Asked) -> tuple[Explanation, None]:
+    query: parameters.Why = asked.query
+    question = Question(
+        identifier=asked.id,
+        segment_id=query.segment,
+        campaign_id=query.campaign,
+        not_=query.not_,
+        project_id=query.project,
+        moment=_moment(query),
+    )
+    return why(database, question), None
+
+
+def _events(database: Database, asked: Asked) -> tuple[EventPage, None]:
+    query: parameters.OfEvents = asked.query
+    page = find_events(
+        database, asked.id, project_id=query.project, after=query.after, limit=query.limit
+    )
+    return page, None
+
+
+def _batch(database: Database, asked: Asked) -> tuple[Customers, None]:
+    body: Batch = asked.body
+    return find_customers(database, body.customer_ids, project_id=body.project), None
+
+
+def _segments(database: Database, asked: Asked) -> tuple[Segments, None]:
+    return Segments(segments=tuple(list_segments(database, project_id=asked.query.project))), None
+
+
+def _tiers(database: Database, asked: Asked) -> tuple[Tiers, None]:
+    return Tiers(tiers=tuple(list_tiers(database, project_id=asked.query.project))), None
+
+
+def _segment_members(database: Database, asked: Asked) -> tuple[Page, None]:
+    return _members(database, asked.query, segment_id=asked.id), None
+
+
+def _tier_members(database: Database, asked: Asked) -> tuple[Page, None]:
+    return _members(database, asked.query, tier_id=asked.id), None
+
+
+def _members(database: Database, query: parameters.OfMembers, **group: str) -> Page:
+    return find_members(
+        database,
+        **group,
+        project_id=query.project,
+        as_of=instant(query.as_of),
+        after=query.after,
+        limit=query.limit,
+    )
+
+
+def _status(database: Database, _asked: Asked) -> tuple[Status, None]:
+    return read_status(database, discover()), None
+
+
+_OF_CUSTOMER = (
+    errors.CustomerNotFound,
+    errors.CustomerAmbiguous,
+    errors.BadInstant,
+    errors.PositionUnknown,
+)
+
+QUERIES: tuple[Endpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/customers/{id}",
+        name="getCustomer",
+        summary="A customer's state: now, or what was true or known at a moment.",
+        query=parameters.OfCustomer,
+        answers=(Answer,),
+        problems=_OF_CUSTOMER,
+        run=_customer,
+        has_tag=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/customers",
+        name="findCustomer",
+        summary="The state of the customer who has the shop's own id.",
+        query=parameters.BySourceId,
+        answers=(Answer,),
+        problems=_OF_CUSTOMER,
+        run=_customer_by_source_id,
+        has_tag=True,
+    ),
+    Endpoint(
+        method="GET",
+        path="/customers/{id}/why",
+        name="explainCustomer",
+        summary="Why a customer is, or is not, in a segment or on a tier.",
+        query=parameters.Why,
+        answers=(WhySegment, WhyCampaign, WhyNot),
+        problems=(*_OF_CUSTOMER, errors.NotOne, errors.NothingConcerns, errors.GroupNotFound),
+        run=_why,
+    ),
+    Endpoint(
+        method="GET",
+        path="/customers/{id}/events",
+        name="listCustomerEvents",
+        summary="A customer's events as they came, in the order of their positions.",
+        query=parameters.OfEvents,
+        answers=(EventPage,),
+        problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
+        run=_events,
+    ),
+    Endpoint(
+        method="POST",
+        path="/customers:batch",
+        name="getCustomers",
+        summary=f"The states of up to {IDS_MAX:,} customers, from one snapshot.",
+        query=parameters.Reading,
+        body=Batch,
+        answers=(Customers,),
+        problems=(),
+        run=_batch,
+    ),
+    Endpoint(
+        method="GET",
+        path="/segments",
+        name="listSegments",
+        summary="The segments, each with its name and how many are in it.",
+        query=parameters.OfProject,
+        answers=(Segments,),
+        problems=(),
+        run=_segments,
+    ),
+    Endpoint(
+        method="GET",
+        path="/segments/{id}/members",
+        name="listSegmentMembers",
+        summary="Who is in a segment, now or at an instant.",
+        query=parameters.OfMembers,
+        answers=(Page,),
+        problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
+        run=_segment_members,
+    ),
+    Endpoint(
+        method="GET",
+        path="/tiers",
+        name="listTiers",
+        summary="The tiers, each with its name and how many are on it.",
+        query=parameters.OfProject,
+        answers=(Tiers,),
+        problems=(),
+        run=_tiers,
+    ),
+    Endpoint(
+        method="GET",
+        path="/tiers/{id}/members",
+        name="listTierMembers",
+        summary="Who is on a tier, now or at an instant.",
+        query=parameters.OfMembers,
+        answers=(Page,),
+        problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
+        run=_tier_members,
+    ),
+    Endpoint(
+        method="GET",
+        path="/status",
+        name="getStatus",
+        summary="The head of the log, how far each projection is, and what is put aside.",
+        query=parameters.Nothing,
+        answers=(Status,),
+        problems=(),
+        run=_status,
+    ),
+)

@@ -1,0 +1,104 @@
+"""Whether the server can do its work: looked at all the time, and told at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+from starlette.concurrency import run_in_threadpool
+
+from projector.errors import ProjectorError
+from projector.follow import Watch
+from projector.server.progress import Reached, read_reached
+from projector.store import schema
+from projector.store.engine import Database
+
+#: Between two looks, in seconds.
+LOOK_SECONDS = 1.0
+
+#: A look that takes longer than this, in seconds, has found that the database does not answer.
+LOOK_SECONDS_MAX = 5.0
+
+#: How many events the tables may be behind, unless the operator says otherwise.
+LAG_EVENTS_MAX = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+@frozen(kw_only=True)
+class Health:
+    """What was seen at the last look."""
+
+    ready: bool = False
+    #: The database answers, and has the schema that this program needs.
+    database: bool = False
+    #: A projector, in this process or in another one, shows signs of life.
+    projector: bool = False
+    #: How many events the tables are behind; None where that is not known.
+    lag: int | None = None
+    #: The most that they may be.
+    lag_max: int = LAG_EVENTS_MAX
+    #: What is wrong, as a sentence; None where nothing is.
+    reason: str | None = "Nothing was looked at yet."
+
+
+class Doctor:
+    """Looks again and again. Belongs to the event loop."""
+
+    def __init__(
+        self, database: Database, *, lag_max: int, is_working: Callable[[], bool]
+    ) -> None:
+        self._database = database
+        self._watch = Watch(database)
+        self._lag_max = lag_max
+        self._is_working = is_working
+        self._seen = Health(lag_max=lag_max)
+        self._seen_at = time.monotonic()
+
+    def tell(self) -> Health:
+        """What was seen, if that is not too long ago."""
+        if time.monotonic() - self._seen_at > LOOK_SECONDS_MAX:
+            return Health(lag_max=self._lag_max, reason="The database does not answer.")
+        if not self._is_working():
+            return evolve(self._seen, ready=False, reason="The server is stopping.")
+        return self._seen
+
+    async def run(self) -> None:
+        """Look until cancelled, and log when the finding changes."""
+        while True:
+            found = await run_in_threadpool(self._look)
+            if found.reason != self._seen.reason:
+                level = logging.INFO if found.ready else logging.WARNING
+                _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
+            self._seen, self._seen_at = found, time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self) -> Health:
+        try:
+            schema.check_revision(self._database)
+            is_alive = self._watch.look().is_alive
+            reached = read_reached(self._database)
+        except ProjectorError as error:
+            # Who asks need not have a token: nothing of the inside is told.
+            _log.debug("the database does not answer: %s", error)
+            return Health(lag_max=self._lag_max, reason="The database cannot be used.")
+        return self._judge(is_alive, reached)
+
+    def _judge(self, is_alive: bool, reached: Reached) -> Health:
+        lag = reached.head - reached.position
+        reason = None
+        if not is_alive:
+            reason = "No projector shows signs of life: run `projector run`, or look at its log."
+        elif lag > self._lag_max:
+            reason = f"The tables are {lag} events behind."
+        return Health(
+            ready=reason is None,
+            database=True,
+            projector=is_alive,
+            lag=lag,
+            lag_max=self._lag_max,
+            reason=reason,
+        )

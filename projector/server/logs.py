@@ -1,0 +1,46 @@
+"""The server's log: one JSON object a line, on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from projector.instants import to_text
+
+#: The id of the request that is being answered, for whatever is logged on its way.
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+#: What a record has by itself; all else was given by who logged it.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of JSON: time, level, logger and message first."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        entry: dict[str, Any] = {
+            "time": to_text(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        asked_by = request_id.get()
+        if asked_by is not None:
+            entry["request_id"] = asked_by
+        entry.update({key: value for key, value in vars(record).items() if key not in _OWN})
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry, enc_hook=str).decode()
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Let everything that is logged in this process come out in this form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,0 +1,190 @@
+"""What requests say beside their path: the parameters of a query, and how they are read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+import attrs
+import msgspec
+from attrs import frozen
+from msgspec import Meta
+
+from projector.envelope import ID_CHARACTERS_MAX
+from projector.paging import LIMIT_MAX
+from projector.server.refusals import BadQuery
+
+#: The longest query, in bytes, and the most parameters in it.
+QUERY_BYTES_MAX = 8 * 1024
+PARAMETERS_MAX = 20
+
+_POSITION_MAX = 2**63 - 1
+
+Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
+Project = Annotated[
+    Id, Meta(description="The project, where several have that id.", examples=["proj_1"])
+]
+Instant = Annotated[
+    str, Meta(max_length=100, extra_json_schema={"format": "date-time"})
+]
+AsOf = Annotated[
+    Instant,
+    Meta(
+        description="What was true at this instant (RFC 3339), by all that is known today.",
+        examples=["2024-03-10T00:00:00Z"],
+    ),
+]
+Position = Annotated[int, Meta(ge=0, le=_POSITION_MAX)]
+AtPosition = Annotated[
+    Position, Meta(description="What was known when the log ended here.", examples=[17])
+]
+MinPosition = Annotated[
+    Position,
+    Meta(
+        description="Wait, for some seconds at the most, until the tables reflect the log up to "
+        "here: the position that a delivery was answered with.",
+        examples=[1],
+    ),
+]
+Limit = Annotated[
+    int, Meta(ge=1, le=LIMIT_MAX, description="The most entries on the page.", examples=[100])
+]
+EventLimit = Annotated[
+    int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
+]
+After = Annotated[
+    str, Meta(max_length=2_000, description="The `next` of the page before.")
+]
+
+LIMIT_DEFAULT = 100
+
+
+@frozen(kw_only=True)
+class Reading:
+    """What every question may say."""
+
+    min_position: MinPosition | None = None
+
+
+@frozen(kw_only=True)
+class OfProject(Reading):
+    """What a list may say."""
+
+    project: Annotated[Id, Meta(description="Only those of this project.")] | None = None
+
+
+@frozen(kw_only=True)
+class OfCustomer(Reading):
+    """What a question about one customer says."""
+
+    project: Project | None = None
+    as_of: AsOf | None = None
+    at_position: AtPosition | None = None
+
+
+@frozen(kw_only=True)
+class BySourceId(OfCustomer):
+    """What a search for a customer says."""
+
+    source_id: Annotated[Id, Meta(description="The shop's own id.", examples=["a-tst"])]
+
+
+@frozen(kw_only=True)
+class Why(OfCustomer):
+    """What is asked: exactly one of `segment`, `campaign` and `not`."""
+
+    segment: Annotated[Id, Meta(description="Every event that concerns this segment.")] | None = (
+        None
+    )
+    campaign: (
+        Annotated[Id, Meta(description="Every event that concerns the tier in this campaign.")]
+        | None
+    ) = None
+    not_: (
+        Annotated[
+            Id,
+            Meta(
+                description="Which event took this segment or tier away, or that none ever gave it."
+            ),
+        ]
+        | None
+    ) = None
+
+
+@frozen(kw_only=True)
+class OfEvents(Reading):
+    """Which of a customer's events."""
+
+    project: Project | None = None
+    limit: EventLimit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class OfMembers(OfProject):
+    """Which members of a segment or of a tier."""
+
+    as_of: AsOf | None = None
+    limit: Limit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class Told:
+    """What deliveries do not say themselves."""
+
+    project: Annotated[Id, Meta(description="The project of those that name none.")] | None = None
+    type: Annotated[Id, Meta(description="The event type of those that tell none.")] | None = None
+    occurred_at: (
+        Annotated[Instant, Meta(description="When those happened that do not tell (RFC 3339).")]
+        | None
+    ) = None
+
+
+@frozen(kw_only=True)
+class Nothing:
+    """No parameter at all."""
+
+
+Query = TypeVar("Query")
+
+
+def read(kind: type[Query], text: bytes) -> Query:
+    """The parameters of a query; raises BadQuery for one that is wrong, unknown or there twice."""
+    if len(text) > QUERY_BYTES_MAX:
+        raise BadQuery(reason=f"it is longer than {QUERY_BYTES_MAX} bytes")
+    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(_attrs(kind))}
+    values: dict[str, str] = {}
+    for name, value in _pairs(text):
+        if name not in names:
+            known = ", ".join(sorted(names)) or "none"
+            raise BadQuery(reason=f"{name!r} is no parameter here; there are: {known}")
+        if names[name] in values:
+            raise BadQuery(reason=f"{name!r} is there twice")
+        values[names[name]] = value
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadQuery(reason=_in_words(error)) from None
+
+
+def _attrs(kind: type[Any]) -> type[Any]:
+    return kind
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            text.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=PARAMETERS_MAX,
+        )
+    except (ValueError, UnicodeError):
+        raise BadQuery(reason=f"more than {PARAMETERS_MAX} parameters, or not UTF-8") from None
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """What does not fit, and where, by the name that the request has for it."""
+    return re.sub(r" - at `\$\.(\w+?)_?`", r" - in \1", str(error)).replace("_`", "`")
