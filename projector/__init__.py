@@ -6,7 +6,7 @@ The modules, in the order in which data meets them: `files` and `framing` (bytes
 and `projections` (facts to state; `stints` are part of some states), `batch` and `runner` (state to
 tables), `answer`, `query`, `members`, `export` and `status` (tables to answers), `steps`, `verdict`
 and `explain` (the log to reasons), `quarantine` and `dead_letters` (what was put aside, and trying
-it again), `app` (all of it as one object) and `cli`.
+it again), `tokens` (who may come in by the network), `app` (all of it as one object) and `cli`.
 Beside them `instants`, `jsontext`, `paging`, `quick`, `config` and `errors`.
 """
 
