@@ -36,6 +36,7 @@ from projector.query import Moment, find_customer
 from projector.status import Status, read_status
 from projector.store import schema
 from projector.store.engine import Database
+from projector.tokens import NewToken, Token, create_token, list_tokens, revoke_token
 
 
 class Projector:
@@ -225,6 +226,21 @@ class Projector:
     ) -> LettersRetried:
         """Fold the customers of dead letters anew, of some or of all; raises DeadLetterNotFound."""
         return retry_letters(self.database, discover(), positions, on_piece=on_piece)
+
+    def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
+        """Make a token for the server's callers; its text is to be had only here.
+
+        Raises BadIdentifier, ScopeUnknown or ScopeMissing.
+        """
+        return create_token(self.database, name=name, scopes=scopes)
+
+    def tokens(self) -> list[Token]:
+        """All tokens in the order in which they were made, revoked ones too."""
+        return list_tokens(self.database)
+
+    def revoke_token(self, token_id: str) -> Token:
+        """Let a token open nothing from now on, if it still does; raises TokenNotFound."""
+        return revoke_token(self.database, token_id)
 
     def status(self) -> Status:
         """The head of the log, how far each projection is, and what is put aside."""

@@ -255,6 +255,27 @@ class DeadLetterNotFound(ProjectorError):
     hint = "`projector dead-letters list` has the positions of those that are."
 
 
+class ScopeUnknown(ProjectorError):
+    """There is no scope {name!r}; there are: {known}."""
+
+    exit_code = 2
+    hint = "Name one or more of those with --scope."
+
+
+class ScopeMissing(ProjectorError):
+    """A token without a scope opens nothing; there are: {known}."""
+
+    exit_code = 2
+    hint = "Name one or more of those with --scope."
+
+
+class TokenNotFound(ProjectorError):
+    """There is no token {token_id!r}."""
+
+    exit_code = 3
+    hint = "`projector token list` has the ids; in a token, the id stands between the underscores."
+
+
 class PositionUnknown(ProjectorError):
     """Position {position} is not in the log, which ends at {head}."""
 
