@@ -25,7 +25,7 @@ from projector.members import (
 from projector.projections import discover
 from projector.query import Moment, resolve
 from projector.server import parameters
-from projector.server.progress import Reached
+from projector.server.progress import Reached, read_reached
 from projector.status import Status, read_status
 from projector.store import log
 from projector.store.engine import Database
@@ -79,8 +79,8 @@ class Endpoint:
     query: type[Any]
     answers: tuple[type[Any], ...]
     problems: tuple[type[ProjectorError], ...]
-    #: Gives the answer, and how far it and the log are where the answer does not know it.
-    run: Callable[[Database, Asked], tuple[Any, Reached | None]]
+    #: Gives the answer, and how far it and the log are at the least.
+    run: Callable[[Database, Asked], tuple[Any, Reached]]
     body: type[Any] | None = None
     #: Whether a client may keep the answer and ask whether it still holds.
     has_tag: bool = False
@@ -100,9 +100,17 @@ def given(told: parameters.Told) -> Given:
         problem = None if value is None else id_problem(value)
         if problem:
             raise BadIdentifier(name=name, text=value, reason=problem)
-    return Given(
-        project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at)
-    )
+    return Given(project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at))
+
+
+def _beside(run: Callable[[Database, Asked], Any]) -> Callable[[Database, Asked], Any]:
+    """Of what reads by itself: how far the tables are is read before, so they are as far then."""
+
+    def read(database: Database, asked: Asked) -> tuple[Any, Reached]:
+        reached = read_reached(database)
+        return run(database, asked), reached
+
+    return read
 
 
 def _moment(query: parameters.OfCustomer) -> Moment:
@@ -125,7 +133,7 @@ def _resolved(
         return found, Reached(found.position, log.head(connection))
 
 
-def _why(database: Database, asked: Asked) -> tuple[Explanation, None]:
+def _why(database: Database, asked: Asked) -> Explanation:
     query: parameters.Why = asked.query
     question = Question(
         identifier=asked.id,
@@ -135,36 +143,36 @@ def _why(database: Database, asked: Asked) -> tuple[Explanation, None]:
         project_id=query.project,
         moment=_moment(query),
     )
-    return why(database, question), None
+    return why(database, question)
 
 
-def _events(database: Database, asked: Asked) -> tuple[EventPage, None]:
+def _events(database: Database, asked: Asked) -> EventPage:
     query: parameters.OfEvents = asked.query
     page = find_events(
         database, asked.id, project_id=query.project, after=query.after, limit=query.limit
     )
-    return page, None
+    return page
 
 
-def _batch(database: Database, asked: Asked) -> tuple[Customers, None]:
+def _batch(database: Database, asked: Asked) -> Customers:
     body: Batch = asked.body
-    return find_customers(database, body.customer_ids, project_id=body.project), None
+    return find_customers(database, body.customer_ids, project_id=body.project)
 
 
-def _segments(database: Database, asked: Asked) -> tuple[Segments, None]:
-    return Segments(segments=tuple(list_segments(database, project_id=asked.query.project))), None
+def _segments(database: Database, asked: Asked) -> Segments:
+    return Segments(segments=tuple(list_segments(database, project_id=asked.query.project)))
 
 
-def _tiers(database: Database, asked: Asked) -> tuple[Tiers, None]:
-    return Tiers(tiers=tuple(list_tiers(database, project_id=asked.query.project))), None
+def _tiers(database: Database, asked: Asked) -> Tiers:
+    return Tiers(tiers=tuple(list_tiers(database, project_id=asked.query.project)))
 
 
-def _segment_members(database: Database, asked: Asked) -> tuple[Page, None]:
-    return _members(database, asked.query, segment_id=asked.id), None
+def _segment_members(database: Database, asked: Asked) -> Page:
+    return _members(database, asked.query, segment_id=asked.id)
 
 
-def _tier_members(database: Database, asked: Asked) -> tuple[Page, None]:
-    return _members(database, asked.query, tier_id=asked.id), None
+def _tier_members(database: Database, asked: Asked) -> Page:
+    return _members(database, asked.query, tier_id=asked.id)
 
 
 def _members(database: Database, query: parameters.OfMembers, **group: str) -> Page:
@@ -178,8 +186,8 @@ def _members(database: Database, query: parameters.OfMembers, **group: str) -> P
     )
 
 
-def _status(database: Database, _asked: Asked) -> tuple[Status, None]:
-    return read_status(database, discover()), None
+def _status(database: Database, _asked: Asked) -> Status:
+    return read_status(database, discover())
 
 
 _OF_CUSTOMER = (
@@ -220,7 +228,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.Why,
         answers=(WhySegment, WhyCampaign, WhyNot),
         problems=(*_OF_CUSTOMER, errors.NotOne, errors.NothingConcerns, errors.GroupNotFound),
-        run=_why,
+        run=_beside(_why),
     ),
     Endpoint(
         method="GET",
@@ -230,7 +238,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.OfEvents,
         answers=(EventPage,),
         problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
-        run=_events,
+        run=_beside(_events),
     ),
     Endpoint(
         method="POST",
@@ -241,7 +249,7 @@ QUERIES: tuple[Endpoint, ...] = (
         body=Batch,
         answers=(Customers,),
         problems=(),
-        run=_batch,
+        run=_beside(_batch),
     ),
     Endpoint(
         method="GET",
@@ -251,7 +259,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.OfProject,
         answers=(Segments,),
         problems=(),
-        run=_segments,
+        run=_beside(_segments),
     ),
     Endpoint(
         method="GET",
@@ -261,7 +269,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.OfMembers,
         answers=(Page,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
-        run=_segment_members,
+        run=_beside(_segment_members),
     ),
     Endpoint(
         method="GET",
@@ -271,7 +279,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.OfProject,
         answers=(Tiers,),
         problems=(),
-        run=_tiers,
+        run=_beside(_tiers),
     ),
     Endpoint(
         method="GET",
@@ -281,7 +289,7 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.OfMembers,
         answers=(Page,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
-        run=_tier_members,
+        run=_beside(_tier_members),
     ),
     Endpoint(
         method="GET",
@@ -291,6 +299,6 @@ QUERIES: tuple[Endpoint, ...] = (
         query=parameters.Nothing,
         answers=(Status,),
         problems=(),
-        run=_status,
+        run=_beside(_status),
     ),
 )

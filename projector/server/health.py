@@ -48,9 +48,7 @@ class Health:
 class Doctor:
     """Looks again and again. Belongs to the event loop."""
 
-    def __init__(
-        self, database: Database, *, lag_max: int, is_working: Callable[[], bool]
-    ) -> None:
+    def __init__(self, database: Database, *, lag_max: int, is_working: Callable[[], bool]) -> None:
         self._database = database
         self._watch = Watch(database)
         self._lag_max = lag_max

@@ -101,9 +101,7 @@ class Metrics(Unmeasured):
         )
         for outcome in Outcome:
             self._deliveries.labels(outcome)
-        self._head = prometheus.Gauge(
-            "projector_head", "The position of the last event.", **within
-        )
+        self._head = prometheus.Gauge("projector_head", "The position of the last event.", **within)
         self._lag_events = prometheus.Gauge(
             "projector_lag_events", "Events that are not in the tables.", ["projection"], **within
         )
@@ -158,7 +156,9 @@ class Metrics(Unmeasured):
         self._position = status.head
         return Snapshot(
             status=status,
-            lag_seconds=max(((now - each.received_at).total_seconds() for each in behind), default=0),
+            lag_seconds=max(
+                ((now - each.received_at).total_seconds() for each in behind), default=0
+            ),
             silence_seconds={
                 type_: (now - at).total_seconds() for type_, at in self._last_seen.items()
             },

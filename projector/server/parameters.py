@@ -25,9 +25,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Project = Annotated[
     Id, Meta(description="The project, where several have that id.", examples=["proj_1"])
 ]
-Instant = Annotated[
-    str, Meta(max_length=100, extra_json_schema={"format": "date-time"})
-]
+Instant = Annotated[str, Meta(max_length=100, extra_json_schema={"format": "date-time"})]
 AsOf = Annotated[
     Instant,
     Meta(
@@ -53,9 +51,7 @@ Limit = Annotated[
 EventLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
 ]
-After = Annotated[
-    str, Meta(max_length=2_000, description="The `next` of the page before.")
-]
+After = Annotated[str, Meta(max_length=2_000, description="The `next` of the page before.")]
 
 LIMIT_DEFAULT = 100
 

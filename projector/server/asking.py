@@ -1,0 +1,82 @@
+"""How a question is answered: who asks, what, whether the tables are far enough, and the answer."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import attrs
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from projector.answer import as_json
+from projector.server import bodies, parameters
+from projector.server.endpoints import Asked, Endpoint
+from projector.server.progress import Reached
+from projector.server.refusals import BadBody, EncodingUnknown
+from projector.server.service import Service
+from projector.server.shell import id_in
+from projector.tokens import Scope
+
+#: The longest body of a question, in bytes.
+BODY_BYTES_MAX = 1024 * 1024
+
+#: How far the answer is, and the log.
+POSITION_HEADER = "Projector-Position"
+HEAD_HEADER = "Projector-Head"
+
+
+async def answer(service: Service, endpoint: Endpoint, request: Request) -> Response:
+    """The answer to a question; raises the errors that the endpoint names, and more."""
+    await service.gate.check(request, Scope.READ)
+    query = parameters.read(endpoint.query, request.scope["query_string"])
+    asked = Asked(
+        id=id_in(request.path_params.get("id", "")),
+        query=query,
+        body=None if endpoint.body is None else await _body(service, endpoint.body, request),
+    )
+    min_position = getattr(query, "min_position", None)
+    if min_position is not None:
+        await service.progress.reach(min_position)
+    found, reached = await run_in_threadpool(endpoint.run, service.database, asked)
+    return _response(endpoint, request, found, reached)
+
+
+async def _body(service: Service, kind: type[Any], request: Request) -> Any:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise EncodingUnknown(encoding=encoding)
+    with service.held.share() as share:
+        text = await bodies.read(request, share, bytes_max=BODY_BYTES_MAX)
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except (ValueError, RecursionError) as error:
+            raise BadBody(reason=error) from None
+
+
+def _response(endpoint: Endpoint, request: Request, found: Any, reached: Reached) -> Response:
+    body = msgspec.json.encode(as_json(found))
+    position = getattr(found, "position", reached.position)
+    headers = {POSITION_HEADER: str(position), HEAD_HEADER: str(reached.head)}
+    if endpoint.has_tag:
+        headers["Cache-Control"] = "private, no-cache"
+        headers["ETag"] = tag = _tag(found)
+        if _holds(tag, request.headers.get("if-none-match")):
+            return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _tag(found: Any) -> str:
+    """A weak tag: the position of an answer moves with every event, whomever it concerns."""
+    state = msgspec.json.encode(as_json(attrs.evolve(found, position=0)))
+    return f'W/"{hashlib.sha256(state).hexdigest()[:32]}"'
+
+
+def _holds(tag: str, known: str | None) -> bool:
+    """Whether one of the tags in If-None-Match is the answer's; they are compared weakly."""
+    if known is None:
+        return False
+    tags = [each.strip() for each in known.split(",")]
+    return "*" in tags or tag in tags or tag.removeprefix("W/") in tags

@@ -1,0 +1,43 @@
+"""/openapi.json, and /docs: a page that shows it, from files of our own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from projector.server import openapi
+
+_FILES = Path(__file__).with_name("static")
+
+#: The page's scripts and styles are files; it draws with styles and pictures of its own making.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def routes() -> list[BaseRoute]:
+    """The document, the page and its files: they say nothing of anybody, and need no token."""
+    document = openapi.encoded()
+
+    async def openapi_json(_request: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    async def page(_request: Request) -> Response:
+        headers = {"Content-Security-Policy": _POLICY}
+        return FileResponse(_FILES / "docs.html", headers=headers)
+
+    async def console(_request: Request) -> Response:
+        return RedirectResponse("/docs/", 308)
+
+    return [
+        Route("/openapi.json", openapi_json, name="openapi"),
+        Route("/docs", console, name="docs"),
+        Route("/docs/", page, name="docs"),
+        Mount("/docs/static", StaticFiles(directory=_FILES), name="docs"),
+    ]

@@ -1,0 +1,126 @@
+"""What surrounds every request: its id, the headers of every answer, and the last net for errors."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from projector.errors import ProjectorError
+from projector.server import problems
+from projector.server.logs import request_id as current_id
+from projector.server.refusals import MethodUnknown, PathUnknown
+
+_log = logging.getLogger(__name__)
+
+_INTERNAL = 500
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+#: Of every answer: none of them is a page that another one may show, or guess the type of.
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+#: Of those that say nothing else of it: an answer runs nothing, and is kept by nobody.
+_DEFAULTS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class Shell:
+    """The application as the server calls it."""
+
+    def __init__(self, app: ASGIApp, *, on_answer: Callable[[str, int], None]) -> None:
+        self._app = app
+        self._on_answer = on_answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, whatever comes of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        # For the tasks and threads that work for this request.
+        current_id.set(request_id)
+        scope["path"] = _path(scope["raw_path"])
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), request_id)
+            await send(message)
+
+        # Where this is missing, the router answers by itself what it cannot route.
+        scope["app"] = self
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if status:
+                # Half of an answer must not look like a whole one.
+                raise
+            await _told(error, scope, request_id)(scope, receive, sending)
+        finally:
+            self._on_answer(_endpoint(scope), status)
+
+
+def _told(error: Exception, scope: Scope, request_id: str) -> Response:
+    """An error as an answer; the log has what is not told outside."""
+    if isinstance(error, HTTPException):
+        # Of the router: the path is known or not, and so is the method.
+        method = MethodUnknown(method=scope["method"])
+        error = method if error.headers else PathUnknown(path=scope["path"])
+    found = problems.response(error, request_id)
+    if found.status_code >= _INTERNAL:
+        expected = isinstance(error, ProjectorError)
+        _log.log(
+            logging.WARNING if expected else logging.ERROR,
+            "a request failed: %s",
+            error,
+            exc_info=None if expected else error,
+        )
+    return found
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that a proxy or a client gave, if it is harmless, or else one of our own."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _path(raw: bytes) -> str:
+    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`."""
+    parts = raw.decode("ascii", "replace").split("/")
+    decoded = (unquote(part, errors="surrogateescape") for part in parts)
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in decoded)
+
+
+def id_in(part: str) -> str:
+    """The id in a part of the path."""
+    return part.replace("%2F", "/").replace("%25", "%")
+
+
+def _complete(headers: MutableHeaders, request_id: str) -> None:
+    headers["X-Request-Id"] = request_id
+    for name, value in _HEADERS.items():
+        headers[name] = value
+    for name, value in _DEFAULTS.items():
+        headers.setdefault(name, value)
+
+
+def _endpoint(scope: Scope) -> str:
+    """The name of what was asked: of paths there may be any number."""
+    route = scope.get("route")
+    return getattr(route, "name", None) or "unknown"
