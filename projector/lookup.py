@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import frozen
+from sqlalchemy import Connection
 
 from projector.answer import PROJECTIONS, Answer, answer_from_rows
 from projector.envelope import id_problem
 from projector.errors import BadNumber
-from projector.store import checkpoints, customers, dead_letters, state
+from projector.store import checkpoints, states
 from projector.store.engine import Database
 
 #: The most ids in one go.
 IDS_MAX = 1_000
+
+_NAMES = tuple(each.name for each in PROJECTIONS)
 
 
 @frozen(kw_only=True)
@@ -41,24 +44,32 @@ def find_customers(
         raise BadNumber(name="The number of ids", value=len(identifiers), range=f"0 to {IDS_MAX}")
     asked = list(dict.fromkeys(identifiers))
     with database.reading_tables() as connection:
-        keys = customers.by_customer_ids(
-            connection, [each for each in asked if id_problem(each) is None]
-        )
-        keys = [key for key in keys if project_id in (None, key.project_id)]
-        rows = {each.name: state.load(connection, each, keys) for each in PROJECTIONS}
-        names = [each.name for each in PROJECTIONS]
-        doubtful = set(dead_letters.concerned_among(connection, names, keys))
-        marks = checkpoints.read(connection, PROJECTIONS)
+        known, position = read_customers(connection, asked)
+    found = {
+        each: [answer for answer in known.get(each, ()) if project_id in (None, answer.project_id)]
+        for each in asked
+    }
+    return Customers(
+        customers=tuple(answers[0] for answers in found.values() if len(answers) == 1),
+        not_found=tuple(each for each, answers in found.items() if not answers),
+        ambiguous=tuple(each for each, answers in found.items() if len(answers) > 1),
+        position=position,
+    )
+
+
+def read_customers(
+    connection: Connection, identifiers: Sequence[str]
+) -> tuple[dict[str, list[Answer]], int]:
+    """By id: the state of each customer who has it; and the position that the states reflect."""
+    ids = [each for each in identifiers if id_problem(each) is None]
+    rows = {each.name: states.of_customers(connection, each, ids) for each in PROJECTIONS}
+    doubtful = states.concerned(connection, _NAMES, ids)
+    marks = checkpoints.read(connection, PROJECTIONS)
     position = min(mark.position for mark in marks.values())
     found: dict[str, list[Answer]] = {}
-    for key in keys:
-        mine = {name: each.get(key, []) for name, each in rows.items()}
+    for key in sorted(doubtful.union(*rows.values())):
+        mine = {name: each.get(key, ()) for name, each in rows.items()}
         answer = answer_from_rows(key, rows=mine, complete=key not in doubtful, position=position)
         if answer is not None:
             found.setdefault(key.customer_id, []).append(answer)
-    return Customers(
-        customers=tuple(found[each][0] for each in asked if len(found.get(each, ())) == 1),
-        not_found=tuple(each for each in asked if each not in found),
-        ambiguous=tuple(each for each in asked if len(found.get(each, ())) > 1),
-        position=position,
-    )
+    return found, position

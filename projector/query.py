@@ -80,6 +80,13 @@ def resolve(
     found = [answer for key in keys if (answer := answer_at(connection, key, moment)) is not None]
     if by_source_id:
         found = _bearers(found, identifier)
+    return only_one(found, identifier, project_id, moment)
+
+
+def only_one(
+    found: Sequence[Answer], identifier: str, project_id: str | None, moment: Moment = NOW
+) -> Answer:
+    """The one who is meant; raises CustomerNotFound or CustomerAmbiguous for none or several."""
     if not found:
         where = f" in project {project_id!r}" if project_id is not None else ""
         raise CustomerNotFound(identifier=identifier, where=f"{where}{moment}")

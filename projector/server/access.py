@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from projector.server.refusals import HostForeign, ScopeMissing, TokenMissing
+from projector.server.refusals import HostForeign, ScopeNeeded, TokenMissing
 from projector.store.engine import Database
 from projector.tokens import KnownToken, Scope, bearer, read_tokens
 
@@ -40,7 +40,7 @@ class Gate:
         self._reading = asyncio.Lock()
 
     async def check(self, request: Request, scope: Scope) -> None:
-        """Raise TokenMissing, ScopeMissing or HostForeign unless the request may do that."""
+        """Raise TokenMissing, ScopeNeeded or HostForeign unless the request may do that."""
         known = await self._tokens()
         if not known and not self._is_public:
             _check_local(request)
@@ -50,7 +50,7 @@ class Gate:
         if found is None:
             raise TokenMissing
         if not {scope, Scope.ADMIN} & set(found.scopes):
-            raise ScopeMissing(scope=str(scope))
+            raise ScopeNeeded(scope=str(scope))
 
     async def _tokens(self) -> Mapping[str, KnownToken]:
         if time.monotonic() - self._read_at > TOKENS_SECONDS:

@@ -17,7 +17,7 @@ from projector.envelope import BODY_BYTES_MAX
 from projector.errors import ProjectorError
 from projector.server import bodies, docs, parameters, problems, webhooks
 from projector.server.asking import answer
-from projector.server.endpoints import QUERIES, Endpoint, given
+from projector.server.endpoints import QUERIES, Endpoint
 from projector.server.refusals import EncodingUnknown
 from projector.server.service import Service
 from projector.server.shell import Shell, id_in
@@ -62,7 +62,7 @@ def _deliveries(service: Service) -> list[Route]:
     async def events(request: Request) -> Response:
         await service.gate.check(request, Scope.WRITE)
         told = parameters.read(parameters.Told, request.scope["query_string"])
-        parts = await service.bulk.ingest(request, given(told))
+        parts = await service.bulk.ingest(request, parameters.given(told))
         return StreamingResponse(parts, media_type=JSON)
 
     return [
@@ -86,7 +86,7 @@ async def _deliver(service: Service, request: Request) -> Response:
             service.setup.secrets,
         )
         receipts = await service.writer.append(items, len(body))
-    return Response(msgspec.json.encode(webhooks.told(receipts)), media_type=JSON)
+    return Response(msgspec.json.encode(as_json(webhooks.told(receipts))), media_type=JSON)
 
 
 def _operation(service: Service) -> list[Route]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import attrs
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -40,7 +39,10 @@ async def answer(service: Service, endpoint: Endpoint, request: Request) -> Resp
     min_position = getattr(query, "min_position", None)
     if min_position is not None:
         await service.progress.reach(min_position)
-    found, reached = await run_in_threadpool(endpoint.run, service.database, asked)
+    if endpoint.reads_now and query.as_of is None and query.at_position is None:
+        found, reached = await service.reader.customer(asked.id, query.project)
+    else:
+        found, reached = await run_in_threadpool(endpoint.run, service.database, asked)
     return _response(endpoint, request, found, reached)
 
 
@@ -57,20 +59,21 @@ async def _body(service: Service, kind: type[Any], request: Request) -> Any:
 
 
 def _response(endpoint: Endpoint, request: Request, found: Any, reached: Reached) -> Response:
-    body = msgspec.json.encode(as_json(found))
-    position = getattr(found, "position", reached.position)
+    told = as_json(found)
+    body = msgspec.json.encode(told)
+    position = told.get("position", reached.position)
     headers = {POSITION_HEADER: str(position), HEAD_HEADER: str(reached.head)}
     if endpoint.has_tag:
         headers["Cache-Control"] = "private, no-cache"
-        headers["ETag"] = tag = _tag(found)
+        headers["ETag"] = tag = _tag(told)
         if _holds(tag, request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _tag(found: Any) -> str:
+def _tag(told: dict[str, Any]) -> str:
     """A weak tag: the position of an answer moves with every event, whomever it concerns."""
-    state = msgspec.json.encode(as_json(attrs.evolve(found, position=0)))
+    state = msgspec.json.encode({**told, "position": None})
     return f'W/"{hashlib.sha256(state).hexdigest()[:32]}"'
 
 

@@ -1,4 +1,4 @@
-"""The bodies of requests: read no further than they may be long, and no longer than they may take."""
+"""The bodies of requests: read no further, and for no longer, than they may be."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from attrs import frozen
 from starlette.requests import Request
 
 from projector import sources
+from projector.answer import as_json
 from projector.envelope import Envelope, Given, Rejected
 from projector.errors import FileCorrupt
 from projector.framing import frames
@@ -173,12 +174,12 @@ class _Outcomes:
     def __init__(self) -> None:
         self._counts: Counter[Outcome] = Counter()
         self._last_position = 0
-        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)
+        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by as_json
 
     def add(self, receipts: Sequence[Receipt]) -> None:
         for outcome, position, reason in receipts:
             self._items.write(b"," if self._counts else b"")
-            told = Delivered(outcome=outcome, position=position, reason=reason)
+            told = {"outcome": outcome, "position": position, "reason": reason}
             self._items.write(msgspec.json.encode(told))
             self._counts[outcome] += 1
             self._last_position = max(self._last_position, position or 0)
@@ -194,7 +195,7 @@ class _Outcomes:
             items=(),
         )
         with self._items:
-            yield msgspec.json.encode(head).removesuffix(b"]}")
+            yield msgspec.json.encode(as_json(head)).removesuffix(b"]}")
             self._items.seek(0)
             while chunk := self._items.read(_CHUNK_BYTES):
                 yield chunk

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from attrs import frozen
 from msgspec import Meta
 
-from projector import errors, instants
+from projector import errors
 from projector.answer import Answer
-from projector.envelope import Given, id_problem
-from projector.errors import BadIdentifier, BadInstant, ProjectorError
+from projector.errors import ProjectorError
 from projector.explain import Explanation, Question, WhyCampaign, WhyNot, WhySegment, why
 from projector.lookup import IDS_MAX, Customers, find_customers
 from projector.members import (
@@ -84,23 +83,8 @@ class Endpoint:
     body: type[Any] | None = None
     #: Whether a client may keep the answer and ask whether it still holds.
     has_tag: bool = False
-
-
-def instant(text: str | None) -> Any:
-    """The instant that a parameter says; raises BadInstant."""
-    try:
-        return None if text is None else instants.parse(text)
-    except ValueError as error:
-        raise BadInstant(text=text, reason=error) from error
-
-
-def given(told: parameters.Told) -> Given:
-    """What parameters say of deliveries; raises BadIdentifier or BadInstant."""
-    for name, value in (("project", told.project), ("type", told.type)):
-        problem = None if value is None else id_problem(value)
-        if problem:
-            raise BadIdentifier(name=name, text=value, reason=problem)
-    return Given(project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at))
+    #: Whether those who ask for no moment are answered together.
+    reads_now: bool = False
 
 
 def _beside(run: Callable[[Database, Asked], Any]) -> Callable[[Database, Asked], Any]:
@@ -114,7 +98,7 @@ def _beside(run: Callable[[Database, Asked], Any]) -> Callable[[Database, Asked]
 
 
 def _moment(query: parameters.OfCustomer) -> Moment:
-    return Moment(as_of=instant(query.as_of), at_position=query.at_position)
+    return Moment(as_of=parameters.instant(query.as_of), at_position=query.at_position)
 
 
 def _customer(database: Database, asked: Asked) -> tuple[Answer, Reached]:
@@ -148,10 +132,9 @@ def _why(database: Database, asked: Asked) -> Explanation:
 
 def _events(database: Database, asked: Asked) -> EventPage:
     query: parameters.OfEvents = asked.query
-    page = find_events(
+    return find_events(
         database, asked.id, project_id=query.project, after=query.after, limit=query.limit
     )
-    return page
 
 
 def _batch(database: Database, asked: Asked) -> Customers:
@@ -180,7 +163,7 @@ def _members(database: Database, query: parameters.OfMembers, **group: str) -> P
         database,
         **group,
         project_id=query.project,
-        as_of=instant(query.as_of),
+        as_of=parameters.instant(query.as_of),
         after=query.after,
         limit=query.limit,
     )
@@ -208,6 +191,7 @@ QUERIES: tuple[Endpoint, ...] = (
         problems=_OF_CUSTOMER,
         run=_customer,
         has_tag=True,
+        reads_now=True,
     ),
     Endpoint(
         method="GET",

@@ -71,53 +71,70 @@ class Metrics(Unmeasured):
         self._last_seen: dict[str, datetime] = {}
         self._position = 0
         self._registry = prometheus.CollectorRegistry()
-        within = {"registry": self._registry}
+        registry = self._registry
         self._deliveries = prometheus.Counter(
-            "projector_deliveries", "What became of deliveries.", ["outcome"], **within
+            "projector_deliveries", "What became of deliveries.", ["outcome"], registry=registry
         )
         self._refused = prometheus.Counter(
-            "projector_webhooks_refused", "Webhooks that were not taken in.", ["code"], **within
+            "projector_webhooks_refused",
+            "Webhooks that were not taken in.",
+            ["code"],
+            registry=registry,
         )
         self._requests = prometheus.Counter(
-            "projector_requests", "Requests that were answered.", ["endpoint", "status"], **within
+            "projector_requests",
+            "Requests that were answered.",
+            ["endpoint", "status"],
+            registry=registry,
         )
         self._batch_items = prometheus.Histogram(
             "projector_batch_items",
             "Deliveries in one transaction.",
             buckets=_BATCH_ITEMS,
-            **within,
+            registry=registry,
         )
         self._commit_seconds = prometheus.Histogram(
             "projector_commit_seconds",
             "How long a transaction of deliveries took.",
             buckets=_COMMIT_SECONDS,
-            **within,
+            registry=registry,
         )
         self._lateness_seconds = prometheus.Histogram(
             "projector_lateness_seconds",
             "From an event's occurrence to its arrival.",
             buckets=_LATENESS_SECONDS,
-            **within,
+            registry=registry,
         )
         for outcome in Outcome:
             self._deliveries.labels(outcome)
-        self._head = prometheus.Gauge("projector_head", "The position of the last event.", **within)
+        self._head = prometheus.Gauge(
+            "projector_head", "The position of the last event.", registry=registry
+        )
         self._lag_events = prometheus.Gauge(
-            "projector_lag_events", "Events that are not in the tables.", ["projection"], **within
+            "projector_lag_events",
+            "Events that are not in the tables.",
+            ["projection"],
+            registry=registry,
         )
         self._lag_seconds = prometheus.Gauge(
             "projector_lag_seconds",
             "How long the oldest event that is not in the tables has been in the log.",
-            **within,
+            registry=registry,
         )
         self._dead_letters = prometheus.Gauge(
-            "projector_dead_letters", "Events that could not be folded.", ["projection"], **within
+            "projector_dead_letters",
+            "Events that could not be folded.",
+            ["projection"],
+            registry=registry,
         )
         self._quarantine = prometheus.Gauge(
-            "projector_quarantine", "Deliveries that were put aside.", ["reason"], **within
+            "projector_quarantine", "Deliveries that were put aside.", ["reason"], registry=registry
         )
         self._silence_seconds = prometheus.Gauge(
-            "projector_silence_seconds", "Since the last event of a type came.", ["type"], **within
+            "projector_silence_seconds",
+            "Since the last event of a type came.",
+            ["type"],
+            registry=registry,
         )
 
     def committed(self, done: Committed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -11,7 +12,9 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
-from projector.envelope import ID_CHARACTERS_MAX
+from projector import instants
+from projector.envelope import ID_CHARACTERS_MAX, Given, id_problem
+from projector.errors import BadIdentifier, BadInstant
 from projector.paging import LIMIT_MAX
 from projector.server.refusals import BadQuery
 
@@ -184,3 +187,20 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
 def _in_words(error: msgspec.ValidationError) -> str:
     """What does not fit, and where, by the name that the request has for it."""
     return re.sub(r" - at `\$\.(\w+?)_?`", r" - in \1", str(error)).replace("_`", "`")
+
+
+def instant(text: str | None) -> datetime | None:
+    """The instant that a parameter says; raises BadInstant."""
+    try:
+        return None if text is None else instants.parse(text)
+    except ValueError as error:
+        raise BadInstant(text=text, reason=error) from error
+
+
+def given(told: Told) -> Given:
+    """What parameters say of deliveries; raises BadIdentifier or BadInstant."""
+    for name, value in (("project", told.project), ("type", told.type)):
+        problem = None if value is None else id_problem(value)
+        if problem:
+            raise BadIdentifier(name=name, text=value, reason=problem)
+    return Given(project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at))

@@ -10,6 +10,7 @@ from attrs import frozen
 from starlette.responses import Response
 
 from projector import errors
+from projector.answer import as_json
 from projector.server import refusals
 
 MEDIA_TYPE = "application/problem+json"
@@ -62,10 +63,12 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.BadCursor: Rule(400),
     errors.NotOne: Rule(400, "Ask for exactly one of them."),
     errors.PositionUnknown: Rule(400, "Positions go up to the log's head, which /status tells."),
-    errors.FileCorrupt: Rule(400),
+    errors.FileCorrupt: Rule(
+        400, "What came before the break is safely in the log; send the whole body again."
+    ),
     refusals.SignatureWrong: Rule(401),
     refusals.TokenMissing: Rule(401),
-    refusals.ScopeMissing: Rule(403),
+    refusals.ScopeNeeded: Rule(403),
     refusals.HostForeign: Rule(403),
     refusals.PathUnknown: Rule(404),
     errors.CustomerNotFound: Rule(
@@ -107,7 +110,7 @@ def status_of(kind: type[Exception]) -> int:
 def response(error: Exception, request_id: str) -> Response:
     """An error as a response."""
     problem = describe(error, request_id)
-    answer = Response(msgspec.json.encode(problem), problem.status, media_type=MEDIA_TYPE)
+    answer = Response(msgspec.json.encode(as_json(problem)), problem.status, media_type=MEDIA_TYPE)
     retry_after = _rule(type(error)).retry_after
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)

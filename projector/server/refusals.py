@@ -47,7 +47,7 @@ class TokenMissing(ProjectorError):
     hint = "Send `Authorization: Bearer TOKEN`; `projector token create` makes one."
 
 
-class ScopeMissing(ProjectorError):
+class ScopeNeeded(ProjectorError):
     """The token lacks the scope {scope!r}."""
 
     hint = "`projector token create NAME --scope SCOPE` makes one that has it."

@@ -18,6 +18,7 @@ from projector.server.bulk import Bulk
 from projector.server.health import LAG_EVENTS_MAX, Doctor
 from projector.server.metrics import measured
 from projector.server.progress import Progress
+from projector.server.reader import Reader
 from projector.server.writer import Committed, Writer
 from projector.store.engine import Database
 from projector.webhook_secrets import WebhookSecret
@@ -50,6 +51,7 @@ class Service:
         self.held = Held()
         self.progress = Progress(database)
         self.writer = Writer(database, on_commit=self._committed)
+        self.reader = Reader(database)
         self.bulk = Bulk(self.writer)
         self.doctor = Doctor(database, lag_max=setup.lag_max, is_working=lambda: self._is_working)
         self._is_working = True
@@ -67,7 +69,7 @@ class Service:
         """All that goes on beside the requests; what was taken in before the end is written."""
         self._loop = asyncio.get_running_loop()
         doctor = asyncio.create_task(self.doctor.run())
-        writer = asyncio.create_task(self.writer.run())
+        groups = [asyncio.create_task(each.run()) for each in (self.writer, self.reader)]
         stop = Event()
         # A thread of its own, for requests must not use up those that it could get.
         follower = asyncio.create_task(self._follow(stop))
@@ -76,7 +78,8 @@ class Service:
         finally:
             self.stops()
             self.writer.stop()
-            await writer
+            self.reader.stop()
+            await asyncio.gather(*groups)
             stop.set()
             await follower
             doctor.cancel()

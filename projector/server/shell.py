@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, the headers of every answer, and the last net for errors."""
+"""What surrounds every request: its id, every answer's headers, and the last net for errors."""
 
 from __future__ import annotations
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
-from projector.store.keyed import among
 from projector.store.tables import state, stream
 
 _BY_CUSTOMER_ID = (
@@ -26,14 +25,6 @@ _EVERYONE = (
 def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
     """The customers that have an id, one a project."""
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
-    return [CustomerKey(*row) for row in rows]
-
-
-def by_customer_ids(connection: Connection, customer_ids: Sequence[str]) -> list[CustomerKey]:
-    """The customers that have one of some ids, ordered by id and project."""
-    columns = (stream.c.project_id, stream.c.customer_id)
-    statement = select(*columns).where(among(connection, stream.c.customer_id, customer_ids))
-    rows = connection.execute(statement.order_by(stream.c.customer_id, stream.c.project_id))
     return [CustomerKey(*row) for row in rows]
 
 

@@ -137,22 +137,6 @@ def concerned(connection: Connection, projections: Sequence[str]) -> Iterator[Cu
         yield from starmap(CustomerKey, rows)
 
 
-def concerned_among(
-    connection: Connection, projections: Sequence[str], customers: Sequence[CustomerKey]
-) -> list[CustomerKey]:
-    """Those of some customers that have a dead letter of some projections."""
-    statement = (
-        select(stream.c.project_id, stream.c.customer_id)
-        .join_from(dead_letter, stream, dead_letter.c.stream_id == stream.c.stream_id)
-        .where(
-            dead_letter.c.projection.in_(projections),
-            among(connection, stream.c.customer_id, [each.customer_id for each in customers]),
-        )
-        .distinct()
-    )
-    return [CustomerKey(*row) for row in connection.execute(statement)]
-
-
 def of_streams(
     connection: Connection, projection: str, stream_ids: Sequence[int]
 ) -> list[DeadLetter]:

@@ -10,6 +10,7 @@ from projector.cli.commands import (
     projections,
     put_aside,
     rebuild,
+    serve,
     token,
     why,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "projections",
     "put_aside",
     "rebuild",
+    "serve",
     "token",
     "why",
 ]

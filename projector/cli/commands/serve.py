@@ -1,0 +1,71 @@
+"""serve: webhooks come in and questions are answered over the network."""
+
+from __future__ import annotations
+
+from projector.app import open_projector
+from projector.cli import output
+from projector.cli.app import Flag, Url, Whole, app
+from projector.config import read_webhook_secrets
+from projector.errors import BadNumber, ExtraMissing
+
+HOST_DEFAULT = "127.0.0.1"
+PORT_DEFAULT = 8000
+
+#: For how long somebody else's lock is waited for, and a transaction may do nothing, in seconds:
+#: the sender of a webhook waits for ten.
+LOCK_SECONDS_MAX = 5.0
+IDLE_SECONDS_MAX = 10.0
+
+
+@app.command
+def serve(
+    *,
+    url: Url,
+    host: str = HOST_DEFAULT,
+    port: Whole = PORT_DEFAULT,
+    no_project: Flag = False,
+    lag_max: Whole = 10_000,
+) -> None:
+    """Receive webhooks and answer questions over HTTP, until stopped.
+
+    The secrets of the webhooks come from PROJECTOR_WEBHOOK_SECRET: one secret, or PROJECT=SECRET
+    pairs separated by commas; or from the file that PROJECTOR_WEBHOOK_SECRET_FILE names.
+
+    Parameters
+    ----------
+    host
+        The address to listen on. Without a token (`projector token create`) only this machine's.
+    port
+        The port to listen on; 0 takes one that is free.
+    no_project
+        Leave the tables to `projector run`.
+    lag_max
+        How many events the tables may be behind for /health/ready to say yes.
+    """
+    try:
+        from projector.server.service import Setup
+        from projector.server.serving import serve as run
+    except ImportError as error:
+        raise ExtraMissing(reason=error) from error
+    from projector.server.access import is_loopback
+
+    for name, value, most in (("--port", port, 65_535), ("--lag-max", lag_max, 2**63 - 1)):
+        if not 0 <= value <= most:
+            raise BadNumber(name=name, value=value, range=f"0 to {most}")
+    secrets = read_webhook_secrets()
+    setup = Setup(
+        secrets=secrets,
+        is_public=not is_loopback(host),
+        projects=not no_project,
+        lag_max=lag_max,
+    )
+
+    def started(address: str) -> None:
+        output.line(f"Listening on {address}; its docs are at {address}/docs.", stderr=True)
+        if not secrets:
+            output.line("No webhook comes in: PROJECTOR_WEBHOOK_SECRET is not set.", stderr=True)
+
+    with open_projector(
+        url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX
+    ) as projector:
+        run(projector.database, setup, host=host, port=port, on_start=started)

@@ -1,0 +1,184 @@
+"""What questions and answers look like, for the document: values of the classes that answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from projector.answer import Answer, Segment, Tier
+from projector.explain import WhySegment
+from projector.lookup import Customers
+from projector.members import Member, Page, SegmentCount, TierCount
+from projector.projections import segment_membership
+from projector.server.bulk import Ingested
+from projector.server.endpoints import Segments, Tiers
+from projector.server.webhooks import Delivered
+from projector.status import ProjectionStatus, Status
+from projector.steps import Effect, Step
+from projector.store.append import Outcome
+from projector.streams import EventPage, StreamEvent
+
+_ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
+_ARRIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
+_JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
+
+BATCH: dict[str, Any] = {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"}
+
+WEBHOOK: dict[str, Any] = {
+    "id": "whs_1",
+    "project_id": "proj_1",
+    "created_at": "2024-03-01T10:00:01.000Z",
+    "type": "Entered a segment",
+    "source": {"id": "distr_1", "object": "distribution"},
+    "event": {
+        "id": "evcus_1",
+        "type": "customer.segment.entered",
+        "created_at": "2024-03-01T10:00:00.000Z",
+        "entity_id": "cust_1",
+    },
+    "data": {
+        "customer": {"id": "cust_1", "source_id": "a-tst", "name": "Alex Test"},
+        "segment": {"id": "seg_1", "name": "New Customers", "object": "segment"},
+    },
+}
+
+_CUSTOMER = Answer(
+    project_id="proj_1",
+    customer_id="cust_1",
+    source_id="a-tst",
+    name="Alex Test",
+    email=None,
+    deleted_at=None,
+    segments=(Segment(segment_id="seg_1", name="New Customers", entered_at=_ENTERED),),
+    tiers=(
+        Tier(
+            campaign_id="camp_1",
+            campaign_name="Loyalty programme",
+            tier_id="ltr_1",
+            name="Loyal silver",
+            points_from=151,
+            points_to=250,
+            joined_at=_JOINED,
+            expires_on=None,
+            certain=True,
+        ),
+    ),
+    complete=True,
+    gaps=0,
+    position=17,
+    last_event_at=_JOINED,
+)
+
+_MEMBERSHIP = segment_membership.Row(
+    segment_id="seg_1",
+    segment_name="New Customers",
+    is_member=True,
+    entered_at=_ENTERED,
+    left_at=None,
+    gaps=0,
+    changed_by="evcus_1",
+)
+
+_STEP = Step(
+    position=3,
+    event_id="evcus_1",
+    type="customer.segment.entered",
+    occurred_at=_ENTERED,
+    received_at=_ARRIVED,
+    late=False,
+    lateness_seconds=1.25,
+    effect=Effect.APPLIED,
+    reason=None,
+    before=None,
+    after=_MEMBERSHIP,
+    decides=True,
+)
+
+_MEMBERS = Page(
+    members=(
+        Member(
+            project_id="proj_1",
+            customer_id="cust_1",
+            source_id="a-tst",
+            name="Alex Test",
+            since=_ENTERED,
+        ),
+    ),
+    next=None,
+)
+
+_DELIVERED = Delivered(outcome=Outcome.APPENDED, position=17, reason=None)
+
+#: By the name of the endpoint.
+ANSWERS: dict[str, Any] = {
+    "getCustomer": _CUSTOMER,
+    "findCustomer": _CUSTOMER,
+    "explainCustomer": WhySegment(
+        project_id="proj_1",
+        customer_id="cust_1",
+        segment_id="seg_1",
+        steps=(_STEP,),
+        conflicts=(),
+        current=_MEMBERSHIP,
+        complete=True,
+        position=17,
+    ),
+    "listCustomerEvents": EventPage(
+        project_id="proj_1",
+        customer_id="cust_1",
+        events=(
+            StreamEvent(
+                position=3,
+                event_id="evcus_1",
+                type="customer.segment.entered",
+                occurred_at=_ENTERED,
+                received_at=_ARRIVED,
+                late=False,
+                source="webhook",
+                duplicates=0,
+                body='{"id": "whs_1", "event": {"id": "evcus_1"}}',
+            ),
+        ),
+        next=None,
+    ),
+    "getCustomers": Customers(
+        customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
+    ),
+    "listSegments": Segments(
+        segments=(
+            SegmentCount(project_id="proj_1", segment_id="seg_1", name="New Customers", members=1),
+        )
+    ),
+    "listSegmentMembers": _MEMBERS,
+    "listTiers": Tiers(
+        tiers=(
+            TierCount(
+                project_id="proj_1",
+                campaign_id="camp_1",
+                campaign_name="Loyalty programme",
+                tier_id="ltr_1",
+                name="Loyal silver",
+                members=1,
+            ),
+        )
+    ),
+    "listTierMembers": _MEMBERS,
+    "getStatus": Status(
+        head=17,
+        projections=(
+            ProjectionStatus(name="customer", position=17, lag=0, dead_letters=0, digest="0" * 64),
+        ),
+        quarantine={"unknown_shape": 1},
+    ),
+    "deliver": _DELIVERED,
+    "deliverForProject": _DELIVERED,
+    "ingestEvents": Ingested(
+        read=1,
+        appended=1,
+        duplicates=0,
+        conflicts=0,
+        quarantined=0,
+        last_position=17,
+        items=(_DELIVERED,),
+    ),
+}

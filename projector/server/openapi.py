@@ -1,0 +1,272 @@
+"""The OpenAPI document: from the same table and classes that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from projector import errors
+from projector.answer import as_json
+from projector.server import examples, refusals, schemas
+from projector.server import parameters as query
+from projector.server.asking import HEAD_HEADER, POSITION_HEADER
+from projector.server.bulk import Ingested
+from projector.server.endpoints import QUERIES, Batch, Endpoint
+from projector.server.health import Health
+from projector.server.problems import MEDIA_TYPE, Problem, code_of, status_of
+from projector.server.schemas import Schema, reference
+from projector.server.webhooks import SIGNATURE_HEADER, Delivered
+
+_JSON = "application/json"
+
+_ANY = (errors.DatabaseBusy, errors.DatabaseUnreachable)
+_READING = (
+    refusals.BadQuery,
+    refusals.TokenMissing,
+    refusals.ScopeNeeded,
+    refusals.HostForeign,
+    *_ANY,
+)
+_WAITING = (refusals.PositionNotReached,)
+_BODY = (
+    refusals.BodyTooLarge,
+    refusals.BodyTooSlow,
+    refusals.ClientGone,
+    refusals.EncodingUnknown,
+    refusals.Overloaded,
+)
+
+
+def encoded() -> bytes:
+    """The document as JSON."""
+    return msgspec.json.encode(document())
+
+
+def document() -> Schema:
+    """The document; see https://spec.openapis.org/oas/v3.1."""
+    answers = [kind for endpoint in QUERIES for kind in endpoint.answers]
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Customer state projector",
+            "version": version("customer-state-projector"),
+            "summary": "Which segments and tiers has this customer, and can I trust the answer?",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": {**_queries(), **_deliveries(), **_operation()},
+        "components": {
+            "schemas": schemas.components(
+                [*answers, Delivered, Ingested, Health, Problem], [Batch]
+            ),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Made by `projector token create`. While there is no token, the "
+                    "server answers programs of its own machine.",
+                },
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": SIGNATURE_HEADER,
+                    "description": "The HMAC-SHA256 of the body with the project's webhook secret, "
+                    "in lower-case hex.",
+                },
+            },
+        },
+    }
+
+
+def _queries() -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for endpoint in QUERIES:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _question(endpoint)
+    return paths
+
+
+def _question(endpoint: Endpoint) -> Schema:
+    parameters = schemas.parameters(endpoint.query)
+    if "{id}" in endpoint.path:
+        parameters = [_id(), *parameters]
+    kinds = [reference(kind) for kind in endpoint.answers]
+    body = _body(reference(Batch), examples.BATCH) if endpoint.body else None
+    waits = _WAITING if issubclass(endpoint.query, query.Reading) else ()
+    operation = _operation_of(
+        endpoint.name,
+        endpoint.summary,
+        parameters=parameters,
+        answer=kinds[0] if len(kinds) == 1 else {"anyOf": kinds},
+        headers={POSITION_HEADER: _header(_POSITION), HEAD_HEADER: _header(_HEAD)},
+        problems=(
+            *endpoint.problems,
+            *_READING,
+            *waits,
+            *((refusals.BadBody, *_BODY) if body else ()),
+        ),
+        body=body,
+    )
+    if endpoint.has_tag:
+        operation["responses"]["200"]["headers"]["ETag"] = _header("Of the customer's state.")
+        operation["responses"]["304"] = {"description": "The state is the one of If-None-Match."}
+    return operation
+
+
+_POSITION = "The answer reflects every event up to here, at the least."
+_HEAD = "The position of the last event in the log."
+
+
+def _deliveries() -> dict[str, Schema]:
+    problems = (refusals.SignatureWrong, *_BODY, *_ANY)
+    return {
+        "/webhooks/voucherify": {
+            "post": _operation_of(
+                "deliver",
+                "A delivery of Voucherify's, signed; answered once it is in the log.",
+                answer=reference(Delivered),
+                body=_body({"type": "object"}, examples.WEBHOOK),
+                security="signature",
+                problems=problems,
+            )
+        },
+        "/webhooks/voucherify/{id}": {
+            "post": _operation_of(
+                "deliverForProject",
+                "A delivery of a project's, for those that do not tell whose they are.",
+                parameters=[_id()],
+                answer=reference(Delivered),
+                body=_body({"type": "object"}, examples.WEBHOOK),
+                security="signature",
+                problems=problems,
+            )
+        },
+        "/events": {
+            "post": _operation_of(
+                "ingestEvents",
+                "Many deliveries: NDJSON or JSON arrays, plain or gzip; an outcome for each.",
+                parameters=schemas.parameters(query.Told),
+                answer=reference(Ingested),
+                body={
+                    "required": True,
+                    "content": {
+                        "application/x-ndjson": {"schema": {"type": "string"}},
+                        _JSON: {"schema": {"type": "array", "items": {"type": "object"}}},
+                    },
+                },
+                problems=(
+                    errors.BadIdentifier,
+                    errors.BadInstant,
+                    errors.FileCorrupt,
+                    *_BODY,
+                    *_READING,
+                ),
+            )
+        },
+    }
+
+
+def _operation() -> dict[str, Schema]:
+    health = {"content": {_JSON: {"schema": reference(Health)}}}
+    return {
+        "/health/live": {
+            "get": _operation_of(
+                "live", "Whether the process runs.", answer={"type": "object"}, security=None
+            )
+        },
+        "/health/ready": {
+            "get": {
+                "operationId": "ready",
+                "summary": "Whether it can do its work: the database, a projector, and its lag.",
+                "security": [],
+                "responses": {
+                    "200": {"description": "It can.", **health},
+                    "503": {"description": "It cannot, and why.", **health},
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "summary": "What Prometheus reads.",
+                "security": _security("token"),
+                "responses": {
+                    "200": {
+                        "description": "The metrics.",
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
+                    },
+                    **_problems((refusals.MetricsMissing, *_READING)),
+                },
+            }
+        },
+    }
+
+
+def _operation_of(
+    name: str,
+    summary: str,
+    *,
+    answer: Schema,
+    parameters: Sequence[Schema] = (),
+    headers: Schema | None = None,
+    body: Schema | None = None,
+    security: str | None = "token",
+    problems: Iterable[type[errors.ProjectorError]] = (),
+) -> Schema:
+    content: Schema = {"schema": answer}
+    if name in examples.ANSWERS:
+        content["example"] = as_json(examples.ANSWERS[name])
+    return {
+        "operationId": name,
+        "summary": summary,
+        "parameters": list(parameters),
+        **({} if body is None else {"requestBody": body}),
+        "security": _security(security),
+        "responses": {
+            "200": {
+                "description": summary,
+                "headers": headers or {},
+                "content": {_JSON: content},
+            },
+            **_problems(problems),
+        },
+    }
+
+
+def _problems(kinds: Iterable[type[errors.ProjectorError]]) -> dict[str, Schema]:
+    """The responses that errors are, by status, each with the codes that it may have."""
+    by_status: dict[int, set[str]] = {}
+    for kind in kinds:
+        by_status.setdefault(status_of(kind), set()).add(code_of(kind))
+    return {
+        str(status): {
+            "description": f"`code` is one of: {', '.join(sorted(codes))}.",
+            "content": {MEDIA_TYPE: {"schema": reference(Problem)}},
+        }
+        for status, codes in sorted(by_status.items())
+    }
+
+
+def _security(scheme: str | None) -> list[dict[str, list[Any]]]:
+    """Who may ask; without any token, programs of the same machine need none."""
+    if scheme is None:
+        return []
+    return [{scheme: []}, {}] if scheme == "token" else [{scheme: []}]
+
+
+def _id() -> Schema:
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    }
+
+
+def _body(schema: Schema, example: Any) -> Schema:
+    return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
+
+
+def _header(description: str) -> Schema:
+    return {"description": description, "schema": {"type": "string"}}
