@@ -10,6 +10,7 @@ from projector.cli.commands import (
     projections,
     put_aside,
     rebuild,
+    run,
     why,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "projections",
     "put_aside",
     "rebuild",
+    "run",
     "why",
 ]
