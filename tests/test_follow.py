@@ -13,9 +13,11 @@ from attrs import evolve
 from sqlalchemy import make_url
 
 from projector import follow, runner
+from projector.errors import CheckpointMoved
 from projector.fold import Projection
-from projector.follow import Follower, Pace, Sight, Watch
+from projector.follow import Follower, Pace, Watch
 from projector.projections import discover
+from projector.store import wake
 from projector.store.engine import Database
 from replay import rebuild
 from replay.engines import ENGINES
@@ -74,6 +76,22 @@ def test_what_another_connection_appends_is_in_the_tables_within_a_second(
             _update(database, number)
             within(1, lambda number=number: _is_there(database, number))  # type: ignore[misc]
     assert is_right(database)
+
+
+def test_who_appends_in_the_same_process_may_wake_it(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "WAIT_SECONDS_MAX", _LONG)
+    with migrated(sqlite_url) as database, closing(Database(sqlite_url)) as own:
+        follower = _follower(own, pace=evolve(QUICK, poll_seconds=_LONG))
+        with following(follower) as stop:
+            within(_LONG, lambda: found(database).holder == "a")
+            time.sleep(0.3)
+            _update(database, 1)
+            follower.wake()
+            within(1, lambda: _is_there(database, 1))
+            stop.set()
+            follower.wake()
 
 
 def test_what_was_there_before_is_folded_in_batches(
@@ -149,6 +167,27 @@ def test_another_projector_beside_it_does_no_harm(database: Database, own: Datab
             _update(database, number)
         within(_LONG, lambda: _is_there(database, len(read_log(database))))
     assert is_right(database)
+
+
+def test_a_batch_that_another_one_wrote_first_is_nothing_to_tell(
+    database: Database,
+    own: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    project_batch, lost = runner.project_batch, list[int]()
+
+    def project(*arguments: Any, **more: Any) -> int | None:
+        if len(lost) < 3:
+            lost.append(1)
+            raise CheckpointMoved(projection="customer", position=0)
+        return project_batch(*arguments, **more)
+
+    monkeypatch.setattr(runner, "project_batch", project)
+    _update(database, 1)
+    with following(_follower(own)):
+        within(_LONG, lambda: _is_there(database, 1))
+    assert [each for each in caplog.records if each.levelno > logging.INFO] == []
 
 
 def test_a_database_that_is_locked_is_tried_again(
@@ -253,29 +292,3 @@ def test_a_follower_that_fails_at_everything_tries_again_and_shows_no_life(
         patched.undo()
         within(_LONG, lambda: _is_there(database, 1))
         within(_LONG, lambda: watch.look().is_alive)
-
-
-def test_a_watcher_knows_of_life_only_what_it_has_seen(database: Database, own: Database) -> None:
-    watch = Watch(database, lease_seconds=1)
-    assert watch.look() == Sight(holder=None, is_alive=False)
-    with following(_follower(own)):
-        within(_LONG, lambda: watch.look().holder == "a")
-        within(_LONG, lambda: watch.look().is_alive)
-        late = Watch(database, lease_seconds=1)
-        assert late.look() == Sight(holder="a", is_alive=False)
-        time.sleep(0.5)
-        assert late.look() == Sight(holder="a", is_alive=True)
-    assert watch.look() == Sight(holder=None, is_alive=False)
-
-
-def test_a_holder_that_died_is_not_alive_for_longer_than_a_silence_may_last(
-    database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watch = Watch(database, lease_seconds=0.5)
-    with monkeypatch.context() as patched, following(_follower(own)):
-        patched.setattr(Follower, "_give_back", lambda _: None)
-        within(_LONG, lambda: watch.look().is_alive)
-    begun = time.monotonic()
-    within(_LONG, lambda: not watch.look().is_alive)
-    assert time.monotonic() - begun < 5
-    assert watch.look() == Sight(holder="a", is_alive=False)
