@@ -4,10 +4,11 @@ The modules, in the order in which data meets them: `files` and `framing` (bytes
 `signature` (whether they come from the right sender), `sources` (a delivery to an `envelope`),
 `ingest` and `store` (into the event log), `codec` and `events` (a recorded event to a fact), `fold`
 and `projections` (facts to state; `stints` are part of some states), `batch` and `runner` (state to
-tables), `answer`, `query`, `members`, `export` and `status` (tables to answers), `steps`, `verdict`
-and `explain` (the log to reasons), `quarantine` and `dead_letters` (what was put aside, and trying
-it again), `tokens` (who may come in by the network), `app` (all of it as one object) and `cli`.
-Beside them `instants`, `jsontext`, `paging`, `quick`, `config` and `errors`.
+tables), `follow` (again and again, as events come in), `answer`, `query`, `lookup`, `members`,
+`streams`, `export` and `status` (tables to answers), `steps`, `verdict` and `explain` (the log to
+reasons), `quarantine` and `dead_letters` (what was put aside, and trying it again), `tokens` (who
+may come in by the network), `app` (all of it as one object), `server` and `cli`.
+Beside them `instants`, `jsontext`, `paging`, `quick`, `webhook_secrets`, `config` and `errors`.
 """
 
 from projector.answer import Answer

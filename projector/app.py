@@ -21,6 +21,7 @@ from projector.envelope import Given
 from projector.explain import Explanation, Question, why
 from projector.export import export_customers
 from projector.files import read_chunks
+from projector.follow import Follower, Watch
 from projector.ingest import IngestReport, ingest
 from projector.members import Page, SegmentCount, TierCount, find_members, list_segments, list_tiers
 from projector.projections import discover
@@ -81,6 +82,19 @@ class Projector:
     def catch_up(self, *, on_batch: Callable[[int], None] = lambda _position: None) -> None:
         """Fold what is new in the log into the tables; `on_batch` gets the position reached."""
         runner.catch_up(self.database, discover(), on_batch=on_batch)
+
+    def follower(
+        self,
+        *,
+        holder: str | None = None,
+        on_batch: Callable[[int], None] = lambda _position: None,
+    ) -> Follower:
+        """What folds all that comes in, as long as its `run` goes on; `holder` is its name."""
+        return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
+
+    def watch(self) -> Watch:
+        """What tells whether any process folds what comes in."""
+        return Watch(self.database)
 
     def customer(
         self,
@@ -247,12 +261,15 @@ class Projector:
         return read_status(self.database, discover())
 
 
-def open_projector(url: str) -> Projector:
+def open_projector(
+    url: str, *, lock_seconds_max: float | None = None, idle_seconds_max: float | None = None
+) -> Projector:
     """Open a database by its URL; SQLite is created and migrated on the way.
 
-    Raises BadDatabaseUrl, DatabaseUnreachable, NotMigrated or SchemaUnknown.
+    The bounds, for processes that live long, are those of `Database`. Raises BadDatabaseUrl,
+    DatabaseUnreachable, NotMigrated or SchemaUnknown.
     """
-    database = Database(url)
+    database = Database(url, lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max)
     try:
         schema.check(database)
     except BaseException:

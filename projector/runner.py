@@ -77,6 +77,16 @@ def project_within(
         _write(connection, batch)
 
 
+def refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> None:
+    """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
+    for projection in projections:
+        mark = marks[projection.name]
+        if mark.position and mark.version != projection.version:
+            raise ProjectionOutdated(
+                projection=projection.name, found=mark.version, needed=projection.version
+            )
+
+
 @frozen
 class _Batch:
     """A batch that is folded and not yet written."""
@@ -94,7 +104,7 @@ def _fold_next(
 ) -> _Batch | None:
     """Fold the next batch of the projections that are furthest behind."""
     marks = checkpoints.read(connection, projections)
-    _refuse_outdated(projections, marks)
+    refuse_outdated(projections, marks)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
     after = min((mark.position for mark in marks.values()), default=goal)
@@ -143,7 +153,7 @@ def refold(
     """
     with database.writing() as connection:
         marks = checkpoints.read(connection, projections, lock=True)
-        _refuse_outdated(projections, marks)
+        refuse_outdated(projections, marks)
         for projection in projections:
             mark = marks[projection.name]
             events = log.read_streams(connection, stream_ids, until=mark.position)
@@ -160,16 +170,6 @@ def refold(
             )
             state.write(connection, projection, rows)
             dead_letters.replace(connection, projection.name, change.letters, refolded=stream_ids)
-
-
-def _refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> None:
-    """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
-    for projection in projections:
-        mark = marks[projection.name]
-        if mark.position and mark.version != projection.version:
-            raise ProjectionOutdated(
-                projection=projection.name, found=mark.version, needed=projection.version
-            )
 
 
 def _until(marks: dict[str, Checkpoint], after: int, goal: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, duplicates, log, quarantine
+from projector.store import bulk, duplicates, log, quarantine, wake
 from projector.store.engine import Database
 from projector.store.keyed import among
 from projector.store.numbering import (
@@ -168,3 +168,4 @@ def _write(
     duplicates.add(connection, plan.repeated, received_at=received_at)
     if plan.after != plan.before:
         connection.execute(update(log_head).values(plan.after._asdict()))
+        wake.notify(connection)

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, RightsMissing
 
 #: How long a writer waits for another one on SQLite, in seconds.
 BUSY_SECONDS_MAX = 60.0
 
+#: Postgres ended the connection in the middle of a transaction: it was idle, or took too long.
+_ENDED_BY_SERVER = frozenset({"25P03", "25P04"})
+
 
 class Database:
-    """A database, SQLite or Postgres, and its two kinds of transaction."""
+    """A database, SQLite or Postgres, and its two kinds of transaction.
 
-    def __init__(self, url: str) -> None:
+    Two bounds for processes that live long. After waiting `lock_seconds_max` for somebody else's
+    lock a transaction fails with DatabaseBusy; unless given, 60 seconds on SQLite, and without end
+    on Postgres. Where a process did nothing for `idle_seconds_max` in the middle of a transaction,
+    because it was stopped, Postgres ends the transaction and its locks; SQLite has no such thing.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lock_seconds_max: float | None = None,
+        idle_seconds_max: float | None = None,
+    ) -> None:
         self.url = _checked(url)
         try:
-            self.engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+            self.engine = (
+                _sqlite(self.url, lock_seconds_max)
+                if self.is_sqlite
+                else _postgres(self.url, lock_seconds_max, idle_seconds_max)
+            )
             self.engine.dialect.create_connect_args(self.url)
         except ValueError as error:
             raise BadDatabaseUrl(url=self, reason=error) from error
@@ -41,6 +61,18 @@ class Database:
         """A connection for several transactions, for what lives in it, such as temporary tables."""
         with self._translating(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def outside_of_transactions(self) -> Iterator[Any]:
+        """A connection of Postgres's driver, for what goes on without a transaction."""
+        with self._translating():
+            pooled = self.engine.raw_connection()
+            connection: Any = pooled.driver_connection
+            # It lives long, and what it is set to must not come upon somebody else.
+            pooled.detach()
+            with closing(connection):
+                connection.autocommit = True
+                yield connection
 
     @contextmanager
     def reading(self, connection: Connection | None = None) -> Iterator[Connection]:
@@ -112,13 +144,15 @@ def _is_environment(cause: object) -> bool:
 
     Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
     no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
-    connection cannot be made in this way.
+    connection cannot be made in this way, and InternalError, that the server ended a transaction
+    for its age.
     """
     names = {kind.__name__ for kind in type(cause).__mro__}
     return (
         "OperationalError" in names
         or type(cause) is sqlite3.DatabaseError
         or "invalid connection option" in str(cause)
+        or getattr(cause, "sqlstate", None) in _ENDED_BY_SERVER
     )
 
 
@@ -139,8 +173,9 @@ def _checked(text: str) -> URL:
     return url
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS_MAX})
+def _sqlite(url: URL, lock_seconds_max: float | None) -> Engine:
+    busy_seconds_max = BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
+    engine = create_engine(url, connect_args={"timeout": busy_seconds_max})
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -148,7 +183,7 @@ def _sqlite(url: URL) -> Engine:
         connection.isolation_level = None
         # Bodies of a kilobyte fit better into pages of 8 KiB; counts only for a new file.
         connection.execute("PRAGMA page_size = 8192")
-        _use_wal(connection)
+        _use_wal(connection, busy_seconds_max)
         # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
         connection.execute("PRAGMA cache_size = -16384")
         # Some builds overwrite what is deleted, page by page, so that to drop a table takes seconds
@@ -165,13 +200,13 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _use_wal(connection: sqlite3.Connection) -> None:
+def _use_wal(connection: sqlite3.Connection, busy_seconds_max: float) -> None:
     """Let readers go on while one writes.
 
     Two processes that open a new file at once contradict each other here, and SQLite says so at
     once instead of waiting for its busy timeout.
     """
-    deadline = time.monotonic() + BUSY_SECONDS_MAX
+    deadline = time.monotonic() + busy_seconds_max
     while True:
         try:
             [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -184,19 +219,48 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("the file system does not allow a write-ahead log")
 
 
-def _postgres(url: URL) -> Engine:
+def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
     try:
         engine = create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
         raise BadDatabaseUrl(
             url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
         ) from error
+    # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
+    settings = ["SET TIME ZONE 'UTC'"]
+    # Not among the options of the connection: there some poolers refuse them.
+    if lock_seconds_max is not None:
+        settings.append(f"SET lock_timeout = {_milliseconds(lock_seconds_max)}")
+    if idle_seconds_max is not None:
+        timeout = _milliseconds(idle_seconds_max)
+        settings.append(f"SET idle_in_transaction_session_timeout = {timeout}")
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
-        # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
         with connection.cursor() as cursor:
-            cursor.execute("SET TIME ZONE 'UTC'")
+            cursor.execute("; ".join(settings))
         connection.commit()
 
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: object, _proxy: object) -> None:
+        if connection.closed or _is_readable(connection.fileno()):
+            # The pool makes a new one.
+            raise DisconnectionError
+
     return engine
+
+
+def _milliseconds(seconds: float) -> int:
+    """For a setting of Postgres, where 0 would mean: no bound."""
+    return max(1, round(seconds * 1000))
+
+
+def _is_readable(fileno: int) -> bool:
+    """Whether something waits in the socket of a connection that nobody uses.
+
+    So it is once the server has ended the connection, be it for a restart. A ping would tell that
+    too, for a round trip (23 µs at the least) where this takes half a microsecond.
+    """
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return bool(poll.poll(0))

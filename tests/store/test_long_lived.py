@@ -1,0 +1,93 @@
+"""Processes that live long wait for nobody without end, and outlive the server's restarts."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, text
+
+from projector.errors import DatabaseBusy, DatabaseUnreachable
+from projector.store.engine import Database
+from tests.store.items import envelope, logged, put
+
+_LOCK = text("UPDATE log_head SET stream_id = stream_id")
+
+
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
+
+
+def test_a_lock_is_not_waited_for_longer_than_was_said(database: Database) -> None:
+    with (
+        closing(Database(_url(database), lock_seconds_max=0.1)) as patient,
+        database.writing() as connection,
+    ):
+        connection.execute(_LOCK)
+        begun = time.monotonic()
+        with pytest.raises(DatabaseBusy):
+            put(patient, envelope("a"))
+        assert time.monotonic() - begun < 5
+    assert logged(database) == []
+
+
+def test_a_new_sqlite_file_that_is_locked_is_not_waited_for_longer(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(Database(f"sqlite:///{path}", lock_seconds_max=0.1)) as database,
+    ):
+        other.execute("BEGIN EXCLUSIVE")
+        begun = time.monotonic()
+        with pytest.raises(DatabaseBusy), database.reading():
+            pass
+        assert time.monotonic() - begun < 5
+
+
+def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
+    postgres_database: Database,
+) -> None:
+    with closing(Database(_url(postgres_database), idle_seconds_max=0.2)) as stopped:
+
+        def stop(connection: Connection) -> None:
+            # It waits until the server has ended the other one.
+            assert put(postgres_database, envelope("a"))[0].position == 1
+            connection.execute(_LOCK)
+
+        with pytest.raises(DatabaseUnreachable):
+            _write(stopped, stop)
+        assert put(stopped, envelope("b"))[0].position == 2
+
+
+def test_who_finds_out_only_at_the_commit_that_it_was_ended_is_told(
+    postgres_database: Database,
+) -> None:
+    with closing(Database(_url(postgres_database), idle_seconds_max=0.1)) as stopped:
+        with pytest.raises(DatabaseUnreachable):
+            _write(stopped, lambda _connection: time.sleep(0.4))
+        assert put(stopped, envelope("b"))[0].position == 1
+
+
+def _write(database: Database, do: Callable[[Connection], object]) -> None:
+    with database.writing() as connection:
+        connection.execute(_LOCK)
+        do(connection)
+
+
+def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Database) -> None:
+    with postgres_database.connected(), postgres_database.reading():
+        # Two connections are in the pool from now on.
+        pass
+    assert postgres_database.engine.pool.status().count("Connections in pool: 2") == 1
+    url = postgres_database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    put(postgres_database, envelope("a"))
+    with postgres_database.connected(), postgres_database.reading():
+        assert len(logged(postgres_database)) == 1
