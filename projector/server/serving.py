@@ -10,8 +10,8 @@ from types import FrameType
 
 import uvicorn
 
+from projector import logs
 from projector.errors import AddressPublic, AddressUnusable
-from projector.server import logs
 from projector.server.access import is_loopback
 from projector.server.app import build
 from projector.server.connections import HEADERS_BYTES_MAX, BoundedProtocol

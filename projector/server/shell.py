@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projector.errors import ProjectorError
+from projector.logs import request_id as current_id
 from projector.server import problems
-from projector.server.logs import request_id as current_id
 from projector.server.refusals import MethodUnknown, PathUnknown
 
 _log = logging.getLogger(__name__)

@@ -1,5 +1,6 @@
 """run: the tables follow the log until it is stopped."""
 
+import json
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -58,8 +59,9 @@ def test_it_folds_what_there_is_and_what_comes_and_ends_when_told_to(
     assert (process.returncode, out) == (code, "")
     begun, takes = err.splitlines()
     assert f" follows {make_url(database_url).render_as_string()}." in begun
-    assert "INFO" in takes
-    assert "projects what comes into" in takes
+    told = json.loads(takes)
+    assert (told["level"], told["logger"]) == ("info", "projector.follow")
+    assert "projects what comes into" in told["message"]
 
 
 def test_a_sqlite_database_is_made_on_the_way(tmp_path: Path) -> None:

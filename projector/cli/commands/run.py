@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Event, Thread
 from types import FrameType
 
+from projector import logs
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.app import Url, app
@@ -36,8 +33,8 @@ def run(*, url: Url) -> None:
         other = projector.watch().look().holder
         until = "." if other is None else f", standing by as long as {other} shows life."
         output.line(f"{follower.holder} follows {projector.database}{until}", stderr=True)
-        with _logging():
-            ended_by = _follow_until_signalled(follower)
+        logs.configure()
+        ended_by = _follow_until_signalled(follower)
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
 
@@ -64,19 +61,3 @@ def _follow_until_signalled(follower: Follower) -> int | None:
         for number, handler in before.items():
             signal.signal(number, handler)
     return caught[0] if caught else None
-
-
-@contextmanager
-def _logging() -> Iterator[None]:
-    """What the projector logs goes to stderr, a line each."""
-    logger = logging.getLogger("projector")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""The server's log: one JSON object a line, on stderr."""
+"""What a process that goes on tells of itself: one JSON object a line, on stderr."""
 
 from __future__ import annotations
 
