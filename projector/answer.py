@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
 from attrs import frozen
@@ -121,20 +122,36 @@ def as_json(value: Any) -> Any:
 
     A field that Python can only name with an underscore at its end (`not_`) is a key without it.
     """
-    if isinstance(value, datetime):
-        return to_text(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        # Only what is no text stays bytes; JSON has but text.
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: as_json(item) for key, item in value.items()}
-    if hasattr(value, "__attrs_attrs__"):
-        return {
-            field.name.removesuffix("_"): as_json(getattr(value, field.name))
-            for field in value.__attrs_attrs__
-        }
+    kind = type(value)
+    write = _WRITERS.get(kind)
+    if write is None:
+        write = _WRITERS[kind] = _writer(kind)
+    return write(value)
+
+
+def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _writer(kind: type[Any]) -> Callable[[Any], Any]:
+    """How values of a type are written: found out once, for an answer has many of few types."""
+    if hasattr(kind, "__attrs_attrs__"):
+        names = [field.name for field in kind.__attrs_attrs__]
+        keys = [name.removesuffix("_") for name in names]
+        # attrgetter gives no tuple for a single name.
+        read = attrgetter(*names, names[0]) if names else lambda _value: ()
+        return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
+    bases = (base for base in kind.__mro__ if base in _WRITERS)
+    return _WRITERS[next(bases, object)]
+
+
+_WRITERS: dict[type[Any], Callable[[Any], Any]] = {
+    object: _as_it_is,
+    datetime: to_text,
+    date: date.isoformat,
+    # Only what is no text stays bytes; JSON has but text.
+    bytes: repr,
+    list: lambda values: [as_json(value) for value in values],
+    tuple: lambda values: [as_json(value) for value in values],
+    dict: lambda values: {key: as_json(value) for key, value in values.items()},
+}

@@ -56,6 +56,8 @@ class Pace:
     lease_seconds: float = LEASE_SECONDS
     #: Between two looks at the log, if nobody wakes the follower before.
     poll_seconds: float = 0.5
+    #: After a batch, for more to come in.
+    gather_seconds: float = 0.05
     #: Between two tries, at the most, while something is wrong.
     retry_seconds_max: float = 5.0
 
@@ -165,7 +167,10 @@ class Follower:
             if not self._beat():
                 _logger.info("%s lost the lease and stands by.", self.holder)
                 return
-            if not is_more:
+            if is_more:
+                # Events come one by one, and to fold a few together costs little more than one.
+                stop.wait(self._pace.gather_seconds)
+            else:
                 listener.wait(self._pace.poll_seconds)
 
     def _project(self) -> bool:
@@ -187,7 +192,7 @@ class Follower:
         now = time.monotonic()
         if now - self._beat_at < self._pace.beat_seconds:
             return True
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:
             self._beat_at = now
             return lease.beat(connection, JOB, self.holder)
 

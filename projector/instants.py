@@ -54,7 +54,8 @@ def check(value: datetime | None) -> None:
 def to_text(value: datetime) -> str:
     """RFC 3339 in UTC with `Z`: three decimals, six where there are single microseconds."""
     precision = "microseconds" if value.microsecond % 1000 else "milliseconds"
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+    # An offset of zero is written `+00:00`.
+    return value.astimezone(UTC).isoformat(timespec=precision)[:-6] + "Z"
 
 
 def shortened(text: str, characters_max: int = 60) -> str:

@@ -46,11 +46,13 @@ class Interrupted(Database):
     before_writing: Callable[[], object] | None = None
 
     @contextmanager
-    def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+    def writing(
+        self, connection: Connection | None = None, *, durable: bool = True
+    ) -> Iterator[Connection]:
         interlude, self.before_writing = self.before_writing, None
         if interlude is not None:
             interlude()
-        with super().writing(connection) as begun:
+        with super().writing(connection, durable=durable) as begun:
             yield begun
 
 
@@ -155,8 +157,10 @@ def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
 ) -> None:
     class Broken(Database):
         @contextmanager
-        def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
-            with super().writing(connection) as begun:
+        def writing(
+            self, connection: Connection | None = None, *, durable: bool = True
+        ) -> Iterator[Connection]:
+            with super().writing(connection, durable=durable) as begun:
                 yield begun
                 raise ConnectionError("the cable")
 
@@ -216,8 +220,10 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
 
     class Writing(Database):
         @contextmanager
-        def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
-            with super().writing(connection) as begun:
+        def writing(
+            self, connection: Connection | None = None, *, durable: bool = True
+        ) -> Iterator[Connection]:
+            with super().writing(connection, durable=durable) as begun:
                 yield begun
                 refolding.start()
                 # It comes to the lock of the checkpoints, which are not committed yet.

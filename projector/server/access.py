@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -66,10 +67,13 @@ def _check_local(request: Request) -> None:
 
     It could by a name of its own that leads to this machine, or from its own origin.
     """
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    if not is_loopback(_name(host)) or origin not in (None, f"http://{host}", f"https://{host}"):
+    if not _is_local(request.headers.get("host", ""), request.headers.get("origin")):
         raise HostForeign
+
+
+@lru_cache(maxsize=128)
+def _is_local(host: str, origin: str | None) -> bool:
+    return is_loopback(_name(host)) and origin in (None, f"http://{host}", f"https://{host}")
 
 
 def _name(host: str) -> str:

@@ -70,6 +70,7 @@ class Metrics(Unmeasured):
         self._database = database
         self._last_seen: dict[str, datetime] = {}
         self._position = 0
+        self._answered: dict[tuple[str, int], prometheus.Counter] = {}
         self._registry = prometheus.CollectorRegistry()
         registry = self._registry
         self._deliveries = prometheus.Counter(
@@ -152,7 +153,11 @@ class Metrics(Unmeasured):
 
     def answered(self, endpoint: str, status: int) -> None:
         """A request was answered."""
-        self._requests.labels(endpoint, status).inc()
+        # To look a counter up takes longer than to count.
+        counter = self._answered.get((endpoint, status))
+        if counter is None:
+            counter = self._answered[endpoint, status] = self._requests.labels(endpoint, status)
+        counter.inc()
 
     def page(self) -> tuple[bytes, str]:
         """The metrics as Prometheus reads them, and their media type."""

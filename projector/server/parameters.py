@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -151,9 +152,17 @@ Query = TypeVar("Query")
 
 def read(kind: type[Query], text: bytes) -> Query:
     """The parameters of a query; raises BadQuery for one that is wrong, unknown or there twice."""
+    # mypy takes no class for hashable.
+    found: Query = _read(kind, text)  # type: ignore[arg-type]
+    return found
+
+
+@lru_cache(maxsize=1_000)
+def _read(kind: type[Any], text: bytes) -> Any:
+    """Kept, for most queries say nothing or what many say; nobody can change what is kept."""
     if len(text) > QUERY_BYTES_MAX:
         raise BadQuery(reason=f"it is longer than {QUERY_BYTES_MAX} bytes")
-    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(_attrs(kind))}
+    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(kind)}
     values: dict[str, str] = {}
     for name, value in _pairs(text):
         if name not in names:
@@ -166,10 +175,6 @@ def read(kind: type[Query], text: bytes) -> Query:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise BadQuery(reason=_in_words(error)) from None
-
-
-def _attrs(kind: type[Any]) -> type[Any]:
-    return kind
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

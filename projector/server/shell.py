@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,20 +23,23 @@ _log = logging.getLogger(__name__)
 
 _INTERNAL = 500
 
+#: Ids of requests: of this process, and numbered.
+_PROCESS = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 #: Of every answer: none of them is a page that another one may show, or guess the type of.
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
 #: Of those that say nothing else of it: an answer runs nothing, and is kept by nobody.
-_DEFAULTS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
+_DEFAULTS = [
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+]
 
 
 class Shell:
@@ -60,7 +64,7 @@ class Shell:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), request_id)
+                message["headers"] = _completed(message.get("headers", ()), request_id)
             await send(message)
 
         # Where this is missing, the router answers by itself what it cannot route.
@@ -97,7 +101,7 @@ def _told(error: Exception, scope: Scope, request_id: str) -> Response:
 def _request_id(scope: Scope) -> str:
     """The id that a proxy or a client gave, if it is harmless, or else one of our own."""
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if _ID.fullmatch(given) else secrets.token_hex(8)
+    return given if _ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers):x}"
 
 
 def _path(raw: bytes) -> str:
@@ -112,12 +116,14 @@ def id_in(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-def _complete(headers: MutableHeaders, request_id: str) -> None:
-    headers["X-Request-Id"] = request_id
-    for name, value in _HEADERS.items():
-        headers[name] = value
-    for name, value in _DEFAULTS.items():
-        headers.setdefault(name, value)
+def _completed(
+    headers: Iterable[tuple[bytes, bytes]], request_id: str
+) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer and those of every answer; Starlette's names are in lower case."""
+    given = list(headers)
+    names = {name for name, _ in given}
+    more = (each for each in _DEFAULTS if each[0] not in names)
+    return [*given, (b"x-request-id", request_id.encode()), *_HEADERS, *more]
 
 
 def _endpoint(scope: Scope) -> str:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, bindparam, select, update
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
 from projector.store import bulk, duplicates, log, quarantine, wake
 from projector.store.engine import Database
-from projector.store.keyed import among
+from projector.store.keyed import array, in_array
 from projector.store.numbering import (
     Customer,
     Head,
@@ -120,13 +121,20 @@ def _find_streams(
     connection: Connection, customer_ids: dict[str, set[str]]
 ) -> dict[Customer, Stream]:
     found: dict[Customer, Stream] = {}
+    statement = _streams_of(connection.dialect.name)
     for project_id, ids in customer_ids.items():
-        statement = select(stream).where(
-            stream.c.project_id == project_id, among(connection, stream.c.customer_id, list(ids))
-        )
-        for stream_id, _, customer_id, *last in connection.execute(statement).all():
+        asked = {"project_id": project_id, "customer_ids": array(connection, list(ids))}
+        for stream_id, _, customer_id, *last in connection.execute(statement, asked).all():
             found[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
     return found
+
+
+@cache
+def _streams_of(dialect: str) -> Select[Any]:
+    return select(stream).where(
+        stream.c.project_id == bindparam("project_id"),
+        in_array(dialect, stream.c.customer_id, "customer_ids"),
+    )
 
 
 def _put_aside(connection: Connection, plan: Plan) -> list[Aside]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from attrs import asdict, frozen
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
@@ -13,6 +13,11 @@ from projector.fold import Projection
 from projector.store import digest
 from projector.store.tables import checkpoint
 
+_ADVANCE = update(checkpoint).where(
+    checkpoint.c.projection == bindparam("seen_projection"),
+    checkpoint.c.position == bindparam("seen_position"),
+    checkpoint.c.revision == bindparam("seen_revision"),
+)
 _ALL = select(checkpoint).order_by(checkpoint.c.projection)
 
 
@@ -60,18 +65,16 @@ def advance(
     if seen.position == 0:
         _ensure(connection, seen)
     result = connection.execute(
-        update(checkpoint)
-        .where(
-            checkpoint.c.projection == seen.projection,
-            checkpoint.c.position == seen.position,
-            checkpoint.c.revision == seen.revision,
-        )
-        .values(
-            position=position,
-            version=version,
-            revision=seen.revision + rewritten,
-            digest=digest,
-        )
+        _ADVANCE,
+        {
+            "seen_projection": seen.projection,
+            "seen_position": seen.position,
+            "seen_revision": seen.revision,
+            "position": position,
+            "version": version,
+            "revision": seen.revision + rewritten,
+            "digest": digest,
+        },
     )
     if result.rowcount != 1:
         raise CheckpointMoved(projection=seen.projection, position=seen.position)

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -38,6 +39,8 @@ class Database:
         idle_seconds_max: float | None = None,
     ) -> None:
         self.url = _checked(url)
+        self._writer = Lock()
+        self._lock_seconds_max = BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
         try:
             self.engine = (
                 _sqlite(self.url, lock_seconds_max)
@@ -93,25 +96,55 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self, connection: Connection | None = None) -> Iterator[Connection]:
+    def writing(
+        self, connection: Connection | None = None, *, durable: bool = True
+    ) -> Iterator[Connection]:
         """A transaction that commits at its end, or rolls back when the block raises.
 
         SQLite takes its one write lock at the start: a transaction that reads first and writes
-        later could only fail when another writer came in between.
+        later could only fail when another writer came in between. One that is not `durable` does
+        not wait for the disk: a power cut may undo it, and all such that came after it, but never
+        what was durable when it began.
         """
-        with self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE") as begun:
+        with (
+            self._turn(),
+            self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE", durable) as begun,
+        ):
+            if not durable and not self.is_sqlite:
+                begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield begun
 
     @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let this process's threads write to SQLite in turn.
+
+        SQLite's own waiting is to look again after a while, longer each time, and who looks at the
+        wrong moments waits for long.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=self._lock_seconds_max):
+            raise DatabaseBusy(url=self, reason="another thread writes to it")
+        try:
+            yield
+        finally:
+            self._writer.release()
+
+    @contextmanager
     def _transaction(
-        self, connection: Connection | None, isolation_level: str, sqlite_begin: str
+        self,
+        connection: Connection | None,
+        isolation_level: str,
+        sqlite_begin: str,
+        durable: bool = True,
     ) -> Iterator[Connection]:
         with (
             self._translating(),
             self.engine.connect() if connection is None else nullcontext(connection) as held,
         ):
             if self.is_sqlite:
-                held.execution_options(sqlite_begin=sqlite_begin)
+                held.execution_options(sqlite_begin=sqlite_begin, sqlite_durable=durable)
             else:
                 held.execution_options(isolation_level=isolation_level)
             with held.begin():
@@ -189,12 +222,16 @@ def _sqlite(url: URL, lock_seconds_max: float | None) -> Engine:
         # Some builds overwrite what is deleted, page by page, so that to drop a table takes seconds
         # of the write lock. The log keeps everything anyway.
         connection.execute("PRAGMA secure_delete = FAST")
-        # In WAL mode only FULL makes a commit survive a power cut.
         connection.execute("PRAGMA synchronous = FULL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options: dict[str, Any] = dict(connection.get_execution_options())
+        durable = options.get("sqlite_durable", True)
+        if connection.info.get("durable", True) != durable:
+            # In WAL mode only FULL makes a commit survive a power cut.
+            connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
     return engine

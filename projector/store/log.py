@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
-from projector.store.keyed import among
+from projector.store.keyed import among, array, in_array
 from projector.store.tables import event, log_head, stream
 
 #: How many bytes of bodies one read holds in memory, about.
@@ -206,13 +207,20 @@ def find(
 ) -> dict[tuple[str, str], RecordedEvent]:
     """The events of these ids, given by project, as far as they are in the log."""
     found = {}
+    statement = _of_ids(connection.dialect.name)
     for project_id, ids in event_ids.items():
-        statement = _EVENT.where(
-            event.c.project_id == project_id, among(connection, event.c.event_id, list(ids))
-        )
-        for row in connection.execute(statement):
+        asked = {"project_id": project_id, "event_ids": array(connection, list(ids))}
+        for row in connection.execute(statement, asked):
             found[project_id, row.event_id] = _recorded(row)
     return found
+
+
+@cache
+def _of_ids(dialect: str) -> Select[Any]:
+    return _EVENT.where(
+        event.c.project_id == bindparam("project_id"),
+        in_array(dialect, event.c.event_id, "event_ids"),
+    )
 
 
 def _taken(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, select
 from projector.envelope import CustomerKey
 from projector.fold import Projection, Row, Values
 from projector.store import bulk, digest, tables
-from projector.store.keyed import among
+from projector.store.keyed import array, in_array
 from projector.store.types import Instant
 
 #: Rows by customer; a customer without rows may be left out.
@@ -26,13 +26,11 @@ def load(connection: Connection, projection: Projection, customers: Iterable[Cus
     by_project: dict[str, list[str]] = {}
     for project_id, customer_id in customers:
         by_project.setdefault(project_id, []).append(customer_id)
-    table = tables.table_of(projection)
+    statement = _of_several(projection, connection.dialect.name)
     found: dict[CustomerKey, list[Row]] = {}
     for project_id, customer_ids in by_project.items():
-        statement = select(table).where(
-            table.c.project_id == project_id, among(connection, table.c.customer_id, customer_ids)
-        )
-        for row in connection.execute(statement).all():
+        asked = {"project_id": project_id, "customer_ids": array(connection, customer_ids)}
+        for row in connection.execute(statement, asked).all():
             key = CustomerKey(project_id, row[1])
             found.setdefault(key, []).append(projection.row(*row[2:]))
     return found
@@ -61,6 +59,16 @@ def _of_one(projection: Projection) -> Select[Any]:
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
         table.c.customer_id == bindparam("customer_id"),
+    )
+
+
+@cache
+def _of_several(projection: Projection, dialect: str) -> Select[Any]:
+    """As above."""
+    table = tables.table_of(projection)
+    return select(table).where(
+        table.c.project_id == bindparam("project_id"),
+        in_array(dialect, table.c.customer_id, "customer_ids"),
     )
 
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-import msgspec
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, any_, bindparam, func, select
+from sqlalchemy import Connection, Select, select
 
 from projector.envelope import CustomerKey
 from projector.fold import Projection, Row
-from projector.store.keyed import same_customer
+from projector.store.keyed import array, in_array, same_customer
 from projector.store.tables import dead_letter, stream, table_of
 
 
@@ -24,7 +23,7 @@ def of_customers(
     """The rows of the customers who have one of some ids, in whatever project."""
     found: dict[CustomerKey, list[Row]] = {}
     statement = _rows(projection, connection.dialect.name)
-    for row in connection.execute(statement, {"ids": _ids(connection, customer_ids)}):
+    for row in connection.execute(statement, {"ids": array(connection, customer_ids)}).all():
         found.setdefault(CustomerKey(row[0], row[1]), []).append(projection.row(*row[2:]))
     return found
 
@@ -34,7 +33,7 @@ def concerned(
 ) -> set[CustomerKey]:
     """Those who have one of some ids and a dead letter of some projections."""
     statement = _concerned(projections, connection.dialect.name)
-    rows = connection.execute(statement, {"ids": _ids(connection, customer_ids)})
+    rows = connection.execute(statement, {"ids": array(connection, customer_ids)}).all()
     return {CustomerKey(*row) for row in rows}
 
 
@@ -42,7 +41,9 @@ def concerned(
 def _rows(projection: Projection, dialect: str) -> Select[Any]:
     table = table_of(projection)
     return (
-        select(table).join_from(stream, table, same_customer(stream, table)).where(_asked(dialect))
+        select(table)
+        .join_from(stream, table, same_customer(stream, table))
+        .where(in_array(dialect, stream.c.customer_id, "ids"))
     )
 
 
@@ -51,19 +52,8 @@ def _concerned(projections: tuple[str, ...], dialect: str) -> Select[Any]:
     return (
         select(stream.c.project_id, stream.c.customer_id)
         .join_from(stream, dead_letter, dead_letter.c.stream_id == stream.c.stream_id)
-        .where(_asked(dialect), dead_letter.c.projection.in_(projections))
+        .where(
+            in_array(dialect, stream.c.customer_id, "ids"),
+            dead_letter.c.projection.in_(projections),
+        )
     )
-
-
-def _asked(dialect: str) -> ColumnElement[bool]:
-    """Whether a stream's customer has one of the ids in the parameter `ids`."""
-    column = stream.c.customer_id
-    if dialect == "sqlite":
-        return column.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
-    return column == any_(bindparam("ids", type_=ARRAY(column.type)))
-
-
-def _ids(connection: Connection, customer_ids: Sequence[str]) -> Any:
-    if connection.dialect.name == "sqlite":
-        return msgspec.json.encode(customer_ids).decode()
-    return list(customer_ids)

@@ -105,11 +105,11 @@ def _webhooks(name: str, url: str, rounds: int) -> None:
 def _answers(name: str, url: str, customers: int, rounds: int) -> None:
     for number in range(rounds):
         with _serving(url, "empty") as port:
-            floor = load(port, itertools.repeat(get("/hello"), 20_000), connections=8)
+            floor = load(port, itertools.repeat(get("/hello"), 20_000), connections=_CONNECTIONS)
         _print(f"{name} empty endpoint", floor)
         with _serving(url) as port:
             _warm(port)
-            done = load(port, _questions(10_000, customers), connections=8)
+            done = load(port, _questions(10_000, customers), connections=_CONNECTIONS)
             _print(f"{name} customer", done)
             half = load(port, _questions(5_000, customers), connections=8, rate=done.rate / 2)
             _print(f"{name} customer, half of that load", half)

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import Connection, make_url, text
@@ -14,10 +15,11 @@ from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
 from projector.store import engine, log
 from projector.store.engine import Database
+from tests.databases import migrated
 from tests.postgres import Server
 from tests.store.items import at, envelope, logged, put, streams
 
-_FULL = 2
+_NORMAL, _FULL = 1, 2
 
 
 def _durability(connection: Connection) -> tuple[object, object]:
@@ -61,6 +63,51 @@ def test_what_was_written_is_in_one_file_once_all_is_closed(
     sqlite_database.close()
     assert [path.name for path in sqlite_path.parent.iterdir()] == [sqlite_path.name]
     assert len(logged(sqlite_database)) == 1
+
+
+def test_only_what_need_not_be_durable_does_not_wait_for_the_disk(
+    sqlite_database: Database,
+) -> None:
+    """One connection serves both kinds, one after the other."""
+    with sqlite_database.connected() as connection:
+        for durable, level in ((False, _NORMAL), (True, _FULL), (False, _NORMAL)):
+            with sqlite_database.writing(connection, durable=durable) as begun:
+                assert _durability(begun) == ("wal", level)
+        with sqlite_database.writing(connection) as begun:
+            assert _durability(begun) == ("wal", _FULL)
+
+
+def test_on_postgres_too(postgres_database: Database) -> None:
+    with postgres_database.connected() as connection:
+        for durable, setting in ((False, "off"), (True, "on"), (False, "off")):
+            with postgres_database.writing(connection, durable=durable) as begun:
+                shown = begun.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+                # The server of the tests has it off anyway.
+                assert shown in {setting, "off"}
+                local = "SELECT source FROM pg_settings WHERE name = 'synchronous_commit'"
+                source = begun.exec_driver_sql(local).scalar_one()
+                assert (source == "session") == (not durable)
+
+
+def test_threads_write_to_sqlite_in_turn_and_wait_no_longer_than_they_may(
+    sqlite_url: str,
+) -> None:
+    with migrated(sqlite_url), closing(Database(sqlite_url, lock_seconds_max=0.1)) as database:
+        entered, leave = Event(), Event()
+
+        def hold() -> None:
+            with database.writing():
+                entered.set()
+                leave.wait()
+
+        with ThreadPoolExecutor() as pool:
+            pool.submit(hold)
+            entered.wait()
+            with pytest.raises(DatabaseBusy, match="another thread"), database.writing():
+                pass
+            leave.set()
+        with database.writing():
+            pass
 
 
 def test_postgres_answers_a_commit_when_it_is_on_disk(postgres_database: Database) -> None:

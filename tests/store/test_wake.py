@@ -46,8 +46,9 @@ def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) 
     with listening(postgres_database, Event()) as listener:
         for each in "abc":
             put(postgres_database, envelope(each))
+        # Postgres may tell of them together or one by one, but of none of them twice.
         assert _waited(listener) < _AT_ONCE
-        assert _waited(listener, 0.3) >= 0.29
+        assert any(_waited(listener, 0.3) >= 0.29 for _ in "abc")
 
 
 def test_what_is_not_appended_wakes_nobody(postgres_database: Database) -> None:
