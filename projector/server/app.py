@@ -34,9 +34,10 @@ def build(service: Service) -> ASGIApp:
         async with service.running():
             yield
 
+    # They are tried in this order: what is asked most comes first.
     routes = [
-        *(_query(service, endpoint) for endpoint in QUERIES),
         *_deliveries(service),
+        *(_query(service, endpoint) for endpoint in QUERIES),
         *_operation(service),
         *docs.routes(),
     ]
