@@ -4,13 +4,16 @@
 
 PYTHON ?= python3
 ARGS ?=
+# The browser that the tests drive.
+CHROMIUM ?= chromium
+export CHROMIUM
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -18,14 +21,15 @@ help: ## print the targets
 demo: $(INSTALLED) ## show the main job from beginning to end
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh $(ARGS)
 
-test: $(INSTALLED) ## run the tests, on SQLite and on a real Postgres
+test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(INSTALLED) ## check style, types and the directions of imports
+lint: $(INSTALLED) ## check style, types, the directions of imports and the Dockerfile
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docs/deploy/Dockerfile
 
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
@@ -34,6 +38,18 @@ bench: $(INSTALLED) ## measure speed and memory
 clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What the tests need and pip does not bring: a browser, and curl, which the README asks with.
+programs:
+	@missing=; for each in "$(CHROMIUM)" curl; do \
+	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \
+	test -z "$$missing" || { \
+	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	  echo "Installing$$missing by apt-get" >&2 && \
+	  apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
+	} || { \
+	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test CHROMIUM=/its/path" >&2; exit 1; }
 
 $(INSTALLED): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \

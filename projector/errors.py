@@ -102,7 +102,10 @@ class BadSecrets(ProjectorError):
     """The webhook secrets cannot be read: {reason}."""
 
     exit_code = 2
-    hint = "Set PROJECTOR_WEBHOOK_SECRET to one secret, or to PROJECT=SECRET,PROJECT=SECRET."
+    hint = (
+        "Set PROJECTOR_WEBHOOK_SECRET to one secret, or to PROJECT=SECRET,PROJECT=SECRET; or "
+        "PROJECTOR_WEBHOOK_SECRET_FILE to the name of a file that says the same."
+    )
 
 
 class AddressUnusable(ProjectorError):

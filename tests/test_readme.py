@@ -5,29 +5,41 @@
 - ```python, ```sql: run too; the ```text block right behind one shows what it gives.
 
 The blocks are run one after the other, as a reader would, in a copy of the checkout. What is
-exported in one command is there for the next. Two things differ from a reader's life: `.venv` is
-there already, without the tools for developing, so that `make demo` need not install them; and the
-Postgres of the tests stands in for the one of the reader.
+exported in one command is there for the next, a server that was begun with `&` serves, and
+`kill %1` ends it, which must go well. Three things differ from a reader's life: `.venv` is there
+already, without the tools for developing, so that `make demo` need not install them; the Postgres
+of the tests stands in for the one of the reader; and the server has another port, for two of these
+tests may run at once.
 """
 
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 from attrs import evolve, frozen
 from sqlalchemy import create_engine, make_url
+
+from projector.server import openapi
 
 _ROOT = Path(__file__).parents[1]
 
 #: In the README, and what is run in its place.
 _SQLITE = "sqlite:///projector.db"
 _POSTGRES = "postgresql://user@localhost/projector"
+_ADDRESS = "localhost:8000"
+_SERVE = "projector serve"
+
+#: How long a server may take to begin, or to end, in seconds.
+_SERVER_SECONDS_MAX = 30
 
 _AGE = re.compile(r"\d+ d later")
 #: How fast a machine is.
@@ -83,6 +95,15 @@ class Reader:
         self._exported = folder.parent / "exported"
         exports = (f"export {name}={shlex.quote(value)}\n" for name, value in _variables().items())
         self._exported.write_text("".join(exports))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
 
     def follow(self, blocks: Iterable[Block]) -> None:
         """Run blocks; each has to give what it shows."""
@@ -92,6 +113,10 @@ class Reader:
 
     def run(self, command: str) -> str:
         """Run a command that must succeed, in a shell that is as the last one left it."""
+        if command.endswith(" &"):
+            return self._begin(command.removesuffix(" &"))
+        if command == "kill %1":
+            return self._end()
         script = (
             f". {self._exported}\n{command}\nstatus=$?\nexport -p >{self._exported}\nexit $status"
         )
@@ -107,6 +132,31 @@ class Reader:
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}"
         return done.stdout
+
+    def _begin(self, command: str) -> str:
+        """Start a server, which writes to a file, and wait until it listens as a reader would."""
+        log = self.folder / command.rpartition("2>")[2]
+        log.unlink(missing_ok=True)
+        script = f". {self._exported}\nexec {command}"
+        self._server = subprocess.Popen(
+            ["sh", "-c", script],
+            cwd=self.folder,
+            env={},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + _SERVER_SECONDS_MAX
+        while not (log.exists() and "Listening on" in log.read_text()):
+            assert self._server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        return ""
+
+    def _end(self) -> str:
+        assert self._server is not None
+        self._server.terminate()
+        assert self._server.wait(_SERVER_SECONDS_MAX) == 0
+        return ""
 
     def _sh(self, block: Block) -> str:
         for command in block.code.splitlines():
@@ -200,7 +250,9 @@ def test_every_block_of_code_is_run() -> None:
 
 def test_the_readme_is_true_on_sqlite(folder: Path) -> None:
     _set_up(folder)
-    Reader(folder).follow(block for block in _BLOCKS if block.section != "Postgres")
+    port = _free_port()
+    with Reader(folder) as reader:
+        reader.follow(_with_port(block, port) for block in _BLOCKS if block.section != "Postgres")
 
 
 def test_the_readme_is_true_on_postgres(folder: Path, postgres_url: str) -> None:
@@ -212,6 +264,16 @@ def test_the_readme_is_true_on_postgres(folder: Path, postgres_url: str) -> None
     reader.follow(block for block in _BLOCKS if block.language == "sql")
 
 
+def test_the_readme_lists_every_path_of_the_server() -> None:
+    rows = re.findall(r"^\| (`(?:GET|POST) /[^|]*) \|", _README, re.M)
+    listed = re.findall(r"`(GET|POST) (/[^`]+)`", "\n".join(rows))
+    assert sorted(listed) == sorted(
+        (method.upper(), path)
+        for path, operations in openapi.document()["paths"].items()
+        for method in operations
+    )
+
+
 def _in(section: str) -> list[Block]:
     found = [block for block in _BLOCKS if block.section == section]
     assert found
@@ -220,3 +282,15 @@ def _in(section: str) -> list[Block]:
 
 def _with_url(block: Block, url: str) -> Block:
     return evolve(block, code=block.code.replace(_POSTGRES, url))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _with_port(block: Block, port: int) -> Block:
+    code = block.code.replace(_ADDRESS, f"localhost:{port}")
+    return evolve(block, code=code.replace(_SERVE, f"{_SERVE} --port {port}"))

@@ -48,6 +48,25 @@ def test_the_wheel_holds_both_packages_and_the_migrations_and_nothing_else(wheel
     }
 
 
+def test_the_wheel_holds_the_files_of_the_page_of_docs(wheel: Path) -> None:
+    static = _ROOT / "projector" / "server" / "static"
+    assert {f"projector/server/static/{path.name}" for path in static.iterdir()} == {
+        name for name in zipfile.ZipFile(wheel).namelist() if "/static/" in name
+    }
+
+
+@pytest.mark.parametrize("command", [("serve",), ("serve", "--host", "0.0.0.0")])  # noqa: S104 - it does not get that far
+def test_serving_without_the_extra_names_the_extra(
+    projector: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = _done(projector, *command, folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Install the extra: pip install 'customer-state-projector[server]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    # Nothing was begun.
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_installed_command_takes_an_event_and_answers(projector: Path, tmp_path: Path) -> None:
     assert "ingest" in _run(projector, "--help", folder=tmp_path)
     assert _json(projector, "ingest", "-", "--json", folder=tmp_path, stdin=_LINE) == {
@@ -79,9 +98,18 @@ def _json(*command: str | Path, folder: Path, stdin: str = "") -> Any:
 
 
 def _run(*command: str | Path, folder: Path | None = None, stdin: str = "") -> str:
-    """Run a program that must succeed, far from this checkout's settings; return what it said."""
+    """Run a program that must succeed; return what it said."""
+    done = _done(*command, folder=folder, stdin=stdin)
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _done(
+    *command: str | Path, folder: Path | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, far from this checkout's settings."""
     ours = ("PYTHON", "PROJECTOR_")
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.startswith(ours)},
@@ -90,5 +118,3 @@ def _run(*command: str | Path, folder: Path | None = None, stdin: str = "") -> s
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}"
-    return done.stdout

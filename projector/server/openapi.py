@@ -10,7 +10,7 @@ import msgspec
 
 from projector import errors
 from projector.answer import as_json
-from projector.server import examples, refusals, schemas
+from projector.server import examples, paths, refusals, schemas
 from projector.server import parameters as query
 from projector.server.asking import HEAD_HEADER, POSITION_HEADER
 from projector.server.bulk import Ingested
@@ -56,7 +56,8 @@ def document() -> Schema:
             "summary": "Which segments and tiers has this customer, and can I trust the answer?",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": {**_queries(), **_deliveries(), **_operation()},
+        "tags": [{"name": name, "description": told} for name, told in paths.TAGS.items()],
+        "paths": paths.tagged({**_queries(), **_deliveries(), **_operation()}),
         "components": {
             "schemas": schemas.components(
                 [*answers, Delivered, Ingested, Health, Problem], [Batch]
@@ -81,16 +82,16 @@ def document() -> Schema:
 
 
 def _queries() -> dict[str, Schema]:
-    paths: dict[str, Schema] = {}
+    found: dict[str, Schema] = {}
     for endpoint in QUERIES:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _question(endpoint)
-    return paths
+        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _question(endpoint)
+    return found
 
 
 def _question(endpoint: Endpoint) -> Schema:
     parameters = schemas.parameters(endpoint.query)
     if "{id}" in endpoint.path:
-        parameters = [_id(), *parameters]
+        parameters = [_id(endpoint.path), *parameters]
     kinds = [reference(kind) for kind in endpoint.answers]
     body = _body(reference(Batch), examples.BATCH) if endpoint.body else None
     waits = _WAITING if issubclass(endpoint.query, query.Reading) else ()
@@ -135,7 +136,7 @@ def _deliveries() -> dict[str, Schema]:
             "post": _operation_of(
                 "deliverForProject",
                 "A delivery of a project's, for those that do not tell whose they are.",
-                parameters=[_id()],
+                parameters=[_id("/webhooks")],
                 answer=reference(Delivered),
                 body=_body({"type": "object"}, examples.WEBHOOK),
                 security="signature",
@@ -255,11 +256,12 @@ def _security(scheme: str | None) -> list[dict[str, list[Any]]]:
     return [{scheme: []}, {}] if scheme == "token" else [{scheme: []}]
 
 
-def _id() -> Schema:
+def _id(path: str) -> Schema:
     return {
         "name": "id",
         "in": "path",
         "required": True,
+        "description": paths.id_of(path),
         "schema": {"type": "string", "minLength": 1},
     }
 

@@ -28,7 +28,9 @@ def components(answers: Iterable[type[Any]], bodies: Iterable[type[Any]]) -> dic
     _, found = msgspec.json.schema_components([*kinds, *ROWS], ref_template=_PREFIX + "{name}")
     heard = {kind.__name__ for kind in bodies}
     classes = {_name(kind): kind for kind in _all_within([*kinds, *ROWS])}
-    named = {_short(name): _renamed(schema) for name, schema in found.items()}
+    named = {
+        _short(name): {**_renamed(schema), "title": _short(name)} for name, schema in found.items()
+    }
     for name, kind in classes.items():
         _complete(named[name], kind, is_said=name not in heard)
     return dict(sorted(named.items()))
