@@ -19,6 +19,9 @@ from projector.tokens import KnownToken, Scope, bearer, read_tokens
 #: For how many seconds tokens are believed to be as they were read.
 TOKENS_SECONDS = 2.0
 
+#: What a proxy says of whom it speaks for.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
 
 def is_loopback(host: str) -> bool:
     """Whether an address or a name is of this machine alone."""
@@ -65,9 +68,13 @@ class Gate:
 def _check_local(request: Request) -> None:
     """Nobody asked for a token: so no page in a browser here may ask in its user's name.
 
-    It could by a name of its own that leads to this machine, or from its own origin.
+    It could by a name of its own that leads to this machine, or from its own origin. And whoever a
+    proxy on this machine speaks for is somewhere else.
     """
-    if not _is_local(request.headers.get("host", ""), request.headers.get("origin")):
+    headers = request.headers
+    if any(name in headers for name in _FORWARDED) or not _is_local(
+        headers.get("host", ""), headers.get("origin")
+    ):
         raise HostForeign
 
 

@@ -37,6 +37,7 @@ def routes() -> list[BaseRoute]:
 
     return [
         Route("/openapi.json", openapi_json, name="openapi"),
+        Route("/", console, name="docs"),
         Route("/docs", console, name="docs"),
         Route("/docs/", page, name="docs"),
         Mount("/docs/static", StaticFiles(directory=_FILES), name="docs"),

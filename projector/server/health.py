@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from starlette.concurrency import run_in_threadpool
 
 from projector.errors import ProjectorError
-from projector.follow import Watch
+from projector.follow import LEASE_SECONDS, Watch
 from projector.server.progress import Reached, read_reached
 from projector.store import schema
 from projector.store.engine import Database
@@ -24,6 +24,9 @@ LOOK_SECONDS_MAX = 5.0
 
 #: How many events the tables may be behind, unless the operator says otherwise.
 LAG_EVENTS_MAX = 10_000
+
+#: A projector's signs of life are seen some seconds after its first one, or its neighbour's.
+_STARTS = "No sign of life of a projector was seen yet."
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ class Doctor:
         self._lag_max = lag_max
         self._is_working = is_working
         self._seen = Health(lag_max=lag_max)
-        self._seen_at = time.monotonic()
+        self._begun_at = self._seen_at = time.monotonic()
 
     def tell(self) -> Health:
         """What was seen, if that is not too long ago."""
@@ -69,7 +72,8 @@ class Doctor:
         while True:
             found = await run_in_threadpool(self._look)
             if found.reason != self._seen.reason:
-                level = logging.INFO if found.ready else logging.WARNING
+                expected = found.ready or found.reason == _STARTS
+                level = logging.INFO if expected else logging.WARNING
                 _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
             self._seen, self._seen_at = found, time.monotonic()
             await asyncio.sleep(LOOK_SECONDS)
@@ -88,7 +92,9 @@ class Doctor:
     def _judge(self, is_alive: bool, reached: Reached) -> Health:
         lag = reached.head - reached.position
         reason = None
-        if not is_alive:
+        if not is_alive and time.monotonic() - self._begun_at < LEASE_SECONDS:
+            reason = _STARTS
+        elif not is_alive:
             reason = "No projector shows signs of life: run `projector run`, or look at its log."
         elif lag > self._lag_max:
             reason = f"The tables are {lag} events behind."

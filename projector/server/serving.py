@@ -69,10 +69,11 @@ def serve(
     )
     # What it says of itself is said by the service.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    on_start(_address(listener))
-    # uvicorn raises the signal once more when it is done: to stop is no failure.
+    # Before uvicorn has its own handlers; and after, for it raises the signal once more when it is
+    # done, and to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
+        signal.signal(number, server.stop_early)
+    on_start(_address(listener))
     server.run(sockets=[listener])
 
 
@@ -82,6 +83,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_stop = on_stop
+
+    def stop_early(self, _number: int, _frame: FrameType | None) -> None:
+        """A signal to stop has come while it does not serve."""
+        self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to stop has come."""
