@@ -36,7 +36,7 @@ class DatabaseUnreachable(ProjectorError):
 
 
 class DatabaseBusy(ProjectorError):
-    """The database {url} stayed locked by another process: {reason}"""
+    """The database {url} stayed locked: {reason}"""
 
     exit_code = 4
     hint = "Nothing was lost. Run the command again once the other process is done."

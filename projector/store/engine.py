@@ -12,23 +12,26 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
-from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, RightsMissing
+from projector.errors import BadDatabaseUrl, DatabaseBusy
+from projector.store import failures
 
 #: How long a writer waits for another one on SQLite, in seconds.
 BUSY_SECONDS_MAX = 60.0
 
-#: Postgres ended the connection in the middle of a transaction: it was idle, or took too long.
-_ENDED_BY_SERVER = frozenset({"25P03", "25P04"})
+#: How long a transaction waits for a connection where no bound is given, in seconds.
+FREE_SECONDS_MAX = 30.0
 
 
 class Database:
     """A database, SQLite or Postgres, and its two kinds of transaction.
 
     Two bounds for processes that live long. After waiting `lock_seconds_max` for somebody else's
-    lock a transaction fails with DatabaseBusy; unless given, 60 seconds on SQLite, and without end
-    on Postgres. Where a process did nothing for `idle_seconds_max` in the middle of a transaction,
-    because it was stopped, Postgres ends the transaction and its locks; SQLite has no such thing.
+    lock, or for a connection, a transaction fails with DatabaseBusy; unless given, 60 seconds for a
+    lock on SQLite, and without end on Postgres. Where a process did nothing for `idle_seconds_max`
+    in the middle of a transaction, because it was stopped, Postgres ends the transaction and its
+    locks; SQLite has no such thing.
     """
 
     def __init__(
@@ -160,33 +163,11 @@ class Database:
         driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         try:
             yield
-        except (DBAPIError, driver_error) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            reason = str(cause).strip()
-            if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
-                raise DatabaseBusy(url=self, reason=reason) from error
-            if getattr(cause, "sqlstate", None) == "42501":
-                raise RightsMissing(url=self, reason=reason.partition("\n")[0]) from error
-            if _is_environment(cause):
-                raise DatabaseUnreachable(url=self, reason=reason) from error
-            raise
-
-
-def _is_environment(cause: object) -> bool:
-    """Whether the database is at fault (gone, full, read-only) and not the statement.
-
-    Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
-    no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
-    connection cannot be made in this way, and InternalError, that the server ended a transaction
-    for its age.
-    """
-    names = {kind.__name__ for kind in type(cause).__mro__}
-    return (
-        "OperationalError" in names
-        or type(cause) is sqlite3.DatabaseError
-        or "invalid connection option" in str(cause)
-        or getattr(cause, "sqlstate", None) in _ENDED_BY_SERVER
-    )
+        except (DBAPIError, NoneFree, driver_error) as error:
+            told = failures.told(self, error)
+            if told is None:
+                raise
+            raise told from error
 
 
 def _checked(text: str) -> URL:
@@ -208,7 +189,9 @@ def _checked(text: str) -> URL:
 
 def _sqlite(url: URL, lock_seconds_max: float | None) -> Engine:
     busy_seconds_max = BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
-    engine = create_engine(url, connect_args={"timeout": busy_seconds_max})
+    engine = create_engine(
+        url, connect_args={"timeout": busy_seconds_max}, pool_timeout=_free(lock_seconds_max)
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -258,7 +241,7 @@ def _use_wal(connection: sqlite3.Connection, busy_seconds_max: float) -> None:
 
 def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
     try:
-        engine = create_engine(url)
+        engine = create_engine(url, pool_timeout=_free(lock_seconds_max))
     except (ImportError, NoSuchModuleError) as error:
         raise BadDatabaseUrl(
             url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
@@ -285,6 +268,10 @@ def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float 
             raise DisconnectionError
 
     return engine
+
+
+def _free(lock_seconds_max: float | None) -> float:
+    return FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
 
 
 def _milliseconds(seconds: float) -> int:

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import psycopg
@@ -91,3 +91,12 @@ def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Dat
     put(postgres_database, envelope("a"))
     with postgres_database.connected(), postgres_database.reading():
         assert len(logged(postgres_database)) == 1
+
+
+def test_a_connection_is_not_waited_for_longer_than_was_said(database: Database) -> None:
+    with closing(Database(_url(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
+        # As many as its pool has.
+        for _ in range(15):
+            held.enter_context(patient.reading())
+        with pytest.raises(DatabaseBusy, match="all connections"):
+            held.enter_context(patient.reading())
