@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, Router
@@ -101,7 +100,7 @@ def _operation(service: Service) -> list[Route]:
 
     async def metrics(request: Request) -> Response:
         await service.gate.check(request, Scope.READ)
-        page, media_type = await run_in_threadpool(service.metrics.page)
+        page, media_type = await service.questions.ask(service.metrics.page)
         return Response(page, media_type=media_type)
 
     return [

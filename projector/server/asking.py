@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
+from attrs import evolve, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from projector.server.progress import Reached
 from projector.server.refusals import BadBody, EncodingUnknown
 from projector.server.service import Service
 from projector.server.shell import id_in
+from projector.store.engine import Database
 from projector.tokens import Scope
 
 #: The longest body of a question, in bytes.
@@ -25,6 +26,16 @@ BODY_BYTES_MAX = 1024 * 1024
 #: How far the answer is, and the log.
 POSITION_HEADER = "Projector-Position"
 HEAD_HEADER = "Projector-Head"
+
+
+@frozen(kw_only=True)
+class _Told:
+    """An answer as it is sent."""
+
+    body: bytes
+    #: What it is known by, where a client may keep it.
+    tag: str | None
+    reached: Reached
 
 
 async def answer(service: Service, endpoint: Endpoint, request: Request) -> Response:
@@ -40,10 +51,10 @@ async def answer(service: Service, endpoint: Endpoint, request: Request) -> Resp
     if min_position is not None:
         await service.progress.reach(min_position)
     if endpoint.reads_now and query.as_of is None and query.at_position is None:
-        found, reached = await service.reader.customer(asked.id, query.project)
+        told = _tell(endpoint, *await service.reader.customer(asked.id, query.project))
     else:
-        found, reached = await run_in_threadpool(endpoint.run, service.database, asked)
-    return _response(endpoint, request, found, reached)
+        told = await service.questions.ask(_ask, endpoint, service.database, asked)
+    return _response(told, request)
 
 
 async def _body(service: Service, kind: type[Any], request: Request) -> Any:
@@ -58,17 +69,31 @@ async def _body(service: Service, kind: type[Any], request: Request) -> Any:
             raise BadBody(reason=error) from None
 
 
-def _response(endpoint: Endpoint, request: Request, found: Any, reached: Reached) -> Response:
+def _ask(endpoint: Endpoint, database: Database, asked: Asked) -> _Told:
+    return _tell(endpoint, *endpoint.run(database, asked))
+
+
+def _tell(endpoint: Endpoint, found: Any, reached: Reached) -> _Told:
+    """An answer as JSON; long ones take long to write, and must not keep the event loop."""
     told = as_json(found)
-    body = msgspec.json.encode(told)
-    position = told.get("position", reached.position)
-    headers = {POSITION_HEADER: str(position), HEAD_HEADER: str(reached.head)}
-    if endpoint.has_tag:
+    return _Told(
+        body=msgspec.json.encode(told),
+        tag=_tag(told) if endpoint.has_tag else None,
+        reached=evolve(reached, position=told.get("position", reached.position)),
+    )
+
+
+def _response(told: _Told, request: Request) -> Response:
+    headers = {
+        POSITION_HEADER: str(told.reached.position),
+        HEAD_HEADER: str(told.reached.head),
+    }
+    if told.tag is not None:
         headers["Cache-Control"] = "private, no-cache"
-        headers["ETag"] = tag = _tag(told)
-        if _holds(tag, request.headers.get("if-none-match")):
+        headers["ETag"] = told.tag
+        if _holds(told.tag, request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+    return Response(told.body, media_type="application/json", headers=headers)
 
 
 def _tag(told: dict[str, Any]) -> str:

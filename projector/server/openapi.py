@@ -28,6 +28,7 @@ _READING = (
     refusals.TokenMissing,
     refusals.ScopeNeeded,
     refusals.HostForeign,
+    refusals.Overloaded,
     *_ANY,
 )
 _WAITING = (refusals.PositionNotReached,)

@@ -18,6 +18,7 @@ from projector.server.bulk import Bulk
 from projector.server.health import LAG_EVENTS_MAX, Doctor
 from projector.server.metrics import measured
 from projector.server.progress import Progress
+from projector.server.questions import Questions
 from projector.server.reader import Reader
 from projector.server.writer import Committed, Writer
 from projector.store.engine import Database
@@ -50,6 +51,7 @@ class Service:
         self.gate = Gate(database, is_public=setup.is_public)
         self.held = Held()
         self.progress = Progress(database)
+        self.questions = Questions()
         self.writer = Writer(database, on_commit=self._committed)
         self.reader = Reader(database)
         self.bulk = Bulk(self.writer)

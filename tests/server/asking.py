@@ -1,0 +1,43 @@
+"""Requests to the application itself, without a network."""
+
+from typing import Any
+
+from attrs import frozen
+from starlette.types import ASGIApp, Message
+
+
+@frozen
+class Reply:
+    """An answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def get(app: ASGIApp, target: str, **headers: str) -> Reply:
+    """The answer to a GET request from this machine."""
+    path, _, query = target.partition("?")
+    given = {
+        "host": "localhost",
+        **{name.replace("_", "-"): each for name, each in headers.items()},
+    }
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    told: dict[str, Any] = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], told, b"".join(each.get("body", b"") for each in sent[1:]))
