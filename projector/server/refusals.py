@@ -6,7 +6,7 @@ from projector.errors import ProjectorError
 
 
 class PathUnknown(ProjectorError):
-    """There is nothing at {path}."""
+    """There is nothing at {path!r}."""
 
     hint = "/openapi.json lists what there is."
 

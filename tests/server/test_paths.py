@@ -1,0 +1,29 @@
+"""Whatever the path of a request is, it has an answer."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from projector.server.app import build
+from projector.server.service import Service, Setup
+from projector.store.engine import Database
+from tests.databases import migrated
+from tests.server.asking import get
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "path", ["/%ff", "/docs/static/%ff", "/%ed%a0%80", "/%00", "/%0d%0aa:%20b", "//x.test", "/%25"]
+)
+def test_a_path_that_nobody_knows_is_unknown_be_it_no_text(database: Database, path: str) -> None:
+    reply = asyncio.run(get(build(Service(database, Setup())), path))
+    assert reply.status == 404
+    assert msgspec.json.decode(reply.body)["code"] == "path_unknown"
