@@ -7,6 +7,7 @@ for one and for many, such as a write to the disk, is paid once for all who wait
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,8 @@ from projector.server.refusals import Overloaded
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
@@ -81,7 +84,12 @@ class Group(Generic[Job, Result]):
                 continue
             batch = self._take()
             jobs = [each.job for each in batch]
-            _settle(batch, await loop.run_in_executor(self._thread, self._work, jobs))
+            try:
+                _settle(batch, await loop.run_in_executor(self._thread, self._work, jobs))
+            except Exception as error:
+                # Nobody would work for those who come later, nor tell these that nothing comes.
+                _log.exception("work for several requests failed")
+                _settle(batch, [error] * len(batch))
         self._thread.shutdown()
 
     def stop(self) -> None:
@@ -104,7 +112,8 @@ class Group(Generic[Job, Result]):
 
 
 def _settle(batch: Sequence[_Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
-    for each, result in zip(batch, results, strict=True):
+    # All at once: where their numbers differ, nobody must get what is another's.
+    for each, result in list(zip(batch, results, strict=True)):
         # Who is gone by now hears nothing; what was done stays done.
         with suppress(asyncio.InvalidStateError):
             if isinstance(result, Exception):

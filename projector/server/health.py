@@ -86,8 +86,12 @@ class Doctor:
         except ProjectorError as error:
             # Who asks need not have a token: nothing of the inside is told.
             _log.debug("the database does not answer: %s", error)
-            return Health(lag_max=self._lag_max, reason="The database cannot be used.")
-        return self._judge(is_alive, reached)
+        except Exception:
+            # It looks again: one that gave up would say no for ever.
+            _log.exception("a look at the database failed")
+        else:
+            return self._judge(is_alive, reached)
+        return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
     def _judge(self, is_alive: bool, reached: Reached) -> Health:
         lag = reached.head - reached.position

@@ -83,8 +83,11 @@ class Writer:
         begun, received_at = time.perf_counter(), datetime.now(UTC)
         receipts = append(self._database, items, received_at=received_at, cache=self._cache)
         seconds = time.perf_counter() - begun
-        self._on_commit(
-            Committed(items=items, receipts=receipts, received_at=received_at, seconds=seconds)
-        )
+        done = Committed(items=items, receipts=receipts, received_at=received_at, seconds=seconds)
+        try:
+            self._on_commit(done)
+        except Exception:
+            # It is in the log: tried once more, it would be told as a duplicate.
+            _log.exception("a transaction could not be counted")
         parts = iter(receipts)
         return [[next(parts) for _ in each] for each in batch]

@@ -1,0 +1,108 @@
+"""What goes wrong beside the requests stops nothing for good, and is told as it is."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projector.server import health
+from projector.server.group import Bounds, Group
+from projector.server.health import Doctor
+from projector.server.writer import Committed, Writer
+from projector.store.append import Outcome
+from projector.store.engine import Database
+from tests.databases import migrated
+from tests.store.items import envelope, logged
+
+_BOUNDS = Bounds(together_max=10, together_weight_max=10, waiting_weight_max=100)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
+        yield found
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_work_with_too_few_or_too_many_answers_fails_and_the_next_is_done(answers: int) -> None:
+    def work(jobs: Sequence[int]) -> list[int | Exception]:
+        return [0] * answers if jobs == [13, 13] else [job + 1 for job in jobs]
+
+    async def story() -> None:
+        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        both = [asyncio.create_task(group.do(13)) for _ in range(2)]
+        await asyncio.sleep(0)
+        running = asyncio.create_task(group.run())
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*both, return_exceptions=True)
+            assert [type(each) for each in found] == [ValueError, ValueError]
+            assert await group.do(1) == 2
+            group.stop()
+            await running
+
+    asyncio.run(story())
+
+
+def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
+    def work(jobs: Sequence[int]) -> list[int | Exception]:
+        return [100 // job for job in jobs]
+
+    async def story() -> None:
+        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        running = asyncio.create_task(group.run())
+        async with asyncio.timeout(5):
+            with pytest.raises(ZeroDivisionError):
+                await group.do(0)
+            assert await group.do(1) == 100
+            group.stop()
+            await running
+
+    asyncio.run(story())
+
+
+def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
+    database: Database,
+) -> None:
+    def uncountable(_done: Committed) -> None:
+        raise ValueError
+
+    async def story() -> None:
+        writer = Writer(database, on_commit=uncountable)
+        running = asyncio.create_task(writer.run())
+        [[one], [other]] = await asyncio.gather(
+            writer.append([envelope("a")], 1), writer.append([envelope("b")], 1)
+        )
+        assert (one.outcome, other.outcome) == (Outcome.APPENDED, Outcome.APPENDED)
+        writer.stop()
+        await running
+
+    asyncio.run(story())
+    assert len(logged(database)) == 2
+
+
+def test_health_is_looked_at_again_after_a_look_that_failed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = health.read_reached
+    failures = [ValueError()]
+
+    def fails_once(database: Database) -> Any:
+        if failures:
+            raise failures.pop()
+        return reached(database)
+
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health, "read_reached", fails_once)
+
+    async def story() -> None:
+        doctor = Doctor(database, lag_max=0, is_working=lambda: True)
+        looking = asyncio.create_task(doctor.run())
+        async with asyncio.timeout(5):
+            while not doctor.tell().database:
+                await asyncio.sleep(0.01)
+        assert not failures
+        looking.cancel()
+
+    asyncio.run(story())
