@@ -10,6 +10,7 @@ import pytest
 from projector.server import health
 from projector.server.group import Bounds, Group
 from projector.server.health import Doctor
+from projector.server.progress import read_reached
 from projector.server.writer import Committed, Writer
 from projector.store.append import Outcome
 from projector.store.engine import Database
@@ -85,13 +86,12 @@ def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
 def test_health_is_looked_at_again_after_a_look_that_failed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reached = health.read_reached
     failures = [ValueError()]
 
     def fails_once(database: Database) -> Any:
         if failures:
             raise failures.pop()
-        return reached(database)
+        return read_reached(database)
 
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(health, "read_reached", fails_once)
