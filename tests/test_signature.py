@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.signature import signed
+from projector import signature as module
+from projector.jsontext import compact
+from projector.signature import signers
 
 KEY = "secretKey"
 
@@ -26,6 +28,11 @@ VECTORS = {
         "53ff92957e1427ce23ad5bda9d0c5f2f4ff384d0806b83eeacb510c842d3a358",
     ),
 }
+
+
+def signed(body: bytes, signature: str | None, secret: str) -> bool:
+    """Whether it is, by a sender who has a secret of three."""
+    return signers(body, signature, ["another", secret, "a third"]) == {secret}
 
 
 def _sign(message: bytes, secret: str = KEY) -> str:
@@ -172,6 +179,25 @@ def test_a_secret_is_taken_as_utf_8() -> None:
 
 def test_nothing_is_signed_under_an_empty_secret() -> None:
     assert not signed(_BODY, _sign(_BODY, ""), "")
+
+
+def test_without_a_signature_nobody_signed() -> None:
+    assert signers(_BODY, None, [KEY]) == set()
+    assert signers(_BODY, _RIGHT, []) == set()
+
+
+def test_a_body_is_laid_out_once_however_many_secrets_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bodies: list[bytes] = []
+
+    def counted(body: bytes) -> bytes:
+        bodies.append(body)
+        return compact(body)
+
+    monkeypatch.setattr(module, "compact", counted)
+    assert not signers(b'{"a": 2}', _RIGHT, [f"secret{number}" for number in range(100)])
+    assert bodies == [b'{"a": 2}']
 
 
 _MEGABYTE = 1024 * 1024

@@ -39,16 +39,15 @@ def open_delivery(
 
     `project_id` is the one that the address names, for deliveries that do not tell theirs.
     """
-    matching = [
+    asked = [
         secret
         for secret in secrets
-        if (project_id is None or secret.project_id in (None, project_id))
-        # All are tried, so that the time tells nothing of which one it was.
-        and signature.signed(body, signed, secret.text)
+        if project_id is None or secret.project_id in (None, project_id)
     ]
-    if not matching:
+    signers = signature.signers(body, signed, [each.text for each in asked])
+    opened = {each.project_id for each in asked if each.text in signers}
+    if not opened:
         raise SignatureWrong
-    opened = {secret.project_id for secret in matching}
     if project_id is None and None not in opened and len(opened) == 1:
         [project_id] = opened
     items = sources.read(body, Given(project_id=project_id))
