@@ -6,7 +6,7 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
@@ -82,11 +82,14 @@ class Shell:
 
 def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     """An error as an answer; the log has what is not told outside."""
+    allowed: Mapping[str, str] = {}
     if isinstance(error, HTTPException):
-        # Of the router: the path is known or not, and so is the method.
+        # Of the router: the path is known or not, and so is the method; then it says which are.
+        allowed = error.headers or {}
         method = MethodUnknown(method=scope["method"])
-        error = method if error.headers else PathUnknown(path=scope["path"])
+        error = method if allowed else PathUnknown(path=scope["path"])
     found = problems.response(error, request_id)
+    found.headers.update(allowed)
     if found.status_code >= _INTERNAL:
         expected = isinstance(error, ProjectorError)
         _log.log(

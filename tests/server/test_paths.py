@@ -20,6 +20,11 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield found
 
 
+def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Database) -> None:
+    reply = asyncio.run(get(build(Service(database, Setup())), "/events"))
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+
+
 @pytest.mark.parametrize(
     "path", ["/%ff", "/docs/static/%ff", "/%ed%a0%80", "/%00", "/%0d%0aa:%20b", "//x.test", "/%25"]
 )
