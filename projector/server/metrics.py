@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from datetime import UTC, datetime
+from threading import Lock
 
 from attrs import frozen
 
@@ -70,6 +71,7 @@ class Metrics(Unmeasured):
         self._database = database
         self._last_seen: dict[str, datetime] = {}
         self._position = 0
+        self._telling = Lock()
         self._answered: dict[tuple[str, int], prometheus.Counter] = {}
         self._registry = prometheus.CollectorRegistry()
         registry = self._registry
@@ -161,8 +163,10 @@ class Metrics(Unmeasured):
 
     def page(self) -> tuple[bytes, str]:
         """The metrics as Prometheus reads them, and their media type."""
-        self._set(self._look())
-        return prometheus.generate_latest(self._registry), prometheus.CONTENT_TYPE_LATEST
+        # What two of them look up and set at once would be neither's.
+        with self._telling:
+            self._set(self._look())
+            return prometheus.generate_latest(self._registry), prometheus.CONTENT_TYPE_LATEST
 
     def _look(self) -> Snapshot:
         status = read_status(self._database, discover())

@@ -1,17 +1,22 @@
 """What goes wrong beside the requests stops nothing for good, and is told as it is."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from projector.server import health
+from projector.fold import Projection
+from projector.server import health, metrics
 from projector.server.group import Bounds, Group
 from projector.server.health import Doctor
+from projector.server.metrics import Metrics
 from projector.server.progress import read_reached
 from projector.server.writer import Committed, Writer
+from projector.status import Status, read_status
 from projector.store.append import Outcome
 from projector.store.engine import Database
 from tests.databases import migrated
@@ -106,3 +111,22 @@ def test_health_is_looked_at_again_after_a_look_that_failed(
         looking.cancel()
 
     asyncio.run(story())
+
+
+def test_of_two_who_ask_for_the_metrics_one_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def looks_long(database: Database, projections: Sequence[Projection]) -> Status:
+        found.append("begun")
+        time.sleep(0.05)
+        found.append("ended")
+        return read_status(database, projections)
+
+    monkeypatch.setattr(metrics, "read_status", looks_long)
+    asked = Metrics(database)
+    with ThreadPoolExecutor(2) as threads:
+        for each in [threads.submit(asked.page) for _ in range(2)]:
+            each.result()
+    assert found == ["begun", "ended"] * 2
