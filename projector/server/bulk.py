@@ -7,6 +7,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO
 
 import msgspec
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from projector import sources
 from projector.answer import as_json
 from projector.envelope import Envelope, Given, Rejected
-from projector.errors import FileCorrupt
+from projector.errors import FileCorrupt, ProjectorError
 from projector.framing import frames
 from projector.server import bodies
 from projector.server.refusals import BodyTooSlow, EncodingUnknown, Overloaded
@@ -88,10 +89,11 @@ class Bulk:
         chunks = _decoded(_Body(request), request.headers.get("content-encoding", "identity"))
         batches = _batches(chunks, given)
         outcomes = _Outcomes()
-        # Cutting and reading is work for a thread, which waits there for the body's parts, too.
-        while batch := await to_thread.run_sync(next, batches, None):
-            items, size = batch
-            outcomes.add(await self._append(items, size))
+        with outcomes.closed_on_error():
+            # Cutting and reading is work for a thread, which waits there for the body's parts, too.
+            while batch := await to_thread.run_sync(next, batches, None):
+                items, size = batch
+                outcomes.add(await self._append(items, size))
         return outcomes
 
     async def _append(self, items: Items, size: int) -> Sequence[Receipt]:
@@ -156,16 +158,23 @@ def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _batches(chunks: Iterator[bytes], given: Given) -> Iterator[tuple[Items, int]]:
+    """What a body holds, in parts; where it breaks off, what came before is the last of them."""
     items: Items = []
     size = 0
-    for frame in frames(chunks, frame_bytes_max=DOCUMENT_BYTES_MAX):
-        items += sources.read(frame, given)
-        size += len(frame)
-        if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
-            yield items, size
-            items, size = [], 0
+    broken: ProjectorError | None = None
+    try:
+        for frame in frames(chunks, frame_bytes_max=DOCUMENT_BYTES_MAX):
+            items += sources.read(frame, given)
+            size += len(frame)
+            if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
+                yield items, size
+                items, size = [], 0
+    except ProjectorError as error:
+        broken = error
     if items:
         yield items, size
+    if broken is not None:
+        raise broken
 
 
 class _Outcomes:
@@ -174,7 +183,7 @@ class _Outcomes:
     def __init__(self) -> None:
         self._counts: Counter[Outcome] = Counter()
         self._last_position = 0
-        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by as_json
+        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by the two below
 
     def add(self, receipts: Sequence[Receipt]) -> None:
         for outcome, position, reason in receipts:
@@ -183,6 +192,14 @@ class _Outcomes:
             self._items.write(msgspec.json.encode(told))
             self._counts[outcome] += 1
             self._last_position = max(self._last_position, position or 0)
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._items.close()
+            raise
 
     async def as_json(self) -> AsyncIterator[bytes]:
         head = Ingested(

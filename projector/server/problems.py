@@ -50,7 +50,7 @@ class Rule:
 
 
 _DATABASE = "The database cannot be used at the moment."
-_LATER = "Nothing of it was stored. Send it again later."
+_LATER = "Send it again later; what is in the log by then is not stored twice."
 
 #: Every error that a request can end with; a subclass is told as its parent.
 RULES: Mapping[type[errors.ProjectorError], Rule] = {

@@ -84,7 +84,7 @@ class ClientGone(ProjectorError):
 class Overloaded(ProjectorError):
     """More is waiting here than the server takes at once."""
 
-    hint = "Nothing of it was stored. Send it again later."
+    hint = "Send it again later; what is in the log by then is not stored twice."
 
 
 class PositionNotReached(ProjectorError):

@@ -15,8 +15,15 @@ class Reply:
     body: bytes
 
 
-async def get(app: ASGIApp, target: str, **headers: str) -> Reply:
+async def get(app: ASGIApp, target: str) -> Reply:
     """The answer to a GET request from this machine."""
+    return await ask(app, "GET", target)
+
+
+async def ask(
+    app: ASGIApp, method: str, target: str, *, body: bytes = b"", **headers: str
+) -> Reply:
+    """The answer to a request from this machine; a header's name is given with underscores."""
     path, _, query = target.partition("?")
     given = {
         "host": "localhost",
@@ -24,7 +31,7 @@ async def get(app: ASGIApp, target: str, **headers: str) -> Reply:
     }
     scope = {
         "type": "http",
-        "method": "GET",
+        "method": method,
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
@@ -33,7 +40,7 @@ async def get(app: ASGIApp, target: str, **headers: str) -> Reply:
     sent: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:
         sent.append(message)
