@@ -81,8 +81,12 @@ class Service:
             self.stops()
             self.writer.stop()
             self.reader.stop()
-            await asyncio.gather(*groups)
-            stop.set()
+            try:
+                await asyncio.gather(*groups)
+            finally:
+                # Also where somebody does not wait for all that: whatever else ends, the process
+                # ends only after this thread.
+                stop.set()
             await follower
             doctor.cancel()
             with suppress(asyncio.CancelledError):
