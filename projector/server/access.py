@@ -53,7 +53,7 @@ class Gate:
         found = bearer(known, text.strip()) if kind.lower() == "bearer" else None
         if found is None:
             raise TokenMissing
-        if not {scope, Scope.ADMIN} & set(found.scopes):
+        if not found.opens(scope):
             raise ScopeNeeded(scope=str(scope))
 
     async def _tokens(self) -> Mapping[str, KnownToken]:
