@@ -190,7 +190,7 @@ def _checked(text: str) -> URL:
 def _sqlite(url: URL, lock_seconds_max: float | None) -> Engine:
     busy_seconds_max = BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
     engine = create_engine(
-        url, connect_args={"timeout": busy_seconds_max}, pool_timeout=_free(lock_seconds_max)
+        url, connect_args={"timeout": busy_seconds_max}, **_of_engines(lock_seconds_max)
     )
 
     @event.listens_for(engine, "connect")
@@ -241,7 +241,7 @@ def _use_wal(connection: sqlite3.Connection, busy_seconds_max: float) -> None:
 
 def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
     try:
-        engine = create_engine(url, pool_timeout=_free(lock_seconds_max))
+        engine = create_engine(url, **_of_engines(lock_seconds_max))
     except (ImportError, NoSuchModuleError) as error:
         raise BadDatabaseUrl(
             url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
@@ -270,8 +270,13 @@ def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float 
     return engine
 
 
-def _free(lock_seconds_max: float | None) -> float:
-    return FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
+def _of_engines(lock_seconds_max: float | None) -> dict[str, Any]:
+    """What SQLAlchemy is told on either database."""
+    return {
+        "pool_timeout": FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max,
+        # An error that is logged must not tell of customers: in the log their e-mails would stay.
+        "hide_parameters": True,
+    }
 
 
 def _milliseconds(seconds: float) -> int:

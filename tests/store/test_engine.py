@@ -1,6 +1,7 @@
 """How the databases are opened: durable, one snapshot a read, one writer, errors in sentences."""
 
 import sqlite3
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -10,6 +11,7 @@ from threading import Event, Thread
 
 import pytest
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
@@ -274,3 +276,17 @@ def test_a_database_that_is_refused_is_left_without_a_connection(
         statement = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
         assert connection.execute(statement, {"name": name}).scalar_one() == 0
     assert caught.value.exit_code == 4
+
+
+def test_an_error_does_not_tell_the_values_of_its_statement(database: Database) -> None:
+    asked = text("SELECT nothing FROM event WHERE body = :body")
+    bodies = {"body": "a@x.test"}
+    # SQLite's driver says of such a mistake what it says of a disk that is full.
+    with (
+        pytest.raises((DBAPIError, DatabaseUnreachable)) as caught,
+        database.reading() as connection,
+    ):
+        connection.execute(asked, bodies)
+    logged = "".join(traceback.format_exception(caught.value))
+    assert "SELECT nothing" in logged
+    assert "a@x.test" not in logged
