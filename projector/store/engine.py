@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, RightsMissing
 
 #: How long a writer waits for another one on SQLite, in seconds.
 BUSY_SECONDS_MAX = 60.0
+
+#: How many connections a process may have beyond the five that are kept: more than the threads of
+#: a server, so that none waits for another one's.
+OVERFLOW_MAX = 20
+
+#: How long Postgres may take to answer a new connection, in seconds.
+CONNECT_SECONDS_MAX = 5
+
+#: A network that has swallowed a connection says nothing: the system asks after ten seconds, and
+#: gives up after ten more.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
 
 #: Postgres ended the connection in the middle of a transaction: it was idle, or took too long.
 _ENDED_BY_SERVER = frozenset({"25P03", "25P04"})
@@ -38,6 +58,7 @@ class Database:
         idle_seconds_max: float | None = None,
     ) -> None:
         self.url = _checked(url)
+        self._open: WeakSet[Any] = WeakSet()
         try:
             self.engine = (
                 _sqlite(self.url, lock_seconds_max)
@@ -45,6 +66,8 @@ class Database:
                 else _postgres(self.url, lock_seconds_max, idle_seconds_max)
             )
             self.engine.dialect.create_connect_args(self.url)
+            if not self.is_sqlite:
+                event.listen(self.engine, "connect", lambda opened, _: self._open.add(opened))
         except ValueError as error:
             raise BadDatabaseUrl(url=self, reason=error) from error
 
@@ -121,12 +144,25 @@ class Database:
         """Close all connections; on SQLite the last one folds the write-ahead log back."""
         self.engine.dispose()
 
+    def cut(self) -> None:
+        """Break all connections to Postgres; who waits on one gets DatabaseUnreachable.
+
+        For a server that does not answer: its machine may, so that nothing else ends the waiting.
+        """
+        for connection in list(self._open):
+            with suppress(Exception), socket.socket(fileno=_duplicate(connection)) as wire:
+                # It may have been closed meanwhile, and its number be somebody else's.
+                if not connection.closed:
+                    wire.shutdown(socket.SHUT_RDWR)
+
     @contextmanager
     def _translating(self) -> Iterator[None]:
         """Errors of the database, be they SQLAlchemy's or (in COPY) the driver's own."""
         driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         try:
             yield
+        except PoolTimeoutError as error:
+            raise DatabaseBusy(url=self, reason="all connections are in use") from error
         except (DBAPIError, driver_error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = str(cause).strip()
@@ -137,6 +173,10 @@ class Database:
             if _is_environment(cause):
                 raise DatabaseUnreachable(url=self, reason=reason) from error
             raise
+
+
+def _duplicate(connection: Any) -> int:
+    return os.dup(connection.fileno())
 
 
 def _is_environment(cause: object) -> bool:
@@ -175,7 +215,9 @@ def _checked(text: str) -> URL:
 
 def _sqlite(url: URL, lock_seconds_max: float | None) -> Engine:
     busy_seconds_max = BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
-    engine = create_engine(url, connect_args={"timeout": busy_seconds_max})
+    engine = create_engine(
+        url, connect_args={"timeout": busy_seconds_max}, max_overflow=OVERFLOW_MAX
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -221,7 +263,9 @@ def _use_wal(connection: sqlite3.Connection, busy_seconds_max: float) -> None:
 
 def _postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
     try:
-        engine = create_engine(url)
+        given = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
+        own = {name: value for name, value in given.items() if name not in url.query}
+        engine = create_engine(url, connect_args=own, max_overflow=OVERFLOW_MAX)
     except (ImportError, NoSuchModuleError) as error:
         raise BadDatabaseUrl(
             url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
