@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,8 @@ def test_who_reads_none_of_many_short_answers_is_not_waited_for(
 ) -> None:
     with connect(server.port) as connection:
         connection.settimeout(0.5)
-        with pytest.raises((TimeoutError, ConnectionError)):
+        # Until its system takes no more.
+        with suppress(TimeoutError, ConnectionError):
             while True:
                 connection.sendall(get("/health/live") * 1_000)
         served()

@@ -12,19 +12,17 @@ from tests.databases import migrated
 from tests.serving.senders import Sent, check_log, check_tables, sending
 from tests.serving.servers import LONG, serving
 
-_KILLS = 6
 
-
-@pytest.mark.parametrize("together", [1, 25], ids=["webhooks", "events"])
+@pytest.mark.parametrize(("together", "kills"), [(1, 6), (25, 3)], ids=["webhooks", "events"])
 def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
-    database_url: str, together: int
+    database_url: str, together: int, kills: int
 ) -> None:
     chance = random.Random(database_url)
     with migrated(database_url) as database, ExitStack() as stack:
         server = stack.enter_context(serving(database_url))
         port = server.port
         with sending(lambda: port, together=together) as sent:
-            for _ in range(_KILLS):
+            for _ in range(kills):
                 _go_on(sent)
                 time.sleep(chance.uniform(0, 0.1))
                 server.send(signal.SIGKILL)
@@ -33,7 +31,7 @@ def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
             _go_on(sent)
         check_log(database, sent)
         check_tables(database)
-    assert len(sent.cut_off) >= _KILLS
+    assert len(sent.cut_off) >= kills
 
 
 def _go_on(sent: Sent) -> None:

@@ -146,7 +146,7 @@ def test_it_calls_itself_ready_no_more_from_the_signal_on(
 def test_who_does_not_want_to_wait_interrupts_it_twice(stack: ExitStack, database_url: str) -> None:
     with migrated(database_url), serving(database_url, changes=_ENDLESS) as server:
         until_ready(server)
-        slow = _begin(stack, server, "/webhooks/voucherify")
+        _begin(stack, server, "/webhooks/voucherify")
         server.send(signal.SIGINT)
         within(LONG, lambda: _takes_none(server))
         assert server.process.poll() is None
