@@ -1,4 +1,4 @@
-"""Senders of webhooks: several connections, each of which sends on until it is answered with 200."""
+"""Senders of events: several connections, each of which sends on until it is answered with 200."""
 
 import json
 import socket

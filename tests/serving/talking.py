@@ -90,6 +90,15 @@ def read_answer(connection: socket.socket) -> Answer:
     return Answer(status, headers, _body(connection, headers, rest))
 
 
+def read_bodies(connection: socket.socket, count: int) -> list[Any]:
+    """The bodies of so many answers that come one after the other, each a flat JSON object."""
+    data = b""
+    while data.count(b"}") < count:
+        data += _more(connection)
+    bodies = [each.partition(b"\r\n\r\n")[2] for each in data.split(b"}")]
+    return [json.loads(each + b"}") for each in bodies[:count]]
+
+
 def is_closed(connection: socket.socket) -> bool:
     """Whether the server ends a connection before a minute is over, whatever it says first."""
     try:

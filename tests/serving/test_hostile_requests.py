@@ -1,6 +1,5 @@
-"""Requests that are slow, huge, broken or never whole: they end, and others are served meanwhile."""
+"""Requests that are slow, huge, broken or never whole: they end, and others are served."""
 
-import json
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from tests.serving.talking import (
     head,
     is_closed,
     read_answer,
+    read_bodies,
     signature_of,
     webhook,
 )
@@ -232,23 +232,11 @@ def test_requests_that_come_before_the_answers_are_answered_in_their_order(
     requests = [_created(f"pipelined {number}") for number in range(200)]
     with connect(server.port) as connection:
         connection.sendall(b"".join(requests))
-        answers = _read_some(connection, len(requests))
+        answers = read_bodies(connection, len(requests))
     assert {each["outcome"] for each in answers} == {"appended"}
     first = answers[0]["position"]
     assert [each["position"] for each in answers] == list(range(first, first + 200))
     assert _ids(database)[first - 1 : first + 199] == [f"pipelined {each}" for each in range(200)]
-
-
-def _read_some(connection: socket.socket, count: int) -> list[dict[str, object]]:
-    """The bodies of answers that come one after the other, which `read_answer` would mix up."""
-    data = b""
-    while data.count(b'"reason":null}') < count:
-        more = connection.recv(65536)
-        assert more
-        data += more
-    return [
-        json.loads(b"{" + each.partition(b"\r\n\r\n{")[2] + b"}") for each in data.split(b"}")[:-1]
-    ]
 
 
 def test_who_asks_first_whether_to_send_a_body_is_told(server: Serving) -> None:

@@ -47,7 +47,7 @@ def test_what_does_not_fit_into_the_queue_is_refused_at_once_and_not_in_the_log(
         ExitStack() as stack,
     ):
         waiting = {}
-        refused = []
+        refused: list[int] = []
         with _held(database):
             for number in range(_CONNECTIONS):
                 connection = stack.enter_context(connect(server.port))
