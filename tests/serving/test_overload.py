@@ -11,7 +11,7 @@ from tests.concurrency.rebuilds import within
 from tests.databases import migrated
 from tests.serving.senders import event
 from tests.serving.servers import LONG, QUICK, problem, serving
-from tests.serving.talking import ask, connect, post, read_answer, webhook
+from tests.serving.talking import ask, connect, head, post, read_answer, webhook
 from tests.store.items import logged
 
 #: Room for a few deliveries, and time enough for this test to hold the lock.
@@ -87,3 +87,19 @@ def test_questions_are_answered_while_nothing_can_be_written(database_url: str) 
         with _held(database):
             found = server.get("/status")
             assert (found.status, found.json["head"]) == (200, 1)
+
+
+def test_long_bodies_share_their_room_and_a_usual_webhook_needs_none_of_it(
+    sqlite_url: str,
+) -> None:
+    changes = QUICK + "bodies.HELD_BYTES_MAX = 150_000\nbodies.BODY_SECONDS_MAX = 5.0\n"
+    with serving(sqlite_url, changes=changes) as server, connect(server.port) as slow:
+        long = post("/webhooks/voucherify", bytes(150_000))
+        # Each gives its room back.
+        for _ in range(5):
+            assert problem(ask(server.port, long)) == (401, "signature_wrong")
+        slow.sendall(head("/webhooks/voucherify", content_length="900000") + bytes(165_000))
+        within(LONG, lambda: problem(ask(server.port, long)) == (503, "overloaded"))
+        assert ask(server.port, webhook(event(1))).status == 200
+        assert problem(read_answer(slow)) == (408, "body_too_slow")
+        assert problem(ask(server.port, long)) == (401, "signature_wrong")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+from projector.follow import JOB
+from projector.store import lease
 from projector.store.engine import Database
 from tests.cli.command import environment
 from tests.concurrency.rebuilds import within
@@ -97,6 +99,8 @@ def _goes_on(*all_sent: Sent) -> None:
 _STOPS = """
 import os, signal, sys
 from projector.store import append
+from projector.follow import JOB
+from projector.store import lease
 from projector.store.engine import Database
 database = Database(sys.argv[1], idle_seconds_max=4.0)
 with database.writing() as connection:
@@ -131,3 +135,23 @@ def test_one_that_is_stopped_amid_an_append_is_not_waited_for_without_end(
                 other.kill()
         assert [each.event_id for each in logged(database)] == ["e1", "e2"]
         assert server.is_ready()
+
+
+def test_a_server_whose_projector_lives_and_is_far_behind_is_not_ready(postgres_url: str) -> None:
+    with (
+        migrated(postgres_url) as database,
+        serving(postgres_url, "--no-project", "--lag-max", "3") as server,
+    ):
+        with database.writing() as connection:
+            lease.take(connection, lease.read(connection, JOB), "alive")
+        for number in range(4):
+            assert ask(server.port, webhook(event(number))).status == 200
+        within(LONG, lambda: _beats(database, server) == "The tables are 4 events behind.")
+        assert server.readiness()["projector"] is True
+
+
+def _beats(database: Database, server: Serving) -> str:
+    """What a server gives as its reason after a sign of life."""
+    with database.writing() as connection:
+        lease.beat(connection, JOB, "alive")
+    return str(server.readiness()["reason"])
