@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, frozen
 
+from projector.errors import DatabaseBusy, DatabaseUnreachable
 from projector.server.refusals import Overloaded
 
 Job = TypeVar("Job")
@@ -81,13 +82,22 @@ class Group(Generic[Job, Result]):
                 continue
             batch = self._take()
             jobs = [each.job for each in batch]
-            _settle(batch, await loop.run_in_executor(self._thread, self._work, jobs))
+            results = await loop.run_in_executor(self._thread, self._work, jobs)
+            _settle(batch, results)
+            if isinstance(results[-1], DatabaseBusy | DatabaseUnreachable):
+                self._give_up(results[-1])
         self._thread.shutdown()
 
     def stop(self) -> None:
         """Take nothing more in; `run` ends when all that was is done."""
         self._stops = True
         self._arrived.set()
+
+    def _give_up(self, error: Exception) -> None:
+        """Who waited behind those who waited for the database in vain does not do so again."""
+        batch, self._weight = list(self._waiting), 0
+        self._waiting.clear()
+        _settle(batch, [error] * len(batch))
 
     def _take(self) -> list[_Waiting[Job, Result]]:
         batch = [self._waiting.popleft()]

@@ -51,6 +51,8 @@ class Rule:
 
 _DATABASE = "The database cannot be used at the moment."
 _LATER = "Nothing of it was stored. Send it again later."
+#: The connection may have been lost after the commit and before it was known.
+_AGAIN = "Send it again later: what comes twice is kept once."
 
 #: Every error that a request can end with; a subclass is told as its parent.
 RULES: Mapping[type[errors.ProjectorError], Rule] = {
@@ -84,9 +86,10 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     refusals.EncodingUnknown: Rule(415),
     refusals.ClientGone: Rule(400),
     refusals.Overloaded: Rule(503, retry_after=1),
+    refusals.Stopping: Rule(503, retry_after=5),
     refusals.PositionNotReached: Rule(503, retry_after=1),
     errors.DatabaseBusy: Rule(503, _LATER, "The database is busy.", retry_after=1),
-    errors.DatabaseUnreachable: Rule(503, _LATER, _DATABASE, retry_after=5),
+    errors.DatabaseUnreachable: Rule(503, _AGAIN, _DATABASE, retry_after=5),
     errors.RightsMissing: Rule(503, _LATER, _DATABASE, retry_after=30),
     errors.NotMigrated: Rule(503, _LATER, _DATABASE, retry_after=30),
     errors.SchemaUnknown: Rule(503, _LATER, _DATABASE, retry_after=30),
@@ -114,6 +117,9 @@ def response(error: Exception, request_id: str) -> Response:
     retry_after = _rule(type(error)).retry_after
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)
+    if isinstance(error, refusals.BadHeader):
+        # Where its body ends is a guess, and so is where the next request begins.
+        answer.headers["Connection"] = "close"
     if isinstance(error, refusals.TokenMissing):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer

@@ -87,6 +87,12 @@ class Overloaded(ProjectorError):
     hint = "Nothing of it was stored. Send it again later."
 
 
+class Stopping(ProjectorError):
+    """The server stops before this could be answered."""
+
+    hint = "Send it again in a moment: what comes twice is kept once."
+
+
 class PositionNotReached(ProjectorError):
     """The tables are at position {reached}, and {wanted} was asked for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import re
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from projector.errors import ProjectorError
 from projector.logs import request_id as current_id
 from projector.server import problems
-from projector.server.refusals import MethodUnknown, PathUnknown
+from projector.server.refusals import BadHeader, MethodUnknown, PathUnknown, Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,13 @@ class Shell:
         # Where this is missing, the router answers by itself what it cannot route.
         scope["app"] = self
         try:
+            _refuse_two_lengths(Headers(scope=scope))
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            # The server has stopped waiting; its client shall know, if it still listens.
+            if status:
+                raise
+            await _told(Stopping(), scope, request_id)(scope, receive, sending)
         except Exception as error:
             if status:
                 # Half of an answer must not look like a whole one.
@@ -96,6 +103,12 @@ def _told(error: Exception, scope: Scope, request_id: str) -> Response:
             exc_info=None if expected else error,
         )
     return found
+
+
+def _refuse_two_lengths(headers: Headers) -> None:
+    """What tells its length in two ways is read in two ways: by a proxy in one, here in another."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise BadHeader(name="Content-Length", reason="Transfer-Encoding is there, too")
 
 
 def _request_id(scope: Scope) -> str:

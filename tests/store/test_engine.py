@@ -13,7 +13,7 @@ from sqlalchemy import Connection, make_url, text
 
 from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
-from projector.store import engine, log
+from projector.store import log, opening
 from projector.store.engine import Database
 from tests.databases import migrated
 from tests.postgres import Server
@@ -178,7 +178,7 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, sqlite_path: Path) -> Iterator[Database]:
     """A database that waits for another writer only for a moment."""
-    monkeypatch.setattr(engine, "BUSY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(opening, "BUSY_SECONDS_MAX", 0.05)
     with closing(Database(f"sqlite:///{sqlite_path}")) as database:
         yield database
 
