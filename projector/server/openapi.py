@@ -21,6 +21,7 @@ from projector.server.schemas import Schema, reference
 from projector.server.webhooks import SIGNATURE_HEADER, Delivered
 
 _JSON = "application/json"
+_NDJSON = "application/x-ndjson"
 
 _ANY = (errors.DatabaseBusy, errors.DatabaseUnreachable)
 _READING = (
@@ -90,7 +91,7 @@ def _queries() -> dict[str, Schema]:
 def _question(endpoint: Endpoint) -> Schema:
     parameters = schemas.parameters(endpoint.query)
     if "{id}" in endpoint.path:
-        parameters = [_id(), *parameters]
+        parameters = [_id(examples.IDS[endpoint.path.split("/")[1]]), *parameters]
     kinds = [reference(kind) for kind in endpoint.answers]
     body = _body(reference(Batch), examples.BATCH) if endpoint.body else None
     waits = _WAITING if issubclass(endpoint.query, query.Reading) else ()
@@ -117,6 +118,10 @@ def _question(endpoint: Endpoint) -> Schema:
 _POSITION = "The answer reflects every event up to here, at the least."
 _HEAD = "The position of the last event in the log."
 
+#: Whatever it is, it is taken if it is signed: what cannot be read is put aside.
+_WEBHOOK: Schema = {"description": "A delivery; any body that is signed is taken, and kept."}
+_EVENTS: Schema = {"description": "Deliveries; what cannot be read of them is put aside."}
+
 
 def _deliveries() -> dict[str, Schema]:
     problems = (refusals.SignatureWrong, *_BODY, *_ANY)
@@ -126,7 +131,7 @@ def _deliveries() -> dict[str, Schema]:
                 "deliver",
                 "A delivery of Voucherify's, signed; answered once it is in the log.",
                 answer=reference(Delivered),
-                body=_body({"type": "object"}, examples.WEBHOOK),
+                body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
             )
@@ -135,9 +140,9 @@ def _deliveries() -> dict[str, Schema]:
             "post": _operation_of(
                 "deliverForProject",
                 "A delivery of a project's, for those that do not tell whose they are.",
-                parameters=[_id()],
+                parameters=[_id(examples.IDS["webhooks"])],
                 answer=reference(Delivered),
-                body=_body({"type": "object"}, examples.WEBHOOK),
+                body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
             )
@@ -149,10 +154,10 @@ def _deliveries() -> dict[str, Schema]:
                 parameters=schemas.parameters(query.Told),
                 answer=reference(Ingested),
                 body={
-                    "required": True,
+                    "required": False,
                     "content": {
-                        "application/x-ndjson": {"schema": {"type": "string"}},
-                        _JSON: {"schema": {"type": "array", "items": {"type": "object"}}},
+                        _NDJSON: {"schema": _EVENTS},
+                        _JSON: {"schema": _EVENTS, "example": [examples.WEBHOOK]},
                     },
                 },
                 problems=(
@@ -255,17 +260,18 @@ def _security(scheme: str | None) -> list[dict[str, list[Any]]]:
     return [{scheme: []}, {}] if scheme == "token" else [{scheme: []}]
 
 
-def _id() -> Schema:
+def _id(example: str) -> Schema:
     return {
         "name": "id",
         "in": "path",
         "required": True,
         "schema": {"type": "string", "minLength": 1},
+        "example": example,
     }
 
 
-def _body(schema: Schema, example: Any) -> Schema:
-    return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
+def _body(schema: Schema, example: Any, *, is_required: bool = True) -> Schema:
+    return {"required": is_required, "content": {_JSON: {"schema": schema, "example": example}}}
 
 
 def _header(description: str) -> Schema:

@@ -74,9 +74,9 @@ def serving(folder: Path, url: str, *arguments: str, **variables: str) -> Iterat
             process.kill()
 
 
-def refused(folder: Path, *arguments: str, **variables: str) -> Done:
+def refused(folder: Path, *arguments: str, port: str = "0", **variables: str) -> Done:
     """What comes of a server that does not begin."""
-    return run_program(folder, "serve", "--port", "0", *arguments, stdin=b"", **variables)
+    return run_program(folder, "serve", "--port", port, *arguments, stdin=b"", **variables)
 
 
 def _errors(folder: Path) -> Path:

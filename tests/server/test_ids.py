@@ -183,3 +183,14 @@ def test_what_is_no_value_in_a_query_is_refused_or_nobodys(
 )
 def test_nothing_but_the_pages_files_is_read(client: Client, path: str) -> None:
     assert client.get(f"/docs/static{path}").refusal == (404, "path_unknown")
+
+
+@pytest.mark.parametrize("word", ["null", "true", "1", "1.0", "NaN", "[]"])
+def test_a_project_may_be_called_what_json_would_read_otherwise(client: Client, word: str) -> None:
+    mine = created(f"cust_{word}", at=_AT, project_id=word, source_id=word)
+    other = created(f"cust_{word}", at=_AT, project_id="other")
+    last = client.post("/events", ndjson(mine, other)).json["last_position"]
+    path = f"/customers/cust_{word}?project={word}&min_position={last}"
+    assert client.get(path).json["project_id"] == word
+    assert client.get(f"/customers?source_id={word}").json["project_id"] == word
+    assert client.get(f"/customers/{word}?project={word}").status == 404
