@@ -1,14 +1,18 @@
 """Who may come in: programs of this machine until there is a token, and then who bears one."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
+from projector.server.access import Gate
+from projector.server.refusals import TokenMissing
 from projector.store.engine import Database
-from projector.tokens import create_token, revoke_token
+from projector.tokens import Scope, create_token, revoke_token
 from tests.databases import migrated
 from tests.given import entered
 from tests.server.client import Client, ndjson
@@ -229,3 +233,11 @@ def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
         assert server.client.get("/segments", **bearer).status == 200
         assert server.client.get("/health/live").status == 200
     assert made.token not in server.told
+
+
+def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(sqlite_url: str) -> None:
+    with migrated(sqlite_url) as database:
+        gate = Gate(database, is_public=True)
+        scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+        with pytest.raises(TokenMissing):
+            asyncio.run(gate.check(Request(scope), Scope.READ))

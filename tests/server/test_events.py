@@ -80,6 +80,13 @@ def test_each_item_has_its_outcome_in_the_order_of_the_body(client: Client) -> N
     assert reasons == [None, "broken_json", None, "conflict", "unknown_shape", None]
 
 
+def test_the_last_position_is_the_greatest_whatever_comes_last(client: Client) -> None:
+    first, *others = _entries("cust_greatest", 4)
+    client.post("/events", ndjson(first))
+    got = client.post("/events", ndjson(*others, first))
+    assert _outcomes(got.json) == ["appended"] * 3 + ["duplicate"]
+
+
 @pytest.mark.parametrize("body", [b"", b"\n \n", b"[]", gzip.compress(b"")])
 def test_an_empty_body_brings_nothing(
     client: Client, shared_database: Database, body: bytes

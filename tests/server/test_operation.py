@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.concurrency.rebuilds import within
 from tests.databases import migrated
-from tests.given import Delivery, entered, joined, updated
+from tests.given import Delivery, entered, in_shape, joined, updated
 from tests.server.client import Client, ndjson
 from tests.server.serving import SECRET, Server, serving
 
@@ -100,6 +100,15 @@ def test_what_is_put_aside_is_told_by_its_reason(client: Client) -> None:
     assert (waiting("broken_json"), waiting("legacy_format")) == (before[0] + 1, before[1] + 1)
 
 
+def test_a_reason_that_nothing_waits_for_any_more_is_not_told(idle: Server) -> None:
+    body = in_shape("activity", entered("cust_1", "seg_1", at=_AT))
+    idle.client.deliver(body, SECRET)
+    told = ("projector_quarantine", (("reason", "missing_project"),))
+    assert _metrics(idle.client)[told] == 1
+    assert idle.command("quarantine", "retry", "--all", "--project", "proj_1").code == 0
+    assert told not in _metrics(idle.client)
+
+
 def test_dead_letters_are_told_by_projection(client: Client) -> None:
     before = _value(client, "projector_dead_letters", projection="loyalty_tier")
     last = client.deliver(joined("cust_dead", "", at=_AT), SECRET).json["position"]
@@ -125,6 +134,20 @@ def test_types_that_nobody_reads_are_told_together(client: Client) -> None:
         assert client.deliver(delivery, SECRET).json["outcome"] == "appended"
     assert ("projector_silence_seconds", (("type", "other"),)) in _metrics(client)
     assert not [labels for _, labels in _metrics(client) if "made.up" in str(labels)]
+
+
+@pytest.mark.parametrize("last", ["made.up.a", "made.up.z"])
+def test_of_those_the_last_one_counts(client: Client, last: str) -> None:
+    def deliver(kind: str, number: int) -> None:
+        delivery = entered("cust_last", "seg_1", at=_AT)
+        more = {"type": kind, "id": f"{kind}{last}{number}"}
+        assert client.deliver({**delivery, "event": {**delivery["event"], **more}}, SECRET)
+
+    deliver("made.up.a", 1)
+    deliver("made.up.z", 1)
+    time.sleep(1)
+    deliver(last, 2)
+    assert _value(client, "projector_silence_seconds", type="other") < 0.9
 
 
 def test_requests_are_counted_by_what_was_asked_and_not_by_path(client: Client) -> None:
@@ -192,12 +215,21 @@ def test_a_server_is_ready_soon_after_it_began(database_url: str, tmp_path: Path
         within(2, lambda: '"message":"ready"' in server.told)
 
 
-def test_tables_that_are_too_far_behind_are_not_ready(idle: Server) -> None:
-    for number in range(3):
-        idle.client.deliver(entered("cust_1", f"seg_{number}", at=_AT), SECRET)
-    within(5, lambda: idle.client.get("/health/ready").json["lag"] == 3)
-    told = idle.client.get("/health/ready").json
-    assert (told["ready"], told["lag_max"]) == (False, 2)
+def test_tables_that_are_too_far_behind_are_not_ready(idle: Server, tmp_path: Path) -> None:
+    """Their projector shows signs of life, and does not get on."""
+    other = tmp_path / "other"
+    other.mkdir()
+    with serving(other, idle.url) as projecting:
+        within(5, lambda: _ready(idle.client))
+        projecting.process.send_signal(signal.SIGSTOP)
+        for number in range(3):
+            idle.client.deliver(entered("cust_1", f"seg_{number}", at=_AT), SECRET)
+        within(3, lambda: idle.client.get("/health/ready").json["lag"] == 3)
+        told = idle.client.get("/health/ready").json
+        assert (told["ready"], told["projector"], told["lag_max"]) == (False, True, 2)
+        assert told["reason"] == "The tables are 3 events behind."
+        projecting.process.send_signal(signal.SIGCONT)
+        within(10, lambda: _ready(idle.client))
 
 
 def test_a_server_is_ready_with_a_projector_of_its_own_process_or_of_another(

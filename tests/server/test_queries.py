@@ -124,6 +124,7 @@ def test_why(
         assert got.status == 404
         return
     assert _ordered(got.json) == _ordered(expected)
+    assert got.headers["projector-position"] == str(expected["position"])
     assert got.headers["projector-head"] == str(told)
 
 
