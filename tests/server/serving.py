@@ -76,7 +76,17 @@ def serving(folder: Path, url: str, *arguments: str, **variables: str) -> Iterat
 
 def refused(folder: Path, *arguments: str, port: str = "0", **variables: str) -> Done:
     """What comes of a server that does not begin."""
-    return run_program(folder, "serve", "--port", port, *arguments, stdin=b"", **variables)
+    done = subprocess.run(
+        [*PROGRAM, "serve", "--port", port, *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        # One that begins would not end.
+        timeout=_SECONDS_MAX,
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def _errors(folder: Path) -> Path:
