@@ -139,3 +139,17 @@ def test_the_server_answers_as_the_document_says(
     case.validate_response(
         got, excluded_checks=excluded, transport_kwargs={**more, "base_url": url}
     )
+
+
+@pytest.mark.parametrize("name", ["Answer", "Delivered", "Ingested", "Health", "Problem", "Status"])
+def test_of_an_answer_every_key_is_there(name: str) -> None:
+    schema = _DOCUMENT["components"]["schemas"][name]
+    assert schema["required"] == [*schema["properties"]]
+
+
+def test_who_may_wait_is_told_that_it_may_be_in_vain() -> None:
+    for methods in _DOCUMENT["paths"].values():
+        for operation in methods.values():
+            names = [each["name"] for each in operation.get("parameters", ())]
+            unavailable = operation["responses"].get("503", {}).get("description", "")
+            assert ("min_position" in names) == ("position_not_reached" in unavailable)
