@@ -8,7 +8,13 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from projector.server.refusals import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded
+from projector.server.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    EncodingUnknown,
+    Overloaded,
+)
 
 #: How long a body may take in all, in seconds; a sender of webhooks waits for ten.
 BODY_SECONDS_MAX = 10.0
@@ -92,3 +98,16 @@ async def stream(request: Request) -> AsyncIterator[bytes]:
             yield part
     except ClientDisconnect:
         raise ClientGone from None
+
+
+def encoding(request: Request) -> str:
+    """How a request's body is packed: `identity`, `gzip` or any other name, in lower case."""
+    name = request.headers.get("content-encoding", "").strip().lower() or "identity"
+    # RFC 9110 has both names mean one thing.
+    return "gzip" if name == "x-gzip" else name
+
+
+def check_plain(request: Request) -> None:
+    """Raise EncodingUnknown for a body that is packed."""
+    if encoding(request) != "identity":
+        raise EncodingUnknown(encoding=encoding(request))

@@ -89,7 +89,7 @@ class Bulk:
         return outcomes.as_json()
 
     async def _append_all(self, request: Request, given: Given) -> _Outcomes:
-        chunks = _decoded(_Body(request), request.headers.get("content-encoding", "identity"))
+        chunks = _decoded(_Body(request), bodies.encoding(request))
         batches = _batches(chunks, given)
         outcomes = _Outcomes()
         # Cutting and reading is work for a thread, which waits there for the body's parts, too.

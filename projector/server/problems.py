@@ -130,11 +130,13 @@ def describe(error: Exception, request_id: str) -> Problem:
     rule = _rule(type(error))
     code = code_of(type(error))
     hint = error.hint if isinstance(error, errors.ProjectorError) else ""
+    # Not every path is UTF-8, nor is every value that an error quotes.
+    detail = str(error).encode(errors="replace").decode()
     return Problem(
         title=code.replace("_", " ").capitalize(),
         status=rule.status,
         code=code,
-        detail=str(error) if rule.detail is None else rule.detail,
+        detail=detail if rule.detail is None else rule.detail,
         hint=hint if rule.hint is None else rule.hint,
         request_id=request_id,
     )

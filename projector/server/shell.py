@@ -7,7 +7,7 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers
@@ -89,11 +89,14 @@ class Shell:
 
 def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     """An error as an answer; the log has what is not told outside."""
+    headers: Mapping[str, str] = {}
     if isinstance(error, HTTPException):
         # Of the router: the path is known or not, and so is the method.
+        headers = error.headers or {}
         method = MethodUnknown(method=scope["method"])
-        error = method if error.headers else PathUnknown(path=scope["path"])
+        error = method if headers else PathUnknown(path=scope["path"])
     found = problems.response(error, request_id)
+    found.headers.update(headers)
     if found.status_code >= _INTERNAL:
         expected = isinstance(error, ProjectorError)
         _log.log(
@@ -118,15 +121,20 @@ def _request_id(scope: Scope) -> str:
 
 
 def _path(raw: bytes) -> str:
-    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`."""
+    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`.
+
+    So does a line end, without which a pattern may match a path that has one.
+    """
     parts = raw.decode("ascii", "replace").split("/")
     decoded = (unquote(part, errors="surrogateescape") for part in parts)
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in decoded)
+    return "/".join(
+        part.replace("%", "%25").replace("/", "%2F").replace("\n", "%0A") for part in decoded
+    )
 
 
 def id_in(part: str) -> str:
     """The id in a part of the path."""
-    return part.replace("%2F", "/").replace("%25", "%")
+    return part.replace("%0A", "\n").replace("%2F", "/").replace("%25", "%")
 
 
 def _completed(
