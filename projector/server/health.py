@@ -62,6 +62,7 @@ class Doctor:
         self._is_working = is_working
         self._seen = Health(lag_max=lag_max)
         self._begun_at = self._seen_at = time.monotonic()
+        self._was_alive = False
         # A thread of its own: the others may all be at questions that take long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="doctor")
 
@@ -119,7 +120,9 @@ class Doctor:
     def _judge(self, is_alive: bool, reached: Reached) -> Health:
         lag = reached.head - reached.position
         reason = None
-        if not is_alive and time.monotonic() - self._begun_at < LEASE_SECONDS:
+        self._was_alive = self._was_alive or is_alive
+        is_early = time.monotonic() - self._begun_at < LEASE_SECONDS
+        if not self._was_alive and is_early:
             reason = _STARTS
         elif not is_alive:
             reason = "No projector shows signs of life: run `projector run`, or look at its log."

@@ -154,13 +154,13 @@ Query = TypeVar("Query")
 
 def read(kind: type[Query], text: bytes) -> Query:
     """The parameters of a query; raises BadQuery for one that is wrong, unknown or there twice."""
-    # mypy takes no class for hashable.
-    found: Query = _read(kind, text)  # type: ignore[arg-type]
+    hashable: Any = kind  # as every class is
+    found: Query = _read(hashable, text)
     return found
 
 
 @lru_cache(maxsize=1_000)
-def _read(kind: type[Any], text: bytes) -> Any:
+def _read(kind: Any, text: bytes) -> Any:
     """Kept, for most queries say nothing or what many say; nobody can change what is kept."""
     if len(text) > QUERY_BYTES_MAX:
         raise BadQuery(reason=f"it is longer than {QUERY_BYTES_MAX} bytes")
