@@ -105,14 +105,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server(*, fsync: bool = False, settings: Mapping[str, str] = {}) -> Iterator[Server]:
+def running_server(
+    *, fsync: bool = False, own: bool = False, settings: Mapping[str, str] = {}
+) -> Iterator[Server]:
     """Run a server with nothing in it until the block ends.
 
-    The server ends with the thread that started it, on Linux however that thread ends. Neither
-    argument has a say where `TEST_DATABASE_URL` names a server.
+    The server ends with the thread that started it, on Linux however that thread ends. Where
+    `TEST_DATABASE_URL` names a server, that one is used as it is, unless it must be our `own`, for
+    tests that stop it.
     """
     given = os.environ.get("TEST_DATABASE_URL")
-    if given:
+    if given and not own:
         yield Server(admin=make_url(given).set(drivername="postgresql+psycopg"))
         return
     with _folder(durable=fsync) as folder:

@@ -41,7 +41,7 @@ class Gate:
         self._is_public = is_public
         self._known: Mapping[str, KnownToken] = {}
         self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def check(self, request: Request, scope: Scope) -> None:
         """Raise TokenMissing, ScopeNeeded or HostForeign unless the request may do that."""
@@ -58,11 +58,15 @@ class Gate:
 
     async def _tokens(self) -> Mapping[str, KnownToken]:
         if time.monotonic() - self._read_at > TOKENS_SECONDS:
-            async with self._reading:
-                if time.monotonic() - self._read_at > TOKENS_SECONDS:
-                    self._known = await run_in_threadpool(read_tokens, self._database)
-                    self._read_at = time.monotonic()
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read())
+            # All who wait share its failure too: one after the other they would wait for long.
+            await asyncio.shield(self._reading)
         return self._known
+
+    async def _read(self) -> None:
+        self._known = await run_in_threadpool(read_tokens, self._database)
+        self._read_at = time.monotonic()
 
 
 def _check_local(request: Request) -> None:

@@ -17,7 +17,6 @@ from projector.errors import ProjectorError
 from projector.server import bodies, docs, parameters, problems, webhooks
 from projector.server.asking import answer
 from projector.server.endpoints import QUERIES, Endpoint
-from projector.server.refusals import EncodingUnknown
 from projector.server.service import Service
 from projector.server.shell import Shell, id_in
 from projector.tokens import Scope
@@ -73,9 +72,7 @@ def _deliveries(service: Service) -> list[Route]:
 
 
 async def _deliver(service: Service, request: Request) -> Response:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise EncodingUnknown(encoding=encoding)
+    bodies.check_plain(request)
     project = request.path_params.get("id")
     with service.held.share() as share:
         body = await bodies.read(request, share, bytes_max=BODY_BYTES_MAX)

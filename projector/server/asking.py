@@ -14,7 +14,7 @@ from projector.answer import as_json
 from projector.server import bodies, parameters
 from projector.server.endpoints import Asked, Endpoint
 from projector.server.progress import Reached
-from projector.server.refusals import BadBody, EncodingUnknown
+from projector.server.refusals import BadBody
 from projector.server.service import Service
 from projector.server.shell import id_in
 from projector.store.engine import Database
@@ -58,9 +58,7 @@ async def answer(service: Service, endpoint: Endpoint, request: Request) -> Resp
 
 
 async def _body(service: Service, kind: type[Any], request: Request) -> Any:
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise EncodingUnknown(encoding=encoding)
+    bodies.check_plain(request)
     with service.held.share() as share:
         text = await bodies.read(request, share, bytes_max=BODY_BYTES_MAX)
         try:

@@ -8,20 +8,29 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from projector.server.refusals import BodyTooLarge, BodyTooSlow, ClientGone, Overloaded
+from projector.server.refusals import (
+    BodyTooLarge,
+    BodyTooSlow,
+    ClientGone,
+    EncodingUnknown,
+    Overloaded,
+)
 
 #: How long a body may take in all, in seconds; a sender of webhooks waits for ten.
 BODY_SECONDS_MAX = 10.0
 
-#: The most bytes of bodies in memory at the same time, of all requests.
+#: The most bytes of bodies in memory at the same time, of all requests, beyond the first of each.
 HELD_BYTES_MAX = 64 * 1024 * 1024
+
+#: The first bytes of each body, for which there is always room: whoever sends many long bodies
+#: slowly must not shut out those who send a webhook of the usual size.
+FREE_BYTES = 16 * 1024
 
 
 class Held:
     """The bytes that all requests hold together."""
 
-    def __init__(self, bytes_max: int = HELD_BYTES_MAX) -> None:
-        self._bytes_max = bytes_max
+    def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
@@ -31,11 +40,11 @@ class Held:
         try:
             yield share
         finally:
-            self._bytes -= share.bytes
+            self._bytes -= share.counted
 
     def take(self, size: int) -> None:
         """Take bytes; raises Overloaded when there are none left."""
-        if self._bytes + size > self._bytes_max:
+        if self._bytes + size > HELD_BYTES_MAX:
             raise Overloaded
         self._bytes += size
 
@@ -46,11 +55,15 @@ class Share:
     def __init__(self, held: Held) -> None:
         self._held = held
         self.bytes = 0
+        #: Without those for which there is always room.
+        self.counted = 0
 
     def take(self, size: int) -> None:
         """Take bytes more; raises Overloaded when there are none left."""
-        self._held.take(size)
+        more = max(0, self.bytes + size - FREE_BYTES) - self.counted
+        self._held.take(more)
         self.bytes += size
+        self.counted += more
 
 
 async def read(
@@ -58,7 +71,6 @@ async def read(
     share: Share,
     *,
     bytes_max: int,
-    seconds_max: float = BODY_SECONDS_MAX,
 ) -> bytes:
     """The body of a request.
 
@@ -68,14 +80,14 @@ async def read(
         raise BodyTooLarge(bytes_max=bytes_max)
     parts = []
     try:
-        async with asyncio.timeout(seconds_max):
+        async with asyncio.timeout(BODY_SECONDS_MAX):
             async for part in stream(request):
                 share.take(len(part))
                 parts.append(part)
                 if share.bytes > bytes_max:
                     raise BodyTooLarge(bytes_max=bytes_max)
     except TimeoutError:
-        raise BodyTooSlow(seconds_max=seconds_max) from None
+        raise BodyTooSlow(seconds_max=BODY_SECONDS_MAX) from None
     return b"".join(parts)
 
 
@@ -86,3 +98,16 @@ async def stream(request: Request) -> AsyncIterator[bytes]:
             yield part
     except ClientDisconnect:
         raise ClientGone from None
+
+
+def encoding(request: Request) -> str:
+    """How a request's body is packed: `identity`, `gzip` or any other name, in lower case."""
+    name = request.headers.get("content-encoding", "").strip().lower() or "identity"
+    # RFC 9110 has both names mean one thing.
+    return "gzip" if name == "x-gzip" else name
+
+
+def check_plain(request: Request) -> None:
+    """Raise EncodingUnknown for a body that is packed."""
+    if encoding(request) != "identity":
+        raise EncodingUnknown(encoding=encoding(request))

@@ -45,6 +45,10 @@ PATIENCE_SECONDS_MAX = 30.0
 _CHUNK_BYTES = 256 * 1024
 _GZIP = 31
 
+#: What is unpacked at once. What is left of it is copied after every member and every chunk, of
+#: which a body that means harm has thousands in so many bytes.
+_PACKED_BYTES = 8 * 1024
+
 Items = list[Envelope | Rejected]
 
 
@@ -86,7 +90,7 @@ class Bulk:
         return outcomes.as_json()
 
     async def _append_all(self, request: Request, given: Given) -> _Outcomes:
-        chunks = _decoded(_Body(request), request.headers.get("content-encoding", "identity"))
+        chunks = _decoded(_Body(request), bodies.encoding(request))
         batches = _batches(chunks, given)
         outcomes = _Outcomes()
         with outcomes.closed_on_error():
@@ -144,17 +148,25 @@ def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     member = zlib.decompressobj(_GZIP)
     begun = False
     try:
-        for chunk in chunks:
-            while chunk:
+        for piece in _pieces(chunks):
+            packed = piece
+            while packed:
                 if member.eof:
-                    member, begun = zlib.decompressobj(_GZIP), False
+                    member = zlib.decompressobj(_GZIP)
                 begun = True
-                yield member.decompress(chunk, _CHUNK_BYTES)
-                chunk = member.unused_data if member.eof else member.unconsumed_tail
+                if unpacked := member.decompress(packed, _CHUNK_BYTES):
+                    yield unpacked
+                packed = member.unused_data if member.eof else member.unconsumed_tail
     except zlib.error as error:
         raise FileCorrupt(path="The body", reason=error) from None
     if begun and not member.eof:
         raise FileCorrupt(path="The body", reason="its gzip data have no end")
+
+
+def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), _PACKED_BYTES):
+            yield chunk[at : at + _PACKED_BYTES]
 
 
 def _batches(chunks: Iterator[bytes], given: Given) -> Iterator[tuple[Items, int]]:

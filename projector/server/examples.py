@@ -22,6 +22,9 @@ _ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
 _ARRIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
 _JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
 
+#: What a path names, by the path's first part.
+IDS = {"customers": "cust_1", "segments": "seg_1", "tiers": "ltr_1", "webhooks": "proj_1"}
+
 BATCH: dict[str, Any] = {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"}
 
 WEBHOOK: dict[str, Any] = {

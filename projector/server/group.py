@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, frozen
 
+from projector.errors import DatabaseBusy, DatabaseUnreachable
 from projector.server.refusals import Overloaded
 
 Job = TypeVar("Job")
@@ -85,17 +86,27 @@ class Group(Generic[Job, Result]):
             batch = self._take()
             jobs = [each.job for each in batch]
             try:
-                _settle(batch, await loop.run_in_executor(self._thread, self._work, jobs))
+                results = await loop.run_in_executor(self._thread, self._work, jobs)
+                _settle(batch, results)
             except Exception as error:
                 # Nobody would work for those who come later, nor tell these that nothing comes.
                 _log.exception("work for several requests failed")
-                _settle(batch, [error] * len(batch))
+                results = [error] * len(batch)
+                _settle(batch, results)
+            if isinstance(results[-1], DatabaseBusy | DatabaseUnreachable):
+                self._give_up(results[-1])
         self._thread.shutdown()
 
     def stop(self) -> None:
         """Take nothing more in; `run` ends when all that was is done."""
         self._stops = True
         self._arrived.set()
+
+    def _give_up(self, error: Exception) -> None:
+        """Who waited behind those who waited for the database in vain does not do so again."""
+        batch, self._weight = list(self._waiting), 0
+        self._waiting.clear()
+        _settle(batch, [error] * len(batch))
 
     def _take(self) -> list[_Waiting[Job, Result]]:
         batch = [self._waiting.popleft()]

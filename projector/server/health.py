@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from attrs import evolve, frozen
-from starlette.concurrency import run_in_threadpool
 
 from projector.errors import ProjectorError
 from projector.follow import LEASE_SECONDS, Watch
@@ -21,6 +21,10 @@ LOOK_SECONDS = 1.0
 
 #: A look that takes longer than this, in seconds, has found that the database does not answer.
 LOOK_SECONDS_MAX = 5.0
+
+#: After so many seconds all connections to a database that does not answer are broken, so that
+#: nobody waits on one without end: the sender of a webhook waits for ten.
+PATIENCE_SECONDS_MAX = 7.0
 
 #: How many events the tables may be behind, unless the operator says otherwise.
 LAG_EVENTS_MAX = 10_000
@@ -58,6 +62,9 @@ class Doctor:
         self._is_working = is_working
         self._seen = Health(lag_max=lag_max)
         self._begun_at = self._seen_at = time.monotonic()
+        self._was_alive = False
+        # A thread of its own: the others may all be at questions that take long.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="doctor")
 
     def tell(self) -> Health:
         """What was seen, if that is not too long ago."""
@@ -69,14 +76,31 @@ class Doctor:
 
     async def run(self) -> None:
         """Look until cancelled, and log when the finding changes."""
-        while True:
-            found = await run_in_threadpool(self._look)
-            if found.reason != self._seen.reason:
-                expected = found.ready or found.reason == _STARTS
-                level = logging.INFO if expected else logging.WARNING
-                _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
-            self._seen, self._seen_at = found, time.monotonic()
-            await asyncio.sleep(LOOK_SECONDS)
+        try:
+            while True:
+                self._see(await self._look_or_cut())
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _see(self, found: Health) -> None:
+        if found.reason != self._seen.reason:
+            expected = found.ready or found.reason == _STARTS
+            level = logging.INFO if expected else logging.WARNING
+            _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
+        self._seen, self._seen_at = found, time.monotonic()
+
+    async def _look_or_cut(self) -> Health:
+        look = asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+        try:
+            while not (await asyncio.wait({look}, timeout=PATIENCE_SECONDS_MAX))[0]:
+                _log.warning("the database does not answer: its connections are broken")
+                self._database.cut()
+        except asyncio.CancelledError:
+            # Nobody is left who would end the waiting of the thread.
+            self._database.cut()
+            raise
+        return look.result()
 
     def _look(self) -> Health:
         try:
@@ -96,7 +120,9 @@ class Doctor:
     def _judge(self, is_alive: bool, reached: Reached) -> Health:
         lag = reached.head - reached.position
         reason = None
-        if not is_alive and time.monotonic() - self._begun_at < LEASE_SECONDS:
+        self._was_alive = self._was_alive or is_alive
+        is_early = time.monotonic() - self._begun_at < LEASE_SECONDS
+        if not self._was_alive and is_early:
             reason = _STARTS
         elif not is_alive:
             reason = "No projector shows signs of life: run `projector run`, or look at its log."

@@ -21,6 +21,7 @@ from projector.server.schemas import Schema, reference
 from projector.server.webhooks import SIGNATURE_HEADER, Delivered
 
 _JSON = "application/json"
+_NDJSON = "application/x-ndjson"
 
 _ANY = (errors.DatabaseBusy, errors.DatabaseUnreachable)
 _READING = (
@@ -119,6 +120,10 @@ def _question(endpoint: Endpoint) -> Schema:
 _POSITION = "The answer reflects every event up to here, at the least."
 _HEAD = "The position of the last event in the log."
 
+#: Whatever it is, it is taken if it is signed: what cannot be read is put aside.
+_WEBHOOK: Schema = {"description": "A delivery; any body that is signed is taken, and kept."}
+_EVENTS: Schema = {"description": "Deliveries; what cannot be read of them is put aside."}
+
 
 def _deliveries() -> dict[str, Schema]:
     problems = (refusals.SignatureWrong, *_BODY, *_ANY)
@@ -128,7 +133,7 @@ def _deliveries() -> dict[str, Schema]:
                 "deliver",
                 "A delivery of Voucherify's, signed; answered once it is in the log.",
                 answer=reference(Delivered),
-                body=_body({"type": "object"}, examples.WEBHOOK),
+                body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
             )
@@ -139,7 +144,7 @@ def _deliveries() -> dict[str, Schema]:
                 "A delivery of a project's, for those that do not tell whose they are.",
                 parameters=[_id("/webhooks")],
                 answer=reference(Delivered),
-                body=_body({"type": "object"}, examples.WEBHOOK),
+                body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
             )
@@ -151,10 +156,10 @@ def _deliveries() -> dict[str, Schema]:
                 parameters=schemas.parameters(query.Told),
                 answer=reference(Ingested),
                 body={
-                    "required": True,
+                    "required": False,
                     "content": {
-                        "application/x-ndjson": {"schema": {"type": "string"}},
-                        _JSON: {"schema": {"type": "array", "items": {"type": "object"}}},
+                        _NDJSON: {"schema": _EVENTS},
+                        _JSON: {"schema": _EVENTS, "example": [examples.WEBHOOK]},
                     },
                 },
                 problems=(
@@ -264,11 +269,12 @@ def _id(path: str) -> Schema:
         "required": True,
         "description": paths.id_of(path),
         "schema": {"type": "string", "minLength": 1},
+        "example": examples.IDS[path.split("/")[1]],
     }
 
 
-def _body(schema: Schema, example: Any) -> Schema:
-    return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
+def _body(schema: Schema, example: Any, *, is_required: bool = True) -> Schema:
+    return {"required": is_required, "content": {_JSON: {"schema": schema, "example": example}}}
 
 
 def _header(description: str) -> Schema:

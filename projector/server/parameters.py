@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+import typing
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
-import attrs
 import msgspec
 from attrs import frozen
 from msgspec import Meta
@@ -24,6 +24,8 @@ QUERY_BYTES_MAX = 8 * 1024
 PARAMETERS_MAX = 20
 
 _POSITION_MAX = 2**63 - 1
+
+_NUMBER = re.compile("-?[0-9]{1,100}", re.ASCII)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 Project = Annotated[
@@ -152,29 +154,42 @@ Query = TypeVar("Query")
 
 def read(kind: type[Query], text: bytes) -> Query:
     """The parameters of a query; raises BadQuery for one that is wrong, unknown or there twice."""
-    # mypy takes no class for hashable.
-    found: Query = _read(kind, text)  # type: ignore[arg-type]
+    hashable: Any = kind  # as every class is
+    found: Query = _read(hashable, text)
     return found
 
 
 @lru_cache(maxsize=1_000)
-def _read(kind: type[Any], text: bytes) -> Any:
+def _read(kind: Any, text: bytes) -> Any:
     """Kept, for most queries say nothing or what many say; nobody can change what is kept."""
     if len(text) > QUERY_BYTES_MAX:
         raise BadQuery(reason=f"it is longer than {QUERY_BYTES_MAX} bytes")
-    names = {field.name.removesuffix("_"): field.name for field in attrs.fields(kind)}
-    values: dict[str, str] = {}
+    types = _types(kind)
+    names = {name.removesuffix("_"): name for name in types}
+    values: dict[str, str | int] = {}
     for name, value in _pairs(text):
         if name not in names:
             known = ", ".join(sorted(names)) or "none"
             raise BadQuery(reason=f"{name!r} is no parameter here; there are: {known}")
         if names[name] in values:
             raise BadQuery(reason=f"{name!r} is there twice")
-        values[names[name]] = value
+        values[names[name]] = _value(value, types[names[name]])
     try:
-        return msgspec.convert(values, kind, strict=False)
+        return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise BadQuery(reason=_in_words(error)) from None
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """Of each parameter."""
+    return typing.get_type_hints(kind)
+
+
+def _value(text: str, type_: Any) -> str | int:
+    """A parameter's value: text as it is, for a project may be called `null` or `1`."""
+    is_number = int in (type_, *typing.get_args(type_)) and _NUMBER.fullmatch(text)
+    return int(text) if is_number else text
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

@@ -84,6 +84,7 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     refusals.EncodingUnknown: Rule(415),
     refusals.ClientGone: Rule(400),
     refusals.Overloaded: Rule(503, retry_after=1),
+    refusals.Stopping: Rule(503, retry_after=5),
     refusals.PositionNotReached: Rule(503, retry_after=1),
     errors.DatabaseBusy: Rule(503, _LATER, "The database is busy.", retry_after=1),
     errors.DatabaseUnreachable: Rule(503, _LATER, _DATABASE, retry_after=5),
@@ -114,6 +115,9 @@ def response(error: Exception, request_id: str) -> Response:
     retry_after = _rule(type(error)).retry_after
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)
+    if isinstance(error, refusals.BadHeader):
+        # Where its body ends is a guess, and so is where the next request begins.
+        answer.headers["Connection"] = "close"
     if isinstance(error, refusals.TokenMissing):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
@@ -124,11 +128,13 @@ def describe(error: Exception, request_id: str) -> Problem:
     rule = _rule(type(error))
     code = code_of(type(error))
     hint = error.hint if isinstance(error, errors.ProjectorError) else ""
+    # Not every path is UTF-8, nor is every value that an error quotes.
+    detail = str(error).encode(errors="replace").decode()
     return Problem(
         title=code.replace("_", " ").capitalize(),
         status=rule.status,
         code=code,
-        detail=str(error) if rule.detail is None else rule.detail,
+        detail=detail if rule.detail is None else rule.detail,
         hint=hint if rule.hint is None else rule.hint,
         request_id=request_id,
     )

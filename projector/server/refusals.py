@@ -87,6 +87,12 @@ class Overloaded(ProjectorError):
     hint = "Send it again later; what is in the log by then is not stored twice."
 
 
+class Stopping(ProjectorError):
+    """The server stops before this could be answered."""
+
+    hint = "Send it again in a moment: what comes twice is kept once."
+
+
 class PositionNotReached(ProjectorError):
     """The tables are at position {reached}, and {wanted} was asked for."""
 

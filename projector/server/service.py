@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from threading import Event
 
+from anyio import to_thread
 from attrs import frozen
 
 from projector.follow import Follower
@@ -23,6 +24,10 @@ from projector.server.reader import Reader
 from projector.server.writer import Committed, Writer
 from projector.store.engine import Database
 from projector.webhook_secrets import WebhookSecret
+
+#: How many questions and bodies are worked on at the same time, each in a thread, most of which
+#: have a connection to the database; what is done together has threads of its own.
+THREADS_MAX = 16
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +75,7 @@ class Service:
     async def running(self) -> AsyncIterator[None]:
         """All that goes on beside the requests; what was taken in before the end is written."""
         self._loop = asyncio.get_running_loop()
+        to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
         doctor = asyncio.create_task(self.doctor.run())
         groups = [asyncio.create_task(each.run()) for each in (self.writer, self.reader)]
         stop = Event()
@@ -84,8 +90,7 @@ class Service:
             try:
                 await asyncio.gather(*groups)
             finally:
-                # Also where somebody does not wait for all that: whatever else ends, the process
-                # ends only after this thread.
+                # Also when somebody does not want to wait: a thread cannot be cancelled.
                 stop.set()
             await follower
             doctor.cancel()

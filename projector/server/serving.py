@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -14,7 +15,11 @@ from projector import logs
 from projector.errors import AddressPublic, AddressUnusable
 from projector.server.access import is_loopback
 from projector.server.app import build
-from projector.server.connections import HEADERS_BYTES_MAX, BoundedProtocol
+from projector.server.connections import (
+    EXTRA_CONNECTIONS_MAX,
+    HEADERS_BYTES_MAX,
+    BoundedProtocol,
+)
 from projector.server.service import Service, Setup
 from projector.store.engine import Database
 from projector.tokens import read_tokens
@@ -31,6 +36,9 @@ STOP_SECONDS_MAX = 10
 #: How many connections the system keeps while they wait to be taken.
 BACKLOG = 1_024
 
+#: What else is open, beside connections: of the database, and bodies on the disk.
+OTHER_FILES = 300
+
 
 def serve(
     database: Database,
@@ -46,6 +54,7 @@ def serve(
     """
     if not is_loopback(host) and not read_tokens(database):
         raise AddressPublic(host=host)
+    _allow_files(CONNECTIONS_MAX + EXTRA_CONNECTIONS_MAX + OTHER_FILES)
     listener = _listen(host, port)
     logs.configure()
     service = Service(database, setup)
@@ -69,10 +78,10 @@ def serve(
     )
     # What it says of itself is said by the service.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # Before uvicorn has its own handlers; and after, for it raises the signal once more when it is
-    # done, and to stop is no failure.
+    # Before anybody knows that it is there: a signal that comes before uvicorn's own handlers must
+    # not be lost. uvicorn raises it once more when it is done: to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.stop_early)
+        signal.signal(number, server.handle_exit)
     on_start(_address(listener))
     server.run(sockets=[listener])
 
@@ -84,14 +93,18 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = on_stop
 
-    def stop_early(self, _number: int, _frame: FrameType | None) -> None:
-        """A signal to stop has come while it does not serve."""
-        self.should_exit = True
-
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to stop has come."""
         self._on_stop()
         super().handle_exit(sig, frame)
+
+
+def _allow_files(count: int) -> None:
+    """Connections are files, and many systems allow a process too few unless it asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

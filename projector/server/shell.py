@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import re
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from projector.errors import ProjectorError
 from projector.logs import request_id as current_id
 from projector.server import problems
-from projector.server.refusals import MethodUnknown, PathUnknown
+from projector.server.refusals import BadHeader, MethodUnknown, PathUnknown, Stopping
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,13 @@ class Shell:
         # Where this is missing, the router answers by itself what it cannot route.
         scope["app"] = self
         try:
+            _refuse_two_lengths(Headers(scope=scope))
             await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            # The server has stopped waiting; its client shall know, if it still listens.
+            if status:
+                raise
+            await _told(Stopping(), scope, request_id)(scope, receive, sending)
         except Exception as error:
             if status:
                 # Half of an answer must not look like a whole one.
@@ -82,14 +89,14 @@ class Shell:
 
 def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     """An error as an answer; the log has what is not told outside."""
-    allowed: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     if isinstance(error, HTTPException):
-        # Of the router: the path is known or not, and so is the method; then it says which are.
-        allowed = error.headers or {}
+        # Of the router: the path is known or not, and so is the method.
+        headers = error.headers or {}
         method = MethodUnknown(method=scope["method"])
-        error = method if allowed else PathUnknown(path=scope["path"])
+        error = method if headers else PathUnknown(path=scope["path"])
     found = problems.response(error, request_id)
-    found.headers.update(allowed)
+    found.headers.update(headers)
     if found.status_code >= _INTERNAL:
         expected = isinstance(error, ProjectorError)
         _log.log(
@@ -101,6 +108,12 @@ def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     return found
 
 
+def _refuse_two_lengths(headers: Headers) -> None:
+    """What tells its length in two ways is read in two ways: by a proxy in one, here in another."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise BadHeader(name="Content-Length", reason="Transfer-Encoding is there, too")
+
+
 def _request_id(scope: Scope) -> str:
     """The id that a proxy or a client gave, if it is harmless, or else one of our own."""
     given = Headers(scope=scope).get("x-request-id", "")
@@ -108,15 +121,20 @@ def _request_id(scope: Scope) -> str:
 
 
 def _path(raw: bytes) -> str:
-    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`."""
+    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`.
+
+    So does a line end, without which a pattern may match a path that has one.
+    """
     parts = raw.decode("ascii", "replace").split("/")
     decoded = (unquote(part, errors="surrogateescape") for part in parts)
-    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in decoded)
+    return "/".join(
+        part.replace("%", "%25").replace("/", "%2F").replace("\n", "%0A") for part in decoded
+    )
 
 
 def id_in(part: str) -> str:
     """The id in a part of the path."""
-    return part.replace("%2F", "/").replace("%25", "%")
+    return part.replace("%0A", "\n").replace("%2F", "/").replace("%25", "%")
 
 
 def _completed(

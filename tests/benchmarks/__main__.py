@@ -8,20 +8,18 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import answers, log_and_tables, memory, rebuilding
+from tests.benchmarks import answers, log_and_tables, memory, rebuilding, serving
 from tests.postgres import running_server
 
 #: The last one, of ten million events, runs only when it is asked for.
-_PARTS = ["log", "answers", "memory", "rebuild", "large"]
+_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large"]
 
 
 def main() -> None:
     """Print each figure with what it was taken of."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
-    parser.add_argument(
-        "--only", choices=["log", "answers", "memory", "rebuild", "large"], help="one part alone"
-    )
+    parser.add_argument("--only", choices=_PARTS, help="one part alone")
     options = parser.parse_args()
     share, rounds = (10, 1) if options.quick else (1, 5)
     # As the command line does.
@@ -52,6 +50,15 @@ def main() -> None:
             answers.run_digest(
                 folder, events=200_000 // share, customers=20_000 // share, rounds=rounds
             )
+        if options.only in (None, "serve"):
+            with running_server(fsync=True) as server:
+                serving.run(
+                    server,
+                    folder,
+                    events=200_000 // share,
+                    customers=20_000 // share,
+                    rounds=min(rounds, 3),
+                )
         if options.only in (None, "rebuild"):
             with running_server(fsync=True) as server:
                 rebuilding.run(

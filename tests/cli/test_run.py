@@ -73,7 +73,7 @@ def test_a_sqlite_database_is_made_on_the_way(tmp_path: Path) -> None:
 
 
 def test_the_password_is_not_told(postgres_url: str, tmp_path: Path) -> None:
-    known = make_url(postgres_url).set(password="secret")  # noqa: S106 - it opens nothing
+    known = make_url(postgres_url).set(password="secret")
     url = known.render_as_string(hide_password=False)
     with migrated(postgres_url) as database, _running(tmp_path, url) as process:
         within(_LONG, lambda: found(database).holder is not None)

@@ -1,39 +1,31 @@
 """The indexes are part of the contract: no look-up goes through a whole table.
 
-What the program asks is watched, and the database is asked how it would find that out. Postgres
-goes through small tables as a whole, indexes or not: here it does so only where it has no choice.
+What the program asks is watched, and the database is asked how it would find that out.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
 
 from projector import Projector
 from projector.envelope import CustomerKey
 from projector.errors import CustomerNotFound, GroupNotFound, NothingConcerns
 from projector.explain import Question, why
+from projector.lookup import find_customers
 from projector.projections import discover
 from projector.query import NOW, Moment, find_customer
 from projector.store import dead_letters, duplicates, log, members, quarantine, state, stored
 from projector.store.engine import Database
 from projector.store.members import SEGMENT, TIER
+from projector.streams import find_events
 from tests import given
 from tests.store.items import at, envelope, put, rejected
+from tests.store.plans import is_sorted, watched, whole_tables
 
 _CUSTOMERS = [f"cust_{number}" for number in range(200)]
-_NO_CHOICE = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
-
-#: The keys that were asked for, and tables of one row or of one row a projection.
-_SMALL = re.compile(r"(SCAN )?(anon_1 VIRTUAL TABLE|CONSTANT ROW|log_head|checkpoint)")
-#: A column, or the end of several, and how it is compared, as both databases write it in a plan.
-_TERM = re.compile(r'"?([\w)]+)"? ?(=|<|>|IS)')
-_WIDE = {("project_id", "="), ("position", "<"), ("rowid", "<")}
-_SCANS = {"Seq Scan", "Index Scan", "Index Only Scan", "Bitmap Index Scan"}
 
 
 @pytest.fixture(scope="module")
@@ -98,46 +90,6 @@ def _in_groups(customer_id: str, project_id: str, *, leaves: bool) -> list[given
         given.tier_left(customer_id, "ltr_1", **more, id=f"{customer_id} off"),
     ]
     return [*begins, *ends] if leaves else begins
-
-
-@contextmanager
-def _watched(database: Database) -> Iterator[list[tuple[str, Any]]]:
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        if statement.lstrip().startswith("SELECT"):
-            asked.append((statement, parameters))
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield asked
-    event.remove(database.engine, "before_cursor_execute", note)
-
-
-def _whole_tables(connection: Connection, statement: str, parameters: Any) -> list[str]:
-    """The steps of a statement that go through a whole table, other than a small one."""
-    if connection.dialect.name == "sqlite":
-        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        found = [step.detail for step in steps if step.detail.startswith(("SCAN", "SEARCH"))]
-        return [each for each in found if not _SMALL.match(each) and not _narrows(each)]
-    for setting in _NO_CHOICE:
-        connection.exec_driver_sql(f"SET LOCAL {setting} = off")
-    [[[plan]]] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).all()
-    scans = [node for node in _nodes(plan["Plan"]) if node["Node Type"] in _SCANS]
-    whole = [node for node in scans if not _narrows(node.get("Index Cond", ""))]
-    names = [node.get("Relation Name") or node["Index Name"] for node in whole]
-    return [name for name in names if not _SMALL.match(name)]
-
-
-def _narrows(condition: str) -> bool:
-    """Whether an index is searched for more than a project, or than all up to a position."""
-    return not set(_TERM.findall(condition)) <= _WIDE
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    below = node.pop("Plans", [])
-    yield node
-    for each in below:
-        yield from _nodes(each)
 
 
 def _append(database: Database) -> None:
@@ -276,6 +228,23 @@ def _stored(database: Database) -> None:
             assert stored.of_streams(connection, projection, [*range(1, 9)])
 
 
+def _many(database: Database) -> None:
+    found = find_customers(database, [*_CUSTOMERS[:20], "nobody"])
+    assert found.not_found == ("nobody",)
+    assert len(found.customers) + len(found.ambiguous) == 20
+
+
+def _events_of_a_customer(database: Database) -> None:
+    page = find_events(database, "cust_7", project_id="proj_1", limit=2)
+    assert page.next is not None
+    assert find_events(database, "cust_7", project_id="proj_1", after=page.next, limit=2).events
+
+
+def _last_of_types(database: Database) -> None:
+    with database.reading() as connection:
+        assert log.last_of_types(connection, after=500)
+
+
 def _duplicates(database: Database) -> None:
     with database.reading() as connection:
         assert duplicates.find(connection, [3, 4])
@@ -301,21 +270,26 @@ def _duplicates(database: Database) -> None:
         _dead_letters,
         _stored,
         _duplicates,
+        _many,
+        _events_of_a_customer,
+        _last_of_types,
     ],
 )
 def test_no_look_up_goes_through_a_whole_table(filled: Database, job: Any) -> None:
-    with _watched(filled) as asked:
+    with watched(filled) as asked:
         job(filled)
     assert asked
     with filled.reading() as connection:
-        plans = {each[0]: _whole_tables(connection, *each) for each in asked}
+        plans = {each[0]: whole_tables(connection, *each) for each in asked}
     assert [statement for statement, whole in plans.items() if whole] == [], plans
 
 
-@pytest.mark.parametrize("job", [_read_streams, _read_range, _customer_then, _why])
+@pytest.mark.parametrize(
+    "job", [_read_streams, _read_range, _customer_then, _why, _events_of_a_customer]
+)
 def test_a_stream_is_read_by_its_index_alone(filled: Database, job: Any) -> None:
     """Postgres looked up all positions up to the bound too: nearly the whole log, each time."""
-    with _watched(filled) as asked:
+    with watched(filled) as asked:
         job(filled)
     about_streams = [each for each in asked if "stream_id" in each[0] and "body" in each[0]]
     assert about_streams
@@ -330,34 +304,23 @@ def test_a_stream_is_read_by_its_index_alone(filled: Database, job: Any) -> None
 
 
 @pytest.mark.parametrize("job", [_members_now, _members_then])
-def test_no_page_of_members_is_sorted(filled: Database, job: Any) -> None:
+def test_no_page_of_membersis_sorted(filled: Database, job: Any) -> None:
     """An index has them in their order: a page costs the same at any depth."""
-    with _watched(filled) as asked:
+    with watched(filled) as asked:
         job(filled)
     assert asked
     with filled.reading() as connection:
-        assert [each[0] for each in asked if _is_sorted(connection, *each)] == []
+        assert [each[0] for each in asked if is_sorted(connection, *each)] == []
 
 
 def test_sorting_is_noticed(filled: Database) -> None:
     with filled.reading() as connection:
-        for statement, is_sorted in (
+        for statement, expected in (
             ("SELECT * FROM event ORDER BY body", True),
             ("SELECT * FROM event WHERE stream_id = 7 ORDER BY occurred_at", True),
             ("SELECT * FROM event ORDER BY position", False),
         ):
-            assert _is_sorted(connection, statement, ()) == is_sorted
-
-
-def _is_sorted(connection: Connection, statement: str, parameters: Any) -> bool:
-    """Whether a statement's rows must be sorted."""
-    if connection.dialect.name == "sqlite":
-        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        return any("TEMP B-TREE" in step.detail for step in steps)
-    for setting in (*_NO_CHOICE, "enable_sort"):
-        connection.exec_driver_sql(f"SET LOCAL {setting} = off")
-    [[[plan]]] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).all()
-    return any("Sort" in node["Node Type"] for node in _nodes(plan["Plan"]))
+            assert is_sorted(connection, statement, ()) == expected
 
 
 def test_going_through_a_whole_table_is_noticed(filled: Database) -> None:
@@ -369,4 +332,4 @@ def test_going_through_a_whole_table_is_noticed(filled: Database) -> None:
             "SELECT * FROM event WHERE body = 'x' AND position <= 1000",
             "SELECT * FROM event WHERE body = 'x' AND project_id = 'proj_1'",
         ):
-            assert _whole_tables(connection, statement, ())
+            assert whole_tables(connection, statement, ())

@@ -1,0 +1,171 @@
+"""How a SQLite file and a Postgres server are opened: durable, bounded, and noticed when gone."""
+
+from __future__ import annotations
+
+import select
+import sqlite3
+import time
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+
+from projector.errors import BadDatabaseUrl
+
+#: How long a writer waits for another one on SQLite, in seconds.
+BUSY_SECONDS_MAX = 60.0
+
+#: How long a transaction waits for a connection where no bound is given, in seconds.
+FREE_SECONDS_MAX = 30.0
+
+#: How many connections a process may have beyond the five that are kept: more than the threads of
+#: a server, so that none waits for another one's.
+OVERFLOW_MAX = 20
+
+#: How long Postgres may take to answer a new connection, in seconds.
+CONNECT_SECONDS_MAX = 5
+
+#: A network that has swallowed a connection says nothing: the system asks after ten seconds, and
+#: gives up after ten more.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def checked(text: str) -> URL:
+    """The URL that a text says, if this program can use it; raises BadDatabaseUrl."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        # The text itself is not repeated: it may hold a password, and nobody knows where.
+        raise BadDatabaseUrl(url="…", reason="it is not of the form DIALECT://…") from error
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise BadDatabaseUrl(
+            url=url.render_as_string(), reason=f"{url.drivername} is not supported"
+        )
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise BadDatabaseUrl(url=text, reason="a database in memory is gone with the process")
+    return url
+
+
+def sqlite(url: URL, lock_seconds_max: float) -> Engine:
+    """An engine for a file; a writer waits for others for so long."""
+    engine = create_engine(
+        url, connect_args={"timeout": lock_seconds_max}, **_of_engines(lock_seconds_max)
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy's `begin` below opens transactions; the driver must not do so by itself.
+        connection.isolation_level = None
+        # Bodies of a kilobyte fit better into pages of 8 KiB; counts only for a new file.
+        connection.execute("PRAGMA page_size = 8192")
+        _use_wal(connection, lock_seconds_max)
+        # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
+        connection.execute("PRAGMA cache_size = -16384")
+        # Some builds overwrite what is deleted, page by page, so that to drop a table takes seconds
+        # of the write lock. The log keeps everything anyway.
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options: dict[str, Any] = dict(connection.get_execution_options())
+        durable = options.get("sqlite_durable", True)
+        if connection.info.get("durable", True) != durable:
+            # In WAL mode only FULL makes a commit survive a power cut.
+            connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.info["durable"] = durable
+        connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
+
+    return engine
+
+
+def _use_wal(connection: sqlite3.Connection, lock_seconds_max: float) -> None:
+    """Let readers go on while one writes.
+
+    Two processes that open a new file at once contradict each other here, and SQLite says so at
+    once instead of waiting for its busy timeout.
+    """
+    deadline = time.monotonic() + lock_seconds_max
+    while True:
+        try:
+            [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+    if mode != "wal":
+        raise sqlite3.OperationalError("the file system does not allow a write-ahead log")
+
+
+def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
+    """An engine for a server; the bounds are those of `engine.Database`."""
+    try:
+        given = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
+        own = {name: value for name, value in given.items() if name not in url.query}
+        engine = create_engine(url, connect_args=own, **_of_engines(lock_seconds_max))
+    except (ImportError, NoSuchModuleError) as error:
+        raise BadDatabaseUrl(
+            url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
+        ) from error
+    # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
+    settings = ["SET TIME ZONE 'UTC'"]
+    # A commit is answered when it is on disk, whatever the server is set to; but what is set to
+    # more than that stays.
+    settings.append(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    # Not among the options of the connection: there some poolers refuse them.
+    if lock_seconds_max is not None:
+        settings.append(f"SET lock_timeout = {_milliseconds(lock_seconds_max)}")
+    if idle_seconds_max is not None:
+        timeout = _milliseconds(idle_seconds_max)
+        settings.append(f"SET idle_in_transaction_session_timeout = {timeout}")
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("; ".join(settings))
+        connection.commit()
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: object, _proxy: object) -> None:
+        if connection.closed or _is_readable(connection.fileno()):
+            # The pool makes a new one.
+            raise DisconnectionError
+
+    return engine
+
+
+def _of_engines(lock_seconds_max: float | None) -> dict[str, Any]:
+    """What SQLAlchemy is told on either database."""
+    return {
+        "max_overflow": OVERFLOW_MAX,
+        "pool_timeout": FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max,
+        # An error that is logged must not tell of customers: in the log their e-mails would stay.
+        "hide_parameters": True,
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    """For a setting of Postgres, where 0 would mean: no bound."""
+    return max(1, round(seconds * 1000))
+
+
+def _is_readable(fileno: int) -> bool:
+    """Whether something waits in the socket of a connection that nobody uses.
+
+    So it is once the server has ended the connection, be it for a restart. A ping would tell that
+    too, for a round trip (23 µs at the least) where this takes half a microsecond.
+    """
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return bool(poll.poll(0))

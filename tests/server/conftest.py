@@ -1,0 +1,23 @@
+"""Servers for the tests of a module, which share one on each database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from projector.store.engine import Database
+from tests.server.client import Client
+from tests.server.serving import Server, serving
+
+
+@pytest.fixture(scope="module")
+def server(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that anybody on this machine may ask, once on each engine."""
+    url = shared_database.url.render_as_string(hide_password=False)
+    with serving(tmp_path_factory.mktemp("server"), url) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    """Asks it."""
+    return server.client

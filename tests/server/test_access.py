@@ -1,0 +1,243 @@
+"""Who may come in: programs of this machine until there is a token, and then who bears one."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+
+from projector.server.access import Gate
+from projector.server.refusals import TokenMissing
+from projector.store.engine import Database
+from projector.tokens import Scope, create_token, revoke_token
+from tests.databases import migrated
+from tests.given import entered
+from tests.server.client import Client, ndjson
+from tests.server.serving import SECRET, Server, refused, serving
+
+_AT = "2024-03-01T10:00:00Z"
+
+#: For how long a server may believe what it knew of tokens, and a little more.
+_BELIEF_SECONDS = 2.5
+
+READING = [
+    ("GET", "/customers/cust_1"),
+    ("HEAD", "/customers/cust_1"),
+    ("GET", "/customers?source_id=x"),
+    ("GET", "/customers/cust_1/why?segment=x"),
+    ("GET", "/customers/cust_1/events"),
+    ("POST", "/customers:batch"),
+    ("GET", "/segments"),
+    ("GET", "/segments/x/members"),
+    ("GET", "/tiers"),
+    ("GET", "/tiers/x/members"),
+    ("GET", "/status"),
+    ("GET", "/metrics"),
+    # Whether what is asked makes sense is told to nobody else.
+    ("GET", "/segments?x=1"),
+]
+WRITING = [("POST", "/events"), ("POST", "/events?project=")]
+OPEN = [
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs/"),
+    ("GET", "/docs/static/docs.js"),
+]
+
+
+@pytest.fixture(scope="module")
+def tokens(shared_database: Database) -> dict[str, str]:
+    """A token of each scope."""
+    return {
+        scope: create_token(shared_database, name="a test", scopes=[scope]).token
+        for scope in ("read", "write", "admin")
+    }
+
+
+@pytest.fixture(scope="module")
+def guarded(tokens: dict[str, str], server: Server) -> Client:
+    """Asks a server that knows tokens."""
+    assert tokens
+    time.sleep(_BELIEF_SECONDS)
+    return server.client
+
+
+@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING])
+def test_without_a_token_nothing_is_told(guarded: Client, method: str, path: str) -> None:
+    got = guarded.ask(method, path)
+    assert got.status == 401
+    assert got.headers["www-authenticate"] == "Bearer"
+    if method != "HEAD":
+        assert got.refusal == (401, "token_missing")
+
+
+def _wrong(token: str) -> dict[str, str]:
+    return {
+        "nothing": "",
+        "no token": "Bearer",
+        "an empty one": "Bearer ",
+        "another text": "Bearer secretKey",
+        "another secret": f"Bearer {token[:-1]}{'0' if token[-1] != '0' else '1'}",
+        "another id": "Bearer pjt_000000000000" + token[16:],
+        "a part of it": f"Bearer {token[:-1]}",
+        "more than it": f"Bearer {token}0",
+        "in capitals": f"Bearer {token.upper()}",
+        "another kind": f"Basic {token}",
+        "no kind": token,
+        "two": f"Bearer {token}, Bearer {token}",
+        "bytes that are no text": "Bearer \xff",
+        "something long": "Bearer " + "x" * 20_000,
+    }
+
+
+@pytest.mark.parametrize("how", _wrong("x" * 90))
+def test_a_token_that_nobody_made_opens_nothing(
+    guarded: Client, tokens: dict[str, str], how: str
+) -> None:
+    got = guarded.get("/segments", authorization=_wrong(tokens["admin"])[how])
+    assert got.refusal == (401, "token_missing")
+
+
+@pytest.mark.parametrize("kind", ["Bearer", "bearer", "BEARER"])
+def test_a_token_may_be_borne_in_any_letters(
+    guarded: Client, tokens: dict[str, str], kind: str
+) -> None:
+    assert guarded.get("/segments", authorization=f"{kind}  {tokens['read']} ").status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING])
+@pytest.mark.parametrize("scope", ["read", "write", "admin"])
+def test_a_token_opens_what_its_scope_says(
+    guarded: Client, tokens: dict[str, str], scope: str, method: str, path: str
+) -> None:
+    got = guarded.ask(method, path, b"", authorization=f"Bearer {tokens[scope]}")
+    needed = "read" if (method, path) in READING else "write"
+    if scope in (needed, "admin"):
+        assert got.status not in {401, 403}
+        return
+    assert got.status == 403
+    if method != "HEAD":
+        assert got.problem["code"] == "scope_needed"
+        assert needed in got.problem["detail"]
+
+
+@pytest.mark.parametrize(("method", "path"), OPEN)
+def test_health_and_the_docs_need_no_token(guarded: Client, method: str, path: str) -> None:
+    assert guarded.ask(method, path).status in {200, 503}
+
+
+def test_a_webhook_needs_no_token_but_its_signature(guarded: Client) -> None:
+    assert guarded.deliver(entered("cust_1", "seg_1", at=_AT), SECRET).status == 200
+    assert guarded.post("/webhooks/voucherify", b"{}").refusal == (401, "signature_wrong")
+
+
+def test_with_a_token_any_host_may_be_asked_for(guarded: Client, tokens: dict[str, str]) -> None:
+    more = {"host": "shop.example", "authorization": f"Bearer {tokens['read']}"}
+    assert guarded.get("/segments", **more).status == 200
+
+
+def test_a_token_that_is_revoked_opens_nothing_soon(
+    guarded: Client, shared_database: Database
+) -> None:
+    made = create_token(shared_database, name="short", scopes=["read"])
+    time.sleep(_BELIEF_SECONDS)
+    bearer = {"authorization": f"Bearer {made.token}"}
+    assert guarded.get("/segments", **bearer).status == 200
+    revoke_token(shared_database, made.token_id)
+    time.sleep(_BELIEF_SECONDS)
+    assert guarded.get("/segments", **bearer).refusal == (401, "token_missing")
+
+
+@pytest.fixture
+def alone(sqlite_url: str, tmp_path: Path) -> Iterator[Server]:
+    """A server that knows no token."""
+    with serving(tmp_path, sqlite_url) as server:
+        yield server
+
+
+def test_while_there_is_no_token_programs_of_this_machine_come_in(alone: Server) -> None:
+    client = alone.client
+    assert client.post("/events", ndjson(entered("cust_1", "seg_1", at=_AT))).status == 200
+    assert client.get("/segments").status == 200
+    for host in ("localhost", "LOCALHOST.", f"127.0.0.1:{alone.port}", "127.9.9.9", "[::1]:80"):
+        assert client.get("/segments", host=host).status == 200, host
+    own = f"localhost:{alone.port}"
+    assert client.get("/segments", host=own, origin=f"http://{own}").status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"host": "evil.example"}, id="another name that leads here"),
+        pytest.param({"host": "localhost.evil.example"}, id="a name that begins like ours"),
+        pytest.param({"host": "evil.example:8000"}, id="another name with a port"),
+        pytest.param({"host": "10.0.0.1"}, id="another address"),
+        pytest.param({"host": "0.0.0.0"}, id="every address"),  # noqa: S104 - it is refused
+        pytest.param({"host": ""}, id="no name"),
+        pytest.param({"host": "[::1"}, id="half an address"),
+        pytest.param({"host": "evil.example#@localhost"}, id="a name like an address"),
+        pytest.param({"host": "localhost@evil.example"}, id="a name with a user"),
+        pytest.param({"origin": "https://evil.example"}, id="another page"),
+        pytest.param({"origin": "null"}, id="a page of no origin"),
+        pytest.param({"origin": ""}, id="an empty origin"),
+        pytest.param({"origin": "http://localhost:1"}, id="another port of this machine"),
+    ],
+)
+def test_a_page_in_a_browser_cannot_ask_in_its_users_name(
+    alone: Server, headers: dict[str, str]
+) -> None:
+    assert alone.client.get("/segments", **headers).refusal == (403, "host_foreign")
+    got = alone.client.post("/events", ndjson(entered("cust_1", "seg_1", at=_AT)), **headers)
+    assert got.refusal == (403, "host_foreign")
+    assert alone.client.get("/status").json["head"] == 0
+
+
+def test_a_webhook_may_come_by_any_name(alone: Server) -> None:
+    delivery = entered("cust_1", "seg_1", at=_AT)
+    assert alone.client.deliver(delivery, SECRET, host="shop.example").status == 200
+
+
+def test_once_there_is_a_token_nobody_comes_in_without_one(alone: Server, sqlite_url: str) -> None:
+    assert alone.client.get("/segments").status == 200
+    with closing(Database(sqlite_url)) as database:
+        made = create_token(database, name="first", scopes=["read"])
+        time.sleep(_BELIEF_SECONDS)
+        assert alone.client.get("/segments").refusal == (401, "token_missing")
+        # A revoked one is a token, too: its server is not open again to everybody.
+        revoke_token(database, made.token_id)
+    time.sleep(_BELIEF_SECONDS)
+    assert alone.client.get("/segments").refusal == (401, "token_missing")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])  # noqa: S104
+def test_without_a_token_a_public_address_is_refused(tmp_path: Path, host: str) -> None:
+    done = refused(tmp_path, "--host", host)
+    assert done.code == 2
+    assert done.failed_in_a_sentence
+    assert "Without a token" in done.err
+    assert "projector token create" in done.err
+
+
+def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with migrated(sqlite_url) as database:
+        made = create_token(database, name="first", scopes=["read"])
+    with serving(tmp_path, sqlite_url, "--host", "0.0.0.0") as server:  # noqa: S104
+        assert server.client.get("/segments").refusal == (401, "token_missing")
+        bearer = {"authorization": f"Bearer {made.token}"}
+        assert server.client.get("/segments", **bearer).status == 200
+        assert server.client.get("/health/live").status == 200
+    assert made.token not in server.told
+
+
+def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(sqlite_url: str) -> None:
+    with migrated(sqlite_url) as database:
+        gate = Gate(database, is_public=True)
+        scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+        with pytest.raises(TokenMissing):
+            asyncio.run(gate.check(Request(scope), Scope.READ))
