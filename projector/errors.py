@@ -293,6 +293,12 @@ class NothingConcerns(ProjectorError):
     hint = "Check the id, which is not the name; `projector customer ID` shows what is known."
 
 
+class StreamTooLong(ProjectorError):
+    """Customer {customer!r} has more than {events_max} events, too many for one answer."""
+
+    hint = "`projector why` on the command line has no such bound."
+
+
 class ProjectionOutdated(ProjectorError):
     """The rows of {projection!r} were written by version {found} of its fold, this is {needed}."""
 

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from projector import query
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
-from projector.errors import GroupNotFound, NothingConcerns, NotOne
+from projector.errors import GroupNotFound, NothingConcerns, NotOne, StreamTooLong
 from projector.projections import loyalty_tier, segment_membership
 from projector.query import NOW, Moment
 from projector.steps import CAMPAIGN, SEGMENT, Step, Subject, trace
-from projector.store import checkpoints, duplicates, members, quarantine
+from projector.store import checkpoints, duplicates, log, members, quarantine
 from projector.store.engine import Database
 from projector.store.quarantine import Conflict
 from projector.verdict import Findings, Kind, Stint, Verdict, find
@@ -109,13 +109,16 @@ def only_one(*asked: str | None) -> None:
         raise NotOne(options="--segment, --campaign or --not")
 
 
-def why(database: Database, question: Question) -> Explanation:
+def why(database: Database, question: Question, *, events_max: int | None = None) -> Explanation:
     """Every event that has a say in a row with what it did to it, or who took something away.
 
-    Raises NothingConcerns or GroupNotFound, and what query.find_customer raises.
+    All of it is held in memory: give `events_max` where that must have a bound. Raises
+    NothingConcerns or GroupNotFound, StreamTooLong, and what query.find_customer raises.
     """
     with database.reading_tables() as connection:
         customer = _customer(connection, question)
+        if events_max is not None and log.is_longer(connection, customer, events_max):
+            raise StreamTooLong(customer=customer.customer_id, events_max=events_max)
         if question.segment_id is not None:
             told = _trace(connection, question, customer, SEGMENT, question.segment_id)
             return WhySegment(segment_id=question.segment_id, **told)

@@ -40,6 +40,9 @@ LIVE_BATCH_EVENTS_MAX = 20_000
 #: How long a holder may be silent before another one takes its place, in seconds.
 LEASE_SECONDS = 10.0
 
+#: How long after it was given back somebody should have taken it, in seconds.
+HANDOVER_SECONDS = 3.0
+
 #: The first wait after a failure, in seconds; each further one is twice as long.
 _RETRY_SECONDS = 0.1
 
@@ -75,15 +78,16 @@ class _Pulse:
     def __init__(self) -> None:
         self._seen: Lease | None = None
         self._since = 0.0
-        #: Whether the last news was a sign of life. To take the lease is none: one who fails at
+        #: When the last sign of life was seen. To take the lease is none: one who fails at
         #: everything else can do that.
-        self.is_beat = False
+        self.beat_at = float("-inf")
 
     def see(self, found: Lease) -> float:
         """Take note of what was read; returns how long ago there was news, in seconds."""
         now = time.monotonic()
         if found != self._seen:
-            self.is_beat = self._seen is not None and self._seen.holder == found.holder
+            if self._seen is not None and self._seen.holder == found.holder:
+                self.beat_at = now
             self._seen, self._since = found, now
         return now - self._since
 
@@ -228,8 +232,8 @@ class Sight:
 
     #: Who holds the lease, alive or not; None for nobody.
     holder: str | None
-    #: Whether it was seen to show life within the last LEASE_SECONDS; false as long as that is
-    #: not known.
+    #: Whether it, or who held it before, was seen to show life within the last LEASE_SECONDS; false
+    #: as long as that is not known.
     is_alive: bool
 
 
@@ -252,6 +256,9 @@ class Watch:
             found = lease.read(connection, JOB)
         with self._lock:
             silent_seconds = self._pulse.see(found)
-            is_beat = self._pulse.is_beat
-        is_alive = found.holder is not None and is_beat and silent_seconds < self._lease_seconds
+            beat_at = self._pulse.beat_at
+        # A lease that was given back is nobody's for a moment, and its next holder needs another
+        # one for a sign of life. Meanwhile nothing is wrong.
+        is_held = found.holder is not None or silent_seconds < HANDOVER_SECONDS
+        is_alive = is_held and time.monotonic() - beat_at < self._lease_seconds
         return Sight(holder=found.holder, is_alive=is_alive)

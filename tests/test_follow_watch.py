@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from projector import follow
 from projector.follow import Follower, Sight, Watch
 from projector.projections import discover
 from projector.store.engine import Database
@@ -39,7 +40,34 @@ def test_a_watcher_knows_of_life_only_what_it_has_seen(database: Database, own: 
         assert late.look() == Sight(holder="a", is_alive=False)
         time.sleep(0.5)
         assert late.look() == Sight(holder="a", is_alive=True)
-    assert watch.look() == Sight(holder=None, is_alive=False)
+    within(_LONG, lambda: watch.look() == Sight(holder=None, is_alive=False))
+
+
+def test_while_one_hands_over_to_another_nothing_is_wrong(
+    database: Database, own: Database, database_url: str
+) -> None:
+    watch = Watch(database, lease_seconds=5)
+    with closing(Database(database_url)) as others:
+        first = Follower(own, discover(), holder="a", pace=QUICK)
+        second = Follower(others, discover(), holder="b", pace=QUICK)
+        with following(first):
+            within(_LONG, lambda: watch.look().is_alive)
+        seen = [watch.look()]
+        with following(second):
+            while seen[-1].holder != "b":
+                seen.append(watch.look())
+    assert seen[0].holder is None
+    assert all(each.is_alive for each in seen)
+
+
+def test_a_lease_that_nobody_takes_is_not_alive_for_long(
+    database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "HANDOVER_SECONDS", 0.2)
+    watch = Watch(database, lease_seconds=_LONG)
+    with following(Follower(own, discover(), holder="a", pace=QUICK)):
+        within(_LONG, lambda: watch.look().is_alive)
+    within(_LONG / 2, lambda: watch.look() == Sight(holder=None, is_alive=False))
 
 
 def test_a_holder_that_died_is_not_alive_for_longer_than_a_silence_may_last(

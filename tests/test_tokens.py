@@ -267,7 +267,7 @@ def test_a_digest_that_somebody_spoilt_by_hand_is_no_error() -> None:
         ((Scope.ADMIN,), {*Scope}),
         ((), set()),
     ],
-    ids=str,
+    ids=["read", "write", "both", "admin", "none"],
 )
 def test_a_token_opens_its_scopes_and_admin_everything(
     scopes: tuple[Scope, ...], opened: set[Scope]

@@ -29,7 +29,7 @@ def routes() -> list[BaseRoute]:
         return Response(document, media_type="application/json")
 
     async def page(_request: Request) -> Response:
-        headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
+        headers = {"Content-Security-Policy": _POLICY}
         return FileResponse(_FILES / "docs.html", headers=headers)
 
     async def console(_request: Request) -> Response:

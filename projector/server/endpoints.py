@@ -30,6 +30,9 @@ from projector.store import log
 from projector.store.engine import Database
 from projector.streams import EventPage, find_events
 
+#: The most events of a customer for an explanation: with more, it would fill the memory.
+EXPLAINED_EVENTS_MAX = 10_000
+
 
 @frozen(kw_only=True)
 class Batch:
@@ -127,7 +130,7 @@ def _why(database: Database, asked: Asked) -> Explanation:
         project_id=query.project,
         moment=_moment(query),
     )
-    return why(database, question)
+    return why(database, question, events_max=EXPLAINED_EVENTS_MAX)
 
 
 def _events(database: Database, asked: Asked) -> EventPage:
@@ -211,7 +214,13 @@ QUERIES: tuple[Endpoint, ...] = (
         summary="Why a customer is, or is not, in a segment or on a tier.",
         query=parameters.Why,
         answers=(WhySegment, WhyCampaign, WhyNot),
-        problems=(*_OF_CUSTOMER, errors.NotOne, errors.NothingConcerns, errors.GroupNotFound),
+        problems=(
+            *_OF_CUSTOMER,
+            errors.NotOne,
+            errors.NothingConcerns,
+            errors.GroupNotFound,
+            errors.StreamTooLong,
+        ),
         run=_beside(_why),
     ),
     Endpoint(

@@ -82,6 +82,7 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or ask by customer id."),
     refusals.BodyTooLarge: Rule(413),
     refusals.EncodingUnknown: Rule(415),
+    errors.StreamTooLong: Rule(422),
     refusals.ClientGone: Rule(400),
     refusals.Overloaded: Rule(503, retry_after=1),
     refusals.Stopping: Rule(503, retry_after=5),

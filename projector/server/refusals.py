@@ -6,7 +6,7 @@ from projector.errors import ProjectorError
 
 
 class PathUnknown(ProjectorError):
-    """There is nothing at {path!r}."""
+    """There is nothing at {path}."""
 
     hint = "/openapi.json lists what there is."
 

@@ -137,6 +137,15 @@ def read_customer(
         yield from map(_recorded, rows)
 
 
+def is_longer(connection: Connection, customer: CustomerKey, events: int) -> bool:
+    """Whether a customer has more events than so many."""
+    of_one = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
+    beyond = of_one.where(
+        stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
+    )
+    return connection.execute(beyond.limit(1).offset(events)).first() is not None
+
+
 def page_of_customer(
     connection: Connection,
     customer: tuple[str, str],

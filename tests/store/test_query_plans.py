@@ -238,6 +238,8 @@ def _events_of_a_customer(database: Database) -> None:
     page = find_events(database, "cust_7", project_id="proj_1", limit=2)
     assert page.next is not None
     assert find_events(database, "cust_7", project_id="proj_1", after=page.next, limit=2).events
+    with database.reading() as connection:
+        assert log.is_longer(connection, CustomerKey("proj_1", "cust_7"), 3)
 
 
 def _last_of_types(database: Database) -> None:
