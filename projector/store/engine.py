@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
-from threading import Lock
+from threading import RLock
 from typing import Any
 from weakref import WeakSet
 
@@ -36,7 +36,8 @@ class Database:
         idle_seconds_max: float | None = None,
     ) -> None:
         self.url = opening.checked(url)
-        self._writer = Lock()
+        # One that its own thread may take again: Ctrl-C may come before it is given back.
+        self._writer = RLock()
         self._lock_seconds_max = (
             opening.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
         )

@@ -132,9 +132,14 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("; ".join(settings))
-        connection.commit()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("; ".join(settings))
+            connection.commit()
+        except BaseException:
+            # The pool forgets one that could not be set up.
+            connection.close()
+            raise
 
     @event.listens_for(engine, "checkout")
     def look(connection: Any, _record: object, _proxy: object) -> None:
