@@ -1,4 +1,4 @@
-"""Many rows in one go: executemany on SQLite, COPY on Postgres.
+"""Many rows in one go: executemany on SQLite, COPY on Postgres, or arrays where they are few.
 
 Rows are tuples in the order of the table's columns. SQLAlchemy compiles the statements and knows
 the types; the rows themselves go past its per-row work, which would cost more than the insert.
@@ -20,12 +20,19 @@ from projector.store.types import Instant, all_to_sqlite
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
 
+#: So many rows come in one statement on Postgres. COPY takes several, and amid one the server waits
+#: for a client that was stopped as long as it lives, locks and all.
+FEW_ROWS_MAX = 300
+
+
 def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows."""
     if not rows:
         return
     if _is_sqlite(connection):
         connection.exec_driver_sql(_sqlite_insert(table), bound(list(table.columns), rows))
+    elif len(rows) <= FEW_ROWS_MAX:
+        _insert_few(connection, table, rows, "")
     else:
         _copy(connection, table.name, list(table.columns), rows)
 
@@ -37,7 +44,10 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
     if _is_sqlite(connection):
         connection.exec_driver_sql(_sqlite_upsert(table), bound(list(table.columns), rows))
         return
-    incoming = _incoming(connection, table)
+    if len(rows) <= FEW_ROWS_MAX:
+        _insert_few(connection, table, rows, _on_conflict(table))
+        return
+    incoming = _make(connection, table)
     _copy(connection, incoming, list(table.columns), rows)
     columns = ", ".join(_names(table))
     connection.exec_driver_sql(
@@ -60,10 +70,15 @@ def update_many(
         statement = f"UPDATE {table.name} SET {sets} WHERE {where}"
         connection.exec_driver_sql(statement, bound(given, rows))
         return
-    incoming = _incoming(connection, table)
-    _copy(connection, incoming, given, rows)
+    incoming = _incoming(table)
     sets = ", ".join(f"{name} = {incoming}.{name}" for name in names)
     where = " AND ".join(f"{table.name}.{key} = {incoming}.{key}" for key in keys)
+    if len(rows) <= FEW_ROWS_MAX:
+        few = f"unnest({_arrays(given)}) AS {incoming} ({', '.join([*names, *keys])})"
+        statement = f"UPDATE {table.name} SET {sets} FROM {few} WHERE {where}"
+        connection.exec_driver_sql(statement, _by_column(rows))
+        return
+    _copy(connection, _make(connection, table), given, rows)
     connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} FROM {incoming} WHERE {where}")
     connection.exec_driver_sql(f"TRUNCATE {incoming}")
 
@@ -132,13 +147,37 @@ def _postgres_type(column: Column[Any]) -> str:
     return _POSTGRES_TYPES[name.partition(" COLLATE")[0]]
 
 
-def _incoming(connection: Connection, table: Table) -> str:
+def _insert_few(
+    connection: Connection, table: Table, rows: Sequence[Values], on_conflict: str
+) -> None:
+    names, arrays = ", ".join(_names(table)), _arrays(list(table.columns))
+    statement = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {on_conflict}"
+    connection.exec_driver_sql(statement, _by_column(rows))
+
+
+def _arrays(columns: Sequence[Column[Any]]) -> str:
+    """A parameter for each column, which takes the values of all rows.
+
+    In the driver's binary format (`%b`): as text a body of 1 KB took 100 µs to write and to read.
+    """
+    return ", ".join(f"%b::{_postgres_type(column)}[]" for column in columns)
+
+
+def _by_column(rows: Sequence[Values]) -> Values:
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _incoming(table: Table) -> str:
+    return f"incoming_{table.name}"
+
+
+def _make(connection: Connection, table: Table) -> str:
     """A temporary table like another one, for this connection.
 
     COPY knows neither conflicts nor updates: rows come in here first, at 6 µs a row where arrays
     in an INSERT took 10 to 30.
     """
-    name = f"incoming_{table.name}"
+    name = _incoming(table)
     connection.exec_driver_sql(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS SELECT * FROM {table.name} WITH NO DATA"
     )

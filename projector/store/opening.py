@@ -22,6 +22,9 @@ FREE_SECONDS_MAX = 30.0
 #: a server, so that none waits for another one's.
 OVERFLOW_MAX = 20
 
+#: A transaction as a whole may take so many times as long as it may be idle.
+_WHOLE_TIMES = 6
+
 #: How long Postgres may take to answer a new connection, in seconds.
 CONNECT_SECONDS_MAX = 5
 
@@ -129,6 +132,12 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
     if idle_seconds_max is not None:
         timeout = _milliseconds(idle_seconds_max)
         settings.append(f"SET idle_in_transaction_session_timeout = {timeout}")
+        # Where the server has it (17 and later), also for a client that was stopped amid a COPY.
+        whole = _milliseconds(idle_seconds_max * _WHOLE_TIMES)
+        settings.append(
+            f"SELECT set_config(name, '{whole}', false) FROM pg_settings"  # noqa: S608 - a number
+            " WHERE name = 'transaction_timeout'"
+        )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
