@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -32,6 +33,9 @@ KEEP_ALIVE_SECONDS = 15
 
 #: How long requests that have begun may take once the server was told to stop, in seconds.
 STOP_SECONDS_MAX = 10
+
+#: How long a thread may compute while others want to, in seconds.
+TURN_SECONDS = 0.001
 
 #: How many connections the system keeps while they wait to be taken.
 BACKLOG = 1_024
@@ -82,6 +86,9 @@ def serve(
     # not be lost. uvicorn raises it once more when it is done: to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
+    # While one thread computes, the others get their turn after this time: the loop after each read
+    # and write of a socket. With Python's 5 ms webhooks waited for the projector.
+    sys.setswitchinterval(TURN_SECONDS)
     on_start(_address(listener))
     server.run(sockets=[listener])
 

@@ -12,12 +12,17 @@ _TIERS = [("ltr_bronze", "Bronze", 0), ("ltr_silver", "Silver", 150), ("ltr_gold
 
 
 def deliveries(
-    events: int, *, customers: int, late_share: float = 0.02, seed: int = 1
+    events: int,
+    *,
+    customers: int,
+    late_share: float = 0.02,
+    seed: int = 1,
+    begin: datetime = _START,
 ) -> Iterator[bytes]:
     """Lines of NDJSON, mostly in the order of their times; `late_share` of them lie in the past."""
     random_ = random.Random(seed)
     for number in range(events):
-        at = _START + timedelta(seconds=number)
+        at = begin + timedelta(seconds=number)
         if random_.random() < late_share:
             at -= timedelta(days=random_.uniform(0, 30))
         yield msgspec.json.encode(_delivery(number, random_.randrange(customers), at, random_))
