@@ -20,7 +20,7 @@ from projector.tokens import KnownToken, Scope, bearer, read_tokens
 TOKENS_SECONDS = 2.0
 
 #: What a proxy says of whom it speaks for.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
 
 
 def is_loopback(host: str) -> bool:
@@ -76,9 +76,8 @@ def _check_local(request: Request) -> None:
     proxy on this machine speaks for is somewhere else.
     """
     headers = request.headers
-    if any(name in headers for name in _FORWARDED) or not _is_local(
-        headers.get("host", ""), headers.get("origin")
-    ):
+    is_forwarded = not _FORWARDED.isdisjoint(name for name, _ in request.scope["headers"])
+    if is_forwarded or not _is_local(headers.get("host", ""), headers.get("origin")):
         raise HostForeign
 
 

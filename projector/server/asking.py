@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -77,7 +77,7 @@ def _tell(endpoint: Endpoint, found: Any, reached: Reached) -> _Told:
     return _Told(
         body=msgspec.json.encode(told),
         tag=_tag(told) if endpoint.has_tag else None,
-        reached=evolve(reached, position=told.get("position", reached.position)),
+        reached=Reached(told.get("position", reached.position), reached.head),
     )
 
 
