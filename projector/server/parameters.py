@@ -28,6 +28,8 @@ _POSITION_MAX = 2**63 - 1
 _NUMBER = re.compile("-?[0-9]{1,100}", re.ASCII)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
+#: What an event is filed under; a question may name what no event can have, and finds nothing.
+Filed = Annotated[Id, Meta(extra_json_schema={"pattern": "^[^\\u0000]*$"})]
 Project = Annotated[
     Id, Meta(description="The project, where several have that id.", examples=["proj_1"])
 ]
@@ -136,8 +138,12 @@ class OfMembers(OfProject):
 class Told:
     """What deliveries do not say themselves."""
 
-    project: Annotated[Id, Meta(description="The project of those that name none.")] | None = None
-    type: Annotated[Id, Meta(description="The event type of those that tell none.")] | None = None
+    project: Annotated[Filed, Meta(description="The project of those that name none.")] | None = (
+        None
+    )
+    type: Annotated[Filed, Meta(description="The event type of those that tell none.")] | None = (
+        None
+    )
     occurred_at: (
         Annotated[Instant, Meta(description="When those happened that do not tell (RFC 3339).")]
         | None
