@@ -119,7 +119,7 @@ def _near(case: schemathesis.Case[Any], position: int) -> None:
 
 @api.parametrize()
 @hypothesis.settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=list(hypothesis.HealthCheck),
