@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 from attrs import frozen
-from msgspec import Meta
 from sqlalchemy import Connection
 
 from projector import paging, runner
@@ -22,8 +21,6 @@ from projector.store.engine import Database
 
 #: How many customers, or events of nobody, are folded anew in one transaction.
 RETRY_STREAMS_MAX = 100
-
-_Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @frozen(kw_only=True)
@@ -98,7 +95,7 @@ def list_letters(
     paging.check_limit(limit)
     if projection is not None:
         named([projection])
-    place = paging.place(after, tuple[str, _Position])
+    place = paging.place(after, tuple[str, paging.Number])
     with database.reading() as connection:
         found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
         shown = found[:limit]

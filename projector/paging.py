@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from projector.errors import BadCursor, BadNumber
 from projector.instants import shortened
 
 #: The most entries on one page.
 LIMIT_MAX = 10_000
+
+#: A number in a place: beyond 64 bits a database could not even be asked for what comes behind it.
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 Place = TypeVar("Place", bound=tuple[str | int, ...])
 

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, islice
 from operator import attrgetter
-from typing import Annotated
 
 from attrs import asdict, define, field, frozen
-from msgspec import Meta
 
 from projector import paging, sources
 from projector.envelope import Envelope, Given, Rejected, id_problem
@@ -27,8 +25,6 @@ RETRY_ENTRIES_MAX = 500
 
 #: What a body holds: one delivery, or a page of them.
 _Items = list[Envelope | Rejected]
-
-_Id = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @frozen(kw_only=True)
@@ -79,7 +75,7 @@ def list_quarantine(
     """
     paging.check_limit(limit)
     _check(reason)
-    [last] = paging.place(after, tuple[_Id]) or (0,)
+    [last] = paging.place(after, tuple[paging.Number]) or (0,)
     with database.reading() as connection:
         found = quarantine.page(
             connection, reason=reason, resolved=resolved, after=last, limit=limit + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from attrs import field, frozen
 from sqlalchemy import Connection
@@ -47,6 +48,9 @@ class Moment:
 
 NOW = Moment()
 
+#: A customer, with or without the state.
+Known = TypeVar("Known", Answer, CustomerKey)
+
 _NAMES = [each.name for each in PROJECTIONS]
 
 
@@ -84,8 +88,8 @@ def resolve(
 
 
 def only_one(
-    found: Sequence[Answer], identifier: str, project_id: str | None, moment: Moment = NOW
-) -> Answer:
+    found: Sequence[Known], identifier: str, project_id: str | None, moment: Moment = NOW
+) -> Known:
     """The one who is meant; raises CustomerNotFound or CustomerAmbiguous for none or several."""
     if not found:
         where = f" in project {project_id!r}" if project_id is not None else ""

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from projector import paging
 from projector.envelope import RecordedEvent
-from projector.query import NOW, resolve
+from projector.query import candidates, only_one
 from projector.store import duplicates, log
 from projector.store.engine import Database
 
@@ -57,22 +57,18 @@ def find_events(
 ) -> EventPage:
     """A page of the events of a customer; it ends early where their bodies are long.
 
-    In the order in which they came, so that a late one moves no other to another page. Raises what
-    query.find_customer raises, BadCursor and BadNumber.
+    In the order in which they came, so that a late one moves no other to another page. Raises
+    CustomerNotFound, CustomerAmbiguous, BadCursor and BadNumber.
     """
     paging.check_limit(limit)
-    place = paging.place(after, tuple[int])
-    with database.reading_tables() as connection:
-        who = resolve(connection, identifier, project_id, False, NOW)
-        events = log.page_of_customer(
-            connection,
-            (who.project_id, who.customer_id),
-            after=place[0] if place else 0,
-            limit=limit + 1,
-        )
+    [last] = paging.place(after, tuple[paging.Number]) or (0,)
+    with database.reading() as connection:
+        # Whatever the tables know of them by now.
+        known = candidates(connection, identifier, project_id, False)
+        who = only_one(known, identifier, project_id)
+        events = log.page_of_customer(connection, who, after=last, limit=limit + 1)
         shown = _shown(events, limit)
         again = duplicates.find(connection, [each.position for each in shown])
-    last = shown[-1].position if len(events) > len(shown) else None
     return EventPage(
         project_id=who.project_id,
         customer_id=who.customer_id,
@@ -80,7 +76,7 @@ def find_events(
             _event(each, again[each.position].count if each.position in again else 0)
             for each in shown
         ),
-        next=None if last is None else paging.cursor((last,)),
+        next=paging.cursor((shown[-1].position,)) if len(events) > len(shown) else None,
     )
 
 

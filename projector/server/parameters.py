@@ -16,14 +16,13 @@ from msgspec import Meta
 from projector import instants
 from projector.envelope import ID_CHARACTERS_MAX, Given, id_problem
 from projector.errors import BadIdentifier, BadInstant
-from projector.paging import LIMIT_MAX
+from projector.paging import LIMIT_MAX, Number
 from projector.server.refusals import BadQuery
 
 #: The longest query, in bytes, and the most parameters in it.
 QUERY_BYTES_MAX = 8 * 1024
 PARAMETERS_MAX = 20
 
-_POSITION_MAX = 2**63 - 1
 
 _NUMBER = re.compile("-?[0-9]{1,100}", re.ASCII)
 
@@ -41,7 +40,7 @@ AsOf = Annotated[
         examples=["2024-03-10T00:00:00Z"],
     ),
 ]
-Position = Annotated[int, Meta(ge=0, le=_POSITION_MAX)]
+Position = Number
 AtPosition = Annotated[
     Position, Meta(description="What was known when the log ended here.", examples=[17])
 ]

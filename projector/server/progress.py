@@ -56,7 +56,7 @@ class Progress:
         """The tables may be further than they were."""
         self._moved.set()
 
-    async def reach(self, position: int, *, seconds_max: float = WAIT_SECONDS_MAX) -> None:
+    async def reach(self, position: int) -> None:
         """Wait until the tables are at a position; raises PositionNotReached, or Overloaded."""
         if position <= self._reached.position:
             # They never go back, but for a rebuild that was asked for.
@@ -69,7 +69,7 @@ class Progress:
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(seconds_max):
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
                 await reached
         except TimeoutError:
             raise PositionNotReached(reached=self._reached.position, wanted=position) from None

@@ -9,8 +9,8 @@ from anyio import CapacityLimiter, to_thread
 
 from projector.server.refusals import Overloaded
 
-#: How many are worked on at the same time. Each has a connection, and the pool, which has 15, must
-#: not run dry for the writer, the reader, the projector, and those who look at tokens and health.
+#: How many are worked on at the same time. Each has a connection, and the pool must not run dry for
+#: the writer, the reader, the projector, and those who look at tokens and health.
 THREADS_MAX = 8
 
 #: How many there may be, with those that wait for a thread.

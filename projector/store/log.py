@@ -148,7 +148,7 @@ def is_longer(connection: Connection, customer: CustomerKey, events: int) -> boo
 
 def page_of_customer(
     connection: Connection,
-    customer: tuple[str, str],
+    customer: CustomerKey,
     *,
     after: int,
     limit: int,
@@ -158,8 +158,8 @@ def page_of_customer(
 
     At the most `limit` of them, and no more than fill `bytes_max`; but one at the least.
     """
-    bounds = {"project_id": customer[0], "customer_id": customer[1]}
-    with connection.execute(_PAGE_OF_CUSTOMER, {**bounds, "after": after, "limit": limit}) as rows:
+    bounds = {**customer._asdict(), "after": after, "limit": limit}
+    with connection.execute(_PAGE_OF_CUSTOMER, bounds) as rows:
         return _taken(rows, bytes_max)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from projector.paging import cursor
 from tests.given import Delivery, entered, in_shape, left
 from tests.server.client import Client, encoded, ndjson
 from tests.server.serving import SECRET, Server
@@ -26,6 +27,20 @@ def _told(server: Server) -> None:
     body = ndjson(*mixed, again, again)
     last = server.client.post("/events", body).json["last_position"]
     assert server.client.get(f"/customers/cust_1/events?min_position={last}").status == 200
+
+
+def test_a_cursor_that_no_page_ended_with_is_refused(client: Client) -> None:
+    for forged in (cursor((2**63,)), cursor((-1,)), cursor(("e1",)), "no"):
+        got = client.get(f"/customers/cust_1/events?after={forged}")
+        assert got.refusal == (400, "bad_cursor")
+
+
+def test_the_events_of_one_of_whom_no_table_tells_are_there(server: Server) -> None:
+    told = in_shape("minimal", entered("cust_rewarded", "seg_1", at="2024-03-01T10:00:00Z"))
+    rewarded = {**told, "type": "customer.rewarded"}
+    assert server.client.post("/events", ndjson(rewarded)).json["appended"] == 1
+    page = server.client.get("/customers/cust_rewarded/events")
+    assert [each["type"] for each in page.json["events"]] == ["customer.rewarded"]
 
 
 def _pages(client: Client, limit: int) -> list[list[dict[str, Any]]]:
