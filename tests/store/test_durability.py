@@ -1,0 +1,76 @@
+"""What was answered with success is on the disk: what waits for that, and what need not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, event
+
+from projector import runner
+from projector.envelope import Given
+from projector.projections import discover
+from projector.quarantine import retry_quarantine
+from projector.store.engine import Database
+from projector.tokens import create_token, revoke_token
+from tests.databases import migrated
+from tests.store.items import envelope, put, rejected
+
+_WAITS = {"2", "on"}
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with migrated(database_url) as database:
+        yield database
+
+
+@contextmanager
+def _commits(database: Database) -> Iterator[list[str]]:
+    """How each transaction that ends meanwhile waits for the disk."""
+    found: list[str] = []
+
+    def look(connection: Connection) -> None:
+        ask = "PRAGMA synchronous" if database.is_sqlite else "SHOW synchronous_commit"
+        found.append(str(connection.exec_driver_sql(ask).scalar_one()))
+
+    event.listen(database.engine, "commit", look)
+    yield found
+    event.remove(database.engine, "commit", look)
+
+
+def _append(database: Database) -> None:
+    put(database, envelope("a"), rejected(b"{"))
+
+
+def _retry(database: Database) -> None:
+    retry_quarantine(database, given=Given(project_id="proj_1"))
+
+
+def _tokens(database: Database) -> None:
+    made = create_token(database, name="shop", scopes=["read"])
+    revoke_token(database, made.token_id)
+
+
+def _refold(database: Database) -> None:
+    runner.refold(database, discover(), [1])
+
+
+@pytest.mark.parametrize("job", [_append, _retry, _tokens, _refold])
+def test_whatever_is_acknowledged_is_on_the_disk_before(
+    database: Database, job: Callable[[Database], None]
+) -> None:
+    """Also on a connection that did not wait the time before."""
+    put(database, envelope("b"), rejected(b"["))
+    runner.catch_up(database, discover())
+    with _commits(database) as commits:
+        job(database)
+    assert commits
+    assert set(commits) <= _WAITS
+
+
+def test_what_follows_from_the_log_need_not_be(database: Database) -> None:
+    put(database, envelope("a"))
+    with _commits(database) as commits:
+        runner.catch_up(database, discover())
+    # The transactions that read do not matter.
+    assert any(each not in _WAITS for each in commits)
