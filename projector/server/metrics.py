@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter as Tally
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 
 from attrs import frozen
@@ -74,70 +75,49 @@ class Metrics(Unmeasured):
         self._telling = Lock()
         self._answered: dict[tuple[str, int], prometheus.Counter] = {}
         self._registry = prometheus.CollectorRegistry()
-        registry = self._registry
-        self._deliveries = prometheus.Counter(
-            "projector_deliveries", "What became of deliveries.", ["outcome"], registry=registry
+        counter = partial(prometheus.Counter, registry=self._registry)
+        gauge = partial(prometheus.Gauge, registry=self._registry)
+        histogram = partial(prometheus.Histogram, registry=self._registry)
+        self._deliveries = counter(
+            "projector_deliveries", "What became of deliveries.", ["outcome"]
         )
-        self._refused = prometheus.Counter(
-            "projector_webhooks_refused",
-            "Webhooks that were not taken in.",
-            ["code"],
-            registry=registry,
+        self._refused = counter(
+            "projector_webhooks_refused", "Webhooks that were not taken in.", ["code"]
         )
-        self._requests = prometheus.Counter(
-            "projector_requests",
-            "Requests that were answered.",
-            ["endpoint", "status"],
-            registry=registry,
+        self._requests = counter(
+            "projector_requests", "Requests that were answered.", ["endpoint", "status"]
         )
-        self._batch_items = prometheus.Histogram(
-            "projector_batch_items",
-            "Deliveries in one transaction.",
-            buckets=_BATCH_ITEMS,
-            registry=registry,
+        self._batch_items = histogram(
+            "projector_batch_items", "Deliveries in one transaction.", buckets=_BATCH_ITEMS
         )
-        self._commit_seconds = prometheus.Histogram(
+        self._commit_seconds = histogram(
             "projector_commit_seconds",
             "How long a transaction of deliveries took.",
             buckets=_COMMIT_SECONDS,
-            registry=registry,
         )
-        self._lateness_seconds = prometheus.Histogram(
+        self._lateness_seconds = histogram(
             "projector_lateness_seconds",
             "From an event's occurrence to its arrival.",
             buckets=_LATENESS_SECONDS,
-            registry=registry,
         )
         for outcome in Outcome:
             self._deliveries.labels(outcome)
-        self._head = prometheus.Gauge(
-            "projector_head", "The position of the last event.", registry=registry
+        self._head = gauge("projector_head", "The position of the last event.")
+        self._lag_events = gauge(
+            "projector_lag_events", "Events that are not in the tables.", ["projection"]
         )
-        self._lag_events = prometheus.Gauge(
-            "projector_lag_events",
-            "Events that are not in the tables.",
-            ["projection"],
-            registry=registry,
-        )
-        self._lag_seconds = prometheus.Gauge(
+        self._lag_seconds = gauge(
             "projector_lag_seconds",
             "How long the oldest event that is not in the tables has been in the log.",
-            registry=registry,
         )
-        self._dead_letters = prometheus.Gauge(
-            "projector_dead_letters",
-            "Events that could not be folded.",
-            ["projection"],
-            registry=registry,
+        self._dead_letters = gauge(
+            "projector_dead_letters", "Events that could not be folded.", ["projection"]
         )
-        self._quarantine = prometheus.Gauge(
-            "projector_quarantine", "Deliveries that were put aside.", ["reason"], registry=registry
+        self._quarantine = gauge(
+            "projector_quarantine", "Deliveries that were put aside.", ["reason"]
         )
-        self._silence_seconds = prometheus.Gauge(
-            "projector_silence_seconds",
-            "Since the last event of a type came.",
-            ["type"],
-            registry=registry,
+        self._silence_seconds = gauge(
+            "projector_silence_seconds", "Since the last event of a type came.", ["type"]
         )
 
     def committed(self, done: Committed) -> None:
