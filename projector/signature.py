@@ -6,7 +6,11 @@ import hashlib
 import hmac
 from collections.abc import Collection
 
-from projector.jsontext import compact
+from projector.jsontext import compact, compact_json
+
+#: The longest body that is laid out anew though the decoder does not take it, in bytes: that takes
+#: up to 0.2 µs a byte, while nobody else is served, and anybody may send one.
+BROKEN_BYTES_MAX = 32 * 1024
 
 
 def signers(body: bytes, signature: str | None, secrets: Collection[str]) -> set[str]:
@@ -21,8 +25,12 @@ def signers(body: bytes, signature: str | None, secrets: Collection[str]) -> set
     given = signature.encode(errors="replace")
     # Usually a body comes as it was signed. Something on its way may have laid it out anew: then
     # whitespace is taken out of the text as it is, for to write it anew would change numbers and
-    # escapes. That takes long, and so it is done once, however many secrets there are.
-    return _signers(given, body, secrets) or _signers(given, compact(body), secrets)
+    # escapes: once, however many secrets there are.
+    return _signers(given, body, secrets) or _signers(given, _laid_out(body), secrets)
+
+
+def _laid_out(body: bytes) -> bytes:
+    return compact(body) if len(body) <= BROKEN_BYTES_MAX else compact_json(body) or body
 
 
 def _signers(given: bytes, message: bytes, secrets: Collection[str]) -> set[str]:

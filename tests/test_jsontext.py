@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.jsontext import compact, find_end
+from projector.jsontext import compact, compact_json, find_end
 
 TEXTS = {
     "nothing": (b"", b""),
@@ -60,11 +60,29 @@ def _read(text: bytes) -> Any:
         return "broken"
 
 
+@pytest.mark.parametrize("text", [b'"\\ud83d"', b"[" * 5_000 + b"]" * 5_000], ids=["half", "deep"])
+def test_json_that_the_decoder_does_not_take_is_made_compact_too(text: bytes) -> None:
+    assert compact_json(text) is None
+    assert compact(b" " + text + b"\n") == text
+
+
 @given(_SOUP)
 def test_compact_text_means_the_same_or_is_as_unreadable_as_before(text: str) -> None:
     body = text.encode()
     assert _read(compact(body)) == _read(body)
     assert compact(compact(body)) == compact(body)
+
+
+@given(_VALUES, _INDENTS, st.integers(0, 60), st.sampled_from([*b' \n"\\{}[],:1a\x00\xff']))
+def test_what_the_decoder_takes_is_made_compact_as_what_it_does_not(
+    value: Any, indent: Any, at: int, byte: int
+) -> None:
+    """Another byte somewhere, which may be no JSON any more, must not take the text elsewhere."""
+    body = json.dumps(value, indent=indent).encode()
+    for text in (body, body[:at] + bytes([byte]) + body[at + 1 :]):
+        # With this behind it, it is no JSON, and goes the other way.
+        assert compact_json(text + b",]") is None
+        assert compact_json(text) in (None, compact(text + b",]")[:-2])
 
 
 @given(st.binary())
