@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from projector.errors import BadDatabaseUrl, DatabaseBusy
@@ -52,7 +52,10 @@ class Database:
             if not self.is_sqlite:
                 event.listen(self.engine, "connect", lambda opened, _: self._open.add(opened))
         except ValueError as error:
-            raise BadDatabaseUrl(url=self, reason=error) from error
+            raise BadDatabaseUrl(url=str(self), reason=error) from error
+        except ArgumentError:
+            # SQLAlchemy's own words name the URL, with its password.
+            raise BadDatabaseUrl(url=str(self), reason="SQLite has no host and no user") from None
 
     @property
     def is_sqlite(self) -> bool:
@@ -60,7 +63,7 @@ class Database:
         return self.url.get_backend_name() == "sqlite"
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
+        return opening.shown(self.url)
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from projector.errors import DatabaseBusy, DatabaseUnreachable, ProjectorError, RightsMissing
+
+#: psycopg does not know an option of the URL, or not its value.
+_BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
 
 #: Postgres ended the connection in the middle of a transaction: it was idle, or took too long.
 _ENDED_BY_SERVER = frozenset({"25P03", "25P04"})
@@ -40,6 +44,6 @@ def _is_environment(cause: object) -> bool:
     return (
         "OperationalError" in names
         or type(cause) is sqlite3.DatabaseError
-        or "invalid connection option" in str(cause)
+        or _BAD_OPTION.search(str(cause)) is not None
         or getattr(cause, "sqlstate", None) in _ENDED_BY_SERVER
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import sqlite3
 import time
@@ -37,6 +38,15 @@ _KEEPALIVE = {
     "tcp_user_timeout": 20_000,
 }
 
+#: Options of a URL that hold what nobody else may know: libpq takes the password there, too.
+_SECRET = re.compile("password|secret|scram", re.IGNORECASE)
+
+
+def shown(url: URL) -> str:
+    """A URL as people and logs may see it."""
+    hidden = {name: "..." if _SECRET.search(name) else value for name, value in url.query.items()}
+    return url.set(query=hidden).render_as_string(hide_password=True)
+
 
 def checked(text: str) -> URL:
     """The URL that a text says, if this program can use it; raises BadDatabaseUrl."""
@@ -45,14 +55,15 @@ def checked(text: str) -> URL:
     except (ArgumentError, ValueError) as error:
         # The text itself is not repeated: it may hold a password, and nobody knows where.
         raise BadDatabaseUrl(url="…", reason="it is not of the form DIALECT://…") from error
+    if "@" in (url.host or ""):
+        # The end of the password is taken for the beginning of the host, and would be shown.
+        raise BadDatabaseUrl(url="…", reason="in a name or a password, @ is written %40")
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise BadDatabaseUrl(
-            url=url.render_as_string(), reason=f"{url.drivername} is not supported"
-        )
+        raise BadDatabaseUrl(url=shown(url), reason=f"{url.drivername} is not supported")
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise BadDatabaseUrl(url=text, reason="a database in memory is gone with the process")
+        raise BadDatabaseUrl(url=shown(url), reason="a database in memory is gone with the process")
     return url
 
 
@@ -116,7 +127,7 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
         engine = create_engine(url, connect_args=own, **_of_engines(lock_seconds_max))
     except (ImportError, NoSuchModuleError) as error:
         raise BadDatabaseUrl(
-            url=url.render_as_string(), reason="psycopg is missing; install the extra `postgres`"
+            url=shown(url), reason="psycopg is missing; install the extra `postgres`"
         ) from error
     # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
     settings = ["SET TIME ZONE 'UTC'"]

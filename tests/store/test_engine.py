@@ -209,6 +209,10 @@ def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
         pytest.param("postgresql+asyncpg://u:secret@h/d", id="another driver"),
         pytest.param("postgresql://u:secret@h:port/d", id="a port that is no number"),
         pytest.param("sqlite:///x.db?timeout=soon", id="an option of a wrong kind"),
+        pytest.param("sqlite://u:secret@h/x.db", id="a file on a host"),
+        pytest.param("sqlite://u:secret@/:memory:", id="in memory of a user"),
+        pytest.param("postgresql://u:p@secret@h/d", id="a password with an @"),
+        pytest.param("mysql://h/d?password=secret", id="a password among the options"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
@@ -231,6 +235,9 @@ def test_postgres_may_be_named_in_three_ways(postgres_url: str, scheme: str) -> 
         pytest.param("sqlite:////tmp", id="a folder"),
         pytest.param("postgresql://u:secret@127.0.0.1:1/d", id="no server"),
         pytest.param("postgresql://u:secret@127.0.0.1:1/d?colour=red", id="an unknown option"),
+        pytest.param("postgresql://u:secret@127.0.0.1:1/d?connect_timeout=soon", id="a wrong one"),
+        pytest.param("postgresql://127.0.0.1:1/d?user=u&password=secret", id="among the options"),
+        pytest.param("postgresql://127.0.0.1:1/d?sslpassword=secret", id="that of the key"),
     ],
 )
 def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
