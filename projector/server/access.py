@@ -19,8 +19,12 @@ from projector.tokens import KnownToken, Scope, bearer, read_tokens
 #: For how many seconds tokens are believed to be as they were read.
 TOKENS_SECONDS = 2.0
 
-#: What a proxy says of whom it speaks for.
-_FORWARDED = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"}
+#: What a proxy says of whom it speaks for, and how the names of most such headers begin.
+_FORWARDED = {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip"}
+_FORWARDED_BEGIN = (b"x-forwarded-", b"cf-")
+
+#: Whose page asks, as a browser says it, where it is not another one's: its own, or the user.
+_OWN_PAGES = (None, "same-origin", "none")
 
 
 def is_loopback(host: str) -> bool:
@@ -76,9 +80,19 @@ def _check_local(request: Request) -> None:
     proxy on this machine speaks for is somewhere else.
     """
     headers = request.headers
-    is_forwarded = not _FORWARDED.isdisjoint(name for name, _ in request.scope["headers"])
-    if is_forwarded or not _is_local(headers.get("host", ""), headers.get("origin")):
+    is_own = headers.get("sec-fetch-site") in _OWN_PAGES
+    is_local = is_own and _is_local(headers.get("host", ""), headers.get("origin"))
+    if not is_local or _is_forwarded(request):
         raise HostForeign
+
+
+def _is_forwarded(request: Request) -> bool:
+    # nginx, left to itself, tells nothing of whom it speaks for, and speaks HTTP/1.0, which few
+    # others still do.
+    return request.scope["http_version"] == "1.0" or any(
+        name in _FORWARDED or name.startswith(_FORWARDED_BEGIN)
+        for name, _ in request.scope["headers"]
+    )
 
 
 @lru_cache(maxsize=128)

@@ -17,6 +17,8 @@ from tests.databases import migrated
 from tests.given import entered
 from tests.server.client import Client, ndjson
 from tests.server.serving import SECRET, Server, refused, serving
+from tests.serving.servers import problem
+from tests.serving.talking import connect, read_answer
 
 _AT = "2024-03-01T10:00:00Z"
 
@@ -194,6 +196,29 @@ def test_a_page_in_a_browser_cannot_ask_in_its_users_name(
     got = alone.client.post("/events", ndjson(entered("cust_1", "seg_1", at=_AT)), **headers)
     assert got.refusal == (403, "host_foreign")
     assert alone.client.get("/status").json["head"] == 0
+
+
+def test_nor_can_one_that_only_shows_a_picture_from_here(alone: Server) -> None:
+    """Then a browser tells no origin, but whose page it is."""
+    ask = alone.client.get
+    for site in ("cross-site", "same-site"):
+        assert ask("/segments", sec_fetch_site=site).refusal == (403, "host_foreign")
+    for site in ("same-origin", "none"):
+        assert ask("/segments", sec_fetch_site=site).status == 200
+
+
+def test_for_whom_a_proxy_asks_is_not_of_this_machine(alone: Server) -> None:
+    delivery = entered("cust_1", "seg_1", at=_AT)
+    names = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"]
+    names += [f"x-forwarded-{each}" for each in ("for", "host", "proto", "server", "port")]
+    for name in names:
+        told = {name: "192.0.2.1"}
+        assert alone.client.get("/status", **told).refusal == (403, "host_foreign"), name
+        assert alone.client.deliver(delivery, SECRET, **told).status == 200
+    # nginx, if it is told nothing but where to ask, says nothing of it.
+    with connect(alone.port) as connection:
+        connection.sendall(f"GET /status HTTP/1.0\r\nHost: 127.0.0.1:{alone.port}\r\n\r\n".encode())
+        assert problem(read_answer(connection)) == (403, "host_foreign")
 
 
 def test_a_webhook_may_come_by_any_name(alone: Server) -> None:
