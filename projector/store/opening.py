@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -73,6 +75,10 @@ def sqlite(url: URL, lock_seconds_max: float) -> Engine:
         url, connect_args={"timeout": lock_seconds_max}, **_of_engines(lock_seconds_max)
     )
 
+    @event.listens_for(engine, "do_connect")
+    def make(_dialect: object, _record: object, arguments: list[Any], _named: object) -> None:
+        _make_for_few(arguments[0])
+
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
         # SQLAlchemy's `begin` below opens transactions; the driver must not do so by itself.
@@ -98,6 +104,17 @@ def sqlite(url: URL, lock_seconds_max: float) -> Engine:
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _make_for_few(path: str) -> None:
+    """A new file is for its owner and group alone, or for fewer by the umask: customers are in it.
+
+    One that is there stays as it is. SQLite gives the files beside it the same mode.
+    """
+    if not path.startswith("file:"):
+        # What is wrong with the path is told by SQLite.
+        with suppress(OSError, ValueError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 def _use_wal(connection: sqlite3.Connection, lock_seconds_max: float) -> None:
