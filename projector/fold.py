@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import matches_re
 
 from projector.envelope import CanonicalKey
 from projector.events import CustomerFact
@@ -44,8 +45,8 @@ class Projection:
     its annotations; its primary key is the customer and `key`.
     """
 
-    #: The name of the projection and of its table.
-    name: str
+    #: The name of the projection and of its table. It stands in SQL as it is.
+    name: str = field(validator=matches_re(r"[a-z][a-z0-9_]{0,47}"))
     #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
     version: int
     #: A frozen attrs class whose fields are the columns.

@@ -15,6 +15,7 @@ from projector.events import FACTS
 from projector.fold import KeyedFact, Projection, fold
 from projector.projections import discover, named
 from projector.store import tables
+from tests.cli.command import run_program
 from tests.given import Delivery
 from tests.histories import KINDS, by_customer, histories
 
@@ -36,23 +37,46 @@ def test_no_two_projections_share_a_name() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_a_package_of_a_user_registers_its_projection_by_an_entry_point(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "shop_projection.py").write_text(
+def _register(folder: Path, name: str) -> None:
+    """A package with a projection of that name, as it is when it is installed."""
+    (folder / "shop_projection.py").write_text(
         "from attrs import evolve\n"
         "from projector.projections.customer import PROJECTION\n"
-        "ANOTHER = evolve(PROJECTION, name='a_shop_customer')\n"
+        f"ANOTHER = evolve(PROJECTION, name={name!r})\n"
     )
-    metadata = tmp_path / "shop-1.0.dist-info"
+    metadata = folder / "shop-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(
         "[projector.projections]\nshop = shop_projection:ANOTHER\n"
     )
+
+
+def test_a_package_of_a_user_registers_its_projection_by_an_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _register(tmp_path, "a_shop_customer")
     monkeypatch.syspath_prepend(tmp_path)
     found = [each.name for each in discover.__wrapped__()]
     assert found == [*(each.name for each in discover()), "a_shop_customer"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a b", "x; DROP TABLE event", 'a"b', "a--", "a\n", "A", "1a", "é", "a.b", "a" * 49],
+    ids=repr,
+)
+def test_what_is_no_plain_name_is_no_projections(name: str) -> None:
+    """It stands in SQL as it is."""
+    with pytest.raises(ValueError, match="must match regex"):
+        attrs.evolve(discover()[0], name=name)
+
+
+def test_a_name_that_a_table_has_is_no_projections(tmp_path: Path) -> None:
+    _register(tmp_path, "event")
+    done = run_program(tmp_path, "status", PYTHONPATH=str(tmp_path))
+    assert done.code != 0
+    assert "Table 'event' is already defined" in done.err
 
 
 def test_projections_are_called_by_name_and_none_means_all() -> None:
