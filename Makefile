@@ -24,12 +24,13 @@ demo: $(INSTALLED) ## show the main job from beginning to end
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(INSTALLED) ## check style, types, the directions of imports and the Dockerfile
+lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerfile and the packages
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docs/deploy/Dockerfile
+	$(BIN)/python -m tests.auditing
 
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
