@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from projector.instants import to_text
+from projector.jsontext import visible
 
 #: The id of the request that is being answered, for whatever is logged on its way.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -36,7 +38,12 @@ class JsonLines(logging.Formatter):
         entry.update({key: value for key, value in vars(record).items() if key not in _OWN})
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry, enc_hook=str).decode()
+        try:
+            written = msgspec.json.encode(entry, enc_hook=str)
+        except UnicodeEncodeError:
+            # Half of a character, which a path or an argument may have.
+            written = json.dumps(entry, default=str).encode()
+        return visible(written).decode()
 
 
 def configure(level: int = logging.INFO) -> None:

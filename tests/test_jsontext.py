@@ -1,13 +1,15 @@
 """JSON text is made compact, and containers are followed to their end, without reading either."""
 
 import json
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.jsontext import compact, compact_json, find_end
+from projector.jsontext import compact, compact_json, find_end, visible
 
 TEXTS = {
     "nothing": (b"", b""),
@@ -88,6 +90,13 @@ def test_what_the_decoder_takes_is_made_compact_as_what_it_does_not(
 @given(st.binary())
 def test_compact_takes_out_nothing_but_whitespace(body: bytes) -> None:
     assert b"".join(compact(body).split()) == b"".join(body.split())
+
+
+@given(st.text(st.characters(max_codepoint=0xFF, codec="utf-8") | st.characters(codec="utf-8")))
+def test_what_is_made_visible_means_the_same_and_steers_no_terminal(text: str) -> None:
+    shown = visible(msgspec.json.encode([text])).decode()
+    assert json.loads(shown) == [text]
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
 
 
 @given(st.lists(_VALUES) | st.dictionaries(_TEXT, _VALUES), _INDENTS, st.binary())

@@ -16,13 +16,15 @@ from rich.text import Text
 
 from projector.answer import Answer, Tier, as_json
 from projector.errors import OutputUnwritable
+from projector.jsontext import visible
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What steers a terminal, turns the direction of all that follows it, or is no character.
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def document(value: Any) -> None:
     """Print a value as one JSON document."""
-    written = msgspec.json.encode(as_json(value)) + b"\n"
+    written = visible(msgspec.json.encode(as_json(value))) + b"\n"
     with _writing():
         # JSON is UTF-8, whatever the terminal's encoding.
         sys.stdout.flush()

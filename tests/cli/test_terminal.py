@@ -17,8 +17,8 @@ from tests.cli.command import PROGRAM, environment, run_program
 from tests.cli.conftest import Cli, Write, lines
 from tests.given import created, delivery, entered, joined, segment, tier
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-_EVIL = "A\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7fZ"
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_EVIL = "A\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\r\x08\x7fZ"
 
 
 def _of_evil(project_id: str = "proj_1") -> list[dict[str, object]]:
@@ -55,7 +55,7 @@ def test_names_do_not_steer_the_terminal(cli: Cli, write: Write) -> None:
 def test_names_do_not_steer_the_terminal_from_a_json_document(cli: Cli, write: Write) -> None:
     cli("ingest", write(*_of_evil()))
     done = cli("customer", "cust_1", "--json")
-    assert "\x1b" not in done.out
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.out)
     assert done.json["name"] == _EVIL
 
 
