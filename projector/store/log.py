@@ -63,17 +63,6 @@ _OF_CUSTOMER = _EVENT.where(
 ).order_by(event.c.occurred_at, event.c.event_id)
 _OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
-_PAGE_OF_CUSTOMER = (
-    _EVENT.where(
-        stream.c.project_id == bindparam("project_id"),
-        stream.c.customer_id == bindparam("customer_id"),
-        _position > bindparam("after"),
-    )
-    .order_by(_position)
-    .limit(bindparam("limit"))
-    .execution_options(yield_per=100)
-)
-
 
 def head(connection: Connection, *, lock: bool = False) -> int:
     """The position of the last event; 0 for an empty log. With the lock it stays that."""
@@ -159,16 +148,24 @@ def page_of_customer(
     At the most `limit` of them, and no more than fill `bytes_max`; but one at the least.
     """
     bounds = {**customer._asdict(), "after": after, "limit": limit}
-    with connection.execute(_PAGE_OF_CUSTOMER, bounds) as rows:
+    with connection.execute(_page_of_customer(connection.dialect.name), bounds) as rows:
         return _taken(rows, bytes_max)
 
 
-def read_stream_range(
-    connection: Connection, *, after: int, last: int, until: int
-) -> Iterator[RecordedEvent]:
-    """As read_streams, for the streams of ids after < stream_id <= last."""
-    statement = _EVENT.where(event.c.stream_id > after, event.c.stream_id <= last)
-    return _in_canonical_order(connection, statement, until)
+@cache
+def _page_of_customer(dialect: str) -> Select[Any]:
+    # SQLite's index by stream has the positions in their order; Postgres sorts those of the stream.
+    position = event.c.position if dialect == "sqlite" else _position
+    return (
+        _EVENT.where(
+            stream.c.project_id == bindparam("project_id"),
+            stream.c.customer_id == bindparam("customer_id"),
+            position > bindparam("after"),
+        )
+        .order_by(position)
+        .limit(bindparam("limit"))
+        .execution_options(yield_per=100)
+    )
 
 
 def read_streamless(

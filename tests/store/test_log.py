@@ -121,19 +121,6 @@ def test_at_one_instant_a_stream_is_read_in_the_order_of_the_ids_bytes(database:
     assert [each.event_id for each in found] == in_order
 
 
-@pytest.mark.parametrize(
-    ("after", "last", "streams"),
-    [(0, 1, {1}), (0, 2, {1, 2}), (1, 2, {2}), (0, 99, {1, 2}), (2, 99, set()), (1, 1, set())],
-)
-def test_a_range_of_streams_is_after_and_until(
-    filled: Database, after: int, last: int, streams: set[int]
-) -> None:
-    with filled.reading() as connection:
-        found = list(log.read_stream_range(connection, after=after, last=last, until=10))
-    assert {each.stream_id for each in found} == streams
-    assert found == _canonical([each for each in logged(filled) if each.stream_id in streams])
-
-
 def test_events_about_nobody_are_read_by_type(database: Database) -> None:
     put(
         database,
