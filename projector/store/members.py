@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     Row,
     Select,
+    Table,
     and_,
     cast,
     func,
@@ -82,12 +83,10 @@ def page(
     if not can_be_asked(project_id):
         return []
     table = state[grouping.now if as_of is None else grouping.history]
-    who = state["customer"]
     place = [table.c[name] for name in grouping.place]
     since = table.c[grouping.since if as_of is None else grouping.since_then].label("since")
     statement: Select[Any] = (
-        select(*place, since, who.c.source_id, who.c.name)
-        .select_from(table.outerjoin(who, same_customer(who, table)))
+        select(*place, since, _told("source_id", table), _told("name", table))
         .where(table.c[grouping.id] == group_id, _holds(grouping, as_of))
         .order_by(*place)
         .limit(limit)
@@ -99,13 +98,31 @@ def page(
     return connection.execute(statement).all()
 
 
+def _told(name: str, table: Table) -> ColumnElement[Any]:
+    """What the customer of a row is called.
+
+    Not by a join: Postgres would merge, and for that go through all customers before the page.
+    """
+    who = state["customer"]
+    asked = select(who.c[name]).where(same_customer(who, table))
+    return asked.scalar_subquery().label(name)
+
+
 def is_known(connection: Connection, grouping: Grouping, group_id: str) -> bool:
     """Whether any customer is or ever was in a group, as far as the events told."""
     return any(
         connection.execute(
-            select(literal(1)).where(state[name].c[grouping.id] == group_id).limit(1)
+            select(literal(1))
+            .where(state[name].c[grouping.id] == group_id)
+            # The next column of the index. Of many rows with the id, as it may think that there are
+            # whatever the id is, Postgres would rather look for one in the table.
+            .order_by(state[name].c[column])
+            .limit(1)
         ).first()
-        for name in (grouping.now, grouping.history)
+        for name, column in (
+            (grouping.now, grouping.holds or "project_id"),
+            (grouping.history, "project_id"),
+        )
     )
 
 
