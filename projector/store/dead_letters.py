@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import starmap
+from operator import attrgetter
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select
@@ -28,6 +29,10 @@ _IS_LIVE = dead_letter.c.projection.not_like(f"%\\{SHADOW}", escape="\\")
 
 #: How many reasons are told apart: they hold what was wrong, and that may be all sorts of things.
 REASONS_MAX = 100
+
+
+#: The order of letters within a projection.
+_place = attrgetter("stream_id", "position")
 
 
 class DeadLetter(NamedTuple):
@@ -88,19 +93,15 @@ def of_next_streams(
     connection: Connection, projection: str, *, after: int, limit: int
 ) -> list[DeadLetter]:
     """A projection's letters of so many streams behind one, stream by stream."""
-    stream_ids = (
+    statement = (
         select(dead_letter.c.stream_id)
         .where(dead_letter.c.projection == projection, dead_letter.c.stream_id > after)
         .distinct()
         .order_by(dead_letter.c.stream_id)
         .limit(limit)
     )
-    statement = (
-        select(dead_letter)
-        .where(dead_letter.c.projection == projection, dead_letter.c.stream_id.in_(stream_ids))
-        .order_by(dead_letter.c.stream_id, dead_letter.c.position)
-    )
-    return [DeadLetter(*row) for row in connection.execute(statement)]
+    stream_ids = list(connection.execute(statement).scalars())
+    return sorted(of_streams(connection, projection, stream_ids), key=_place)
 
 
 def remove(connection: Connection, projection: str, positions: Sequence[int]) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -31,7 +32,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0013"
+SCHEMA_REVISION = "0014"
 
 metadata = MetaData(
     naming_convention={
@@ -85,6 +86,9 @@ log_head = Table(
     CheckConstraint("log_head_id = 1", name="one_row"),
 )
 
+#: Of the quarantine: what no retry could file so far.
+_WAITING = text("resolved_at IS NULL")
+
 quarantine = Table(
     "quarantine",
     metadata,
@@ -106,8 +110,16 @@ quarantine = Table(
     Column("resolved_at", Instant),
     Column("resolved_position", BigInteger),
     UniqueConstraint("digest"),
-    Index("quarantine_reason_idx", "reason", "resolved_at"),
+    Index("quarantine_reason_idx", "reason", "quarantine_id"),
     Index(None, "event_id"),
+    *(
+        Index(name, *columns, sqlite_where=_WAITING, postgresql_where=_WAITING)
+        for name, columns in (
+            ("quarantine_waiting_idx", ("quarantine_id",)),
+            # The last column is for SQLite, which else reads the row to see that it waits.
+            ("quarantine_waiting_reason_idx", ("reason", "quarantine_id", "resolved_at")),
+        )
+    ),
 )
 
 #: Deliveries that repeated an event of the log said nothing new: only their number is kept.
@@ -141,7 +153,7 @@ dead_letter = Table(
     Column("position", BigInteger, primary_key=True, autoincrement=False),
     Column("stream_id", BigInteger),
     Column("reason", Text, nullable=False),
-    Index(None, "stream_id"),
+    Index("dead_letter_stream_idx", "projection", "stream_id", "position"),
 )
 
 #: Who may come in by the network. A token itself is known to its bearer alone.
