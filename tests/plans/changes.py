@@ -1,0 +1,161 @@
+"""All that the program tells a database: what comes in, is projected, put right and rebuilt."""
+
+import json
+from threading import Event
+from typing import Any
+
+import pytest
+
+from projector import sources
+from projector.dead_letters import list_letters, retry_letters
+from projector.envelope import Given
+from projector.follow import Follower, Pace
+from projector.projections import discover, named
+from projector.quarantine import retry_quarantine
+from projector.runner import catch_up
+from projector.store import dead_letters, schema
+from projector.store.append import append
+from projector.store.engine import Database
+from projector.tokens import create_token, list_tokens, read_tokens, revoke_token
+from replay import engines, rebuild, repair, takeover
+from replay.engines import steps
+from tests import given
+from tests.given import RECEIVED_AT, Delivery, envelope, in_shape
+from tests.replay.logs import by_steps
+from tests.store.items import rejected
+
+_MANY_STREAMS = """
+    INSERT INTO stream SELECT 1000000 + number, 'proj_9', number::text, now(), number::text
+    FROM generate_series(1, 100000) AS number
+"""
+
+
+def change(database: Database) -> None:
+    """Do all of it."""
+    _open(database)
+    _append_few(database)
+    _retry(database)
+    _follow(database)
+    _repair(database)
+    _rebuild_by_index(database)
+    _rebuild_by_buckets(database)
+    _use_tokens(database)
+    # The last one, for its streams have no events.
+    _append_many(database)
+
+
+def _open(database: Database) -> None:
+    schema.check(database)
+    schema.migrate(database)
+
+
+def _append_few(database: Database) -> None:
+    """New ones, late ones, duplicates, a conflict, and what cannot be read."""
+    late = _entered(range(100, 110), "seg_9", at="2024-03-01T12:00:30Z")
+    for customers in (range(200, 210), range(300, 310)):
+        new = _entered(customers, "seg_9", at="2024-04-01T12:00:00Z")
+        strangers = [given.created(f"new_{each}", at="2024-04-01T12:00:00Z") for each in customers]
+        other = {**new[0], "data": late[0]["data"]}
+        items = [envelope(each) for each in (*new, *strangers, *late, other)]
+        append(database, [*items, rejected(b"no")], received_at=RECEIVED_AT)
+        catch_up(database, discover())
+    # Two stints of unknown beginning, which were none, as comes out later.
+    kinds = (given.tier_left, "ltr_1", "12:01"), (given.tier_left, "ltr_2", "12:02")
+    for happens, tier_id, at in (*kinds, (given.joined, "ltr_3", "12:00")):
+        _come_in(database, happens("new_1", tier_id, "camp_9", at=f"2024-04-01T{at}:00Z"))
+
+
+def _append_many(database: Database) -> None:
+    """More than come in one statement on Postgres, and few of all streams even so."""
+    if not database.is_sqlite:
+        with database.writing() as connection:
+            connection.exec_driver_sql(_MANY_STREAMS)
+            connection.exec_driver_sql("ANALYZE stream")
+    _come_in(database, *_entered(range(400, 800), "seg_9", at="2024-04-01T12:00:00Z"))
+
+
+def _entered(customers: range, segment_id: str, *, at: str) -> list[Delivery]:
+    return [
+        given.entered(f"cust_{each}", segment_id, at=at, project_id=f"proj_{each % 2}")
+        for each in customers
+    ]
+
+
+def _come_in(database: Database, *webhooks: Delivery) -> None:
+    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
+    catch_up(database, discover())
+
+
+def _retry(database: Database) -> None:
+    """What a project was missing for, and letters of customers and of nobody."""
+    unfiled = in_shape("activity", given.updated("cust_1", at="2024-04-02T12:00:00Z"))
+    append(database, sources.read(json.dumps(unfiled).encode(), Given()), received_at=RECEIVED_AT)
+    retry_quarantine(database, [3_500, 3_501])
+    retry_quarantine(database, reason="missing_project", given=Given(project_id="proj_1"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("projector.quarantine.RETRY_ENTRIES_MAX", 20)
+        retry_quarantine(database, reason="reason 1")
+        patched.setattr("projector.dead_letters.RETRY_STREAMS_MAX", 20)
+        tiers = named(["loyalty_tier"])
+        retry_letters(database, tiers)
+        [first] = list_letters(database, projection="loyalty_tier", limit=1).dead_letters
+        retry_letters(database, tiers, [first.position])
+    with database.reading() as connection:
+        [nobodys, *_] = dead_letters.streamless(connection, "segment_membership")
+    retry_letters(database, named(["segment_membership"]), [nobodys])
+
+
+def _follow(database: Database) -> None:
+    """Take the lease, fold what is there, give signs of life, and give the lease back."""
+    stop = Event()
+    append(database, _some_more("f"), received_at=RECEIVED_AT)
+    pace = Pace(beat_seconds=0.0, gather_seconds=0.0)
+    follower = Follower(
+        database, discover(), holder="one", on_batch=lambda _position: stop.set(), pace=pace
+    )
+    follower.run(stop)
+
+
+def _some_more(suffix: str) -> list[Any]:
+    """New events, and a late one."""
+    new = _entered(range(900, 910), f"seg_{suffix}", at="2024-06-01T12:00:00Z")
+    late = _entered(range(910, 912), f"seg_{suffix}", at="2024-02-01T12:00:00Z")
+    return [envelope(each) for each in (*new, *late)]
+
+
+def _repair(database: Database) -> None:
+    repair(database, named(["customer", "loyalty_tier"]), "cust_9")
+
+
+def _rebuild_by_index(database: Database) -> None:
+    """Tables trade names, after events came in."""
+
+    def goes_on(phase: str, done: int, _total: int) -> None:
+        if phase == "indexing" and not done:
+            append(database, _some_more("r"), received_at=RECEIVED_AT)
+
+    if not database.is_sqlite:
+        with database.writing() as connection:
+            connection.exec_driver_sql("GRANT SELECT ON customer TO PUBLIC")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(takeover, "TAIL_EVENTS_MAX", 0)
+        some = named(["customer", "loyalty_tier_history"])
+        rebuild(database, some, engines.ENGINES["in-process"], on_progress=goes_on)
+
+
+def _rebuild_by_buckets(database: Database) -> None:
+    """Rows are moved, after they were compared; buckets are too large to be sorted in memory."""
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE INDEX theirs ON loyalty_tier (tier_name)")
+    some = named(["segment_membership", "loyalty_tier"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("replay.plan.BUCKET_EVENTS", 5_000)
+        patched.setattr(steps, "SORTED_BYTES_MAX", 0)
+        rebuild(database, some, by_steps, churn_percent_max=100.0)
+
+
+def _use_tokens(database: Database) -> None:
+    made = create_token(database, name="shop", scopes=["read"])
+    list_tokens(database)
+    read_tokens(database)
+    revoke_token(database, made.token_id)

@@ -1,0 +1,143 @@
+"""All that the program asks a database, in each of the ways in which it can be asked."""
+
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from projector import Projector, export
+from projector.dead_letters import list_letters, show_letter
+from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound, StreamTooLong
+from projector.explain import Question, why
+from projector.follow import Watch
+from projector.lookup import find_customers
+from projector.projections import discover, named
+from projector.quarantine import list_quarantine, show_entry
+from projector.query import NOW, Moment, find_customer
+from projector.server.progress import read_reached
+from projector.store import log
+from projector.store.engine import Database
+from projector.streams import find_events
+from replay import verify
+from tests.plans import recording
+from tests.plans.filled import LONG, THEN
+
+_MOMENTS = [
+    NOW,
+    Moment(as_of=THEN),
+    Moment(at_position=15_000),
+    Moment(as_of=THEN, at_position=15_000),
+]
+
+
+def ask(database: Database) -> None:
+    """Ask all of it."""
+    _find_customers(database)
+    _explain(database)
+    _list_members(database)
+    _list_events(database)
+    _look_at_the_quarantine(database)
+    _look_at_dead_letters(database)
+    _look_at_the_whole(database)
+    _export(database)
+    _verify(database)
+
+
+def _find_customers(database: Database) -> None:
+    for moment in _MOMENTS:
+        find_customer(database, "cust_7", moment=moment)
+        find_customer(database, "cust_50", project_id="proj_1", moment=moment)
+        find_customer(database, "shop_7", by_source_id=True, moment=moment)
+        find_customer(database, LONG, moment=moment)
+        with suppress(CustomerNotFound):
+            find_customer(database, "nobody", moment=moment)
+        with suppress(CustomerAmbiguous):
+            find_customer(database, "cust_50", moment=moment)
+    find_customers(database, [f"cust_{number}" for number in range(0, 500, 50)])
+
+
+def _explain(database: Database) -> None:
+    for moment in _MOMENTS:
+        about: dict[str, Any] = {"identifier": "cust_12", "moment": moment}
+        why(database, Question(segment_id="seg_1", **about))
+        why(database, Question(campaign_id="camp_1", **about))
+        why(database, Question(not_="seg_1", **about))
+        why(database, Question(not_="ltr_1", **about))
+        with suppress(GroupNotFound):
+            why(database, Question(not_="nothing", **about))
+    with suppress(StreamTooLong):
+        why(database, Question(segment_id="seg_1", identifier=LONG), events_max=10)
+
+
+def _list_members(database: Database) -> None:
+    """Pages of now and of then, first ones and later ones, of all projects and of one."""
+    projector = Projector(database)
+    groups: list[dict[str, Any]] = [{"segment_id": "seg_1"}, {"tier_id": "ltr_1"}]
+    for group in groups:
+        for more in ({}, {"as_of": THEN}):
+            asked: dict[str, Any] = {**group, **more, "limit": 7}
+            first = projector.members(**asked, project_id="proj_0")
+            assert first.next is not None
+            for project_id in (None, "proj_0", "proj_1"):
+                # For proj_1 that is behind another project's.
+                page = projector.members(**asked, project_id=project_id)
+                assert page.next is not None
+                projector.members(**asked, project_id=project_id, after=first.next)
+                projector.members(**asked, project_id=project_id, after=page.next)
+    for kind in ("segment_id", "tier_id"):
+        unknown: dict[str, Any] = {kind: "nothing", "limit": 7}
+        with suppress(GroupNotFound):
+            projector.members(**unknown)
+    for project in (None, "proj_1"):
+        projector.segments(project_id=project)
+        projector.tiers(project_id=project)
+
+
+def _list_events(database: Database) -> None:
+    for identifier in ("cust_7", LONG):
+        page = find_events(database, identifier, limit=2)
+        assert page.next is not None
+        find_events(database, identifier, after=page.next, limit=2)
+
+
+def _look_at_the_quarantine(database: Database) -> None:
+    for resolved in (False, True):
+        for reason in (None, "reason 1"):
+            page = list_quarantine(database, reason=reason, resolved=resolved, limit=7)
+            list_quarantine(database, reason=reason, resolved=resolved, after=page.next, limit=7)
+    show_entry(database, 3_500)
+
+
+def _look_at_dead_letters(database: Database) -> None:
+    for projection in (None, "segment_membership"):
+        page = list_letters(database, projection=projection, limit=7)
+        list_letters(database, projection=projection, after=page.next, limit=7)
+    show_letter(database, page.dead_letters[0].position)
+
+
+def _look_at_the_whole(database: Database) -> None:
+    status = Projector(database).status()
+    read_reached(database)
+    Watch(database).look()
+    with database.reading() as connection:
+        log.last_of_types(connection, after=status.head - 100)
+        log.at(connection, [status.head])
+
+
+def _export(database: Database) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(export, "PIECE_CUSTOMERS_MAX", 20)
+        for at_position in (None, 15_000):
+            answers = Projector(database).export_customers(at_position=at_position)
+            assert len(list(islice(answers, 30))) == 30
+            answers.close()
+
+
+def _verify(database: Database) -> None:
+    """Of a few customers, whose rows are wrong, and of the whole."""
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE customer SET name = 'Eve'")
+    for _ in range(recording.TIMES_MAX):
+        verify(database, discover(), sample=10)
+    assert verify(database, named(["customer"])).differing
