@@ -77,6 +77,9 @@ def test_a_page_is_read_by_an_index(seen: Seen) -> None:
     assert {_function(each) for each in pages} == set(allowed.PAGES)
     found = [(each, unindexed(each)) for each in pages]
     assert [_told(*each) for each in found if each[1]] == []
+    # What is told beside, such as whose a row is, is looked up for each row of the page.
+    found = [(each, whole_tables(each)) for each in pages]
+    assert [_told(*each) for each in found if len(each[1]) > 1] == []
     endless = [each.statement for each in pages if not {"LIMIT", "max("} & set(_words(each))]
     assert endless == []
 
