@@ -64,13 +64,13 @@ class _Work:
     old: dict[CustomerKey, list[Row]] = field(factory=dict)
     states: dict[CustomerKey, State] = field(factory=dict)
     letters: list[DeadLetter] = field(factory=list)
-    #: Streams with a late event that the projection reads.
-    late: set[int] = field(factory=set)
+    #: Whose streams have a late event that the projection reads.
+    late: dict[int, CustomerKey] = field(factory=dict)
 
     def load(self, connection: Connection, customers: Iterable[CustomerKey]) -> None:
         """Take up the states of customers that are new to the batch."""
         unknown = [customer for customer in customers if customer not in self.states]
-        found = state.load(connection, self.projection, unknown)
+        found = state.load_last(connection, self.projection, unknown)
         self.old.update(found)
         for customer in unknown:
             self.states[customer] = self.projection.from_rows(found.get(customer, []))
@@ -182,7 +182,7 @@ def _take(connection: Connection, works: Sequence[_Work], events: Sequence[Recor
         for index, evolver in readers.get(type(fact), ()):
             work = works[index]
             if late:
-                work.late.add(stream_id)
+                work.late[stream_id] = customer
             if stream_id in work.late:
                 continue
             try:
@@ -221,6 +221,8 @@ def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -
     for work in works:
         # They are found again, those that are left of them.
         work.letters = [each for each in work.letters if each.stream_id not in work.late]
+        if work.late and work.projection.appends:
+            work.old.update(state.load(connection, work.projection, work.late.values()))
     stream_ids = sorted(set().union(*(work.late for work in works)))
     if not stream_ids:
         return

@@ -53,6 +53,9 @@ class Projection:
     row: type[Any]
     #: The fields of `row` that tell a customer's rows apart.
     key: tuple[str, ...]
+    #: Whether the last field of `key` counts a place's rows, of which an event in its order changes
+    #: the last one alone, or adds more: then those before it are loaded for late events only.
+    appends: bool = False
     #: What people look rows up by: the columns of an index each.
     lookups: tuple[tuple[str, ...], ...] = ()
     #: The state of a customer of whom nothing is known.

@@ -220,6 +220,7 @@ PROJECTION = Projection(
     version=loyalty_tier.PROJECTION.version,
     row=Row,
     key=("campaign_id", "stint"),
+    appends=True,
     # Who was ever on a tier.
     lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},

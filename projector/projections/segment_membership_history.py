@@ -116,6 +116,7 @@ PROJECTION = Projection(
     version=segment_membership.PROJECTION.version,
     row=Row,
     key=("segment_id", "stint"),
+    appends=True,
     # Who was ever in a segment.
     lookups=(("segment_id", "project_id", "customer_id"),),
     initial={},

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import attrs
-from sqlalchemy import Connection, Select, and_, bindparam, delete, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select
 
 from projector.envelope import CustomerKey
 from projector.fold import Projection, Row, Values
@@ -22,18 +22,39 @@ Rows = Mapping[CustomerKey, list[Row]]
 
 
 def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:
-    """The rows of some customers."""
+    """All rows of some customers."""
+    statement = _of_several(projection, connection.dialect.name)
+    return _load(connection, projection, customers, statement)
+
+
+def _load(
+    connection: Connection,
+    projection: Projection,
+    customers: Iterable[CustomerKey],
+    statement: Select[Any],
+) -> Rows:
     by_project: dict[str, list[str]] = {}
     for project_id, customer_id in customers:
         by_project.setdefault(project_id, []).append(customer_id)
-    statement = _of_several(projection, connection.dialect.name)
     found: dict[CustomerKey, list[Row]] = {}
+    width = len(tables.table_of(projection).columns)
     for project_id, customer_ids in by_project.items():
         asked = {"project_id": project_id, "customer_ids": array(connection, customer_ids)}
         for row in connection.execute(statement, asked).all():
             key = CustomerKey(project_id, row[1])
-            found.setdefault(key, []).append(projection.row(*row[2:]))
+            found.setdefault(key, []).append(projection.row(*row[2:width]))
     return found
+
+
+def load_last(
+    connection: Connection, projection: Projection, customers: Iterable[CustomerKey]
+) -> Rows:
+    """The rows of some customers that an event in its order may change.
+
+    Of a place where somebody was in and out 100,000 times, that is one row.
+    """
+    statement = _last_of_several if projection.appends else _of_several
+    return _load(connection, projection, customers, statement(projection, connection.dialect.name))
 
 
 def load_one(connection: Connection, projection: Projection, customer: CustomerKey) -> list[Row]:
@@ -70,6 +91,18 @@ def _of_several(projection: Projection, dialect: str) -> Select[Any]:
         table.c.project_id == bindparam("project_id"),
         in_array(dialect, table.c.customer_id, "customer_ids"),
     )
+
+
+@cache
+def _last_of_several(projection: Projection, dialect: str) -> Select[Any]:
+    """As above, but of each place only the row that counts highest."""
+    statement = _of_several(projection, dialect)
+    table = tables.table_of(projection)
+    *place, number = (table.c[name] for name in ("project_id", "customer_id", *projection.key))
+    if dialect == "sqlite":
+        # There the other columns are those of the row that has the maximum.
+        return statement.add_columns(func.max(number)).group_by(*place)
+    return statement.distinct(*place).order_by(*(each.desc() for each in (*place, number)))
 
 
 class Difference(NamedTuple):
