@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import attrs
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from projector.envelope import CustomerKey
 from projector.fold import Projection, Row, Values
@@ -102,7 +103,8 @@ def _last_of_several(projection: Projection, dialect: str) -> Select[Any]:
     if dialect == "sqlite":
         # There the other columns are those of the row that has the maximum.
         return statement.add_columns(func.max(number)).group_by(*place)
-    return statement.distinct(*place).order_by(*(each.desc() for each in (*place, number)))
+    newest_first = (each.desc() for each in (*place, number))
+    return statement.ext(distinct_on(*place)).order_by(*newest_first)
 
 
 class Difference(NamedTuple):

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from attrs import frozen
@@ -54,10 +55,10 @@ def costs(
         url, customers = new_url(), events // _EVENTS_A_CUSTOMER
         feed = deliveries(events, customers=customers)
         works: dict[str, Callable[[], float]] = {
-            "append": lambda url=url, feed=feed: _run(url, "ingest", "--no-project", "-", feed=feed),
-            "catch-up": lambda url=url: _run(url, "ingest", "-"),
-            "rebuild": lambda url=url: _run(url, *_REBUILD),
-            "read": lambda url=url, customers=customers: _read(url, customers),
+            "append": partial(_run, url, "ingest", "--no-project", "-", feed=feed),
+            "catch-up": partial(_run, url, "ingest", "-"),
+            "rebuild": partial(_run, url, *_REBUILD),
+            "read": partial(_read, url, customers),
         }
         for work, do in works.items():
             before, start = _seconds_of(server), time.perf_counter()
