@@ -2,17 +2,18 @@
 
 import argparse
 import gc
+import os
 import platform
 import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import answers, log_and_tables, memory, rebuilding, serving
+from tests.benchmarks import answers, growing, log_and_tables, memory, rebuilding, serving
 from tests.postgres import running_server
 
-#: The last one, of ten million events, runs only when it is asked for.
-_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large"]
+#: The last two, of up to ten million events, run only when they are asked for.
+_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large", "growth"]
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     # As the command line does.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {_machine()}")
+    print(_machine())
     # On a disk: what is durable must be written somewhere, and /tmp may be memory.
     folder = Path(tempfile.mkdtemp(dir="/var/tmp", prefix="projector-bench-"))
     try:
@@ -71,6 +72,9 @@ def main() -> None:
             rebuilding.memory(folder, events=1_000_000 // share, customers=100_000 // share)
         if options.only == "large":
             rebuilding.memory(folder, events=10_000_000 // share, customers=1_000_000 // share)
+        if options.only == "growth":
+            with running_server(fsync=True) as server:
+                growing.run(server, folder, share=share, machine=_machine())
         if options.only in (None, "memory"):
             memory.run(folder, events=2_000_000 // share, customers=200_000 // share)
     finally:
@@ -78,7 +82,10 @@ def main() -> None:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}"
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
 
 
 main()

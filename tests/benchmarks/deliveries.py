@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+PROJECT = "proj_bench"
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 _TIERS = [("ltr_bronze", "Bronze", 0), ("ltr_silver", "Silver", 150), ("ltr_gold", "Gold", 500)]
 
@@ -43,13 +44,32 @@ def stories(customers: int, events: int) -> Iterator[bytes]:
         yield b"\n"
 
 
+def entries(members: int, segment_id: str) -> Iterator[bytes]:
+    """As many customers who enter one segment."""
+    random_ = random.Random(3)
+    for number in range(members):
+        delivery = _delivery(number, number, _START + timedelta(seconds=number), random_)
+        delivery["event"]["type"] = "customer.segment.entered"
+        delivery["data"] = {
+            "customer": delivery["data"]["customer"],
+            "segment": {"id": segment_id, "name": "Everybody", "object": "segment"},
+        }
+        yield msgspec.json.encode(delivery)
+        yield b"\n"
+
+
+def customer_id(number: int) -> str:
+    """How the generated deliveries call a customer."""
+    return f"cust_{number:020d}"
+
+
 def _delivery(number: int, customer: int, at: datetime, random_: random.Random) -> dict[str, Any]:
     type_, data = _what(random_)
     time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    customer_id = f"cust_{customer:020d}"
+    id_ = customer_id(customer)
     return {
         "id": f"whs_{number:024x}",
-        "project_id": "proj_bench",
+        "project_id": PROJECT,
         "created_at": time,
         "type": "A distribution",
         "source": {
@@ -61,11 +81,11 @@ def _delivery(number: int, customer: int, at: datetime, random_: random.Random) 
             "id": f"evcus_{random_.getrandbits(72):018x}",
             "type": type_,
             "created_at": time,
-            "entity_id": customer_id,
+            "entity_id": id_,
             "group_id": f"v-{number:020x}",
             "event_source": {"channel": "API", "api_key": {"name": "Server side", "app_id": "a"}},
         },
-        "data": {"customer": _customer(customer_id, customer), **data, "created_at": time},
+        "data": {"customer": _customer(id_, customer), **data, "created_at": time},
     }
 
 

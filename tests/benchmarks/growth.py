@@ -98,7 +98,7 @@ def _read(url: str, customers: int) -> float:
 
 
 def _seconds_of(server: Server | None) -> float:
-    """What a Postgres server took of processors until now, with those of its processes that ended."""
+    """What a Postgres server took of processors until now; those of its own that ended count."""
     if server is None or server.process is None:
         return 0.0
     postmaster = server.process.pid
