@@ -74,6 +74,7 @@ SORTED = {
     "members.tiers": "a line for each tier; on Postgres the rows, where it thinks them few",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
+    "state._load": "the stints of a batch's customers, on Postgres where it takes them unordered",
 }
 
 #: Calls that are not reached, by their function.
