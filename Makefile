@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean programs
+.PHONY: help demo test lint bench bench-peers clean programs
 
 help: ## print the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 demo: $(INSTALLED) ## show the main job from beginning to end
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh $(ARGS)
@@ -35,6 +35,10 @@ lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerf
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: $(INSTALLED) ## compare with the peers, and write docs/benchmarks.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
+	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
 clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

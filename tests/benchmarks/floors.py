@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ def read_rows(path: Path) -> list[tuple[Any, ...]]:
     """The rows of a log that the program wrote, as SQLite has them."""
     with sqlite3.connect(path) as connection:
         return connection.execute(f"SELECT {_COLUMNS} FROM event ORDER BY position").fetchall()
+
+
+def for_postgres(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row as Postgres's driver takes it."""
+    *ids, occurred_at, received_at, late, source, body = row
+    instants = map(datetime.fromisoformat, (occurred_at, received_at))
+    return (*ids, *instants, bool(late), source, body)
 
 
 def insert_sqlite(path: Path, rows: Sequence[tuple[Any, ...]], *, batch: int) -> None:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def run(server: Server, folder: Path, *, events: int, customers: int, rounds: in
     )
     rows = _rows(file, folder)
     _pairs("sqlite", file, rounds, events, _new_sqlite(folder), _sqlite_floor(folder, rows))
-    rows = [_for_postgres(row) for row in rows]
+    rows = [floors.for_postgres(row) for row in rows]
     _pairs("postgres", file, rounds, events, _new_postgres(server), _postgres_floor(server, rows))
 
 
@@ -61,12 +60,6 @@ def _rows(file: Path, folder: Path) -> Rows:
     with open_projector(f"sqlite:///{path}") as projector:
         _ingest(projector, file)
     return floors.read_rows(path)
-
-
-def _for_postgres(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    *ids, occurred_at, received_at, late, source, body = row
-    instants = map(datetime.fromisoformat, (occurred_at, received_at))
-    return (*ids, *instants, bool(late), source, body)
 
 
 def _new_sqlite(folder: Path) -> Callable[[], str]:

@@ -1,0 +1,1 @@
+"""The program beside what people would use instead of it; `python -m tests.benchmarks.peers`."""
