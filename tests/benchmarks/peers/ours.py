@@ -1,5 +1,6 @@
 """The ways by this program; duplicates, conflicts and late events are always looked for."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -12,8 +13,6 @@ from tests.benchmarks.peers import state
 from tests.benchmarks.peers.places import Place
 from tests.benchmarks.peers.race import Work
 from tests.benchmarks.peers.state import State
-
-_WORKERS = 2
 
 
 @contextmanager
@@ -56,10 +55,11 @@ def catch_up(place: Place, template: str) -> Iterator[Work]:
 
 
 @contextmanager
-def rebuilt(url: str, engine: str, expected: State) -> Iterator[Work]:
-    """Compute all tables anew beside the live ones, and let them take their place."""
+def rebuilt(url: str, expected: State, engine: str, names: Sequence[str] = ()) -> Iterator[Work]:
+    """Compute tables anew beside the live ones, all or some; let them take their place."""
+    wanted = [each for each in discover() if not names or each.name in names]
     with closing(Database(url)) as database:
-        yield lambda: rebuild(database, discover(), ENGINES[engine], workers=_WORKERS)
+        yield lambda: rebuild(database, wanted, ENGINES[engine], workers=_workers())
         state.ours(state.asking(url)).must_be(expected, "The rebuild")
 
 
@@ -81,3 +81,8 @@ def _opened(place: Place) -> Iterator[Projector]:
         place.migrate(url)
         with open_projector(url) as projector:
             yield projector
+
+
+def _workers() -> int:
+    """As many as the command line starts."""
+    return len(os.sched_getaffinity(0))

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from projector.cli.rebuilding import PARALLEL_EVENTS_MIN
+from replay.engines import ENGINES
 from tests.benchmarks import floors
 from tests.benchmarks.bare import Postgres, Sqlite
 from tests.benchmarks.peers import by_hand, by_library, by_sql, ours
@@ -24,8 +26,13 @@ _MESSY = f"{_PROGRAM}, 2 % late and 2 % twice"
 _NO_ORDER = "find duplicates and conflicts, order late events"
 _NO_TRUST = "order late events, tell gaps, history, as-of, why"
 _NO_SWAP = f"{_NO_TRUST}, rebuild beside live tables"
-_NO_LOG = f"keep a log to rebuild from, find duplicates and conflicts, {_NO_TRUST}"
+_NO_DEPTH = "tell gaps, history, as-of, why, rebuild beside live tables"
+_NO_LOG = f"keep a log, find duplicates and conflicts, {_NO_DEPTH}"
+_NO_MEMORY = f"keep a log to rebuild from, {_NO_ORDER}, tell gaps, history, as-of, why"
 _FLOOR = "do anything but insert ready rows"
+
+#: What the peers compute; this program has three tables more.
+_TWO = ("segment_membership", "loyalty_tier")
 
 #: In a transaction, of the bare insert beside a catch-up.
 _FLOOR_ROWS = 5_000
@@ -72,7 +79,7 @@ class Course:
             handler = partial(
                 by_hand.handle, place, material.bodies[:events], material.expected(events)
             )
-            ways.append(_peer("upsert by hand, tables only", events, handler, _NO_LOG))
+            ways.append(_peer("upsert by hand, tables only", events, handler, _NO_MEMORY))
         many = "one at a time" if batch == 1 else f"batches of {batch:,}"
         return self._race(f"{APPEND}, {many}", ways)
 
@@ -97,31 +104,27 @@ class Course:
             return self._race(CATCH_UP, ways)
 
     def rebuild(self) -> Section:
-        """All tables anew, from the first event."""
+        """The tables anew, from the first event."""
         material, place = self.material, self.place
         log, replayed = material.sizes.log, material.sizes.replay
-        expected = material.expected(log)
         with (
             ours.stored(place, material.bodies, is_folded=True) as url,
             by_library.stored(place, material.bodies[:replayed]) as theirs,
         ):
-            library = partial(by_library.replay, place, theirs, material.expected(replayed))
-            duckdb = partial(
-                by_sql.duckdb, material.folder, material.ndjson, self.threads, expected
-            )
+            expected = material.expected(log)
+            mine = partial(ours.rebuilt, url, expected)
+            engine, other = sorted(ENGINES, reverse=log >= PARALLEL_EVENTS_MIN)
+            replay = partial(by_library.replay, place, theirs, material.expected(replayed))
+            file, folder = material.ndjson, material.folder
+            duckdb = partial(by_sql.duckdb, folder, file, self.threads, expected)
             in_place = partial(by_sql.in_place, url, expected)
             ways = [
-                _ours(
-                    f"{_PROGRAM}, parallel", log, partial(ours.rebuilt, url, "parallel", expected)
-                ),
-                _ours(
-                    f"{_PROGRAM}, in-process",
-                    log,
-                    partial(ours.rebuilt, url, "in-process", expected),
-                ),
-                _peer(f"{_LIBRARY}, replay in memory", replayed, library, _NO_SWAP),
+                _ours(f"{_PROGRAM}, {engine}", log, partial(mine, engine)),
+                _ours(f"{_PROGRAM}, {other}", log, partial(mine, other)),
+                _ours(f"{_PROGRAM}, two tables", log, partial(mine, engine, _TWO)),
+                _peer(f"{_LIBRARY}, replay in memory", replayed, replay, _NO_SWAP),
                 _peer("DuckDB over NDJSON", log, duckdb, _NO_LOG),
-                _peer(f"SQL in {place.name}", log, in_place, _NO_SWAP),
+                _peer(f"SQL in {place.name}", log, in_place, _NO_DEPTH),
                 _peer("bare read and insert", log, partial(self._bare_rebuild, url), _FLOOR),
             ]
             return self._race(REBUILD, ways)

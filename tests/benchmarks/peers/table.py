@@ -44,7 +44,7 @@ def _row(section: Section, figure: Figure) -> str:
 
 def number(rate: float) -> str:
     """Three digits that count, for more were noise."""
-    if rate < 1000:
+    if round(rate) < 1000:
         return f"{rate:.3g}"
     digits = len(str(round(rate))) - 3
     return f"{round(rate, -digits):,.0f}"
