@@ -64,7 +64,8 @@ def test_numbers_have_three_digits(rate: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "shown"), [(0.125, "0.12 ×"), (1.0, "1 ×"), (9.94, "9.9 ×"), (1234.5, "1,234 ×")]
+    ("ratio", "shown"),
+    [(0.125, "0.12 ×"), (1.0, "1 ×"), (9.94, "9.9 ×"), (99.6, "100 ×"), (1234.5, "1,234 ×")],
 )
 def test_ratios_have_two_digits(ratio: float, shown: str) -> None:
     assert times(ratio) == shown

@@ -2,7 +2,6 @@
 
 import argparse
 import gc
-import os
 import shutil
 import tempfile
 import time
@@ -62,9 +61,7 @@ def _run(material: Material, rounds: int, folder: Path | None) -> None:
         found = [
             section
             for place in places
-            for section in Course(
-                place=place, material=material, rounds=rounds, threads=len(os.sched_getaffinity(0))
-            ).sections()
+            for section in Course(place=place, material=material, rounds=rounds).sections()
         ]
     if folder is not None:
         write(folder, found, known)

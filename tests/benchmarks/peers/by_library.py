@@ -1,8 +1,8 @@
 """The ways by the library eventsourcing: append, tail and replay."""
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from eventsourcing.persistence import InfrastructureFactory, Tracking
@@ -63,7 +63,11 @@ def stored(place: Place, bodies: Sequence[bytes]) -> Iterator[str]:
 def tail(place: Place, template: str, expected: State) -> Iterator[Work]:
     """Fold what is stored, event by event, each with how far the view is."""
     with place.new(template) as url:
-        yield (lambda: _pull(url)) if url.startswith("sqlite") else (lambda: _run(url))
+        with ExitStack() as stack:
+            if url.startswith("sqlite"):
+                yield partial(_pull, url)
+            else:
+                yield partial(_run, url, _last(url), stack)
         state.theirs(state.asking(url)).must_be(expected, "The library's view")
 
 
@@ -76,20 +80,25 @@ def replay(place: Place, template: str, expected: State) -> Iterator[Work]:
         state.theirs(state.asking(url)).must_be(expected, "The library's replay")
 
 
-def _run(url: str) -> None:
-    """As its documentation shows; the runner works in a thread of its own."""
-    with ProjectionRunner(
-        application_class=Loyalty,
-        projection_class=CurrentState,
-        view_class=PostgresView,
-        env=environment(url),
-    ) as runner:
-        last = max(each.id for each in _notifications(runner.app))
-        while not runner.view.has_tracking_id(runner.app_name, last):
-            if runner.is_interrupted.is_set():
-                runner.run_forever()
-                raise AssertionError("The runner has stopped.")
-            time.sleep(_LOOK_SECONDS)
+def _run(url: str, last: int, stack: ExitStack) -> None:
+    """As its documentation shows; the runner works in a thread of its own, until it is closed."""
+    runner = stack.enter_context(
+        ProjectionRunner(
+            application_class=Loyalty,
+            projection_class=CurrentState,
+            view_class=PostgresView,
+            env=environment(url),
+        )
+    )
+    while not runner.view.has_tracking_id(runner.app_name, last):
+        # Raises what has stopped it, if anything has.
+        runner.run_forever(_LOOK_SECONDS)
+
+
+def _last(url: str) -> int:
+    """The number of the last event."""
+    with Loyalty(environment(url)) as application:
+        return max(each.id for each in _notifications(application))
 
 
 def _pull(url: str) -> None:

@@ -1,6 +1,5 @@
 """The ways by this program; duplicates, conflicts and late events are always looked for."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -12,6 +11,7 @@ from replay.engines import ENGINES
 from tests.benchmarks.peers import state
 from tests.benchmarks.peers.places import Place
 from tests.benchmarks.peers.race import Work
+from tests.benchmarks.peers.settings import cores
 from tests.benchmarks.peers.state import State
 
 
@@ -59,7 +59,7 @@ def rebuilt(url: str, expected: State, engine: str, names: Sequence[str] = ()) -
     """Compute tables anew beside the live ones, all or some; let them take their place."""
     wanted = [each for each in discover() if not names or each.name in names]
     with closing(Database(url)) as database:
-        yield lambda: rebuild(database, wanted, ENGINES[engine], workers=_workers())
+        yield lambda: rebuild(database, wanted, ENGINES[engine], workers=cores())
         state.ours(state.asking(url)).must_be(expected, "The rebuild")
 
 
@@ -81,8 +81,3 @@ def _opened(place: Place) -> Iterator[Projector]:
         place.migrate(url)
         with open_projector(url) as projector:
             yield projector
-
-
-def _workers() -> int:
-    """As many as the command line starts."""
-    return len(os.sched_getaffinity(0))

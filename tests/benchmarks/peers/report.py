@@ -35,7 +35,9 @@ _NOTES = {
     "hand writes these and keeps nothing else.",
     "Catch-up": "What is in the log goes into the tables. The runner of *eventsourcing* commits "
     "each event with how far it is, and gets fewer events, because it is slow. With SQLite it does "
-    "not work, so there its projection is called with one event after the other.",
+    "not work, so there its projection is called with one event after the other. This program "
+    "commits thousands of events at a time, and does not wait for the disk: what a power cut takes "
+    "from the tables is folded again from the log.",
     "Rebuild": "The tables are computed anew from all events. *eventsourcing* has only its runner "
     "for this; here its events are read by pages and folded in memory, which is faster. DuckDB "
     "reads the bodies as NDJSON, on all cores, and ranks them by window functions; so do SQLite "
@@ -52,4 +54,5 @@ def write(folder: Path, sections: Sequence[Section], settings: Mapping[str, str]
     notes = {title: _NOTES.get(title, _OTHER_APPEND) for title in titles(sections)}
     text = page(sections, settings, notes, intro=_INTRO, chart=f"{_NAME}.svg")
     (folder / f"{_NAME}.md").write_text(text, encoding="utf-8")
-    (folder / f"{_NAME}.svg").write_text(chart(sections), encoding="utf-8")
+    in_order = [each for title in notes for each in sections if each.title == title]
+    (folder / f"{_NAME}.svg").write_text(chart(in_order), encoding="utf-8")

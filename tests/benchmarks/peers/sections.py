@@ -18,6 +18,7 @@ from tests.benchmarks.peers.figures import Section
 from tests.benchmarks.peers.material import Material, cut
 from tests.benchmarks.peers.places import Place, SqlitePlace
 from tests.benchmarks.peers.race import Way, Work, race
+from tests.benchmarks.peers.settings import cores
 
 APPEND, CATCH_UP, REBUILD, READ = "Append", "Catch-up", "Rebuild", "One customer"
 
@@ -47,7 +48,6 @@ class Course:
     place: Place
     material: Material
     rounds: int
-    threads: int = 2
 
     def sections(self) -> Iterator[Section]:
         """Run it, section by section."""
@@ -116,7 +116,7 @@ class Course:
             engine, other = sorted(ENGINES, reverse=log >= PARALLEL_EVENTS_MIN)
             replay = partial(by_library.replay, place, theirs, material.expected(replayed))
             file, folder = material.ndjson, material.folder
-            duckdb = partial(by_sql.duckdb, folder, file, self.threads, expected)
+            duckdb = partial(by_sql.duckdb, folder, file, cores(), expected)
             in_place = partial(by_sql.in_place, url, expected)
             ways = [
                 _ours(f"{_PROGRAM}, {engine}", log, partial(mine, engine)),

@@ -21,14 +21,19 @@ def settings(server: Server, bodies: list[bytes], *, customers: int, rounds: int
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(cores()),
         "events": f"{len(bodies):,} webhooks of {size:,} bytes, of {customers:,} customers",
         "rounds": str(rounds),
         "Python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
-        "SQLite": f"{sqlite3.sqlite_version}; WAL with synchronous=FULL for all",
+        "SQLite": f"{sqlite3.sqlite_version}; WAL; synchronous=FULL, but see Catch-up",
         "Postgres": _postgres(server),
     }
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _postgres(server: Server) -> str:
