@@ -98,7 +98,8 @@ def _run(url: str, last: int, stack: ExitStack) -> None:
 def _last(url: str) -> int:
     """The number of the last event."""
     with Loyalty(environment(url)) as application:
-        return max(each.id for each in _notifications(application))
+        last: int = max(each.id for each in _notifications(application))
+        return last
 
 
 def _pull(url: str) -> None:
