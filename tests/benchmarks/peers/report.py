@@ -25,8 +25,8 @@ stands beside its figure: it is what one would still have to write."""
 _APPEND = """\
 Deliveries are made durable. *eventsourcing* is used as its documentation shows, with its default \
 settings, which on Postgres lock the table: an aggregate a customer, an event a delivery with its \
-body. The aggregates stay in memory, for to load them first is slower. Its recorder without \
-aggregates is faster, so it is measured, too. The bare insert is one statement with rows that are \
+body. The aggregates stay in memory, so that none has to be loaded first. Its recorder without \
+aggregates does less, so it is measured, too. The bare insert is one statement with rows that are \
 ready."""
 
 _NOTES = {

@@ -22,6 +22,8 @@ def settings(server: Server, bodies: list[bytes], *, customers: int, rounds: int
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
         "cores": str(cores()),
+        # Of others: the figures of a busy machine say little.
+        "load average before": f"{os.getloadavg()[0]:.1f}",
         "events": f"{len(bodies):,} webhooks of {size:,} bytes, of {customers:,} customers",
         "rounds": str(rounds),
         "Python": platform.python_version(),
