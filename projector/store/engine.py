@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, event
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
 from projector.errors import BadDatabaseUrl, DatabaseBusy
@@ -51,11 +51,11 @@ class Database:
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
                 event.listen(self.engine, "connect", lambda opened, _: self._open.add(opened))
-        except ValueError as error:
+        except (ValueError, NoSuchModuleError) as error:
             raise BadDatabaseUrl(url=str(self), reason=error) from error
         except ArgumentError:
             # SQLAlchemy's own words name the URL, with its password.
-            raise BadDatabaseUrl(url=str(self), reason="SQLite has no host and no user") from None
+            raise BadDatabaseUrl(url=str(self), reason="SQLAlchemy has no use for it") from None
 
     @property
     def is_sqlite(self) -> bool:

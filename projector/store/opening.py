@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from projector.errors import BadDatabaseUrl
 
@@ -64,9 +64,18 @@ def checked(text: str) -> URL:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
         raise BadDatabaseUrl(url=shown(url), reason=f"{url.drivername} is not supported")
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise BadDatabaseUrl(url=shown(url), reason="a database in memory is gone with the process")
+    if url.get_backend_name() == "sqlite":
+        _check_file(url)
     return url
+
+
+def _check_file(url: URL) -> None:
+    """Raise BadDatabaseUrl for a URL of SQLite that names no file."""
+    if url.username or url.password or url.host or url.port:
+        reason = "before a file's name come three slashes, no host"
+        raise BadDatabaseUrl(url=shown(url), reason=reason)
+    if not url.database or ":memory:" in url.database or "memory" in url.query.get("mode", ""):
+        raise BadDatabaseUrl(url=shown(url), reason="a database in memory is gone with the process")
 
 
 def sqlite(url: URL, lock_seconds_max: float) -> Engine:
@@ -142,7 +151,7 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
         given = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
         own = {name: value for name, value in given.items() if name not in url.query}
         engine = create_engine(url, connect_args=own, **_of_engines(lock_seconds_max))
-    except (ImportError, NoSuchModuleError) as error:
+    except ImportError as error:
         raise BadDatabaseUrl(
             url=shown(url), reason="psycopg is missing; install the extra `postgres`"
         ) from error

@@ -213,12 +213,22 @@ def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
         pytest.param("sqlite://u:secret@/:memory:", id="in memory of a user"),
         pytest.param("postgresql://u:p@secret@h/d", id="a password with an @"),
         pytest.param("mysql://h/d?password=secret", id="a password among the options"),
+        pytest.param("sqlite:///file:x?uri=true&mode=memory", id="in memory by an option"),
+        pytest.param("sqlite:///file::memory:?uri=true", id="in memory by a URI"),
+        pytest.param("sqlite:///x.db?plugin=none", id="a plugin that is not there"),
+        pytest.param("postgresql://u:secret@h/d?plugin=none", id="a plugin for Postgres"),
+        pytest.param("postgresql://u:secret@h/d?port=x", id="a port among the options"),
+        pytest.param("postgresql://u:secret@h/d?host=a&host=b&port=1&port=2&port=3", id="ports"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(BadDatabaseUrl) as caught:
         Database(url)
-    assert "secret" not in str(caught.value)
+    told = str(caught.value)
+    assert "secret" not in told
+    # By name, not as Python shows an object.
+    assert "<projector" not in told
+    assert "psycopg is missing" not in told
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
