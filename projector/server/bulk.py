@@ -144,19 +144,22 @@ def _decoded(chunks: _Body, encoding: str) -> Iterator[bytes]:
 
 
 def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What was packed, in small parts however well it was packed; raises FileCorrupt."""
+    """What was packed, in small parts however well it was packed; raises FileCorrupt.
+
+    As in a file, zeros behind a member only fill something up.
+    """
     member = zlib.decompressobj(_GZIP)
     begun = False
     try:
         for piece in _pieces(chunks):
-            packed = piece
+            packed = piece.lstrip(b"\0") if member.eof else piece
             while packed:
                 if member.eof:
                     member = zlib.decompressobj(_GZIP)
                 begun = True
                 if unpacked := member.decompress(packed, _CHUNK_BYTES):
                     yield unpacked
-                packed = member.unused_data if member.eof else member.unconsumed_tail
+                packed = member.unused_data.lstrip(b"\0") if member.eof else member.unconsumed_tail
     except zlib.error as error:
         raise FileCorrupt(path="The body", reason=error) from None
     if begun and not member.eof:

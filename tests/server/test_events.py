@@ -113,6 +113,14 @@ def test_a_packed_body_may_have_several_members(client: Client) -> None:
     assert _outcomes(got.json) == ["appended"] * 4
 
 
+def test_a_packed_body_may_be_filled_up_with_zeros_as_a_packed_file_may(client: Client) -> None:
+    one, two = (gzip.compress(ndjson(each)) for each in _entries("cust_zeros", 2))
+    # More than is unpacked at once.
+    packed = one + b"\0" * 20_000 + two + b"\0"
+    got = client.post("/events", packed, content_encoding="gzip")
+    assert _outcomes(got.json) == ["appended"] * 2
+
+
 def test_of_a_packed_body_that_breaks_off_what_came_before_is_kept_and_the_answer_says_so(
     client: Client, shared_database: Database
 ) -> None:
