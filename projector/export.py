@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
@@ -41,19 +42,19 @@ def _from_tables(connection: Connection) -> Iterator[Answer]:
     """The tables side by side, each in the order of its key."""
     marks = checkpoints.read(connection, PROJECTIONS)
     position = min(mark.position for mark in marks.values())
-    sources: list[Iterable[_Piece]] = [
-        _pieces(each.name, state.scan(connection, each)) for each in PROJECTIONS
-    ]
     names = [each.name for each in PROJECTIONS]
-    sources.append((key, "", None) for key in dead_letters.concerned(connection, names))
-    for key, pieces in groupby(merge(*sources, key=itemgetter(0)), key=itemgetter(0)):
-        rows: dict[str, list[Any]] = {}
-        for _, name, row in pieces:
-            rows.setdefault(name, []).append(row)
-        complete = "" not in rows
-        answer = answer_from_rows(key, rows=rows, complete=complete, position=position)
-        if answer is not None:
-            yield answer
+    with ExitStack() as stack:
+        scans = [stack.enter_context(closing(state.scan(connection, it))) for it in PROJECTIONS]
+        sources: list[Iterable[_Piece]] = list(map(_pieces, names, scans))
+        sources.append((key, "", None) for key in dead_letters.concerned(connection, names))
+        for key, pieces in groupby(merge(*sources, key=itemgetter(0)), key=itemgetter(0)):
+            rows: dict[str, list[Any]] = {}
+            for _, name, row in pieces:
+                rows.setdefault(name, []).append(row)
+            complete = "" not in rows
+            answer = answer_from_rows(key, rows=rows, complete=complete, position=position)
+            if answer is not None:
+                yield answer
 
 
 def _pieces(name: str, rows: Iterable[tuple[CustomerKey, Any]]) -> Iterator[_Piece]:

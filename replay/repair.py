@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from projector.batch import fold_streams
 from projector.envelope import CustomerKey
-from projector.errors import CustomerAmbiguous, CustomerNotFound, ProjectionOutdated, RowsUnreadable
+from projector.errors import CustomerAmbiguous, CustomerNotFound, ProjectionOutdated
 from projector.fold import Projection
 from projector.query import candidates
 from projector.store import checkpoints, customers, dead_letters, digest, log, state
 from projector.store.engine import Database
-from projector.store.stored import is_unreadable
+from projector.store.stored import readable
 
 
 @frozen(kw_only=True)
@@ -84,17 +83,11 @@ def _repair(
 
 
 def _digest(connection: Connection, projection: Projection) -> str:
-    """Of all rows that are there."""
-    try:
-        rows = (
-            values
-            for key, row in state.scan(connection, projection)
-            for values in state.as_values(projection, {key: [row]})
-        )
+    """Of all rows that are there; raises RowsUnreadable."""
+    rows = (
+        values
+        for key, row in state.scan(connection, projection)
+        for values in state.as_values(projection, {key: [row]})
+    )
+    with readable(projection.name):
         return digest.moved(digest.EMPTY, digest.of(rows))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise RowsUnreadable(projection=projection.name, reason=error) from error
-    except DBAPIError as error:
-        if not is_unreadable(error.orig):
-            raise
-        raise RowsUnreadable(projection=projection.name, reason=error.orig) from error

@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from projector.store.keyed import behind, can_be_asked, same_customer
+from projector.store.stored import readable
 from projector.store.tables import state
 
 
@@ -95,7 +96,8 @@ def page(
         statement = statement.where(table.c.project_id == project_id)
     if after is not None:
         statement = statement.where(behind(place, after, first=project_id))
-    return connection.execute(statement).all()
+    with readable(table.name):
+        return connection.execute(statement).all()
 
 
 def _told(name: str, table: Table) -> ColumnElement[Any]:
@@ -136,7 +138,8 @@ def segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[
     group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
     members = func.sum(cast(table.c.is_member, Integer))
     statement = _grouped(table.c.project_id, project_id, group, members, told_at)
-    return connection.execute(statement).all()
+    with readable(table.name):
+        return connection.execute(statement).all()
 
 
 def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
@@ -149,7 +152,8 @@ def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any
     statement = _grouped(
         table.c.project_id, project_id, group, func.count(), func.max(table.c.joined_at)
     )
-    return connection.execute(statement.where(table.c.tier_id.is_not(None))).all()
+    with readable(table.name):
+        return connection.execute(statement.where(table.c.tier_id.is_not(None))).all()
 
 
 def _grouped(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
@@ -16,6 +16,7 @@ from projector.envelope import CustomerKey
 from projector.fold import Projection, Row, Values
 from projector.store import bulk, digest, tables
 from projector.store.keyed import array, in_array
+from projector.store.stored import readable
 from projector.store.types import Instant
 
 #: Rows by customer; a customer without rows may be left out.
@@ -41,7 +42,9 @@ def _load(
     width = len(tables.table_of(projection).columns)
     for project_id, customer_ids in by_project.items():
         asked = {"project_id": project_id, "customer_ids": array(connection, customer_ids)}
-        for row in connection.execute(statement, asked).all():
+        with readable(projection.name):
+            rows = connection.execute(statement, asked).all()
+        for row in rows:
             key = CustomerKey(project_id, row[1])
             found.setdefault(key, []).append(projection.row(*row[2:width]))
     return found
@@ -60,16 +63,18 @@ def load_last(
 
 def load_one(connection: Connection, projection: Projection, customer: CustomerKey) -> list[Row]:
     """The rows of one customer."""
-    rows = connection.execute(_of_one(projection), customer._asdict()).all()
+    with readable(projection.name):
+        rows = connection.execute(_of_one(projection), customer._asdict()).all()
     return [projection.row(*row[2:]) for row in rows]
 
 
-def scan(connection: Connection, projection: Projection) -> Iterator[tuple[CustomerKey, Row]]:
+def scan(connection: Connection, projection: Projection) -> Generator[tuple[CustomerKey, Row]]:
     """Every row and whose it is, ordered by project and customer."""
     table = tables.table_of(projection)
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
-    # Who stops half-way leaves no cursor open.
-    with connection.execute(statement.execution_options(yield_per=1000)) as rows:
+    # Who stops half-way and closes it leaves no cursor open.
+    statement = statement.execution_options(yield_per=1000)
+    with readable(projection.name), connection.execute(statement) as rows:
         for row in rows:
             yield CustomerKey(row[0], row[1]), projection.row(*row[2:])
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, exists, select
 from projector.envelope import CustomerKey
 from projector.fold import Projection, Row
 from projector.store.keyed import array, in_array, same_customer
+from projector.store.stored import readable
 from projector.store.tables import dead_letter, stream, table_of
 
 
@@ -23,7 +24,9 @@ def of_customers(
     """The rows of the customers who have one of some ids, in whatever project."""
     found: dict[CustomerKey, list[Row]] = {}
     statement = _rows(projection, connection.dialect.name)
-    for row in connection.execute(statement, {"ids": array(connection, customer_ids)}).all():
+    with readable(projection.name):
+        rows = connection.execute(statement, {"ids": array(connection, customer_ids)}).all()
+    for row in rows:
         found.setdefault(CustomerKey(row[0], row[1]), []).append(projection.row(*row[2:]))
     return found
 

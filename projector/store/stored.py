@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
+from projector.errors import RowsUnreadable
 from projector.fold import Projection, Values
 from projector.store import bulk, tables
 from projector.store.keyed import among, same_customer
@@ -70,6 +71,22 @@ def is_unreadable(error: BaseException | None) -> bool:
     """Whether a driver could not read a value that its database keeps; no server said a word."""
     is_text = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
     return is_text or (type(error).__name__ == "DataError" and not getattr(error, "sqlstate", 1))
+
+
+@contextmanager
+def readable(projection: str) -> Iterator[None]:
+    """While rows are read as what they mean: raises RowsUnreadable where one means nothing.
+
+    On Postgres the types are strict; on SQLite anybody can write anything into a column.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        raise RowsUnreadable(projection=projection, reason=error) from error
+    except DBAPIError as error:
+        if not is_unreadable(error.orig):
+            raise
+        raise RowsUnreadable(projection=projection, reason=error.orig) from error
 
 
 def of_streams(
