@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-peers clean programs
+.PHONY: help demo test lint bench bench-peers fuzz clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -40,8 +40,13 @@ bench-peers: $(INSTALLED) ## compare with the peers, and write docs/benchmarks.m
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
+fuzz: $(INSTALLED) ## let a fuzzer look for input that breaks something
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]' || { \
+	  echo "The fuzzer, atheris, has no wheel for $$($(BIN)/python --version) on $$(uname -sm): it has some for Python 3.11 to 3.14 on Linux x86_64. Say which: make clean fuzz PYTHON=python3.11" >&2; exit 1; }
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 clean: ## remove all that these targets made
-	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the tests need and pip does not bring: a browser, and curl, which the README asks with.

@@ -1,0 +1,258 @@
+"""Deliveries: from a body to envelopes, to a fact, to rows."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import msgspec
+from msgspec import UNSET, Raw
+
+from projector import instants, sources
+from projector.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
+from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.events import CustomerFact, canonical_json
+from projector.fold import fold
+from projector.jsontext import compact, is_deeper
+from projector.projections import discover
+from projector.server.refusals import SignatureWrong
+from projector.server.webhooks import open_delivery
+from projector.sources import draft, voucherify, webhook
+from projector.sources.outline import LEVELS_MAX, NotReadable, outline_of
+from projector.store import digest
+from projector.webhook_secrets import WebhookSecret
+from tests.server.client import sign
+
+_AT = datetime(2024, 1, 1, tzinfo=UTC)
+
+#: What the caller says of a delivery, by the first letter of an input.
+GIVEN = {
+    b"n": Given(),
+    b"p": Given(project_id="proj_1"),
+    b"s": Given(project_id="proj_1", type="customer.segment.entered", occurred_at=_AT),
+    b"t": Given(project_id="proj_1", type="customer.loyalty.tier.upgraded", occurred_at=_AT),
+    b"c": Given(project_id="proj_1", type="customer.updated", occurred_at=_AT),
+}
+_SHAPES = {"webhook", "activity", "minimal", "cloudevents", "bare"}
+
+
+def told(data: bytes) -> tuple[Given, bytes]:
+    """What the caller says, and the body."""
+    return GIVEN.get(data[:1], GIVEN[b"p"]), data[1:]
+
+
+def read(data: bytes) -> None:
+    """One envelope or one entry of the quarantine for each delivery, with its bytes as they came;
+    the same by every road; and a fact, or a sentence why there is none.
+    """
+    given, body = told(data)
+    items = sources.read(body, given)
+    kept = [item.body.encode() if isinstance(item, Envelope) else item.body for item in items]
+    if kept != [body]:
+        assert kept == _entries(body)
+    for item in items:
+        check(item, given)
+        if isinstance(item, Envelope):
+            _check_filed(item, given)
+            check_fact(item)
+
+
+def _entries(body: bytes) -> list[bytes]:
+    """The entries of a page of activity, as they came."""
+    page = msgspec.json.decode(body, type=dict[str, Raw])
+    assert json.loads(bytes(page["object"])) == "list"
+    return [bytes(entry) for entry in msgspec.json.decode(page["data"], type=list[Raw])]
+
+
+def check(item: Envelope | Rejected, given: Given) -> None:
+    """An item can be stored on any database."""
+    if isinstance(item, Rejected):
+        assert item.given == given
+        assert item.detail.endswith(".")
+        storable([item.reason, item.detail])
+        assert all(
+            each is None or not id_problem(each) for each in (item.project_id, item.event_id)
+        )
+        return
+    ids = (item.project_id, item.event_id, item.type)
+    assert not any(map(id_problem, ids))
+    assert item.customer_id is None or not id_problem(item.customer_id)
+    assert item.occurred_at.tzinfo is UTC
+    assert item.source in _SHAPES
+    storable([item.body])
+
+
+def storable(values: Sequence[object]) -> None:
+    """Columns can hold values: text without NUL or halves of characters, integers of 64 bits."""
+    for value in values:
+        if isinstance(value, str):
+            assert b"\0" not in value.encode()
+        elif isinstance(value, int):
+            assert -(2**63) <= value < 2**63
+        elif isinstance(value, datetime):
+            assert value.tzinfo is UTC
+
+
+def _check_filed(item: Envelope, given: Given) -> None:
+    """By the quick road or the slow one, and however it is laid out: it is the same event."""
+    assert sources.read(item.body.encode(), given) == [item]
+    if item.source == "webhook" and webhook.read(item.body) is not None:
+        parts = _outline(item.body)
+        assert parts is None or parts.event is not None
+        if parts is not None:
+            assert draft.file(voucherify.draft(parts, parts.event, given), item.body, given) == item
+    for again in (compact(item.body.encode()), msgspec.json.format(item.body.encode(), indent=1)):
+        [other] = sources.read(again, given)
+        assert isinstance(other, Envelope)
+        assert attrs.evolve(other, body=item.body) == item
+        assert same_facts(item, other)
+    _check_filing(item, given, json.loads(item.body, parse_int=_int))
+
+
+def _outline(text: str) -> Any:
+    """None where a number that the quick road steps over is beyond what Python can hold."""
+    try:
+        return outline_of(text)
+    except NotReadable:
+        return None
+
+
+def _int(text: str) -> int | str:
+    return int(text) if len(text) < 1000 else text
+
+
+def _check_filing(item: Envelope, given: Given, document: Any) -> None:
+    """A plain reader of JSON finds the same six things."""
+    event = document["event"] if item.source == "webhook" else document
+    if not item.event_id.startswith("sha256:"):
+        assert item.event_id == event["id"]
+    if item.source != "bare":
+        assert item.type == event.get("type") or item.type in (document.get("type"), given.type)
+        when = event.get("time" if item.source == "cloudevents" else "created_at")
+        assert item.occurred_at == (instants.parse(when) if when else given.occurred_at)
+    customer = (facts_of(item.source, document) or {}).get("customer")
+    if isinstance(customer, dict) and isinstance(customer.get("id"), str) and customer["id"]:
+        assert item.customer_id == customer["id"]
+
+
+def facts_of(source: str, document: Any) -> Any:
+    """Where the facts are in a body."""
+    if source == "bare":
+        return document
+    data = document.get("data")
+    inner = data.get("data") if isinstance(data, dict) else None
+    if source == "activity" and isinstance(inner, dict):
+        return inner
+    return data if isinstance(data, dict) else None
+
+
+def check_fact(item: Envelope) -> None:
+    """A fact is what the body says; it comes back from the disk; folds take it or say why not."""
+    fact, reason = _decoded(item)
+    if reason is not None:
+        assert reason.endswith(".")
+        storable([reason])
+    if fact is None:
+        return
+    _agrees(fact, facts_of(item.source, json.loads(item.body, parse_int=_int)))
+    kept = encode(fact)
+    again = DECODE_ENCODED[item.type](kept)
+    assert again == fact
+    assert encode(again) == kept
+    _check_folds(item, fact, again)
+
+
+def _decoded(item: Envelope) -> tuple[CustomerFact | None, str | None]:
+    try:
+        return decode(item), None
+    except Undecodable as error:
+        return None, str(error)
+
+
+def _check_folds(item: Envelope, fact: CustomerFact, again: CustomerFact) -> None:
+    projections = discover()
+    initial = [each.initial for each in projections]
+    facts = [(item.key, fact, 1), (item.key, fact, 2)]
+    states, failures = fold(projections, initial, facts)
+    assert fold(projections, initial, [(item.key, again, 1), (item.key, again, 2)])[0] == states
+    storable([failure.reason for failure in failures])
+    for projection, state in zip(projections, states, strict=True):
+        rows = projection.to_rows(state)
+        assert projection.from_rows(rows) == state
+        for row in rows:
+            storable(attrs.astuple(row))
+            digest.of([attrs.astuple(row)])
+
+
+def _agrees(found: Any, document: Any) -> None:
+    """What was decoded is what a plain reader of JSON finds under the same names."""
+    for field in attrs.fields(type(found)):
+        value = getattr(found, field.name)
+        if value is UNSET:
+            assert field.name not in document
+            continue
+        _equals(value, document.get(field.name))
+
+
+def _equals(value: Any, known: Any) -> None:
+    if isinstance(value, Raw):
+        assert json.loads(bytes(value), parse_int=_int) == known
+    elif attrs.has(type(value)):
+        _agrees(value, known)
+    elif isinstance(value, datetime):
+        assert value == msgspec.convert(known, datetime)
+    elif isinstance(value, dict):
+        assert all(known[name] == each for name, each in value.items())
+    else:
+        assert value == known, (value, known)
+
+
+def metadata(data: bytes) -> None:
+    """Any JSON in one form: it says the same, and is its own form."""
+    try:
+        text = data.decode()
+        value = msgspec.json.decode(text, type=Raw)
+    except (ValueError, RecursionError):
+        return
+    if is_deeper(text, LEVELS_MAX):
+        return
+    found = canonical_json(value)
+    known = json.loads(data, parse_int=_int)
+    if found is None:
+        assert known is None
+        return
+    assert json.loads(found, parse_int=_int) == known
+    assert canonical_json(Raw(found.encode())) == found
+    assert canonical_json(Raw(compact(data))) == found
+    storable([found])
+
+
+_SECRETS = (
+    WebhookSecret(project_id="proj_1", text="one"),
+    WebhookSecret(project_id="proj_1", text="two"),
+    WebhookSecret(project_id="proj_2", text="three"),
+)
+
+
+def opened(data: bytes) -> None:
+    """A signature opens its project and no other; the first letter says who signs what."""
+    how, body = data[:1], data[1:]
+    project = "proj_1" if how in b"abc" else None
+    secret = {b"a": "one", b"b": "two", b"c": "three"}.get(how, "three")
+    try:
+        items = open_delivery(body, sign(compact(body), secret), project, _SECRETS)
+    except SignatureWrong:
+        named = sources.read(body, Given(project_id=project or "proj_2"))
+        mine = "proj_1" if secret in ("one", "two") else "proj_2"
+        wrong = project not in (None, mine)
+        assert wrong or any(item.project_id not in (None, mine) for item in named)
+        return
+    assert items
+    for item in items:
+        assert item.project_id in (None, "proj_2" if secret == "three" else "proj_1")
+    try:
+        open_delivery(body, sign(compact(body) + b"x", secret), project, _SECRETS)
+    except SignatureWrong:
+        return
+    raise AssertionError("it is not signed")

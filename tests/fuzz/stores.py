@@ -1,0 +1,79 @@
+"""What was taken in is kept, and read back the same, on both databases."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+from sqlalchemy import select
+
+from projector import sources
+from projector.envelope import Envelope, Rejected
+from projector.framing import frames
+from projector.projections import discover
+from projector.runner import catch_up
+from projector.store import tables
+from projector.store.append import Outcome, Receipt, append
+from projector.store.engine import Database
+from tests import databases
+from tests.fuzz.deliveries import told
+from tests.oracle import truth
+from tests.postgres import running_server
+from tests.store.items import logged
+
+_RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def stored(both: Sequence[Database], data: bytes) -> None:
+    """The first letter says what the caller says; the rest is a stream of deliveries."""
+    given, stream = told(data)
+    items = [item for frame in frames([stream]) for item in sources.read(frame, given)][:50]
+    found = [_taken_in(database, items) for database in both]
+    assert all(each == found[0] for each in found)
+
+
+def _taken_in(database: Database, items: Sequence[Envelope | Rejected]) -> Any:
+    databases.wipe(database)
+    # Where they are cut makes no difference to the tables.
+    half = len(items) // 2
+    receipts: list[Receipt] = []
+    for part in (items[:half], items[half:]):
+        receipts += append(database, part, received_at=_RECEIVED_AT)
+        catch_up(database, discover(), batch_events_max=3)
+    appended = [
+        item
+        for item, receipt in zip(items, receipts, strict=True)
+        if receipt.outcome is Outcome.APPENDED
+    ]
+    events = logged(database)
+    names = [field.name for field in attrs.fields(Envelope)]
+    assert [[getattr(each, name) for name in names] for each in events] == [
+        [getattr(each, name) for name in names] for each in appended
+    ]
+    kept = _kept(database)
+    for item, receipt in zip(items, receipts, strict=True):
+        if receipt.outcome in (Outcome.QUARANTINED, Outcome.CONFLICT):
+            body = item.body.encode() if isinstance(item, Envelope) else item.body
+            assert body in kept
+    known = truth(discover(), events)
+    assert databases.rows(database) == known.rows
+    assert databases.letters(database) == known.letters
+    return receipts, kept, known
+
+
+def _kept(database: Database) -> list[bytes]:
+    """The bodies in the quarantine."""
+    with database.reading() as connection:
+        return sorted(connection.execute(select(tables.quarantine.c.body)).scalars())
+
+
+@contextmanager
+def both(folder: Path) -> Iterator[list[Database]]:
+    """An empty SQLite and an empty Postgres database."""
+    with ExitStack() as stack:
+        server = stack.enter_context(running_server())
+        urls = [f"sqlite:///{folder}/projector.db", server.create_database()]
+        yield [stack.enter_context(databases.migrated(url)) for url in urls]
+        server.drop_database(urls[1])
