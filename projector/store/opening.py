@@ -54,9 +54,12 @@ def checked(text: str) -> URL:
     """The URL that a text says, if this program can use it; raises BadDatabaseUrl."""
     try:
         url = make_url(text)
+        # What is not UTF-8 could not be shown later, where something else goes wrong.
+        url.render_as_string()
     except (ArgumentError, ValueError) as error:
         # The text itself is not repeated: it may hold a password, and nobody knows where.
-        raise BadDatabaseUrl(url="…", reason="it is not of the form DIALECT://…") from error
+        reason = "it is not of the form DIALECT://…, or not UTF-8"
+        raise BadDatabaseUrl(url="…", reason=reason) from error
     if "@" in (url.host or ""):
         # The end of the password is taken for the beginning of the host, and would be shown.
         raise BadDatabaseUrl(url="…", reason="in a name or a password, @ is written %40")

@@ -215,6 +215,8 @@ def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
         pytest.param("mysql://h/d?password=secret", id="a password among the options"),
         pytest.param("sqlite:///file:x?uri=true&mode=memory", id="in memory by an option"),
         pytest.param("sqlite:///file::memory:?uri=true", id="in memory by a URI"),
+        pytest.param("sqlite:///\udcff.db", id="a file's name that is not UTF-8"),
+        pytest.param("mysql://u:secret@h/d?a=\udcff", id="an option that is not UTF-8"),
         pytest.param("sqlite:///x.db?plugin=none", id="a plugin that is not there"),
         pytest.param("postgresql://u:secret@h/d?plugin=none", id="a plugin for Postgres"),
         pytest.param("postgresql://u:secret@h/d?port=x", id="a port among the options"),
