@@ -14,7 +14,7 @@ from projector.codec import DECODE_ENCODED, Undecodable, decode, encode, same_fa
 from projector.envelope import Envelope, Given, Rejected, id_problem
 from projector.events import CustomerFact, canonical_json
 from projector.fold import fold
-from projector.jsontext import compact, is_deeper
+from projector.jsontext import compact, is_deeper, is_object
 from projector.projections import discover
 from projector.server.refusals import SignatureWrong
 from projector.server.webhooks import open_delivery
@@ -147,9 +147,29 @@ def facts_of(source: str, document: Any) -> Any:
     return data if isinstance(data, dict) else None
 
 
+def _facts_alone(item: Envelope) -> str:
+    """The facts of an event, as they were written."""
+    if item.source == "bare":
+        return item.body
+    outer = _member(Raw(item.body.encode()), "data")
+    inner = _member(outer, "data") if item.source == "activity" else outer
+    # An entry of the activity may have them where a minimal envelope has them.
+    return bytes(inner if is_object(inner) else outer).decode()
+
+
+def _member(facts: Raw, name: str) -> Raw:
+    try:
+        return msgspec.json.decode(facts, type=dict[str, Raw]).get(name, Raw(b"null"))
+    except ValueError:
+        return Raw(b"null")
+
+
 def check_fact(item: Envelope) -> None:
     """A fact is what the body says; it comes back from the disk; folds take it or say why not."""
     fact, reason = _decoded(item)
+    # Whatever is around the facts, they are the same.
+    alone = attrs.evolve(item, source="bare", body=_facts_alone(item))
+    assert _decoded(alone)[0] == fact
     if reason is not None:
         assert reason.endswith(".")
         storable([reason])

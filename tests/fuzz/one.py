@@ -1,5 +1,6 @@
 """One target under the fuzzer: `python -m tests.fuzz.one TARGET [libFuzzer's options] FOLDER…`."""
 
+import shlex
 import sys
 
 import atheris
@@ -14,8 +15,10 @@ from tests.fuzz.mutation import mutate
 def main() -> None:
     """Run until libFuzzer ends the process: 0 after its time, something else on a finding."""
     name, *options = sys.argv[1:]
+    # As a part of a shell's command: to merge folders libFuzzer calls itself by it.
+    program = f"{shlex.quote(sys.executable)} -m tests.fuzz.one {name}"
     with TARGETS[name]() as target:
-        atheris.Setup([sys.argv[0], *options], target, custom_mutator=mutate)
+        atheris.Setup([program, *options], target, custom_mutator=mutate)
         atheris.Fuzz()
 
 

@@ -32,7 +32,7 @@ from tests.server.story import STORY
 SECRET = "secretKey"
 _CODES = {code_of(kind) for kind in RULES}
 #: Of an answer: that of 503 only where the server says so by itself.
-_STATUSES = {200, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422}
+_STATUSES = {200, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422}
 _WAIT_SECONDS_MAX = 20.0
 
 

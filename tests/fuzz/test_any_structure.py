@@ -71,7 +71,7 @@ def _nearly_right(draw: st.DrawFn) -> bytes:
     return text.encode()
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(GIVEN)), _nearly_right())
 def test_a_delivery_that_is_nearly_right_is_read_as_it_must_be(how: bytes, body: bytes) -> None:
     deliveries.read(how + body)
@@ -88,6 +88,7 @@ def test_a_webhook_of_any_event_is_read_as_it_must_be(how: bytes, webhook: Any) 
     deliveries.read(how + json.dumps(webhook).encode())
 
 
+@settings(max_examples=40)
 @given(st.lists(_nearly_right(), max_size=3), st.sampled_from([b"\n", b",", b"\r\n", b""]))
 def test_nearly_right_deliveries_are_cut_apart_alike_by_every_road(
     bodies: list[bytes], between: bytes

@@ -67,6 +67,9 @@ def times(data: bytes) -> None:
     assert instants.to_text(instants.parse(told)) == told
     stored = to_sqlite(found)
     assert _from_sqlite(stored) == found
+    # Of one width they sort as the instants do.
+    assert stored is not None
+    assert len(stored) == len("2024-03-01T10:00:00.000000Z")
     assert all_to_sqlite([in_json, None, found]) == [stored, None, stored]
 
 
