@@ -19,6 +19,9 @@ from projector.server.bulk import _unzipped
 _LEVELS_MAX = 900
 _LEFT_OUT = re.compile(rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*")
 _GOOD = b'{"a":1}'
+_ODD_HEADER = re.compile(
+    rb"\x1f\x8b\x08[^\x00\x01\x04\x05\x08\x09\x0c\x0d\x10\x11\x14\x15\x18\x19\x1c\x1d]"
+)
 
 
 def cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
@@ -116,8 +119,10 @@ def packed_in(folder: Path) -> Callable[[bytes], None]:
         from_file = _unpacked(read_chunks(str(path)))
         for chunk_bytes in (len(data), 7):
             from_body = _unpacked(_unzipped(cut(data, chunk_bytes)))
-            assert from_body[1] == from_file[1], (from_body[1], from_file[1])
-            if from_file[1]:
+            # zlib checks what is reserved in a header, and its sum; Python's gzip does not.
+            differ = from_file[1] and not from_body[1] and _ODD_HEADER.search(data)
+            assert differ or from_body[1] == from_file[1], (from_body[1], from_file[1])
+            if from_body[1]:
                 assert from_body[0] == from_file[0]
             else:
                 # Each gives out what it can before the break.
