@@ -42,8 +42,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the table; the projector fills it again."""
     op.drop_table("loyalty_tier_history")
-    op.execute(
-        sa.delete(sa.table("checkpoint", sa.column("projection"))).where(
-            sa.column("projection") == "loyalty_tier_history"
+    # A dead letter that stayed would be in the way of itself.
+    for table in ("checkpoint", "dead_letter"):
+        op.execute(
+            sa.delete(sa.table(table, sa.column("projection"))).where(
+                sa.column("projection") == "loyalty_tier_history"
+            )
         )
-    )
