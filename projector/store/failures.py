@@ -13,8 +13,12 @@ from projector.errors import DatabaseBusy, DatabaseUnreachable, ProjectorError, 
 #: psycopg does not know an option of the URL, or not its value.
 _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
 
-#: Postgres ended the connection in the middle of a transaction: it was idle, or took too long.
-_ENDED_BY_SERVER = frozenset({"25P03", "25P04"})
+#: Postgres ended the connection in the middle of a transaction, for it was idle, or took too long;
+#: or lets nobody write, as a standby does.
+_OF_THE_SERVER = frozenset({"25P03", "25P04", "25006"})
+
+#: How the codes begin of what is broken inside of Postgres, such as a file that cannot grow.
+_BROKEN_INSIDE = "XX"
 
 
 def told(url: object, error: Exception) -> ProjectorError | None:
@@ -38,12 +42,14 @@ def _is_environment(cause: object) -> bool:
     Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
     no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
     connection cannot be made in this way, and InternalError, that the server ended a transaction
-    for its age.
+    for its age, takes no writes, or is broken inside.
     """
+    code = getattr(cause, "sqlstate", None) or ""
     names = {kind.__name__ for kind in type(cause).__mro__}
     return (
         "OperationalError" in names
         or type(cause) is sqlite3.DatabaseError
         or _BAD_OPTION.search(str(cause)) is not None
-        or getattr(cause, "sqlstate", None) in _ENDED_BY_SERVER
+        or code in _OF_THE_SERVER
+        or code.startswith(_BROKEN_INSIDE)
     )

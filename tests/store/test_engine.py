@@ -285,6 +285,27 @@ def test_a_damaged_database_is_told(sqlite_database: Database, sqlite_path: Path
         logged(sqlite_database)
 
 
+def test_a_postgres_that_takes_no_writes_is_told(postgres_database: Database) -> None:
+    with postgres_database.writing() as connection:
+        connection.exec_driver_sql(
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database())"
+            " || ' SET default_transaction_read_only = on'; END $$"
+        )
+    postgres_database.close()
+    with pytest.raises(DatabaseUnreachable, match="read-only"):
+        put(postgres_database, envelope("a"))
+
+
+def test_what_is_broken_inside_of_postgres_is_told(postgres_database: Database) -> None:
+    # The code that it gives to what it did not expect, such as a file that may not grow.
+    broken = text("DO $$ BEGIN RAISE 'a file cannot grow' USING ERRCODE = 'XX000'; END $$")
+    with (
+        pytest.raises(DatabaseUnreachable, match="a file cannot grow"),
+        postgres_database.writing() as connection,
+    ):
+        connection.execute(broken)
+
+
 def test_a_database_that_is_refused_is_left_without_a_connection(
     postgres_url: str, postgres_server: Server
 ) -> None:
