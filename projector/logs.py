@@ -51,3 +51,8 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def be_quiet() -> None:
+    """Let nothing come out that drivers log: what matters of it comes as an error as well."""
+    logging.basicConfig(handlers=[logging.NullHandler()])

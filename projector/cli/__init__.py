@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
+from projector import logs
 from projector.cli import commands, output
 from projector.cli.app import app
 from projector.errors import OutputUnwritable, ProjectorError
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. What is wrong is told on stderr, in a sentence."""
     _open_for_writing()
+    logs.be_quiet()
     try:
         code = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

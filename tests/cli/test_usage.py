@@ -1,5 +1,7 @@
 """What every command has in common: where the database is named, and how a command ends."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,12 @@ def test_the_program_ends_with_the_commands_code(tmp_path: Path) -> None:
     assert run_program(tmp_path, "customer", "nobody").code == 3
     assert run_program(tmp_path, "status", PROJECTOR_DATABASE_URL="sqlite:////").code == 4
     assert run_program(tmp_path, "ingest", "-", "--strict", stdin=b"{\n").code == 1
+
+
+def test_what_a_driver_logs_does_not_come_between_the_words(tmp_path: Path) -> None:
+    script = "import logging, projector.cli; projector.cli.run(['--version'])"
+    script += "; logging.getLogger('psycopg').warning('the connection is lost')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
