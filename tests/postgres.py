@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -59,7 +60,7 @@ os.execv(sys.argv[4], sys.argv[4:])
 """
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class Server:
     """A running server that hands out databases."""
 
@@ -67,6 +68,12 @@ class Server:
     admin: URL
     #: The postmaster, or none where somebody else runs the server.
     process: subprocess.Popen[bytes] | None = None
+    #: Starts it once more.
+    _start_again: Callable[[], subprocess.Popen[bytes]] | None = None
+
+    def conninfo(self) -> str:
+        """What the driver needs to connect to the database `postgres`."""
+        return _conninfo(self.admin)
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of a database."""
@@ -98,6 +105,14 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def restart(self) -> None:
+        """End it at once, with all its sessions, and start it again, in the same place."""
+        assert self._start_again is not None, "somebody else runs this server"
+        self.stop()
+        self.process = self._start_again()
+        if not _answers(self):
+            raise RuntimeError("postgres did not start again")
 
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(_conninfo(self.admin), autocommit=True) as connection:
@@ -148,11 +163,11 @@ def _start(folder: Path, settings: Mapping[str, str]) -> Server:
     for _ in range(_START_ATTEMPTS_MAX):
         port = _free_port()
         options = _options({**settings, "unix_socket_directories": str(folder), "port": str(port)})
-        process = _launch(folder, binaries / "postgres", "-D", data, *options)
+        start = partial(_launch, folder, binaries / "postgres", "-D", data, *options)
         admin = URL.create(
             "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
         )
-        server = Server(admin=admin, process=process)
+        server = Server(admin=admin, process=start(), start_again=start)
         if _answers(server):
             return server
         server.stop()

@@ -15,11 +15,11 @@ from typing import Any
 
 import psycopg
 import pytest
-from attrs import field, frozen
+from attrs import frozen
 from sqlalchemy import Connection, func, select
 
 from projector import sources
-from projector.envelope import Envelope, Given
+from projector.envelope import Given
 from projector.events import FACTS
 from projector.export import export_customers
 from projector.projections import discover
@@ -39,9 +39,12 @@ from projector.store.tables import (
 from replay import verify
 from tests.concurrency.rebuilds import left
 from tests.databases import Contents, letters, migrated, positions, rows
+from tests.faults.sent import Acknowledged, Sent
 from tests.given import RECEIVED_AT
 from tests.oracle import Truth, truth
 from tests.replay.logs import schema_of
+
+__all__ = ["Acknowledged", "Reference", "Sent", "hold_now", "hold_whole", "same_schema"]
 
 _REWRITES = [
     "UPDATE event SET body = 'no' WHERE position = 1",
@@ -49,49 +52,6 @@ _REWRITES = [
 ]
 _REWRITES_SQLITE = [*_REWRITES, "INSERT OR REPLACE INTO event SELECT * FROM event LIMIT 1"]
 _REWRITES_POSTGRES = [*_REWRITES, "TRUNCATE event"]
-
-
-@frozen
-class Acknowledged:
-    """What the program said of a delivery before something happened to it."""
-
-    outcome: str
-    position: int | None
-    body: str
-
-
-@frozen
-class Sent:
-    """Everything that was sent, a delivery a line, and what is to become of each."""
-
-    lines: tuple[bytes, ...]
-    #: The first of each identity, which stands.
-    first: dict[tuple[str, str], bytes] = field(factory=dict)
-    repeated: list[bytes] = field(factory=list)
-    conflicting: list[bytes] = field(factory=list)
-    unreadable: list[bytes] = field(factory=list)
-
-    @classmethod
-    def of(cls, content: bytes) -> "Sent":
-        """Told by the text alone, not by the program."""
-        # White space around a delivery is no part of it.
-        sent = cls(tuple(line.strip() for line in content.splitlines()))
-        for line in sent.lines:
-            try:
-                told = json.loads(line)
-            except ValueError:
-                sent.unreadable.append(line)
-                continue
-            identity = told["project_id"], told["event"]["id"]
-            known = sent.first.setdefault(identity, line)
-            if known is not line:
-                (sent.repeated if known == line else sent.conflicting).append(line)
-        return sent
-
-    @property
-    def envelopes(self) -> list[Envelope]:
-        """The events that are to be in the log."""
-        return [each for line in self.first.values() for each in _read(line)]
 
 
 @frozen
@@ -156,10 +116,6 @@ def hold_whole(
 def same_schema(database: Database, fresh: Database) -> None:
     """Tables, indexes, constraints and triggers are those that the migrations make."""
     assert schema_of(database) == schema_of(fresh)
-
-
-def _read(line: bytes) -> list[Envelope]:
-    return [each for each in sources.read(line, Given()) if isinstance(each, Envelope)]
 
 
 def _tables_are_what_the_log_says(database: Database) -> None:

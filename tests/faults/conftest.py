@@ -1,0 +1,65 @@
+"""What the cases share, and the count of the faults that were tried."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.faults import nursery
+from tests.faults.matrix import CASES
+from tests.faults.prepared import Prepared, prepare
+from tests.postgres import running_server
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[Prepared]:
+    """A server that may be restarted, and databases to be copied, for each worker."""
+    with (
+        nursery.running() as born,
+        running_server(own=True) as server,
+        TemporaryDirectory(prefix="projector-prepared-", dir="/tmp") as folder,
+    ):
+        yield prepare(server, born, Path(folder))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A whole run in which not every fault struck is a failed one."""
+    config = session.config
+    if hasattr(config, "workerinput") or not _is_whole(config):
+        return
+    if sum(_tried(config).values()) < len(CASES) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """How many faults struck, of which kind."""
+    tried = _tried(config)
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(tried.items()))
+    terminalreporter.section("faults")
+    terminalreporter.line(f"{tried.total()} faults tried, by kind: {kinds}")
+    if _is_whole(config) and tried.total() < len(CASES):
+        terminalreporter.line(f"The matrix has {len(CASES)}: not all of it was tried.", red=True)
+
+
+def _tried(config: pytest.Config) -> Counter[str]:
+    """The faults that struck, as the tests have told."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    return Counter(
+        value
+        for reports in reporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == "fault"
+    )
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether all of the matrix was asked for."""
+    option = config.option
+    return not (option.keyword or option.markexpr or option.collectonly or option.lf)
