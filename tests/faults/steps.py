@@ -283,12 +283,10 @@ def _rows_swap() -> list[Step]:
     ]
 
 
-def _starts() -> list[Step]:
-    return [
-        Step(operation=each, name="at the start", at="start", when="before", only="sqlite")
-        for each in ("append", "project", "rebuild")
-    ]
-
+_STARTS = [
+    Step(operation=each, name="at the start", at="start", when="before", only="sqlite")
+    for each in ("append", "project", "rebuild")
+]
 
 STEPS: tuple[Step, ...] = (
     *_append(),
@@ -297,5 +295,5 @@ STEPS: tuple[Step, ...] = (
     *_parallel(),
     *_swap(),
     *_rows_swap(),
-    *_starts(),
+    *_STARTS,
 )
