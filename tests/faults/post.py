@@ -65,13 +65,12 @@ class Stopped:
 
     step: str
     pid: int
-    _file: TextIO
+    _wire: socket.socket
 
     def go_on(self, **what: Any) -> None:
         """Let it, if it still lives."""
-        with suppress(OSError, ValueError):
-            self._file.write(f"{json.dumps(what)}\n")
-            self._file.flush()
+        with suppress(OSError):
+            self._wire.sendall(f"{json.dumps(what)}\n".encode())
 
 
 @define(eq=False)
@@ -102,13 +101,13 @@ class Post:
         return self.acknowledged
 
     def _hear(self, wire: socket.socket) -> None:
-        with wire, wire.makefile("rw") as file, suppress(OSError):
+        with wire, wire.makefile("r") as file, suppress(OSError):
             for line in file:
                 told = json.loads(line)
                 self.acknowledged += [Acknowledged(*each) for each in told.get("acknowledged", ())]
                 if "step" not in told:
                     continue
-                stopped = Stopped(told["step"], told["pid"], file)
+                stopped = Stopped(told["step"], told["pid"], wire)
                 if self._is_first.acquire(blocking=False):
                     self.stopped.put(stopped)
                 else:
