@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -41,22 +42,28 @@ def pytest_terminal_summary(
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(tried.items()))
     terminalreporter.section("faults")
     terminalreporter.line(f"{tried.total()} faults tried, by kind: {kinds}")
+    terminalreporter.line(f"{sum(_told(config, 'power cuts'))} power cuts tried.")
     if _is_whole(config) and tried.total() < len(CASES):
         terminalreporter.line(f"The matrix has {len(CASES)}: not all of it was tried.", red=True)
 
 
 def _tried(config: pytest.Config) -> Counter[str]:
-    """The faults that struck, as the tests have told."""
+    """The faults that struck."""
+    return Counter(_told(config, "fault"))
+
+
+def _told(config: pytest.Config, what: str) -> list[Any]:
+    """What the tests have told under a name."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     assert reporter is not None
-    return Counter(
+    return [
         value
         for reports in reporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
         for name, value in report.user_properties
-        if name == "fault"
-    )
+        if name == what
+    ]
 
 
 def _is_whole(config: pytest.Config) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from random import Random
@@ -127,9 +128,10 @@ def cuts(story: Story, *, each: int, chance: Random) -> Iterator[Cut]:
         is_within = after not in moments and all(is_write[max(after - 1, 0) : after + 1])
         if after < story.begin or (is_within and chance.random() > _WITHIN):
             continue
-        images = [disk.least(), disk.most(), *(disk.torn(chance) for _ in range(each))]
-        for image in chance.sample(images, 1) if is_within else images:
-            cut = Cut(after, image)
+        torn: Callable[[], Image] = partial(disk.torn, chance)
+        outcomes = [disk.least, disk.most, *[torn] * each]
+        for outcome in chance.sample(outcomes, 1) if is_within else outcomes:
+            cut = Cut(after, outcome())
             # The same files are not the same outcome once more was told.
             key = story.told_until(after), cut.digest()
             if key not in seen:

@@ -112,8 +112,8 @@ def _rebuilt(story: Story) -> None:
 def _appended(story: Story) -> None:
     """Batches are appended and nothing else."""
     with _opened(story) as projector:
-        _checkpoint_after(projector, pages=12)
-        for number in range(0, 60, 15):
+        _checkpoint_after(projector, pages=40)
+        for number in range(0, 90, 15):
             _ingest(story, projector, number, number + 15)
 
 
@@ -142,6 +142,8 @@ def _checkpoint_after(projector: Projector, *, pages: int) -> None:
     with projector.database.connected() as connection:
         driver: Any = connection.connection.driver_connection
         driver.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+        # What is in the write-ahead log already would be enough.
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _lines(begin: int, end: int) -> list[bytes]:
