@@ -69,4 +69,7 @@ def _told(config: pytest.Config, what: str) -> list[Any]:
 def _is_whole(config: pytest.Config) -> bool:
     """Whether all of the matrix was asked for."""
     option = config.option
-    return not (option.keyword or option.markexpr or option.collectonly or option.lf)
+    is_part = option.keyword or option.markexpr or option.collectonly
+    # Without pytest's cache there is no such option.
+    is_part = is_part or getattr(option, "lf", False)
+    return not (is_part or any(".py" in each for each in config.args))
