@@ -43,7 +43,7 @@ class Row:
 State = Row | None
 
 
-def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> State:
+def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
     """Any event: it is counted, and each key that its customer object has is taken over."""
     row = state if state is not None else _new(key)
     customer = fact.customer
@@ -65,13 +65,12 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> State:
     )
 
 
-def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> State:
+def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> Row:
     """A customer that is created is not deleted."""
-    row = observed(state, fact, key)
-    return row if row is None or row.deleted_at is None else evolve(row, deleted_at=None)
+    return evolve(observed(state, fact, key), deleted_at=None)
 
 
-def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
+def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> Row:
     """Only the time counts: the sender mangles the source_id of a deleted customer."""
     row = state if state is not None else _new(key)
     return evolve(_counted(row, key), deleted_at=key.occurred_at)

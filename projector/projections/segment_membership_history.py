@@ -72,18 +72,9 @@ def _follow(
 
 
 def _membership(last: Row) -> Membership:
-    """What the fold knows after a stint, but for the gaps: it counts them and decides nothing."""
+    """What the fold knows after a stint, as far as it decides what comes next."""
     is_member = last.valid_to is None
-    changed_by = last.opened_by if is_member else last.closed_by
-    return Membership(
-        last.segment_id,
-        last.segment_name,
-        is_member,
-        last.valid_from,
-        last.valid_to,
-        0,
-        changed_by or "",
-    )
+    return Membership(last.segment_id, last.segment_name, is_member, last.valid_from, None, 0, "")
 
 
 def _noted(stints: Stints[Row] | None, now: Membership) -> Stints[Row]:

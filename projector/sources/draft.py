@@ -66,7 +66,7 @@ def content_id(type_: str, occurred_at: datetime, content: memoryview) -> str:
     """An identity for an event whose sender gave none: equal facts at one instant are one event."""
     digest = hashlib.sha256()
     for part in (type_.encode(), instants.to_text(occurred_at).encode(), compact(bytes(content))):
-        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(len(part).to_bytes(8))
         digest.update(part)
     return f"sha256:{digest.hexdigest()}"
 
