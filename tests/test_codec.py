@@ -123,6 +123,27 @@ def test_what_does_not_state_its_fact_is_told_with_the_reason(event: Delivery, r
         decode(envelope(event))
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (delivery("customer.created", None, at=MONDAY), "The event names no customer."),
+        (created("cust_1", at=MONDAY, name="A\0"), "A text in the event holds a NUL character."),
+        (
+            entered("cust_1", {"name": "New"}, at=MONDAY),
+            "The data do not state a customer.segment.entered:"
+            " Object missing required field `id` - at `$.segment`.",
+        ),
+    ],
+)
+def test_the_reason_is_one_sentence_in_whatever_shape_it_comes(
+    event: Delivery, sentence: str, shape: str
+) -> None:
+    with pytest.raises(Undecodable) as refused:
+        decode(envelope(event, shape))
+    assert str(refused.value) == sentence
+
+
 def test_nesting_without_an_end_is_undecodable_or_skipped_but_never_a_crash() -> None:
     text = json.dumps({**ENTERED, "data": {**ENTERED["data"], "deep": "DEEP"}})
     bottomless = "[" * 100_000 + "]" * 100_000

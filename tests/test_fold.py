@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey
 from projector.events import CustomerConfirmed, CustomerCreated, CustomerFact, CustomerUpdated
-from projector.fold import Failure, KeyedFact, Projection, fold
+from projector.fold import Failure, KeyedFact, Projection, Unread, fold
 
 _BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CREATED, UPDATED, CONFIRMED = CustomerCreated(), CustomerUpdated(), CustomerConfirmed()
@@ -95,6 +95,33 @@ def test_whatever_a_fold_trips_over_is_a_failure(error: type[Exception]) -> None
     [state], [failure] = fold([clumsy], ["as it was"], keyed(CREATED))
     assert state == "as it was"
     assert failure.reason.startswith(error.__name__)
+
+
+def test_an_event_that_cannot_be_read_is_a_failure_of_each_projection_that_would_read_it() -> None:
+    [created, broken, updated, again] = keyed(CREATED, CREATED, UPDATED, CREATED)
+    facts = [
+        created,
+        (broken[0], Unread(CustomerUpdated, "no customer"), 2),
+        updated,
+        (again[0], Unread(CustomerCreated, "cut off"), 4),
+    ]
+    states, failures = fold([FUSSY, DEAF, NOTES], ["", "", ""], facts)
+    assert states == ["CustomerCreated@e1 ", "", "CustomerCreated@e1 CustomerUpdated@e3 "]
+    assert failures == [
+        Failure("fussy", 2, "no customer"),
+        Failure("notes", 2, "no customer"),
+        Failure("fussy", 3, "LookupError: never heard of it"),
+        Failure("fussy", 4, "cut off"),
+        Failure("notes", 4, "cut off"),
+    ]
+
+
+def test_the_reason_of_a_failure_is_text_that_every_database_keeps() -> None:
+    def trip(*_: Any) -> str:
+        raise ValueError("a\0b\ud800c")
+
+    _, [failure] = fold([evolve(NOTES, evolvers={CustomerCreated: trip})], [""], keyed(CREATED))
+    assert failure.reason == "ValueError: a\N{REPLACEMENT CHARACTER}b?c"
 
 
 def test_an_interruption_is_no_failure() -> None:

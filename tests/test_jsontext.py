@@ -114,6 +114,37 @@ def test_a_container_that_is_not_all_there_is_never_called_broken(value: Any, in
         assert (at, opened[:1]) == (end, [0])
 
 
+CONTAINERS = {
+    "empty": b"{}",
+    "an array": b'[1, -2.5e+3, "b", null, true]',
+    "an object": b'{"a": 1, "b": "c", "d": false}',
+    "laid out": b'{\r\n\t"a" : [\n    1 ,\n    { }\n  ] ,\r\n "b" : [ ]\r\n}',
+    "deep": b'[[[[{"a": {"b": {"c": [[], {}, 1, [2]]}}}, 3], 4]], 5]',
+    "brackets in strings": b'{"]": "}", "a{": ["[", {"}": "]"}], "b": "{"}',
+    "quotes in strings": b'["\\"]", "\\\\", {"\\"}": {"\\\\\\"": ["}\\\\"]}}]',
+    "strings with letters": '["é\u2028", {"日本": ["\\u00e9", {}]}]'.encode(),
+}
+
+
+@pytest.mark.parametrize("text", CONTAINERS.values(), ids=CONTAINERS)
+def test_each_of_these_containers_ends_where_it_ends_and_not_where_it_is_cut(text: bytes) -> None:
+    assert find_end(b"]" + text + b"]}", 1, len(text) + 3, depth_max=100) == (len(text) + 1, [])
+    for end in range(1, len(text)):
+        at, opened = find_end(text, 0, end, depth_max=100)
+        assert (at, opened[:1]) == (end, [0]), text[:end]
+
+
+def test_what_stands_behind_the_end_of_the_part_does_not_count() -> None:
+    text = b'[1, {"a": 2}]'
+    assert find_end(text, 0, 4, depth_max=100) == (4, [0])
+    assert find_end(text, 0, len(text) - 1, depth_max=100) == (len(text) - 1, [0])
+
+
+def test_of_a_container_that_is_cut_the_open_brackets_are_told() -> None:
+    text = b'{"a": [1, {"b": {}}, {"c": "]'
+    assert find_end(text, 0, len(text), depth_max=100) == (len(text), [0, 6, 21])
+
+
 def test_containers_within_containers_end_down_to_a_depth() -> None:
     for text in (b"[" * 60 + b"]" * 60, b'{"a":' * 60 + b"1" + b"}" * 60):
         assert find_end(text, 0, len(text), depth_max=60) == (len(text), [])

@@ -17,8 +17,35 @@ from projector.fold import KeyedFact, Projection, fold
 from projector.projections import discover, named
 from projector.store import tables
 from tests.cli.command import run_program
-from tests.given import Delivery
+from tests.given import (
+    Delivery,
+    created,
+    entered,
+    envelope,
+    joined,
+    left,
+    tier,
+    tier_left,
+    updated,
+    upgraded,
+)
 from tests.histories import KINDS, by_customer, histories
+
+NOON = "2024-03-01T12:00:00Z"
+#: Two segments and two campaigns: in one of each, somebody comes, goes and comes again.
+STORY = [
+    created("cust_1", at="2024-03-01T00:00:00Z", name="Ada", metadata={"b": 1, "a": [None]}),
+    entered("cust_1", "seg_1", at="2024-03-02T00:00:00Z"),
+    entered("cust_1", "seg_2", at="2024-03-03T00:00:00Z"),
+    left("cust_1", "seg_1", at="2024-03-04T00:00:00Z"),
+    entered("cust_1", "seg_1", at="2024-03-05T00:00:00Z"),
+    joined("cust_1", tier("silver", 1, 2), "camp_1", at="2024-03-06T00:00:00Z"),
+    joined("cust_1", "bronze", "camp_2", at="2024-03-07T00:00:00Z"),
+    upgraded("cust_1", "silver", "gold", "camp_1", at="2024-03-08T00:00:00Z"),
+    tier_left("cust_1", "gold", "camp_1", at="2024-03-09T00:00:00Z"),
+    joined("cust_1", "silver", "camp_1", at="2024-03-10T00:00:00Z"),
+    updated("cust_1", at="2024-03-11T00:00:00Z", email=None),
+]
 
 every = pytest.mark.parametrize("projection", discover(), ids=lambda each: each.name)
 
@@ -133,6 +160,33 @@ def test_a_projection_reads_only_facts_that_there_are(projection: Projection) ->
 def test_of_whom_nothing_is_known_there_are_no_rows(projection: Projection) -> None:
     assert projection.to_rows(projection.initial) == []
     assert projection.from_rows([]) == projection.initial
+
+
+@every
+def test_what_is_read_back_in_any_order_is_what_was_written(projection: Projection) -> None:
+    state = projection.initial
+    for number, event in enumerate(map(envelope, STORY), 1):
+        [state], _ = fold([projection], [state], [(event.key, _fact(event), number)])
+        rows = projection.to_rows(state)
+        for mixed in (rows, rows[::-1], rows[1:] + rows[:1]):
+            assert projection.from_rows(mixed) == state
+        assert len(rows) == len(set(rows)), "no row is there twice"
+    assert rows, "something is known of who did so much"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["loyalty_tier", "loyalty_tier_history", "segment_membership", "segment_membership_history"],
+)
+def test_what_is_told_again_leaves_the_very_same_state(name: str) -> None:
+    """A customer may have many rows, and nothing is copied for nothing."""
+    [projection] = named([name])
+    told = [entered("cust_1", "seg_1", at=NOON, id="e1"), joined("cust_1", "t", at=NOON, id="e2")]
+    again = [entered("cust_1", "seg_1", at=NOON, id="e3"), joined("cust_1", "t", at=NOON, id="e4")]
+    [before], _ = fold([projection], [projection.initial], *_streams(told))
+    [after], _ = fold([projection], [before], *_streams(again))
+    assert after is before
+    assert projection.to_rows(before)
 
 
 @every

@@ -91,6 +91,53 @@ def test_what_cannot_be_filed_is_kept_with_the_reason(body: Any, reason: str, sa
     assert said in item.detail
 
 
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"a\xff", "Byte 1 is not UTF-8."),
+        (b"[" * 251, "This is not readable JSON: it is nested deeper than 250 levels."),
+        ({"hello": 1}, "This is JSON, but no shape of delivery that is known here."),
+        (
+            distribution(event=ABSENT),
+            "This webhook has no `event`, whose id and time name what happened.",
+        ),
+        (minimal(id=""), "The delivery has no id."),
+        (minimal(project_id=ABSENT), "The delivery has no project. Give it with --project."),
+        (
+            distribution(event=event_part(type=ABSENT)),
+            "The delivery has no type. Give it with --type.",
+        ),
+        (
+            minimal(created_at=ABSENT),
+            "The delivery does not say when it happened. Give it with --occurred-at.",
+        ),
+        (minimal(created_at=7), "The time is int, not RFC 3339 text."),
+        (minimal(created_at="noon"), "The time 'noon' is not an RFC 3339 time."),
+        (
+            minimal(created_at="2024-01-01T00:00:00"),
+            "The time '2024-01-01T00:00:00' has no offset from UTC: nobody can say when that was.",
+        ),
+        (minimal(id=7), "The delivery's id is int, not text."),
+        (minimal(type="x" * 201), "The delivery's type has 201 characters, the limit is 200."),
+        (minimal(project_id="\0"), "The delivery's project holds a NUL character."),
+        (
+            minimal(data={"customer": {"id": "x" * 201}}),
+            "The customer's id has 201 characters, the limit is 200.",
+        ),
+    ],
+)
+def test_the_reason_is_told_in_a_sentence(body: Any, sentence: str) -> None:
+    assert rejected(body).detail == sentence
+
+
+def test_an_entry_of_a_page_is_refused_as_it_would_be_alone() -> None:
+    given = Given(project_id="proj_1")
+    wrong = [7, page(activity()), activity(id=7), activity(created_at="noon"), {"hello": 1}]
+    items = read_all(page(*wrong), given)
+    assert items[2:] == [rejected(each, given) for each in wrong[2:]]
+    assert [each.body for each in items] == [*map(as_bytes, wrong)]
+
+
 @pytest.mark.parametrize("data", [ABSENT, {}, {"object": "customer"}, [1], "x"])
 def test_what_only_looks_like_the_legacy_format_is_not_called_so(data: Any) -> None:
     assert rejected(changed(_LEGACY, {"data": data, "type": None})).reason == "unknown_shape"

@@ -1,0 +1,52 @@
+"""What an event is filed by."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from projector.envelope import CanonicalKey, Envelope, id_problem
+
+NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["x", "x" * 200, "é" * 200, " ", "\ud7ff\ue000", "\U0010ffff"])
+def test_any_short_text_is_an_identifier(value: str) -> None:
+    assert id_problem(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (None, "is NoneType, not text"),
+        (7, "is int, not text"),
+        ("", "is empty"),
+        ("x" * 201, "has 201 characters, the limit is 200"),
+        ("a\0b", "holds a NUL character"),
+        ("\ud800", "is not valid Unicode"),
+        ("é\udfff", "is not valid Unicode"),
+    ],
+)
+def test_what_no_database_keeps_is_no_identifier(value: object, problem: str) -> None:
+    assert id_problem(value) == problem
+
+
+def test_events_are_in_the_order_of_their_instants_and_then_of_the_bytes_of_their_ids() -> None:
+    event = Envelope(
+        project_id="proj_1",
+        event_id="b",
+        type="customer.created",
+        customer_id="a",
+        occurred_at=NOON,
+        source="webhook",
+        body="{}",
+    )
+    assert event.key == CanonicalKey(NOON, "b")
+    keys = [
+        CanonicalKey(NOON - timedelta(seconds=1), "z"),
+        CanonicalKey(NOON, "Z"),
+        event.key,
+        CanonicalKey(NOON, "\uffff"),
+        CanonicalKey(NOON, "\U00010000"),
+    ]
+    assert keys == sorted(keys)
+    assert keys[1:] == sorted(keys[1:], key=lambda key: key.event_id.encode())
