@@ -235,6 +235,10 @@ OTHER: dict[str, tuple[Delivery, Delivery]] = {
         delivery("voucher.created", None, at=TUESDAY),
     ),
     "readable and not": (ENTERED, entered("cust_1", {"name": "New"}, at=MONDAY)),
+    "unreadable for another reason": (
+        entered("cust_1", {"name": "New"}, at=MONDAY),
+        entered("cust_1", {"id": 7}, at=MONDAY),
+    ),
 }
 
 

@@ -101,6 +101,19 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("2024-1-1", "2024-1-1"),
+        ("20240101T10", "20240101T1"),
+        ("2024-01/01 and more", "2024-01/01"),
+    ],
+)
+def test_what_is_no_date_is_told_as_far_as_it_should_be_one(text: str, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{shown}' is not an ISO date$"):
+        iso_date(text)
+
+
+@pytest.mark.parametrize(
     ("data", "expected"),
     [
         ({}, (None, None)),
@@ -158,7 +171,8 @@ def test_a_move_is_in_the_campaign_of_the_event_of_the_new_tier_or_of_the_old_on
     tiers["loyalty_tier_to"] = {"id": "t"}
     assert read(TierUpgraded, tiers).campaign_id == "of old"
     tiers["loyalty_tier_from"] = {"id": "f"}
-    with pytest.raises(ValueError, match="no campaign"):
+    sentence = "no campaign is given, neither by data.campaign.id nor by the tier"
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
         _ = read(TierUpgraded, tiers).campaign_id
 
 

@@ -1,5 +1,7 @@
 """Instants: what is one, in which zone it is kept, and how it is written."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -8,6 +10,16 @@ from projector.errors import BadInstant
 from projector.instants import NaiveInstant, check, parse, shortened, to_text, to_utc
 
 _NEPAL = timezone(timedelta(hours=5, minutes=45))
+
+
+@pytest.fixture(autouse=True)
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The zone of the machine is another one, and does not matter."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "EAST-10")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_a_cloudevent_is_filed() -> None:
         pytest.param("https://api.test/v1/projects/proj_2", "proj_2", id="a URL"),
         pytest.param("https://api.test/v1/projects/proj_2/", "proj_2", id="a slash at the end"),
         pytest.param("/projects/proj_2", "proj_2", id="a path"),
+        pytest.param("/projects/projX//", "projX", id="only slashes are no part"),
         pytest.param("proj_2", "proj_2", id="a name alone"),
     ],
 )

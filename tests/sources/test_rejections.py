@@ -215,7 +215,7 @@ def test_a_body_of_exactly_the_limit_is_filed() -> None:
 
 
 def test_a_body_one_byte_over_the_limit_is_kept_and_not_filed() -> None:
-    item = rejected(_of_size(BODY_BYTES_MAX + 1))
+    item = rejected(_of_size(BODY_BYTES_MAX + 1), Given(project_id="proj_9"))
     assert item.reason == "too_large"
     assert str(BODY_BYTES_MAX + 1) in item.detail
     assert str(BODY_BYTES_MAX) in item.detail
