@@ -189,6 +189,28 @@ def test_a_tier_is_known_by_its_id_and_shown_by_its_newest_name() -> None:
     assert (row.tier_id, row.tier_name, row.previous_tier_id) == ("t2", "Platinum", "t1")
 
 
+@pytest.mark.parametrize("campaign", [None, {"id": "camp_1"}, {"id": "camp_1", "name": None}])
+@pytest.mark.parametrize(
+    "event",
+    [
+        joined("cust_1", tier("silver", campaign_id="camp_1"), at=TUESDAY),
+        upgraded("cust_1", "gold", tier("silver", campaign_id="camp_1"), at=TUESDAY),
+        prolonged("cust_1", tier("gold", campaign_id="camp_1", name="Oro"), at=TUESDAY),
+        expiration_changed("cust_1", tier("silver", campaign_id="camp_1"), at=TUESDAY),
+        tier_left("cust_1", tier("gold", campaign_id="camp_1"), at=TUESDAY),
+        tier_left("cust_1", tier("bronze", campaign_id="camp_1"), at=TUESDAY),
+    ],
+    ids=["joined", "upgraded", "prolonged", "expiration changed", "left", "left an unseen one"],
+)
+def test_an_event_that_tells_no_name_of_the_campaign_leaves_the_known_one(
+    event: Delivery, campaign: Any
+) -> None:
+    nameless = {**event, "data": {**event["data"], "campaign": campaign}}
+    row = only_tier(joined("cust_1", "gold", at=MONDAY), nameless)
+    assert row.changed_by == event["event"]["id"]
+    assert row.campaign_name == "Campaign camp_1"
+
+
 def test_a_move_ends_the_same_in_whatever_order_its_parts_come() -> None:
     parts: list[Callable[[str], Delivery]] = [
         lambda at: upgraded("cust_1", "silver", "gold", at=at, created_at=TUESDAY),

@@ -253,3 +253,23 @@ def test_the_limit_can_be_given() -> None:
     at, over = (sources.read(body, Given(), body_bytes_max=len(body) - less) for less in (0, 1))
     assert isinstance(at[0], Envelope)
     assert isinstance(over[0], Rejected)
+
+
+def test_the_limit_is_one_of_each_entry_of_a_page() -> None:
+    given = Given(project_id="proj_1")
+    body = as_bytes(page(activity()))
+    size = len(as_bytes(activity()))
+    assert size < len(body)
+    [at], [over] = (sources.read(body, given, body_bytes_max=size - less) for less in (0, 1))
+    assert isinstance(at, Envelope)
+    assert isinstance(over, Rejected)
+    assert over.detail == f"The body has {size} bytes, the limit is {size - 1}."
+    assert over.given == given
+
+
+def test_a_page_that_tells_its_entries_twice_and_otherwise_cannot_be_read() -> None:
+    item = rejected(b'{"object": "list", "data": 7, "data": []}')
+    assert (item.reason, item.detail) == (
+        "broken_json",
+        "This page is not readable JSON: Expected `array`, got `int` - at `$.data`.",
+    )
