@@ -183,7 +183,7 @@ def _refresh(
         row.joined_at,
         expires_on,
         previous_tier_id,
-        row.left_at,
+        None,
         True,
         row.gaps,
         key.event_id,

@@ -28,7 +28,6 @@ class Draft(NamedTuple):
 
 class _Unfit(Exception):
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
         self.reason = reason
         self.detail = detail
 

@@ -71,7 +71,6 @@ class NotReadable(Exception):
     """The body is not a JSON object: the reason code and the sentence for it."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
         self.reason = reason
         self.detail = detail
 
