@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint bench bench-peers fuzz clean programs
+.PHONY: help demo test faults lint bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -48,8 +48,12 @@ fuzz: $(INSTALLED) ## let a fuzzer look for input that breaks something
 	  echo "The fuzzer, atheris, has no wheel for $$($(BIN)/python --version) on $$(uname -sm): it has some for Python 3.11 to 3.14 on Linux x86_64. Say which: make clean fuzz PYTHON=python3.11" >&2; exit 1; }
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+mutants: $(INSTALLED) ## break the pure core on purpose, again and again: a test must notice each time
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
+	$(BIN)/python -m tests.mutants $(ARGS)
+
 clean: ## remove all that these targets made
-	rm -rf $(VENV) build dist .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What the tests need and pip does not bring: a browser, and curl, which the README asks with.
