@@ -184,3 +184,23 @@ def test_a_fact_is_a_frozen_value_of_keywords_only(kind: type[Any]) -> None:
 
 def test_every_type_has_a_class_of_its_own() -> None:
     assert len(set(FACTS.values())) == len(FACTS)
+
+
+def test_a_source_id_is_bounded_and_may_be_empty() -> None:
+    assert read(Customer, {"source_id": ""}).source_id == ""
+    assert read(Customer, {"source_id": "x" * 200}).source_id == "x" * 200
+    with pytest.raises(ValueError, match="source_id"):
+        read(Customer, {"source_id": "x" * 201})
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({}, None),
+        ({"expiration": None}, None),
+        ({"expiration": {}}, None),
+        ({"expiration": {"expiration_date": "2025-06-30T22:00:00Z"}}, date(2025, 6, 30)),
+    ],
+)
+def test_the_last_day_of_a_tier(data: Any, expected: date | None) -> None:
+    assert read(Tier, {"id": "t", **data}).expires_on == expected

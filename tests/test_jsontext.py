@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.jsontext import compact, compact_json, find_end, visible
+from projector.jsontext import compact, compact_json, find_end, is_deeper, visible
 
 TEXTS = {
     "nothing": (b"", b""),
@@ -173,3 +173,20 @@ def test_text_that_cannot_become_json_is_called_broken(text: bytes) -> None:
     at, opened = find_end(text, 0, len(text), depth_max=100)
     assert at < len(text)
     assert opened
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("1", 0),
+        ("[]" * 9, 1),
+        ('[{"a": [1]}, [[]], {}]', 3),
+        ('["[[[[", {"{{": "{"}]', 2),
+        ('["\\"[[[[", "[[", {"\\\\": "{"}]', 2),
+    ],
+)
+def test_brackets_count_as_deep_as_they_are_nested_and_not_in_strings(
+    text: str, levels: int
+) -> None:
+    assert not is_deeper(text, levels)
+    assert levels == 0 or is_deeper(text, levels - 1)
