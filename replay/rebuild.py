@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from attrs import frozen
@@ -77,7 +77,7 @@ def rebuild(
     """
     begin = time.monotonic()
     is_compared = dry_run or churn_percent_max is not None
-    with _alone(database) as (space, found_leftovers):
+    with _alone(database) as (space, found_leftovers, check_alone):
         plan = _plan(database, projections, is_compared=is_compared)
         job = Job(
             database=database,
@@ -90,7 +90,9 @@ def rebuild(
         found = churn.compare(database, projections) if is_compared else None
         if found and churn_percent_max is not None and found.percent > churn_percent_max:
             raise ChurnTooGreat(percent=found.percent, percent_max=churn_percent_max)
-        done = None if dry_run else takeover.take_over(database, projections, on_progress)
+        done = (
+            None if dry_run else takeover.take_over(database, projections, check_alone, on_progress)
+        )
         rebuilt = _rebuilt(database, projections, done)
     return Rebuild(
         rebuilt=rebuilt,
@@ -105,12 +107,12 @@ def rebuild(
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool]]:
+def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
     """Be the only rebuild of a database, begin with nothing, and leave nothing."""
-    with workspace.opened(database) as space, shadow.locked(database):
+    with workspace.opened(database) as space, shadow.locked(database) as check:
         left = _remove_shadows(database)
         try:
-            yield space, left or space.had_leftovers
+            yield space, left or space.had_leftovers, check
         finally:
             _remove_shadows(database)
 

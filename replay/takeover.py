@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from attrs import frozen
@@ -67,16 +67,22 @@ def _tell(on_progress: OnProgress, head: int, position: int) -> None:
 
 
 def take_over(
-    database: Database, projections: Sequence[Projection], on_progress: OnProgress
+    database: Database,
+    projections: Sequence[Projection],
+    check_alone: Callable[[], None],
+    on_progress: OnProgress,
 ) -> Takeover:
-    """Put the shadows of projections in the place of the live tables, at the head of the log."""
+    """Put the shadows of projections in the place of the live tables, at the head of the log.
+
+    `check_alone` raises where another rebuild may have been let in, to whom the shadows belong.
+    """
     shadows = [shadow.of(each) for each in projections]
     deadline = time.monotonic() + PATIENCE_SECONDS_MAX
     hold_ms = HOLD_MS
     while True:
         catch_up(database, shadows, on_progress)
         try:
-            done = _try(database, projections, hold_ms)
+            done = _try(database, projections, check_alone, hold_ms)
         except DatabaseBusy:
             if time.monotonic() > deadline:
                 raise
@@ -89,7 +95,12 @@ def take_over(
             return done
 
 
-def _try(database: Database, projections: Sequence[Projection], hold_ms: int) -> Takeover:
+def _try(
+    database: Database,
+    projections: Sequence[Projection],
+    check_alone: Callable[[], None],
+    hold_ms: int,
+) -> Takeover:
     """All of it in one transaction, with the head locked."""
     with database.writing() as connection:
         attached = [what for each in projections for what in swap.attached(connection, each)]
@@ -103,6 +114,8 @@ def _try(database: Database, projections: Sequence[Projection], hold_ms: int) ->
         runner.project_within(connection, [shadow.of(each) for each in projections], until=head)
         for each in projections:
             _replace(connection, marks[each.name], each, is_moved=bool(attached))
+        # After the shadows were locked, so that nobody can come between.
+        check_alone()
     return Takeover(
         position=head,
         matched=matched,

@@ -7,12 +7,12 @@ under a name of its own. So it is brought up to date by the same projector as a 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
 from attrs import evolve
-from sqlalchemy import Connection, UniqueConstraint, delete, func, inspect, select
+from sqlalchemy import Connection, UniqueConstraint, delete, func, inspect, literal, select
 from sqlalchemy.schema import CreateTable
 
 from projector.errors import RebuildRunning
@@ -38,14 +38,15 @@ def of(projection: Projection) -> Projection:
 
 
 @contextmanager
-def locked(database: Database) -> Iterator[None]:
+def locked(database: Database) -> Iterator[Callable[[], None]]:
     """Keep other rebuilds of the database out, whatever machine they run on.
 
-    Raises RebuildRunning. The lock goes with the connection, if the process is killed. SQLite is a
-    matter of one machine: there a lock in the file system does that.
+    Raises RebuildRunning. The lock goes with the connection, if the process is killed. Gives a
+    function that raises where the connection, and so the lock, is gone before its time. SQLite is
+    a matter of one machine: there a lock in the file system does that.
     """
     if database.is_sqlite:
-        yield
+        yield lambda: None
         return
     with database.connected() as connection:
         deadline = time.monotonic() + LOCK_SECONDS_MAX
@@ -55,10 +56,16 @@ def locked(database: Database) -> Iterator[None]:
             time.sleep(0.05)
         # Nothing else is done here, and no snapshot is held.
         connection.commit()
+
+        def check() -> None:
+            connection.execute(select(literal(1)))
+            connection.commit()
+
         try:
-            yield
+            yield check
         finally:
-            connection.execute(select(func.pg_advisory_unlock(_REBUILD_LOCK)))
+            if not connection.invalidated:
+                connection.execute(select(func.pg_advisory_unlock(_REBUILD_LOCK)))
 
 
 def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:

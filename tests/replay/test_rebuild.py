@@ -10,7 +10,7 @@ from alembic import command
 from attrs import evolve
 from sqlalchemy import make_url
 
-from projector.errors import RebuildRunning, RowsLost, SpillUnwritable
+from projector.errors import RowsLost, SpillUnwritable
 from projector.projections import discover, named
 from projector.query import find_customer
 from projector.store import checkpoints, log, schema, shadow, state
@@ -143,37 +143,6 @@ def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
         happened(other, *MORE)
 
     assert [each.matched for each in rebuild(database, discover(), engine).rebuilt] == [True] * 5
-
-
-def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
-    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("replay.workspace.WORKERS_END_SECONDS_MAX", 0.1)
-    monkeypatch.setattr("projector.store.shadow.LOCK_SECONDS_MAX", 0.1)
-    refused = []
-
-    def engine(job: Job) -> Iterator[Piece]:
-        yield from IN_PROCESS(job)
-        with pytest.raises(RebuildRunning, match="being rebuilt already") as told:
-            rebuild(other, discover(), IN_PROCESS)
-        refused.append(told)
-
-    rebuild(database, discover(), engine)
-    assert len(refused) == 1
-    assert _is_right(database)
-
-
-def test_on_postgres_another_machine_is_told_so_too(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("projector.store.shadow.LOCK_SECONDS_MAX", 0.1)
-    with (
-        migrated(postgres_url) as database,
-        shadow.locked(database),
-        migrated(postgres_url) as other,
-        pytest.raises(RebuildRunning),
-    ):
-        rebuild(other, discover(), IN_PROCESS)
 
 
 def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
