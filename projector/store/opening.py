@@ -7,6 +7,7 @@ import re
 import select
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -158,32 +159,13 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
         raise BadDatabaseUrl(
             url=shown(url), reason="psycopg is missing; install the extra `postgres`"
         ) from error
-    # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
-    settings = ["SET TIME ZONE 'UTC'"]
-    # A commit is answered when it is on disk, whatever the server is set to; but what is set to
-    # more than that stays.
-    settings.append(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    # Not among the options of the connection: there some poolers refuse them.
-    if lock_seconds_max is not None:
-        settings.append(f"SET lock_timeout = {_milliseconds(lock_seconds_max)}")
-    if idle_seconds_max is not None:
-        timeout = _milliseconds(idle_seconds_max)
-        settings.append(f"SET idle_in_transaction_session_timeout = {timeout}")
-        # Where the server has it (17 and later), also for a client that was stopped amid a COPY.
-        whole = _milliseconds(idle_seconds_max * _WHOLE_TIMES)
-        settings.append(
-            f"SELECT set_config(name, '{whole}', false) FROM pg_settings"  # noqa: S608 - a number
-            " WHERE name = 'transaction_timeout'"
-        )
+    settings = "; ".join(_settings(lock_seconds_max, idle_seconds_max))
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
         try:
             with connection.cursor() as cursor:
-                cursor.execute("; ".join(settings))
+                cursor.execute(settings)
             connection.commit()
         except BaseException:
             # The pool forgets one that could not be set up.
@@ -197,6 +179,30 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
             raise DisconnectionError
 
     return engine
+
+
+def _settings(lock_seconds_max: float | None, idle_seconds_max: float | None) -> Iterator[str]:
+    """What a new connection to Postgres is told, as statements."""
+    # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
+    yield "SET TIME ZONE 'UTC'"
+    # A commit is answered when it is on disk, whatever the server is set to; but what is set to
+    # more than that stays.
+    yield (
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    # Not among the options of the connection: there some poolers refuse them.
+    if lock_seconds_max is not None:
+        yield f"SET lock_timeout = {_milliseconds(lock_seconds_max)}"
+    if idle_seconds_max is not None:
+        timeout = _milliseconds(idle_seconds_max)
+        yield f"SET idle_in_transaction_session_timeout = {timeout}"
+        # Where the server has it (17 and later), also for a client that was stopped amid a COPY.
+        whole = _milliseconds(idle_seconds_max * _WHOLE_TIMES)
+        yield (
+            f"SELECT set_config(name, '{whole}', false) FROM pg_settings"  # noqa: S608 - a number
+            " WHERE name = 'transaction_timeout'"
+        )
 
 
 def _of_engines(lock_seconds_max: float | None) -> dict[str, Any]:
