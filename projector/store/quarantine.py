@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import NamedTuple
 
 import msgspec
@@ -70,12 +71,19 @@ def aside(item: Rejected) -> Aside:
 
 
 def add(connection: Connection, put_aside: Sequence[Aside], *, received_at: datetime) -> None:
-    """Keep deliveries; one that is here already, for the same reason, is not kept twice."""
+    """Keep deliveries; one that is here already, for the same reason, is not kept twice.
+
+    Whoever calls holds the lock of the head.
+    """
     if not put_aside:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(quarantine).on_conflict_do_nothing()
-    connection.execute(statement, [_values(each, received_at) for each in put_aside])
+    statement = dialect.insert(quarantine).on_conflict_do_nothing(index_elements=["digest"])
+    # Not by a sequence, which can go back (in a copy that crashes, or a standby that takes over):
+    # what came then would have the number of what is there, and be taken for the same.
+    ids = count(last_id(connection) + 1)
+    rows = [{"quarantine_id": next(ids), **_values(each, received_at)} for each in put_aside]
+    connection.execute(statement, rows)
 
 
 def filed(connection: Connection, put_aside: Sequence[Aside]) -> dict[str, int]:

@@ -32,7 +32,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0014"
+SCHEMA_REVISION = "0015"
 
 metadata = MetaData(
     naming_convention={
@@ -92,7 +92,7 @@ _WAITING = text("resolved_at IS NULL")
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("quarantine_id", Long, primary_key=True, autoincrement=True),
+    Column("quarantine_id", Long, primary_key=True, autoincrement=False),
     # The same broken delivery twice is one entry.
     Column("digest", Key, nullable=False),
     Column("reason", Text, nullable=False),

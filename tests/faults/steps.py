@@ -142,7 +142,7 @@ def _project() -> list[Step]:
     locks = (_MARKS, _CUSTOMERS)
     return [
         after("after the reading", "projector.store.log:read", nth=3, locks=locks),
-        after("after the states", "projector.store.state:load", nth=9, locks=locks),
+        after("after the states", "projector.store.state:load_last", nth=9, locks=locks),
         after("after the fold", "projector.runner:fold_batch", nth=2, locks=locks),
         before("before the writing", _PROJECT, nth=2),
         before("before the first checkpoint", _ADVANCE, **second),

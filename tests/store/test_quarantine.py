@@ -53,6 +53,21 @@ def test_what_is_put_aside_takes_no_position_in_the_log(database: Database) -> N
     assert [(each.position, each.event_id) for each in logged(database)] == [(1, "a")]
 
 
+def test_entries_are_numbered_by_what_is_there(database: Database) -> None:
+    """A sequence of the database counts what is undone, too, and can go back."""
+    put(database, rejected(b"x"))
+    aside = [quarantine.aside(rejected(b"undone"))]
+    with pytest.raises(KeyboardInterrupt), database.writing() as connection:
+        quarantine.add(connection, aside, received_at=RECEIVED_AT)
+        raise KeyboardInterrupt
+    put(database, rejected(b"x"), rejected(b"y"), rejected(b"z"))
+    assert [(each["quarantine_id"], each["body"]) for each in quarantined(database)] == [
+        (1, b"x"),
+        (3, b"y"),
+        (4, b"z"),
+    ]
+
+
 def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Database) -> None:
     receipts = put(database, *[rejected(b"x")] * 200) + put(database, rejected(b"x"))
     assert {receipt.outcome for receipt in receipts} == {Outcome.QUARANTINED}
