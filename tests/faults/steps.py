@@ -16,6 +16,7 @@ _CREATE = "projector.store.shadow:create"
 _PUT = "projector.store.parts:put"
 _POUR = "projector.store.parts:pour"
 _TRY = "replay.takeover:_try"
+_LOCKED = "replay.workspace:_locked"
 _REPLACE = "replay.takeover:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
 _LETTERS = "projector.store.dead_letters:replace"
@@ -170,7 +171,7 @@ def _rebuild() -> list[Step]:
     rows: dict[str, Any] = {"since": _PUT, "since_nth": 2}
     poured: dict[str, Any] = {"since": _POUR, "since_nth": 2, "only": "sqlite"}
     return [
-        after("the folder is locked", "replay.workspace:_locked", locks=(_NO_TABLE,)),
+        after("the folder is locked", _LOCKED, locks=(_NO_TABLE,), is_between=True),
         after("the plan is made", "replay.rebuild:_plan", locks=(_NO_TABLE,), is_between=True),
         before("before the first shadow", _CREATE),
         after("after the second shadow", _CREATE, nth=2),
@@ -279,7 +280,7 @@ def _rows_swap() -> list[Step]:
         after("without live rows", "statement", of="DELETE FROM customer", since=move),
         after("with new rows", "statement", of="INSERT INTO customer ", since=move),
         after("without the shadow", "statement", of="DROP TABLE customer_shadow", since=move),
-        *_commit("swap of rows", "the exchange", _REPLACE, is_between=True),
+        *_commit("swap of rows", "the exchange", _REPLACE, is_last=True, is_between=True),
     ]
 
 
