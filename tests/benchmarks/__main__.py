@@ -21,6 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
     parser.add_argument("--only", choices=_PARTS, help="one part alone")
+    parser.add_argument(
+        "--largest", type=int, default=10_000_000, help="the most events of the part growth"
+    )
     options = parser.parse_args()
     share, rounds = (10, 1) if options.quick else (1, 5)
     # As the command line does.
@@ -74,7 +77,9 @@ def main() -> None:
             rebuilding.memory(folder, events=10_000_000 // share, customers=1_000_000 // share)
         if options.only == "growth":
             with running_server(fsync=True) as server:
-                growing.run(server, folder, share=share, machine=_machine())
+                growing.run(
+                    server, folder, largest=options.largest, share=share, machine=_machine()
+                )
         if options.only in (None, "memory"):
             memory.run(folder, events=2_000_000 // share, customers=200_000 // share)
     finally:

@@ -17,9 +17,9 @@ _STREAM, _MEMBERS = 200_000, 1_000_000
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
-def run(server: Server, folder: Path, *, share: int, machine: str) -> None:
+def run(server: Server, folder: Path, *, largest: int, share: int, machine: str) -> None:
     """Print each figure; the page is written by a run of all events alone."""
-    sizes = [size // share for size in _SIZES]
+    sizes = [size // share for size in _SIZES if size <= largest]
     taken: list[Cost] = []
     found: list[Found] = []
 
