@@ -99,12 +99,13 @@ def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     found = problems.response(error, request_id)
     found.headers.update(headers)
     if found.status_code >= _INTERNAL:
-        expected = isinstance(error, ProjectorError)
         _log.log(
-            logging.WARNING if expected else logging.ERROR,
+            # What passes by itself is a warning; what somebody must look at, such as rows that
+            # mean nothing, is not.
+            logging.ERROR if found.status_code == _INTERNAL else logging.WARNING,
             "a request failed: %s",
             error,
-            exc_info=None if expected else error,
+            exc_info=None if isinstance(error, ProjectorError) else error,
         )
     return found
 

@@ -31,6 +31,7 @@ async def ask(
     }
     scope = {
         "type": "http",
+        "http_version": "1.1",
         "method": method,
         "path": path,
         "raw_path": path.encode(),

@@ -51,6 +51,8 @@ def test_one_that_is_stopped_and_killed_is_replaced_and_readiness_tells_the_trut
             ports[0] = second.port
             first.send(signal.SIGKILL)
             _goes_on(to_first, to_second)
+            # On a busy machine it may just be behind again.
+            within(LONG, lambda: seen.said[-1][0])
         for sent in (to_first, to_second):
             check_log(database, sent)
         check_tables(database)
@@ -59,7 +61,7 @@ def test_one_that_is_stopped_and_killed_is_replaced_and_readiness_tells_the_trut
     assert seen.lies == []
     # It was ready, then it was not, then it was again.
     assert len(seen.said) >= 3
-    assert (seen.said[0][0], seen.said[-1][0]) == (True, True)
+    assert seen.said[0][0]
 
 
 def test_one_that_is_stopped_goes_on_beside_the_others_later(postgres_url: str) -> None:
