@@ -23,7 +23,7 @@ class Stints(Generic[Stint]):
     """
 
     last: Stint
-    earlier: Stints[Stint] | None = None
+    earlier: Stints[Stint] | None
 
     def __iter__(self) -> Iterator[Stint]:
         """Each stint, the last one first."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from projector.envelope import CanonicalKey, Envelope, id_problem
+from projector.envelope import BODY_BYTES_MAX, CanonicalKey, Envelope, id_problem
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 
@@ -50,3 +50,7 @@ def test_events_are_in_the_order_of_their_instants_and_then_of_the_bytes_of_thei
     ]
     assert keys == sorted(keys)
     assert keys[1:] == sorted(keys[1:], key=lambda key: key.event_id.encode())
+
+
+def test_a_body_may_have_a_mebibyte() -> None:
+    assert BODY_BYTES_MAX == 2**20

@@ -10,9 +10,12 @@ from msgspec import UNSET, Raw
 
 from projector.events import (
     FACTS,
+    Campaign,
     Customer,
+    Expiration,
     SegmentEntered,
     Tier,
+    TierExpirationChanged,
     TierJoined,
     TierUpgraded,
     canonical_json,
@@ -204,3 +207,34 @@ def test_a_source_id_is_bounded_and_may_be_empty() -> None:
 )
 def test_the_last_day_of_a_tier(data: Any, expected: date | None) -> None:
     assert read(Tier, {"id": "t", **data}).expires_on == expected
+
+
+def test_the_class_of_each_type_says_its_name() -> None:
+    assert {type_: (kind.__doc__ or "").split(":")[0] for type_, kind in FACTS.items()} == {
+        type_: type_ for type_ in FACTS
+    }
+    customer = ["confirmed", "created", "deleted", "updated", "segment.entered", "segment.left"]
+    tier = ["downgraded", "expiration.changed", "joined", "left", "prolonged", "upgraded"]
+    assert {*FACTS} == {
+        *(f"customer.{each}" for each in customer),
+        *(f"customer.loyalty.tier.{each}" for each in tier),
+    }
+
+
+def test_the_campaign_is_the_events_own_or_else_the_tiers() -> None:
+    tier = Tier(id="ltr_1", campaign_id="camp_tier")
+    assert TierJoined(loyalty_tier=tier).campaign_id == "camp_tier"
+    own = Campaign(id="camp_own")
+    assert TierJoined(loyalty_tier=tier, campaign=own).campaign_id == "camp_own"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(UNSET, date(2030, 1, 2)), (None, None), ("2031-03-04T00:00:00Z", date(2031, 3, 4))],
+    ids=["not told", "no date", "a date"],
+)
+def test_a_changed_expiration_is_the_events_own_where_it_has_one(
+    told: Any, expected: date | None
+) -> None:
+    tier = Tier(id="ltr_1", expiration=Expiration(expiration_date="2030-01-02"))
+    assert TierExpirationChanged(loyalty_tier=tier, expiration_date=told).expires_on == expected

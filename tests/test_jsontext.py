@@ -190,3 +190,23 @@ def test_brackets_count_as_deep_as_they_are_nested_and_not_in_strings(
 ) -> None:
     assert not is_deeper(text, levels)
     assert levels == 0 or is_deeper(text, levels - 1)
+
+
+def test_each_character_that_steers_a_terminal_is_escaped() -> None:
+    document = '"a\x7f\x80\x9f\xa0b"'.encode()
+    assert visible(document) == b'"a\\u007f\\u0080\\u009f\xc2\xa0b"'
+
+
+@pytest.mark.parametrize("begin", ["{", "["])
+def test_one_kind_of_bracket_alone_goes_as_deep(begin: str) -> None:
+    assert is_deeper(begin * 3, 2)
+    assert not is_deeper(begin * 2, 2)
+
+
+def test_what_is_closed_counts_no_more_and_what_comes_behind_it_does() -> None:
+    assert not is_deeper("[[], [], []]", 2)
+    assert is_deeper("[[], [], [[]]]", 2)
+
+
+def test_of_broken_text_a_string_keeps_its_blanks_behind_an_escaped_quote() -> None:
+    assert compact(b'{ "a\\" b" : 1 , oops') == b'{"a\\" b":1,oops'

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from projector.projections.loyalty_tier_history import Row
+from projector.envelope import CanonicalKey
+from projector.events import Campaign, Tier, TierLeft
+from projector.projections.loyalty_tier_history import PROJECTION, Row
 from tests.given import (
     Delivery,
     deleted,
@@ -281,3 +283,12 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     for webhooks in permutations(happened):
         arrived = given(*webhooks).delivered(times=2)
         assert arrived.then_rows("loyalty_tier_history") == stints(*happened)
+
+
+def test_a_campaign_keeps_its_name_where_who_comes_back_is_not_told_it() -> None:
+    key = CanonicalKey(on(MONDAY), "a")
+    named = TierLeft(loyalty_tier=Tier(id="gold"), campaign=Campaign(id="camp_1", name="Points"))
+    nameless = TierLeft(loyalty_tier=Tier(id="silver"), campaign=Campaign(id="camp_1"))
+    evolve = PROJECTION.evolvers[TierLeft]
+    rows = PROJECTION.to_rows(evolve(evolve(PROJECTION.initial, named, key), nameless, key))
+    assert [each.campaign_name for each in rows] == ["Points", "Points"]

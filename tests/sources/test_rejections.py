@@ -143,6 +143,22 @@ def test_what_only_looks_like_the_legacy_format_is_not_called_so(data: Any) -> N
     assert rejected(changed(_LEGACY, {"data": data, "type": None})).reason == "unknown_shape"
 
 
+def test_nor_is_what_is_no_event() -> None:
+    assert rejected(changed(_LEGACY, {"object": "list", "type": None})).reason == "unknown_shape"
+
+
+def test_a_distribution_is_known_by_its_sender() -> None:
+    assert rejected(distribution(event=ABSENT, id=ABSENT)).reason == "missing_id"
+
+
+def test_an_empty_time_is_none() -> None:
+    assert rejected(cloudevent(time="")).reason == "missing_time"
+
+
+def test_an_empty_customer_is_none() -> None:
+    assert filed(minimal(data={"customer": {"id": ""}})).customer_id is None
+
+
 def test_what_is_known_of_a_rejected_delivery_is_told() -> None:
     item = rejected(distribution(event=event_part(created_at="gestern")))
     assert (item.reason, item.project_id, item.event_id) == ("bad_time", "proj_1", "evcus_1")
@@ -230,7 +246,24 @@ def test_the_limit_is_in_bytes_not_in_characters() -> None:
 @pytest.mark.parametrize("junk", [b"[" * 3, b"\x00" * 3, b'{"id":'])
 def test_junk_over_the_limit_is_too_large_whatever_it_is(junk: bytes) -> None:
     body = junk * (BODY_BYTES_MAX // len(junk) + 1)
-    assert rejected(body).reason == "too_large"
+    item = rejected(body)
+    assert item.reason == "too_large"
+    assert str(BODY_BYTES_MAX) in item.detail
+
+
+def test_a_webhook_over_the_limit_is_too_large_though_it_can_be_read() -> None:
+    body = as_bytes(distribution())
+    [item] = sources.read(body, Given(), body_bytes_max=len(body) - 1)
+    assert isinstance(item, Rejected)
+    assert item.reason == "too_large"
+    assert [type(each) for each in sources.read(body, Given(), body_bytes_max=len(body))] == [
+        Envelope
+    ]
+
+
+def test_what_a_caller_said_of_what_is_no_text_is_kept() -> None:
+    given = Given(project_id="proj_9")
+    assert rejected(b"\xff", given).given == given
 
 
 def test_a_page_may_be_larger_than_one_event() -> None:
