@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from projector.envelope import CanonicalKey
-from projector.events import Campaign, Tier, TierLeft
+from projector.events import Campaign, Tier, TierJoined, TierLeft
 from projector.projections.loyalty_tier_history import PROJECTION, Row
 from tests.given import (
     Delivery,
@@ -292,3 +292,11 @@ def test_a_campaign_keeps_its_name_where_who_comes_back_is_not_told_it() -> None
     evolve = PROJECTION.evolvers[TierLeft]
     rows = PROJECTION.to_rows(evolve(evolve(PROJECTION.initial, named, key), nameless, key))
     assert [each.campaign_name for each in rows] == ["Points", "Points"]
+
+
+def test_rows_are_read_back_by_their_campaigns() -> None:
+    state = PROJECTION.initial
+    for campaign_id in ("camp_1", "camp_2"):
+        fact = TierJoined(loyalty_tier=Tier(id="gold"), campaign=Campaign(id=campaign_id))
+        state = PROJECTION.evolvers[TierJoined](state, fact, CanonicalKey(on(MONDAY), "a"))
+    assert PROJECTION.from_rows(PROJECTION.to_rows(state)) == state
