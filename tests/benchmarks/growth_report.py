@@ -33,6 +33,9 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
         "they wait for the disk or for other work on the machine. The start of a program, about",
         "half a second, is in each figure but the reads: of 10,000 events it is most of the cost.",
         "",
+        "The catch-up is that of `projector ingest` with empty tables: a long log fills them by a",
+        "rebuild.",
+        "",
         "| database | work | events in the log | µs of processors | µs by the clock |",
         "|---|---|--:|--:|--:|",
         *(
