@@ -46,6 +46,10 @@ def test_the_callers_time_comes_before_the_datas() -> None:
     assert item.occurred_at == HAPPENED_AT
 
 
+def test_an_empty_time_is_none() -> None:
+    assert rejected(tier_data(created_at=""), _JOINED).reason == "missing_time"
+
+
 def test_an_upgrade_is_told_by_its_tiers() -> None:
     data = tier_data(loyalty_tier=ABSENT, loyalty_tier_from={"id": "ltr_1"}, loyalty_tier_to=None)
     item = filed(data, Given(project_id="p", type="customer.loyalty.tier.upgraded"))
