@@ -48,7 +48,7 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
         "",
         "| database | what | ms |",
         "|---|---|--:|",
-        *(f"| {each.database} | {each.what} | {each.milliseconds:,.3g} |" for each in found),
+        *(f"| {each.database} | {each.what} | {_shown(each.milliseconds)} |" for each in found),
         "",
     ]
     return "\n".join(lines)
@@ -94,6 +94,7 @@ def _panel(name: str, at: int, costs: Sequence[Cost], top: float) -> str:
         parts.append(_text(left - 6, y(tick) + 4, str(tick), anchor="end"))
     for events in sizes:
         parts.append(_text(x(events), _TOP + _HEIGHT + 18, f"{events:,}", anchor="middle"))
+    ends: list[tuple[float, str]] = []
     for work, colour in _COLOURS.items():
         points = [
             (x(each.events), y(each.processors))
@@ -105,10 +106,19 @@ def _panel(name: str, at: int, costs: Sequence[Cost], top: float) -> str:
         parts += [
             f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"/>' for px, py in points
         ]
-        px, py = points[-1]
-        parts.append(f'<text x="{px + 8:.1f}" y="{py + 4:.1f}" fill="{colour}">{work}</text>')
+        ends.append((points[-1][1], work))
+    lowest = math.inf
+    for py, work in sorted(ends, reverse=True):
+        # One above the other, where lines end at the same place.
+        lowest = min(py + 4, lowest - 14)
+        at_end = f'<text x="{x(sizes[-1]) + 8:.1f}" y="{lowest:.1f}" fill="{_COLOURS[work]}">'
+        parts.append(f"{at_end}{work}</text>")
     return "\n".join(parts)
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", fill: str = "black") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{text}</text>'
+
+
+def _shown(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.2g}"
