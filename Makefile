@@ -36,7 +36,7 @@ lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerf
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint docs/deploy/Dockerfile
-	$(BIN)/python -m tests.auditing
+	$(BIN)/python -m tests.support.auditing
 
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

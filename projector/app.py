@@ -7,9 +7,10 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from projector import runner
-from projector.answer import Answer
-from projector.dead_letters import (
+from projector.envelope import Given
+from projector.intake.files import read_chunks
+from projector.intake.ingest import IngestReport, ingest
+from projector.operate.dead_letters import (
     LetterPage,
     LettersRetried,
     WholeLetter,
@@ -17,15 +18,7 @@ from projector.dead_letters import (
     retry_letters,
     show_letter,
 )
-from projector.envelope import Given
-from projector.explain import Explanation, Question, why
-from projector.export import export_customers
-from projector.files import read_chunks
-from projector.follow import Follower, Watch
-from projector.ingest import IngestReport, ingest
-from projector.members import Page, SegmentCount, TierCount, find_members, list_segments, list_tiers
-from projector.projections import discover
-from projector.quarantine import (
+from projector.operate.quarantine import (
     QuarantinePage,
     QuarantineRetried,
     WholeEntry,
@@ -33,11 +26,25 @@ from projector.quarantine import (
     retry_quarantine,
     show_entry,
 )
-from projector.query import Moment, find_customer
-from projector.status import Status, read_status
+from projector.operate.tokens import NewToken, Token, create_token, list_tokens, revoke_token
+from projector.projections import discover
+from projector.queries.customer_state import Answer
+from projector.queries.customers import Moment, find_customer
+from projector.queries.export import export_customers
+from projector.queries.members import (
+    Page,
+    SegmentCount,
+    TierCount,
+    find_members,
+    list_segments,
+    list_tiers,
+)
+from projector.queries.status import Status, read_status
+from projector.queries.why.explain import Explanation, Question, why
+from projector.runner import runner
+from projector.runner.follower import Follower, Watch
 from projector.store import schema
-from projector.store.engine import Database
-from projector.tokens import NewToken, Token, create_token, list_tokens, revoke_token
+from projector.store.database import Database
 
 
 class Projector:

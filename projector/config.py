@@ -8,9 +8,9 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from projector import webhook_secrets
 from projector.errors import BadSecrets
-from projector.webhook_secrets import WebhookSecret
+from projector.intake import webhook_secrets
+from projector.intake.webhook_secrets import WebhookSecret
 
 DATABASE_URL_VARIABLE = "PROJECTOR_DATABASE_URL"
 DATABASE_URL_DEFAULT = "sqlite:///projector.db"

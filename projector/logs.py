@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from projector.instants import to_text
-from projector.jsontext import visible
+from projector.text.instants import to_text
+from projector.text.jsontext import visible
 
 #: The id of the request that is being answered, for whatever is logged on its way.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)

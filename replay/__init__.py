@@ -7,8 +7,8 @@ it); `repair` (one customer); `verify` (the tables against the log), piece by pi
 `comparison` (of rows) and `audit` (of the log itself).
 """
 
+from replay.one_customer import Repaired, repair
 from replay.rebuild import Rebuild, rebuild
-from replay.repair import Repaired, repair
 from replay.verify import Verified, verify
 
 __all__ = ["Rebuild", "Repaired", "Verified", "rebuild", "repair", "verify"]

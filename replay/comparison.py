@@ -9,7 +9,7 @@ import attrs
 from attrs import frozen
 
 from projector.envelope import CustomerKey
-from projector.fold import Projection, Values
+from projector.projections.projection import Projection, Values
 
 
 @frozen(kw_only=True)

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from attrs import define, field
 from sqlalchemy import Connection
 
-from projector.batch import Change, fold_streams
 from projector.envelope import CustomerKey, RecordedEvent
-from projector.events import FACTS
-from projector.fold import Projection
-from projector.store import dead_letters, digest, inspection, log, state, stored
-from projector.store.inspection import StreamRow
-from replay.audit import StreamAudit
+from projector.facts.events import FACTS
+from projector.projections.projection import Projection
+from projector.runner.batch import Change, fold_streams
+from projector.store import dead_letters, digest, log, table_rows
+from projector.store.verify import log_counts, raw_rows
+from projector.store.verify.log_counts import StreamRow
 from replay.comparison import Difference, compare_letters, compare_rows
+from replay.log_audit import StreamAudit
 
 
 class Pass(NamedTuple):
@@ -46,7 +47,7 @@ def check_streams(
     connection: Connection, passes: Sequence[Pass], stream_ids: Sequence[int], *, head: int
 ) -> Found:
     """Compare the customers of some streams, and look at the streams themselves."""
-    streams = inspection.streams(connection, stream_ids)
+    streams = log_counts.streams(connection, stream_ids)
     audit = StreamAudit(streams)
     found = Found(checked=len(streams))
     for number, (position, projections) in enumerate(passes):
@@ -73,7 +74,7 @@ def check_nobodys(connection: Connection, passes: Sequence[Pass]) -> Found:
                     f"{projection.name} is wrong about position {at}, which names no customer, "
                     "as a dead letter."
                 )
-            for row in stored.of_nobody(connection, projection):
+            for row in raw_rows.of_nobody(connection, projection):
                 for customer, difference in compare_rows(projection, [], [row]):
                     found.differ(customer, difference)
     return found
@@ -91,12 +92,12 @@ def _compare_rows(
     stream_ids: Sequence[int],
     found: Found,
 ) -> None:
-    values = state.as_values(projection, change.new)
+    values = table_rows.as_values(projection, change.new)
     found.digests[projection.name] = digest.of(values)
-    if stored.holds(connection, projection, stream_ids, values):
+    if raw_rows.holds(connection, projection, stream_ids, values):
         return
-    should_be = stored.expected(projection, values)
-    are_there = stored.of_streams(connection, projection, stream_ids)
+    should_be = raw_rows.expected(projection, values)
+    are_there = raw_rows.of_streams(connection, projection, stream_ids)
     for customer, difference in compare_rows(projection, should_be, are_there):
         found.differ(customer, difference)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from projector.fold import Projection
+from projector.projections.projection import Projection
 
 #: How many events are read in one go.
 RANGE_EVENTS_MAX = 20_000

@@ -9,17 +9,18 @@ from contextlib import contextmanager
 from attrs import frozen
 
 from projector.errors import ChurnTooGreat
-from projector.fold import Projection
 from projector.projections import discover
-from projector.store import checkpoints, dead_letters, log, shadow
-from projector.store.engine import Database
-from replay import churn, takeover, workspace
-from replay.build import build
-from replay.churn import Churn
+from projector.projections.projection import Projection
+from projector.store import checkpoints, dead_letters, log
+from projector.store.database import Database
+from projector.store.rebuild import shadow
+from replay import impact, swap, workspace
 from replay.engines import Engine, Job
 from replay.engines.engine import OnProgress
+from replay.fill import build
+from replay.impact import Churn
 from replay.plan import Plan
-from replay.takeover import Takeover
+from replay.swap import Takeover
 
 
 @frozen(kw_only=True)
@@ -87,12 +88,10 @@ def rebuild(
             on_progress=on_progress,
         )
         build(job, engine)
-        found = churn.compare(database, projections) if is_compared else None
+        found = impact.compare(database, projections) if is_compared else None
         if found and churn_percent_max is not None and found.percent > churn_percent_max:
             raise ChurnTooGreat(percent=found.percent, percent_max=churn_percent_max)
-        done = (
-            None if dry_run else takeover.take_over(database, projections, check_alone, on_progress)
-        )
+        done = None if dry_run else swap.take_over(database, projections, check_alone, on_progress)
         rebuilt = _rebuilt(database, projections, done)
     return Rebuild(
         rebuilt=rebuilt,

@@ -1,7 +1,7 @@
 """A proof that the tables are what the log folds to, row by row and cell by cell.
 
 All of it is read from one snapshot, while writers go on. The rows are not read as what they mean
-but as they are stored: see `projector.store.stored`.
+but as they are stored: see `projector.store.verify.raw_rows`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
-from projector.fold import Projection
-from projector.store import checkpoints, digest, inspection, log
+from projector.projections.projection import Projection
+from projector.store import checkpoints, digest, log
 from projector.store.checkpoints import Checkpoint
-from projector.store.engine import Database
-from replay.audit import check_counts, check_marks, check_strays
+from projector.store.database import Database
+from projector.store.verify import log_counts
 from replay.comparison import Difference
+from replay.log_audit import check_counts, check_marks, check_strays
 from replay.pieces import Found, Pass, check_nobodys, check_streams
 
 #: How many streams are compared in one go.
@@ -90,9 +91,9 @@ def verify(
         tally = _Tally()
         tally.fault(check_marks(marks.values(), head))
         if sample is None:
-            counts = inspection.count(connection)
+            counts = log_counts.count(connection)
             tally.fault(check_counts(counts))
-            tally.fault(check_strays(inspection.strays(connection, limit=NAMED_MAX)))
+            tally.fault(check_strays(log_counts.strays(connection, limit=NAMED_MAX)))
             total, pieces = counts.stream_ids.size, _every(connection)
         else:
             total, pieces = _some(connection, sample)
@@ -116,12 +117,12 @@ def _passes(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> 
 
 def _every(connection: Connection) -> Iterator[list[int]]:
     """The streams that are there, piece by piece, whatever the head says of their numbers."""
-    return inspection.stream_ids(connection, at_once=STREAMS_MAX)
+    return log_counts.stream_ids(connection, at_once=STREAMS_MAX)
 
 
 def _some(connection: Connection, sample: int) -> tuple[int, Iterator[list[int]]]:
     """How many streams are chosen, and which, piece by piece."""
-    last = max(inspection.last_stream_id(connection), 0)
+    last = max(log_counts.last_stream_id(connection), 0)
     chosen = sorted(SystemRandom().sample(range(1, last + 1), min(sample, last)))
     starts = range(0, len(chosen), STREAMS_MAX)
     return len(chosen), (chosen[start : start + STREAMS_MAX] for start in starts)

@@ -16,7 +16,7 @@ from pathlib import Path
 from attrs import frozen
 
 from projector.errors import RebuildRunning, SpillUnwritable
-from projector.store.engine import Database
+from projector.store.database import Database
 
 #: How long to wait for the workers of a rebuild that was killed, in seconds.
 WORKERS_END_SECONDS_MAX = 2.0

@@ -7,9 +7,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from projector.store.engine import Database
-from tests.databases import migrated, wipe
-from tests.postgres import Server, running_server
+from projector.store.database import Database
+from tests.support.databases import migrated, wipe
+from tests.support.postgres import Server, running_server
 
 hypothesis.settings.register_profile(
     "default",

@@ -7,18 +7,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from projector.envelope import RecordedEvent
-from projector.fold import Projection
 from projector.projections import discover
-from projector.runner import catch_up, project_batch
+from projector.projections.projection import Projection
+from projector.runner.runner import catch_up, project_batch
 from projector.store import log
 from projector.store.append import Outcome, Receipt, append
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.databases import letters, migrated, positions, rows, stored, wipe
-from tests.given import RECEIVED_AT, Delivery, envelope
-from tests.histories import Arrival, Step, arrivals, contradicted, histories
-from tests.oracle import FUSSY, Truth, truth
+from tests.support.databases import letters, migrated, positions, rows, stored, wipe
+from tests.support.given import RECEIVED_AT, Delivery, envelope
+from tests.support.histories import Arrival, Step, arrivals, contradicted, histories
+from tests.support.oracle import FUSSY, Truth, truth
 
 # Hypothesis makes a failing example small for up to five minutes before it shows it.
 pytestmark = pytest.mark.timeout(600)

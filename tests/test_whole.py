@@ -22,22 +22,22 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from projector import Answer, Given, Projector
-from projector.dead_letters import retry_letters
 from projector.envelope import Envelope
 from projector.errors import CustomerNotFound, GroupNotFound
-from projector.fold import Projection
+from projector.operate.dead_letters import retry_letters
 from projector.projections import discover
-from projector.runner import catch_up, project_batch
+from projector.projections.projection import Projection
+from projector.runner.runner import catch_up, project_batch
 from projector.store import tables
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild, repair, verify
 from replay.engines import ENGINES, Engine
-from tests.databases import letters, migrated, positions, rows, wipe
-from tests.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
-from tests.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
-from tests.oracle import FUSSY, truth
-from tests.replay.logs import by_steps, cut_small
+from tests.support.databases import letters, migrated, positions, rows, wipe
+from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
+from tests.support.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
+from tests.support.logs import by_steps, cut_small
+from tests.support.oracle import FUSSY, truth
 
 # Hypothesis makes a failing example small for up to five minutes before it shows it.
 pytestmark = pytest.mark.timeout(900)

@@ -12,7 +12,7 @@ from cyclopts import CycloptsError
 
 from projector import logs
 from projector.cli import commands, output
-from projector.cli.app import app
+from projector.cli.application import app
 from projector.errors import OutputUnwritable, ProjectorError
 
 __all__ = ["commands", "main"]

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from projector.answer import Answer, Tier, as_json
 from projector.errors import OutputUnwritable
-from projector.jsontext import visible
+from projector.queries.customer_state import Answer, Tier, as_json
+from projector.text.jsontext import visible
 
 #: What steers a terminal, turns the direction of all that follows it, or is no character.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -9,8 +9,8 @@ import replay
 from projector.app import Projector
 from projector.cli import progress
 from projector.errors import EngineUnknown
-from projector.fold import Projection
-from projector.status import Status
+from projector.projections.projection import Projection
+from projector.queries.status import Status
 from replay.engines import ENGINES
 
 #: From how many events on worker processes are worth their start.

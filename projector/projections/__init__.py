@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from projector.errors import ProjectionUnknown
-from projector.fold import Projection
+from projector.projections.projection import Projection
 
 __all__ = ["discover", "named"]
 
@@ -20,10 +20,11 @@ __all__ = ["discover", "named"]
 @cache
 def discover() -> tuple[Projection, ...]:
     """Every projection, those of this package first, by name."""
-    own = [
-        importlib.import_module(f"{__name__}.{module.name}").PROJECTION
+    modules = (
+        importlib.import_module(f"{__name__}.{module.name}")
         for module in pkgutil.iter_modules(__path__)
-    ]
+    )
+    own = [module.PROJECTION for module in modules if hasattr(module, "PROJECTION")]
     registered = [entry.load() for entry in entry_points(group="projector.projections")]
     return (
         *sorted(own, key=lambda projection: projection.name),

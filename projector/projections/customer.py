@@ -8,16 +8,16 @@ from attrs import evolve, frozen
 from msgspec import UNSET
 
 from projector.envelope import CanonicalKey
-from projector.events import (
+from projector.facts.events import (
     FACTS,
     CustomerCreated,
     CustomerDeleted,
     CustomerFact,
     canonical_json,
 )
-from projector.fold import Projection
-from projector.instants import to_utc
-from projector.quick import quick
+from projector.projections.projection import Projection
+from projector.projections.quick import quick
+from projector.text.instants import to_utc
 
 
 @quick

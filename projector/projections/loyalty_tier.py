@@ -10,7 +10,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey
-from projector.events import (
+from projector.facts.events import (
     CustomerDeleted,
     Tier,
     TierDowngraded,
@@ -22,9 +22,9 @@ from projector.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.fold import Projection
-from projector.instants import to_utc
-from projector.quick import quick
+from projector.projections.projection import Projection
+from projector.projections.quick import quick
+from projector.text.instants import to_utc
 
 
 @quick

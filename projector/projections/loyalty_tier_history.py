@@ -13,7 +13,7 @@ from operator import attrgetter
 from attrs import frozen
 
 from projector.envelope import CanonicalKey
-from projector.events import (
+from projector.facts.events import (
     CustomerDeleted,
     Tier,
     TierDowngraded,
@@ -24,11 +24,11 @@ from projector.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.fold import Projection
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier import Fact
-from projector.quick import quick
-from projector.stints import Stints, from_rows, to_rows
+from projector.projections.periods import Stints, from_rows, to_rows
+from projector.projections.projection import Projection
+from projector.projections.quick import quick
 
 
 @quick

@@ -10,9 +10,9 @@ from typing import TypeVar
 from attrs import frozen
 
 from projector.envelope import CanonicalKey
-from projector.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
-from projector.fold import Projection
-from projector.quick import quick
+from projector.facts.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
+from projector.projections.projection import Projection
+from projector.projections.quick import quick
 
 
 @quick

@@ -13,12 +13,12 @@ from operator import attrgetter
 from attrs import frozen
 
 from projector.envelope import CanonicalKey
-from projector.events import CustomerDeleted, SegmentEntered, SegmentLeft
-from projector.fold import Projection
+from projector.facts.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.projections import segment_membership
+from projector.projections.periods import Stints, from_rows, to_rows
+from projector.projections.projection import Projection
+from projector.projections.quick import quick
 from projector.projections.segment_membership import Fact
-from projector.quick import quick
-from projector.stints import Stints, from_rows, to_rows
 
 Membership = segment_membership.Row
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from projector.server.refusals import HostForeign, ScopeNeeded, TokenMissing
-from projector.store.engine import Database
-from projector.tokens import KnownToken, Scope, bearer, read_tokens
+from projector.operate.tokens import KnownToken, Scope, bearer, read_tokens
+from projector.server.errors import HostForeign, ScopeNeeded, TokenMissing
+from projector.store.database import Database
 
 #: For how many seconds tokens are believed to be as they were read.
 TOKENS_SECONDS = 2.0

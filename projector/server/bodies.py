@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from projector.server.refusals import (
+from projector.server.errors import (
     BodyTooLarge,
     BodyTooSlow,
     ClientGone,

@@ -15,13 +15,13 @@ from anyio import to_thread
 from attrs import frozen
 from starlette.requests import Request
 
-from projector import sources
-from projector.answer import as_json
 from projector.envelope import Envelope, Given, Rejected
 from projector.errors import FileCorrupt, ProjectorError
-from projector.framing import frames
+from projector.intake import sources
+from projector.intake.documents import frames
+from projector.queries.customer_state import as_json
 from projector.server import bodies
-from projector.server.refusals import BodyTooSlow, EncodingUnknown, Overloaded
+from projector.server.errors import BodyTooSlow, EncodingUnknown, Overloaded
 from projector.server.webhooks import Delivered
 from projector.server.writer import Writer
 from projector.store.append import Outcome, Receipt

@@ -9,11 +9,13 @@ from attrs import frozen
 from msgspec import Meta
 
 from projector import errors
-from projector.answer import Answer
 from projector.errors import ProjectorError
-from projector.explain import Explanation, Question, WhyCampaign, WhyNot, WhySegment, why
-from projector.lookup import IDS_MAX, Customers, find_customers
-from projector.members import (
+from projector.projections import discover
+from projector.queries.customer_events import EventPage, find_events
+from projector.queries.customer_state import Answer
+from projector.queries.customers import Moment, resolve
+from projector.queries.lookup import IDS_MAX, Customers, find_customers
+from projector.queries.members import (
     Page,
     SegmentCount,
     TierCount,
@@ -21,14 +23,19 @@ from projector.members import (
     list_segments,
     list_tiers,
 )
-from projector.projections import discover
-from projector.query import Moment, resolve
+from projector.queries.status import Status, read_status
+from projector.queries.why.explain import (
+    Explanation,
+    Question,
+    WhyCampaign,
+    WhyNot,
+    WhySegment,
+    why,
+)
 from projector.server import parameters
-from projector.server.progress import Reached, read_reached
-from projector.status import Status, read_status
+from projector.server.positions import Reached, read_reached
 from projector.store import log
-from projector.store.engine import Database
-from projector.streams import EventPage, find_events
+from projector.store.database import Database
 
 #: The most events of a customer for an explanation: with more, it would fill the memory.
 EXPLAINED_EVENTS_MAX = 10_000

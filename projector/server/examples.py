@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from projector.answer import Answer, Segment, Tier
-from projector.explain import WhySegment
-from projector.lookup import Customers
-from projector.members import Member, Page, SegmentCount, TierCount
 from projector.projections import segment_membership
+from projector.queries.customer_events import EventPage, StreamEvent
+from projector.queries.customer_state import Answer, Segment, Tier
+from projector.queries.lookup import Customers
+from projector.queries.members import Member, Page, SegmentCount, TierCount
+from projector.queries.status import ProjectionStatus, Status
+from projector.queries.why.explain import WhySegment
+from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import Ingested
 from projector.server.endpoints import Segments, Tiers
 from projector.server.webhooks import Delivered
-from projector.status import ProjectionStatus, Status
-from projector.steps import Effect, Step
 from projector.store.append import Outcome
-from projector.streams import EventPage, StreamEvent
 
 _ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
 _ARRIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from attrs import evolve, frozen
 
 from projector.errors import ProjectorError
-from projector.follow import LEASE_SECONDS, Watch
-from projector.server.progress import Reached, read_reached
+from projector.runner.follower import LEASE_SECONDS, Watch
+from projector.server.positions import Reached, read_reached
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 
 #: Between two looks, in seconds.
 LOOK_SECONDS = 1.0

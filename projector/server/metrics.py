@@ -9,14 +9,14 @@ from threading import Lock
 
 from attrs import frozen
 
-from projector.events import FACTS
+from projector.facts.events import FACTS
 from projector.projections import discover
-from projector.server.refusals import MetricsMissing
+from projector.queries.status import Status, read_status
+from projector.server.errors import MetricsMissing
 from projector.server.writer import Committed
-from projector.status import Status, read_status
 from projector.store import log
 from projector.store.append import Outcome
-from projector.store.engine import Database
+from projector.store.database import Database
 
 try:
     import prometheus_client as prometheus

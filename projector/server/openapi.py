@@ -9,14 +9,15 @@ from typing import Any
 import msgspec
 
 from projector import errors
-from projector.answer import as_json
-from projector.server import examples, paths, refusals, schemas
+from projector.queries.customer_state import as_json
+from projector.server import errors as server_errors
+from projector.server import examples, paths, schemas
 from projector.server import parameters as query
-from projector.server.asking import HEAD_HEADER, POSITION_HEADER
 from projector.server.bulk import Ingested
 from projector.server.endpoints import QUERIES, Batch, Endpoint
 from projector.server.health import Health
 from projector.server.problems import MEDIA_TYPE, Problem, code_of, status_of
+from projector.server.queries import HEAD_HEADER, POSITION_HEADER
 from projector.server.schemas import Schema, reference
 from projector.server.webhooks import SIGNATURE_HEADER, Delivered
 
@@ -25,20 +26,20 @@ _NDJSON = "application/x-ndjson"
 
 _ANY = (errors.DatabaseBusy, errors.DatabaseUnreachable)
 _READING = (
-    refusals.BadQuery,
-    refusals.TokenMissing,
-    refusals.ScopeNeeded,
-    refusals.HostForeign,
-    refusals.Overloaded,
+    server_errors.BadQuery,
+    server_errors.TokenMissing,
+    server_errors.ScopeNeeded,
+    server_errors.HostForeign,
+    server_errors.Overloaded,
     *_ANY,
 )
-_WAITING = (refusals.PositionNotReached,)
+_WAITING = (server_errors.PositionNotReached,)
 _BODY = (
-    refusals.BodyTooLarge,
-    refusals.BodyTooSlow,
-    refusals.ClientGone,
-    refusals.EncodingUnknown,
-    refusals.Overloaded,
+    server_errors.BodyTooLarge,
+    server_errors.BodyTooSlow,
+    server_errors.ClientGone,
+    server_errors.EncodingUnknown,
+    server_errors.Overloaded,
 )
 
 
@@ -107,7 +108,7 @@ def _question(endpoint: Endpoint) -> Schema:
             *endpoint.problems,
             *_READING,
             *waits,
-            *((refusals.BadBody, *_BODY) if body else ()),
+            *((server_errors.BadBody, *_BODY) if body else ()),
         ),
         body=body,
     )
@@ -126,7 +127,7 @@ _EVENTS: Schema = {"description": "Deliveries; what cannot be read of them is pu
 
 
 def _deliveries() -> dict[str, Schema]:
-    problems = (refusals.SignatureWrong, *_BODY, *_ANY)
+    problems = (server_errors.SignatureWrong, *_BODY, *_ANY)
     return {
         "/webhooks/voucherify": {
             "post": _operation_of(
@@ -203,7 +204,7 @@ def _operation() -> dict[str, Schema]:
                         "description": "The metrics.",
                         "content": {"text/plain": {"schema": {"type": "string"}}},
                     },
-                    **_problems((refusals.MetricsMissing, *_READING)),
+                    **_problems((server_errors.MetricsMissing, *_READING)),
                 },
             }
         },

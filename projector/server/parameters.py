@@ -13,11 +13,11 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
-from projector import instants
 from projector.envelope import ID_CHARACTERS_MAX, Given, id_problem
 from projector.errors import BadIdentifier, BadInstant
-from projector.paging import LIMIT_MAX, Number
-from projector.server.refusals import BadQuery
+from projector.server.errors import BadQuery
+from projector.text import instants
+from projector.text.paging import LIMIT_MAX, Number
 
 #: The longest query, in bytes, and the most parameters in it.
 QUERY_BYTES_MAX = 8 * 1024

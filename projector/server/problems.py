@@ -10,8 +10,8 @@ from attrs import frozen
 from starlette.responses import Response
 
 from projector import errors
-from projector.answer import as_json
-from projector.server import refusals
+from projector.queries.customer_state import as_json
+from projector.server import errors as server_errors
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -54,9 +54,9 @@ _LATER = "Send it again later; what is in the log by then is not stored twice."
 
 #: Every error that a request can end with; a subclass is told as its parent.
 RULES: Mapping[type[errors.ProjectorError], Rule] = {
-    refusals.BadQuery: Rule(400),
-    refusals.BadBody: Rule(400),
-    refusals.BadHeader: Rule(400),
+    server_errors.BadQuery: Rule(400),
+    server_errors.BadBody: Rule(400),
+    server_errors.BadHeader: Rule(400),
     errors.BadInstant: Rule(400),
     errors.BadIdentifier: Rule(400),
     errors.BadNumber: Rule(400),
@@ -66,27 +66,27 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.FileCorrupt: Rule(
         400, "What came before the break is safely in the log; send the whole body again."
     ),
-    refusals.SignatureWrong: Rule(401),
-    refusals.TokenMissing: Rule(401),
-    refusals.ScopeNeeded: Rule(403),
-    refusals.HostForeign: Rule(403),
-    refusals.PathUnknown: Rule(404),
+    server_errors.SignatureWrong: Rule(401),
+    server_errors.TokenMissing: Rule(401),
+    server_errors.ScopeNeeded: Rule(403),
+    server_errors.HostForeign: Rule(403),
+    server_errors.PathUnknown: Rule(404),
     errors.CustomerNotFound: Rule(
         404, "Check the id; /customers?source_id= looks up the shop's own id."
     ),
     errors.GroupNotFound: Rule(404, "/segments and /tiers list those that are known."),
     errors.NothingConcerns: Rule(404, "Check the id, which is not the name."),
-    refusals.MetricsMissing: Rule(404),
-    refusals.MethodUnknown: Rule(405),
-    refusals.BodyTooSlow: Rule(408),
+    server_errors.MetricsMissing: Rule(404),
+    server_errors.MethodUnknown: Rule(405),
+    server_errors.BodyTooSlow: Rule(408),
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or ask by customer id."),
-    refusals.BodyTooLarge: Rule(413),
-    refusals.EncodingUnknown: Rule(415),
+    server_errors.BodyTooLarge: Rule(413),
+    server_errors.EncodingUnknown: Rule(415),
     errors.StreamTooLong: Rule(422),
-    refusals.ClientGone: Rule(400),
-    refusals.Overloaded: Rule(503, retry_after=1),
-    refusals.Stopping: Rule(503, retry_after=5),
-    refusals.PositionNotReached: Rule(503, retry_after=1),
+    server_errors.ClientGone: Rule(400),
+    server_errors.Overloaded: Rule(503, retry_after=1),
+    server_errors.Stopping: Rule(503, retry_after=5),
+    server_errors.PositionNotReached: Rule(503, retry_after=1),
     errors.DatabaseBusy: Rule(503, _LATER, "The database is busy.", retry_after=1),
     errors.DatabaseUnreachable: Rule(503, _LATER, _DATABASE, retry_after=5),
     errors.RightsMissing: Rule(503, _LATER, _DATABASE, retry_after=30),
@@ -116,10 +116,10 @@ def response(error: Exception, request_id: str) -> Response:
     retry_after = _rule(type(error)).retry_after
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)
-    if isinstance(error, refusals.BadHeader):
+    if isinstance(error, server_errors.BadHeader):
         # Where its body ends is a guess, and so is where the next request begins.
         answer.headers["Connection"] = "close"
-    if isinstance(error, refusals.TokenMissing):
+    if isinstance(error, server_errors.TokenMissing):
         answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from projector.answer import Answer
-from projector.lookup import read_customers
-from projector.query import only_one
-from projector.server.group import Bounds, Group
-from projector.server.progress import Reached
+from projector.queries.customer_state import Answer
+from projector.queries.customers import only_one
+from projector.queries.lookup import read_customers
+from projector.server.batcher import Bounds, Group
+from projector.server.positions import Reached
 from projector.store import log
-from projector.store.engine import Database
+from projector.store.database import Database
 
 #: In questions, each of which weighs one.
 BOUNDS = Bounds(together_max=100, together_weight_max=100, waiting_weight_max=10_000)

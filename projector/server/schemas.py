@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import msgspec
 
-from projector.fold import Row
 from projector.projections import loyalty_tier, segment_membership
+from projector.projections.projection import Row
 
 #: The rows that a step of an explanation is about.
 ROWS = (segment_membership.Row, loyalty_tier.Row)

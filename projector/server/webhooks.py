@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from projector import signature, sources
 from projector.envelope import Envelope, Given, Rejected
-from projector.server.refusals import SignatureWrong
+from projector.intake import signature, sources
+from projector.intake.webhook_secrets import WebhookSecret
+from projector.server.errors import SignatureWrong
 from projector.store.append import Outcome, Receipt
-from projector.webhook_secrets import WebhookSecret
 
 SIGNATURE_HEADER = "x-voucherify-signature"
 

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from projector.envelope import Envelope, Rejected
 from projector.errors import ProjectorError
-from projector.server.group import Bounds, Group
+from projector.server.batcher import Bounds, Group
 from projector.store.append import Outcome, Receipt, StreamCache, append
-from projector.store.engine import Database
+from projector.store.database import Database
 
 #: In requests, and in bytes.
 BOUNDS = Bounds(

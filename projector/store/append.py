@@ -15,10 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select, update
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, duplicates, log, quarantine, wake
-from projector.store.engine import Database
-from projector.store.keyed import array, in_array
-from projector.store.numbering import (
+from projector.store import bulk, duplicates, log, notifications, quarantine
+from projector.store.append_plan import (
     Customer,
     Head,
     Look,
@@ -29,6 +27,8 @@ from projector.store.numbering import (
     Stream,
     make_plan,
 )
+from projector.store.database import Database
+from projector.store.predicates import array, in_array
 from projector.store.quarantine import Aside
 from projector.store.tables import event, log_head, stream
 
@@ -176,4 +176,4 @@ def _write(
     duplicates.add(connection, plan.repeated, received_at=received_at)
     if plan.after != plan.before:
         connection.execute(update(log_head).values(plan.after._asdict()))
-        wake.notify(connection)
+        notifications.notify(connection)

@@ -14,7 +14,7 @@ from sqlalchemy import Boolean, Column, Connection, Table, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-from projector.fold import Values
+from projector.projections.projection import Values
 from projector.store.types import Instant, all_to_sqlite
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables

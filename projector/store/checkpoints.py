@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
-from projector.fold import Projection
+from projector.projections.projection import Projection
 from projector.store import digest
 from projector.store.tables import checkpoint
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select
 
 from projector.envelope import CustomerKey
 from projector.store import bulk
-from projector.store.keyed import among, behind, can_be_asked, storable
+from projector.store.predicates import among, behind, can_be_asked, storable
 from projector.store.tables import SHADOW, checkpoint, dead_letter, stream
 
 _CONCERN = select(

@@ -9,7 +9,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select
 
 from projector.store import bulk
-from projector.store.keyed import among
+from projector.store.predicates import among
 from projector.store.tables import duplicate
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
-from projector.store.keyed import among, array, in_array
+from projector.store.predicates import among, array, in_array
 from projector.store.tables import event, log_head, stream
 
 #: How many bytes of bodies one read holds in memory, about.

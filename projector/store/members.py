@@ -28,9 +28,9 @@ from sqlalchemy import (
     true,
 )
 
-from projector.store.keyed import behind, can_be_asked, same_customer
-from projector.store.stored import readable
+from projector.store.predicates import behind, can_be_asked, same_customer
 from projector.store.tables import state
+from projector.store.verify.raw_rows import readable
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.envelope import Given, Rejected
-from projector.store.keyed import among, storable
+from projector.store.predicates import among, storable
 from projector.store.tables import quarantine
 
 

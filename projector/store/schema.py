@@ -10,7 +10,7 @@ from attrs import frozen
 from sqlalchemy import Connection, column, inspect, select, table
 
 from projector.errors import NotMigrated, SchemaUnknown
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.tables import SCHEMA_REVISION, metadata
 
 if TYPE_CHECKING:

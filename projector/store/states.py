@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, select
 
 from projector.envelope import CustomerKey
-from projector.fold import Projection, Row
-from projector.store.keyed import array, in_array, same_customer
-from projector.store.stored import readable
+from projector.projections.projection import Projection, Row
+from projector.store.predicates import array, in_array, same_customer
 from projector.store.tables import dead_letter, stream, table_of
+from projector.store.verify.raw_rows import readable
 
 
 def of_customers(

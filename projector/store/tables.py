@@ -26,8 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from projector.fold import Projection
 from projector.projections import discover
+from projector.projections.projection import Projection
 from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-from projector.batch import Change
-from projector.store import parts
+from projector.runner.batch import Change
+from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
-from projector.store.engine import Database
+from projector.store.rebuild import staging
 from replay.plan import Plan
 
 #: Gets a phase, and how much of how much is done in it.
@@ -62,7 +62,7 @@ Engine = Callable[[Job], Iterator[Piece]]
 def put_down(job: Job, changes: Sequence[Change]) -> Piece:
     """Put the rows of some customers where they belong, or wait."""
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    filled = parts.put(job.database, job.plan.projections, [each.new for each in changes], path)
+    filled = staging.put(job.database, job.plan.projections, [each.new for each in changes], path)
     return Piece(
         folded=[
             Folded(rows=each.rows, digest=each.digest, letters=change.letters)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from projector.batch import fold_streams
 from projector.envelope import RecordedEvent
-from projector.events import FACTS
+from projector.facts.events import FACTS
+from projector.runner.batch import fold_streams
 from projector.store import customers, log
 from replay.engines.engine import Job, Piece, put_down
 

@@ -22,9 +22,9 @@ from typing import TypeVar
 
 from projector.errors import EventsLost, WorkerDied
 from projector.store import customers
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import spill, workspace
-from replay.engines import steps
+from replay.engines import buckets
 from replay.engines.engine import Job, Piece
 from replay.plan import Plan, PositionRange
 from replay.spill import Assignment
@@ -141,11 +141,11 @@ def _start() -> None:
 def _scan(cut: PositionRange) -> int:
     if _Worker.bucket_of is None:
         _Worker.bucket_of = Assignment(_Worker.job.folder).bucket_of
-    return steps.scan(_Worker.job, _Worker.bucket_of, cut)
+    return buckets.scan(_Worker.job, _Worker.bucket_of, cut)
 
 
 def _fold_bucket(bucket: int) -> tuple[int, Piece]:
-    return steps.fold_bucket(_Worker.job, bucket)
+    return buckets.fold_bucket(_Worker.job, bucket)
 
 
 def _ignore(_phase: str, _done: int, _total: int) -> None:

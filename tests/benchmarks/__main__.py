@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import answers, growing, log_and_tables, memory, rebuilding, serving
-from tests.postgres import running_server
+from tests.support.postgres import running_server
 
 #: The last two, of up to ten million events, run only when they are asked for.
 _PARTS = ["log", "answers", "serve", "memory", "rebuild", "large", "growth"]

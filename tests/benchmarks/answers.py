@@ -12,12 +12,12 @@ from projector import Projector, open_projector
 from projector.errors import CustomerNotFound
 from projector.projections import discover
 from projector.store import digest, schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild, verify
 from replay.engines import ENGINES
 from tests.benchmarks.deliveries import deliveries, stories
 from tests.benchmarks.measure import Pair, percentiles, seconds
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 #: Customers with so many events each, of whom the questions about the past are asked.
 _STORIES, _STORY_EVENTS = 200, 50

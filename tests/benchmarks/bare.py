@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 from projector.projections import discover
 from projector.store import tables
 from tests.benchmarks.others import statements
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 _SCAN = (
     "SELECT position, stream_id, occurred_at, event_id, type, source, body FROM event"

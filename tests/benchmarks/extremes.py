@@ -8,7 +8,7 @@ from itertools import islice
 from attrs import frozen
 
 from projector import open_projector
-from projector.paging import cursor
+from projector.text.paging import cursor
 from tests.benchmarks.deliveries import PROJECT, customer_id, entries, stories
 from tests.benchmarks.measure import seconds
 

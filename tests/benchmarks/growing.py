@@ -6,11 +6,11 @@ from pathlib import Path
 import psycopg
 
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.benchmarks import growth_report
 from tests.benchmarks.extremes import Found, large_segment, long_stream
 from tests.benchmarks.growth import Cost, costs
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 _SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 _STREAM, _MEMBERS = 200_000, 1_000_000

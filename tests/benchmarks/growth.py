@@ -18,8 +18,8 @@ from attrs import frozen
 from projector import open_projector
 from projector.errors import CustomerNotFound
 from tests.benchmarks.deliveries import deliveries
-from tests.cli.command import PROGRAM
-from tests.postgres import Server
+from tests.support.command import PROGRAM
+from tests.support.postgres import Server
 
 #: Customers have so many events each, on average.
 _EVENTS_A_CUSTOMER = 10

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from projector import Projector, open_projector
-from projector.ingest import BATCH_ITEMS_MAX
+from projector.intake.ingest import BATCH_ITEMS_MAX
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.benchmarks import floors
 from tests.benchmarks.deliveries import deliveries
 from tests.benchmarks.measure import Pair, seconds
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 Rows = list[tuple[Any, ...]]
 

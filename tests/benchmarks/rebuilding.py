@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.benchmarks.bare import Postgres, Sqlite
 from tests.benchmarks.deliveries import deliveries
 from tests.benchmarks.measure import seconds
 from tests.benchmarks.others import by_duckdb
-from tests.cli.command import PROGRAM
-from tests.postgres import Server
+from tests.support.command import PROGRAM
+from tests.support.postgres import Server
 
 
 def run(server: Server, folder: Path, *, events: int, customers: int, rounds: int) -> None:

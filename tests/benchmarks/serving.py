@@ -19,11 +19,11 @@ import msgspec
 
 from projector import open_projector
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.benchmarks.clients import Load, get, load, post
 from tests.benchmarks.deliveries import deliveries
 from tests.benchmarks.measure import percentiles
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 _SECRET = "secretKey"
 _CONNECTIONS = 64

@@ -11,9 +11,9 @@ import pytest
 
 from projector.cli import run
 from projector.projections import discover
-from tests.cli.command import Done, environment
-from tests.given import entered
-from tests.tampering import life
+from tests.support.command import Done, environment
+from tests.support.given import entered
+from tests.support.tampering import life
 
 #: Call a command; gives what came of it.
 Cli = Callable[..., Done]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.cli.stories import ALEX
-from tests.given import created, deleted, delivery
+from tests.support.given import created, deleted, delivery
+from tests.support.stories import ALEX
 
 
 def test_the_answer_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.cli.stories import ALEX
-from tests.given import created, deleted, entered, left, updated
+from tests.support.given import created, deleted, entered, left, updated
+from tests.support.stories import ALEX
 
 
 def test_as_of_an_instant_it_is_what_was_true_then(cli: Cli, write: Write) -> None:

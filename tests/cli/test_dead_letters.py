@@ -5,11 +5,12 @@ import json
 import pytest
 from sqlalchemy import make_url
 
-from projector import app, codec
-from tests.cli.command import Done
+from projector import app
+from projector.facts import codec
 from tests.cli.conftest import Cli, Write
-from tests.given import created, delivery, entered, joined, left, upgraded
-from tests.oracle import FUSSY
+from tests.support.command import Done
+from tests.support.given import created, delivery, entered, joined, left, upgraded
+from tests.support.oracle import FUSSY
 
 MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
 _BAD_SEGMENT = entered("cust_1", {"name": "of no id"}, at=MONDAY, id="bad")

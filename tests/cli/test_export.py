@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from projector import open_projector
-from tests.cli.command import PROGRAM, environment, run_program
 from tests.cli.conftest import Cli, Write
-from tests.databases import migrated
-from tests.given import created, delivery, entered, happened, joined, left
+from tests.support.command import PROGRAM, environment, run_program
+from tests.support.databases import migrated
+from tests.support.given import created, delivery, entered, happened, joined, left
 
 _STORY = [
     created("cust_1", at="2024-01-01T00:00:00Z", name="Zoë 日本", source_id="shop"),

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import run_program
 from tests.cli.conftest import Cli, Write, lines
-from tests.given import created, entered, in_shape
+from tests.support.command import run_program
+from tests.support.given import created, entered, in_shape
 
 _KEYS = ["read", "appended", "duplicates", "conflicts", "quarantined", "head"]
 

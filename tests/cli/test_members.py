@@ -3,7 +3,16 @@
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.given import created, deleted, entered, joined, left, prolonged, segment, tier_left
+from tests.support.given import (
+    created,
+    deleted,
+    entered,
+    joined,
+    left,
+    prolonged,
+    segment,
+    tier_left,
+)
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
 _STORY = [

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from tests.cli.command import Done
 from tests.cli.conftest import Cli, Write
-from tests.given import created, in_shape, updated
+from tests.support.command import Done
+from tests.support.given import created, in_shape, updated
 
 MONDAY = "2024-03-04T10:00:00Z"
 _KNOWN = updated("cust_9", at=MONDAY, id="e9", name="Ada")

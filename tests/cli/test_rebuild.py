@@ -12,7 +12,7 @@ from projector.cli import rebuilding
 from projector.projections import discover
 from replay.engines import ENGINES
 from tests.cli.conftest import Cli, Rows, Tamper, Write
-from tests.given import entered
+from tests.support.given import entered
 
 MONDAY = "2024-03-04T10:00:00Z"
 NAMES = [each.name for each in discover()]

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from projector.store.engine import Database
-from tests.cli.command import PROGRAM, environment, run_program
+from projector.store.database import Database
 from tests.cli.conftest import Cli, Write
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated, positions
-from tests.following import found
-from tests.given import created
+from tests.support.command import PROGRAM, environment, run_program
+from tests.support.databases import migrated, positions
+from tests.support.followers import found
+from tests.support.given import created
 
 _LONG = 30.0
 
@@ -60,7 +60,7 @@ def test_it_folds_what_there_is_and_what_comes_and_ends_when_told_to(
     begun, takes = err.splitlines()
     assert f" follows {make_url(database_url).render_as_string()}." in begun
     told = json.loads(takes)
-    assert (told["level"], told["logger"]) == ("info", "projector.follow")
+    assert (told["level"], told["logger"]) == ("info", "projector.runner.follower")
     assert "projects what comes into" in told["message"]
 
 

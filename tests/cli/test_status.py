@@ -6,10 +6,10 @@ from contextlib import closing
 from alembic import command
 
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.tables import SCHEMA_REVISION
 from tests.cli.conftest import Cli, Write
-from tests.given import created, delivery, entered
+from tests.support.given import created, delivery, entered
 
 _BORN = created("cust_1", at="2024-01-01T00:00:00Z")
 _UNREADABLE = delivery("customer.segment.entered", "cust_1", at="2024-01-02T00:00:00Z")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from projector.files import read_chunks
-from tests.cli.command import PROGRAM, environment, run_program
+from projector.intake.files import read_chunks
 from tests.cli.conftest import Cli, Write, lines
-from tests.given import created, delivery, entered, joined, segment, tier
+from tests.support.command import PROGRAM, environment, run_program
+from tests.support.given import created, delivery, entered, joined, segment, tier
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _EVIL = "A\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\r\x08\x7fZ"

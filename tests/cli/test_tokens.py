@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from projector.app import open_projector
-from projector.tokens import bearer, read_tokens
+from projector.operate.tokens import bearer, read_tokens
 from tests.cli.conftest import Cli
 
 _FORM = r"pjt_([0-9a-f]{12})_[0-9a-f]{64}"

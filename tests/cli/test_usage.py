@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from tests.cli.command import run_program
 from tests.cli.conftest import Cli, Write
-from tests.given import created, entered
+from tests.support.command import run_program
+from tests.support.given import created, entered
 
 _BORN = created("cust_1", at="2024-01-01T00:00:00Z")
 _ENTERED = entered("cust_1", "seg_1", at="2024-01-02T00:00:00Z")

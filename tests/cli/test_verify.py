@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.given import created, delivery
-from tests.tampering import life
+from tests.support.given import created, delivery
+from tests.support.tampering import life
 
 MONDAY, TUESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5))
 

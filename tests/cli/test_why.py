@@ -3,8 +3,8 @@
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.cli.stories import UPS_AND_DOWNS
-from tests.given import tier_left, updated
+from tests.support.given import tier_left, updated
+from tests.support.stories import UPS_AND_DOWNS
 
 _KEYS_OF_A_STEP = [
     "position", "event_id", "type", "occurred_at", "received_at", "late", "lateness_seconds",

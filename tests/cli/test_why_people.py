@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from projector.cli.reasons import arrival
+from projector.cli.why_output import arrival
 from tests.cli.conftest import Cli, Write
-from tests.cli.stories import UPS_AND_DOWNS
-from tests.given import (
+from tests.support.given import (
     Delivery,
     deleted,
     entered,
@@ -18,6 +17,7 @@ from tests.given import (
     tier,
     tier_left,
 )
+from tests.support.stories import UPS_AND_DOWNS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from tests.cli.command import environment
+from tests.support.command import environment
 
 #: How long a silence may last for those processes, in seconds.
 LEASE_SECONDS = 2.0

@@ -16,8 +16,8 @@ from sqlalchemy import event as listening
 
 from projector.store import log
 from projector.store.append import append
-from projector.store.engine import Database
-from tests.store.items import RECEIVED_AT, envelope
+from projector.store.database import Database
+from tests.support.items import RECEIVED_AT, envelope
 
 _COMMIT_SECONDS_MAX = 0.03
 _READ_MAX = 40

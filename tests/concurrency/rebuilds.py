@@ -16,12 +16,12 @@ from attrs import field, frozen
 from sqlalchemy import inspect
 
 from projector.projections import discover
-from projector.store import shadow
-from projector.store.engine import Database
+from projector.store.database import Database
+from projector.store.rebuild import shadow
 from replay import verify
 from replay.workspace import path_for
-from tests.cli.command import Done, environment
-from tests.replay.logs import sql
+from tests.support.command import Done, environment
+from tests.support.logs import sql
 
 _WAIT_SECONDS_MAX = 30
 
@@ -35,12 +35,12 @@ replay.plan.RANGE_EVENTS_MAX = replay.plan.BUCKET_EVENTS = 200
 _TELLS = """
 import os, sys, time
 from contextlib import contextmanager
-import replay.takeover
+import replay.swap
 from projector.cli import progress
 from projector.store import dead_letters, parts, shadow, swap
-from projector.store.engine import Database
-from tests.given import entered
-from tests.replay.logs import logged
+from projector.store.database import Database
+from tests.support.given import entered
+from tests.support.logs import logged
 
 @contextmanager
 def bar(_label):
@@ -61,7 +61,7 @@ def telling(step, do):
         return do(*arguments, **more)
     return told
 
-replay.takeover.TAIL_EVENTS_MAX = 0
+replay.swap.TAIL_EVENTS_MAX = 0
 progress.phases_bar = bar
 parts.pour = telling("taking", parts.pour)
 dead_letters.replace = telling("taking", dead_letters.replace)

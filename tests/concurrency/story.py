@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import make_url, select
 
 from projector.store import tables
-from projector.store.engine import Database
-from tests import databases
-from tests.given import Delivery, created, deleted, entered, joined, left, upgraded
+from projector.store.database import Database
+from tests.support import databases
+from tests.support.given import Delivery, created, deleted, entered, joined, left, upgraded
 
 _CUSTOMERS = 300
 _BEGIN = datetime(2024, 3, 1, tzinfo=UTC)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from projector.store.engine import Database
-from tests.cli.command import run_program
+from projector.store.database import Database
 from tests.concurrency.followers import LEASE_SECONDS, Running, running
 from tests.concurrency.rebuilds import is_right, within
 from tests.concurrency.story import content, deliveries, is_sqlite
-from tests.databases import migrated, positions
-from tests.following import found
-from tests.given import created
-from tests.replay.logs import logged
-from tests.store.items import logged as read_log
+from tests.support.command import run_program
+from tests.support.databases import migrated, positions
+from tests.support.followers import found
+from tests.support.given import created
+from tests.support.items import logged as read_log
+from tests.support.logs import logged
 
 _LONG = 30.0
 _ROUNDS = 5

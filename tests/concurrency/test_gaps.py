@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from sqlalchemy import Connection
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.logs import Log, ProjectorLog, SequenceLog, ended, follow, write
-from tests.databases import migrated
-from tests.store.items import envelope, logged, put
+from tests.support.databases import migrated
+from tests.support.items import envelope, logged, put
 
 _WRITERS = 4
 _READERS = 2

@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import make_url
 
 from projector.projections import discover
-from projector.store.engine import Database
-from tests.cli.command import Done, environment, run_program
+from projector.store.database import Database
 from tests.concurrency.story import content, events, is_sqlite, made
-from tests.databases import migrated
-from tests.given import created
-from tests.postgres import Server
-from tests.store.items import logged
+from tests.support.command import Done, environment, run_program
+from tests.support.databases import migrated
+from tests.support.given import created
+from tests.support.items import logged
+from tests.support.postgres import Server
 
 _DELIVERIES = 10_000
 _KILLS = 4
@@ -29,9 +29,9 @@ _KILLS = 4
 #: The program with batches so small that a kill always falls between some.
 _SMALL_STEPS = """
 from functools import partial
-import projector.ingest, projector.runner
-projector.ingest.BATCH_ITEMS_MAX = 250
-projector.runner.catch_up = partial(projector.runner.catch_up, batch_events_max=1000)
+import projector.intake.ingest, projector.runner.runner
+projector.intake.ingest.BATCH_ITEMS_MAX = 250
+projector.runner.runner.catch_up = partial(projector.runner.runner.catch_up, batch_events_max=1000)
 from projector.cli import main
 main()
 """
@@ -129,7 +129,7 @@ _TELLS = """
 import sys
 from projector import open_projector
 with open_projector(sys.argv[1]) as projector, open(sys.argv[2], "rb") as file:
-    projector.ingest(file, on_batch=lambda done: print(done, flush=True))
+    projector.intake.ingest(file, on_batch=lambda done: print(done, flush=True))
 """
 
 

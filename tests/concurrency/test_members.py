@@ -11,10 +11,10 @@ from typing import Any
 
 from projector import Projector
 from projector.store import log
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.logs import ended
-from tests.databases import migrated
-from tests.given import Delivery, entered, happened, joined, left, tier_left
+from tests.support.databases import migrated
+from tests.support.given import Delivery, entered, happened, joined, left, tier_left
 
 _PAGES = 1000
 _PAGE_MEMBERS = 4

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from projector.errors import ProjectorError
-from projector.quarantine import list_quarantine
+from projector.operate.quarantine import list_quarantine
 from projector.store import schema
-from projector.store.engine import Database
-from tests.cli.command import PROGRAM, Done, environment, run_program
+from projector.store.database import Database
 from tests.concurrency.story import content, events, is_sqlite, tables_of
-from tests.given import created, in_shape
-from tests.store.items import logged
+from tests.support.command import PROGRAM, Done, environment, run_program
+from tests.support.given import created, in_shape
+from tests.support.items import logged
 
 _DELIVERIES = 3000
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store import log
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay.workspace import path_for
-from tests.cli.command import Done, run_program
 from tests.concurrency import rebuilds, story, traffic
 from tests.concurrency.logs import ended
 from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
-from tests.databases import letters, migrated, positions, stored
-from tests.given import RECEIVED_AT, envelope
-from tests.replay.logs import happened, sql
+from tests.support.command import Done, run_program
+from tests.support.databases import letters, migrated, positions, stored
+from tests.support.given import RECEIVED_AT, envelope
+from tests.support.logs import happened, sql
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -10,17 +10,17 @@ import pytest
 
 from projector.projections import discover
 from projector.store import log
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import verify
-from tests.cli.command import environment
-from tests.databases import migrated
+from tests.support.command import environment
+from tests.support.databases import migrated
 
 #: Ingests and projects one small batch after another, one event in five late, until it is killed.
 _WRITES = """
 import json, sys
 from datetime import UTC, datetime, timedelta
 from projector import Given, open_projector
-from tests.given import created, entered, left
+from tests.support.given import created, entered, left
 begin = datetime(2024, 3, 1, tzinfo=UTC)
 with open_projector(sys.argv[1]) as projector:
     print("ready", flush=True)
@@ -32,7 +32,7 @@ with open_projector(sys.argv[1]) as projector:
             build = [entered, left][each // 31 % 2]
             event = created(who, at=at) if each % 7 == 0 else build(who, where, at=at)
             lines.append(json.dumps(event).encode())
-        projector.ingest([b"\\n".join(lines)])
+        projector.intake.ingest([b"\\n".join(lines)])
         projector.catch_up()
 """
 _WAIT_SECONDS_MAX = 60

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from projector import Projector, open_projector
-from tests.given import Delivery, entered, joined, left, tier_left
+from tests.support.given import Delivery, entered, joined, left, tier_left
 
 _BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
 _WAIT_SECONDS_MAX = 120

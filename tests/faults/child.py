@@ -16,26 +16,26 @@ from typing import Any, NoReturn
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
-from projector import sources
 from projector.cli import main
 from projector.envelope import Envelope, Given, Rejected
+from projector.intake import sources
 from projector.store.append import Receipt, append
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.faults import nursery
 from tests.faults.post import NO_SUCH_STEP, Line
 from tests.faults.steps import Step
 
 #: Small enough for a step to come several times.
 _SIZES = {
-    "projector.ingest:BATCH_ITEMS_MAX": 150,
-    "projector.runner:BATCH_EVENTS_MAX": 150,
-    "projector.batch:PIECE_EVENTS_MAX": 75,
+    "projector.intake.ingest:BATCH_ITEMS_MAX": 150,
+    "projector.runner.runner:BATCH_EVENTS_MAX": 150,
+    "projector.runner.batch:PIECE_EVENTS_MAX": 75,
     "projector.store.bulk:FEW_ROWS_MAX": 12,
     "replay.engines.in_process:STREAMS_MAX": 100,
     "replay.plan:RANGE_EVENTS_MAX": 150,
     "replay.plan:BUCKET_EVENTS": 150,
-    "replay.takeover:TAIL_EVENTS_MAX": 0,
-    "replay.takeover:PATIENCE_SECONDS_MAX": 1.0,
+    "replay.swap:TAIL_EVENTS_MAX": 0,
+    "replay.swap:PATIENCE_SECONDS_MAX": 1.0,
 }
 _BATCH_EVENTS_MAX = 120
 
@@ -182,7 +182,7 @@ def _tell_what_is_acknowledged(line: Line) -> None:
         line.acknowledge(items, receipts)
         return receipts
 
-    _wrap("projector.ingest:append", lambda _: told)
+    _wrap("projector.intake.ingest:append", lambda _: told)
 
 
 def _let_something_come_in(path: Path) -> None:
@@ -200,7 +200,7 @@ def _let_something_come_in(path: Path) -> None:
             append(database, items, received_at=datetime.now(UTC))
             database.close()
 
-    _wrap("replay.build:_finish", lambda do: _around(do, before=come))
+    _wrap("replay.fill:_finish", lambda do: _around(do, before=come))
 
 
 def _begin(*, is_worker: bool) -> Line:
@@ -208,11 +208,11 @@ def _begin(*, is_worker: bool) -> Line:
     line = Line.to(os.environ["FAULTS_POST"])
     for name, size in _SIZES.items():
         setattr(*_find(name), size)
-    _set_default("projector.runner:catch_up", "batch_events_max", _BATCH_EVENTS_MAX)
+    _set_default("projector.runner.runner:catch_up", "batch_events_max", _BATCH_EVENTS_MAX)
     seconds = float(os.environ["FAULTS_LOCK_SECONDS"])
     _set_default("projector.app:open_projector", "lock_seconds_max", seconds)
     if not is_worker:
-        _find("projector.ingest:datetime")[0].datetime = _Clock
+        _find("projector.intake.ingest:datetime")[0].datetime = _Clock
         _tell_what_is_acknowledged(line)
         if "FAULTS_MEANWHILE" in os.environ:
             _let_something_come_in(Path(os.environ["FAULTS_MEANWHILE"]))

@@ -11,7 +11,7 @@ import pytest
 from tests.faults import nursery
 from tests.faults.matrix import CASES
 from tests.faults.prepared import Prepared, prepare
-from tests.postgres import running_server
+from tests.support.postgres import running_server
 
 
 @pytest.fixture(scope="session")

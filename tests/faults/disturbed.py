@@ -15,7 +15,6 @@ import psycopg
 from attrs import asdict, define, field
 from sqlalchemy import make_url
 
-from tests.cli.command import Done, environment
 from tests.concurrency.rebuilds import processes
 from tests.faults import post
 from tests.faults.nursery import Nursery, Process
@@ -23,7 +22,8 @@ from tests.faults.post import NO_SUCH_STEP, Post, Stopped
 from tests.faults.proxy import Proxy
 from tests.faults.sent import Acknowledged
 from tests.faults.steps import Step
-from tests.postgres import Server
+from tests.support.command import Done, environment
+from tests.support.postgres import Server
 
 _STEP_SECONDS_MAX = 120
 _END_SECONDS_MAX = 120

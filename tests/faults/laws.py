@@ -18,15 +18,15 @@ import pytest
 from attrs import frozen
 from sqlalchemy import Connection, func, select
 
-from projector import sources
 from projector.envelope import Given
-from projector.events import FACTS
-from projector.export import export_customers
+from projector.facts.events import FACTS
+from projector.intake import sources
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.queries.export import export_customers
+from projector.runner.runner import catch_up
 from projector.store import checkpoints, log
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.tables import (
     dead_letter,
     duplicate,
@@ -38,11 +38,11 @@ from projector.store.tables import (
 )
 from replay import verify
 from tests.concurrency.rebuilds import left
-from tests.databases import Contents, letters, migrated, positions, rows
 from tests.faults.sent import Acknowledged, Sent
-from tests.given import RECEIVED_AT
-from tests.oracle import Truth, truth
-from tests.replay.logs import schema_of
+from tests.support.databases import Contents, letters, migrated, positions, rows
+from tests.support.given import RECEIVED_AT
+from tests.support.logs import schema_of
+from tests.support.oracle import Truth, truth
 
 __all__ = ["Acknowledged", "Reference", "Sent", "hold_now", "hold_whole", "same_schema"]
 

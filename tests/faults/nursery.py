@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from attrs import define, frozen
 
-from tests.cli.command import Done
+from tests.support.command import Done
 
 _MESSAGE_BYTES_MAX = 100_000
 _DEAD_SECONDS_MAX = 60

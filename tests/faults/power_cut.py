@@ -20,15 +20,15 @@ from projector.errors import ProjectorError
 from projector.projections import discover
 from projector.store import log
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild, verify
 from replay.engines import ENGINES
 from tests.concurrency.rebuilds import left
-from tests.databases import letters, positions, rows
 from tests.faults.disk import Disk, Image, Operation, Write
 from tests.faults.sqlite_vfs import recording
-from tests.oracle import Truth, truth
-from tests.store.items import RECEIVED_AT, envelope, logged
+from tests.support.databases import letters, positions, rows
+from tests.support.items import RECEIVED_AT, envelope, logged
+from tests.support.oracle import Truth, truth
 
 _FILE = "projector.db"
 

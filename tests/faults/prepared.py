@@ -13,18 +13,18 @@ from attrs import define, field, frozen
 from projector.cli import run
 from projector.envelope import Given
 from projector.errors import DatabaseUnreachable
-from projector.ingest import ingest
+from projector.intake.ingest import ingest
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store import log
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency import story
-from tests.databases import migrated
 from tests.faults import laws
 from tests.faults.disturbed import copy_sqlite
 from tests.faults.nursery import Nursery
-from tests.postgres import Server
-from tests.replay.logs import sql
+from tests.support.databases import migrated
+from tests.support.logs import sql
+from tests.support.postgres import Server
 
 _DELIVERIES = 600
 #: So many lines are in the log when an ingest begins.

@@ -4,8 +4,8 @@ import json
 
 from attrs import field, frozen
 
-from projector import sources
 from projector.envelope import Envelope, Given
+from projector.intake import sources
 
 
 @frozen

@@ -10,14 +10,14 @@ from typing import Any
 from attrs import frozen
 
 _WRITE = "projector.store.append:_write"
-_PROJECT = "projector.runner:_write"
-_FINISH = "replay.build:_finish"
-_CREATE = "projector.store.shadow:create"
-_PUT = "projector.store.parts:put"
-_POUR = "projector.store.parts:pour"
-_TRY = "replay.takeover:_try"
+_PROJECT = "projector.runner.runner:_write"
+_FINISH = "replay.fill:_finish"
+_CREATE = "projector.store.rebuild.shadow:create"
+_PUT = "projector.store.rebuild.staging:put"
+_POUR = "projector.store.rebuild.staging:pour"
+_TRY = "replay.swap:_try"
 _LOCKED = "replay.workspace:_locked"
-_REPLACE = "replay.takeover:_replace"
+_REPLACE = "replay.swap:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
 _LETTERS = "projector.store.dead_letters:replace"
 _COPIED = "psycopg:Copy.write_row"
@@ -128,7 +128,7 @@ def _append() -> list[Step]:
         *_commit("append", "the batch", _WRITE, since_nth=2, is_between=True),
         after(
             "after it was acknowledged",
-            "projector.ingest:append",
+            "projector.intake.ingest:append",
             nth=2,
             locks=(_HEAD, _STREAMS),
             is_between=True,
@@ -143,8 +143,8 @@ def _project() -> list[Step]:
     locks = (_MARKS, _CUSTOMERS)
     return [
         after("after the reading", "projector.store.log:read", nth=3, locks=locks),
-        after("after the states", "projector.store.state:load_last", nth=9, locks=locks),
-        after("after the fold", "projector.runner:fold_batch", nth=2, locks=locks),
+        after("after the states", "projector.store.table_rows:load_last", nth=9, locks=locks),
+        after("after the fold", "projector.runner.runner:fold_batch", nth=2, locks=locks),
         before("before the writing", _PROJECT, nth=2),
         before("before the first checkpoint", _ADVANCE, **second),
         after("after the first checkpoint", _ADVANCE, **second),
@@ -157,7 +157,7 @@ def _project() -> list[Step]:
             **second,
         ),
         before("amid rows", _COPIED, nth=50, only="postgres", **second),
-        after("after rows", "projector.store.state:write", of="loyalty_tier", **second),
+        after("after rows", "projector.store.table_rows:write", of="loyalty_tier", **second),
         after("after dead letters", _LETTERS, of="loyalty_tier", **second),
         before("before the last checkpoint", _ADVANCE, nth=5, **second),
         after("after the last checkpoint", _ADVANCE, nth=5, **second),
@@ -167,7 +167,7 @@ def _project() -> list[Step]:
 
 def _rebuild() -> list[Step]:
     before, after = partial(_before, "rebuild"), partial(_after, "rebuild")
-    finish = "projector.store.shadow:finish"
+    finish = "projector.store.rebuild.shadow:finish"
     rows: dict[str, Any] = {"since": _PUT, "since_nth": 2}
     poured: dict[str, Any] = {"since": _POUR, "since_nth": 2, "only": "sqlite"}
     return [
@@ -201,7 +201,7 @@ def _rebuild() -> list[Step]:
 
 def _parallel() -> list[Step]:
     before, after = partial(_before, "rebuild parallel"), partial(_after, "rebuild parallel")
-    scan, fold = "replay.engines.steps:scan", "replay.engines.steps:fold_bucket"
+    scan, fold = "replay.engines.buckets:scan", "replay.engines.buckets:fold_bucket"
     write, remove = "replay.spill:write", "replay.spill:remove"
     worker = {"in_worker": True}
     return [
@@ -227,14 +227,14 @@ def _swap() -> list[Step]:
     statement = partial(_after, "swap", at="statement", since=_REPLACE)
     sqlite, postgres = {"only": "sqlite"}, {"only": "postgres"}
     return [
-        before("before the catch-up", "replay.takeover:catch_up", is_between=True),
-        after("after the tail's fold", "projector.runner:fold_batch", locks=(_MARKS,)),
+        before("before the catch-up", "replay.swap:catch_up", is_between=True),
+        after("after the tail's fold", "projector.runner.runner:fold_batch", locks=(_MARKS,)),
         *_commit("swap", "the tail", _PROJECT, is_between=True),
         before("before the exchange", _TRY, locks=(_HEAD, _READS), is_between=True),
-        after("after the look for what hangs", "projector.store.swap:attached", nth=5),
-        after("after the tables' lock", "projector.store.shadow:hold_tables", **postgres),
+        after("after the look for what hangs", "projector.store.rebuild.swap:attached", nth=5),
+        after("after the tables' lock", "projector.store.rebuild.shadow:hold_tables", **postgres),
         after("after the head's lock", "projector.store.log:head", of="lock=True"),
-        after("after the first comparison", "replay.takeover:_matches"),
+        after("after the first comparison", "replay.swap:_matches"),
         before("before the first table", _REPLACE),
         statement("after a checkpoint", of="UPDATE checkpoint"),
         statement("after the pragma", of="PRAGMA legacy_alter_table = ON", **sqlite),
@@ -258,12 +258,12 @@ def _swap() -> list[Step]:
         ),
         after("after the last table", _REPLACE, nth=5),
         *_commit("swap", "the exchange", _REPLACE, is_between=True),
-        before("before the old tables go", "replay.takeover:_remove_replaced", is_between=True),
+        before("before the old tables go", "replay.swap:_remove_replaced", is_between=True),
         after("after an old table went", "statement", of="DROP TABLE loyalty_tier_replaced"),
         *_commit(
             "swap",
             "the last old table",
-            "projector.store.shadow:drop",
+            "projector.store.rebuild.shadow:drop",
             since_nth=5,
             is_last=True,
             is_between=True,
@@ -274,7 +274,7 @@ def _swap() -> list[Step]:
 def _rows_swap() -> list[Step]:
     """Where users hung something on a table, rows are moved."""
     before, after = partial(_before, "swap of rows"), partial(_after, "swap of rows")
-    move = "projector.store.swap:move"
+    move = "projector.store.rebuild.swap:move"
     return [
         before("before the rows", move),
         after("without live rows", "statement", of="DELETE FROM customer", since=move),

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import make_url
 
 from projector.projections import discover
-from projector.store.engine import Database
-from tests.cli.command import Done
-from tests.databases import letters, positions, stored
+from projector.store.database import Database
 from tests.faults import laws
 from tests.faults.disturbed import ended, stopped_at
 from tests.faults.matrix import CASES, Case
 from tests.faults.prepared import OPERATIONS, Prepared, program, until_it_answers
 from tests.faults.proxy import Proxy, proxied
+from tests.support.command import Done
+from tests.support.databases import letters, positions, stored
 
 pytestmark = pytest.mark.timeout(600)
 

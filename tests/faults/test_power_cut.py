@@ -21,12 +21,12 @@ import pytest
 from alembic import command
 from sqlalchemy import URL, Engine, event
 
-from projector import sources
 from projector.app import Projector, open_projector
 from projector.envelope import Given
+from projector.intake import sources
 from projector.projections import discover
 from projector.server.writer import Writer
-from projector.store import opening, schema
+from projector.store import dialects, schema
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.story import deliveries
@@ -199,9 +199,9 @@ def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     def weaken(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous = {level}")
 
-    sqlite = opening.sqlite
+    sqlite = dialects.sqlite
     with monkeypatch.context() as patched:
-        patched.setattr(opening, "sqlite", careless)
+        patched.setattr(dialects, "sqlite", careless)
         story = _told(folder, _appended)
     survivor = Survivor(story, folder / "left")
     assert any(re.search(breach, each) for each in _breaches(survivor))

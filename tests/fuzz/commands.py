@@ -9,9 +9,9 @@ from pathlib import Path
 from unittest import mock
 
 from projector.cli import run
-from tests.databases import migrated
-from tests.given import happened
-from tests.server.story import STORY
+from tests.support.databases import migrated
+from tests.support.given import happened
+from tests.support.two_projects import STORY
 
 #: Those that only ask, and end.
 _ASKING = [

@@ -9,20 +9,21 @@ import attrs
 import msgspec
 from msgspec import UNSET, Raw
 
-from projector import instants, sources
-from projector.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
 from projector.envelope import Envelope, Given, Rejected, id_problem
-from projector.events import CustomerFact, canonical_json
-from projector.fold import fold
-from projector.jsontext import compact, is_deeper, is_object
+from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
+from projector.facts.events import CustomerFact, canonical_json
+from projector.intake import sources
+from projector.intake.sources import raw_envelope, voucherify, webhook
+from projector.intake.sources.header import LEVELS_MAX, NotReadable, outline_of
+from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
-from projector.server.refusals import SignatureWrong
+from projector.projections.projection import fold
+from projector.server.errors import SignatureWrong
 from projector.server.webhooks import open_delivery
-from projector.sources import draft, voucherify, webhook
-from projector.sources.outline import LEVELS_MAX, NotReadable, outline_of
 from projector.store import digest
-from projector.webhook_secrets import WebhookSecret
-from tests.server.client import sign
+from projector.text import instants
+from projector.text.jsontext import compact, is_deeper, is_object
+from tests.support.http_client import sign
 
 _AT = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -101,7 +102,10 @@ def _check_filed(item: Envelope, given: Given) -> None:
         parts = _outline(item.body)
         assert parts is None or parts.event is not None
         if parts is not None:
-            assert draft.file(voucherify.draft(parts, parts.event, given), item.body, given) == item
+            assert (
+                raw_envelope.file(voucherify.draft(parts, parts.event, given), item.body, given)
+                == item
+            )
     for again in (compact(item.body.encode()), msgspec.json.format(item.body.encode(), indent=1)):
         [other] = sources.read(again, given)
         assert isinstance(other, Envelope)

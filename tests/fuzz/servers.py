@@ -15,19 +15,19 @@ import uvicorn
 from attrs import define, field
 from uvicorn.server import ServerState
 
+from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
-from projector.runner import catch_up
-from projector.server import progress
-from projector.server.app import build
+from projector.runner.runner import catch_up
+from projector.server import positions
 from projector.server.connections import HEADERS_BYTES_MAX, BoundedProtocol
+from projector.server.context import Service, Setup
 from projector.server.problems import RULES, code_of
-from projector.server.service import Service, Setup
-from projector.store.engine import Database
-from projector.webhook_secrets import WebhookSecret
-from tests.databases import migrated
-from tests.given import happened
-from tests.server.client import sign
-from tests.server.story import STORY
+from projector.server.routes import build
+from projector.store.database import Database
+from tests.support.databases import migrated
+from tests.support.given import happened
+from tests.support.http_client import sign
+from tests.support.two_projects import STORY
 
 SECRET = "secretKey"
 _CODES = {code_of(kind) for kind in RULES}
@@ -255,7 +255,7 @@ def running(folder: Path) -> Iterator[Wire]:
     """A server that has a story to tell."""
     with (
         migrated(f"sqlite:///{folder}/projector.db") as database,
-        mock.patch.object(progress, "WAIT_SECONDS_MAX", 0.02),
+        mock.patch.object(positions, "WAIT_SECONDS_MAX", 0.02),
         asyncio.Runner() as runner,
     ):
         happened(database, *STORY)

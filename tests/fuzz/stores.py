@@ -9,19 +9,19 @@ from typing import Any
 import attrs
 from sqlalchemy import select
 
-from projector import sources
 from projector.envelope import Envelope, Rejected
-from projector.framing import frames
+from projector.intake import sources
+from projector.intake.documents import frames
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store import tables
 from projector.store.append import Outcome, Receipt, append
-from projector.store.engine import Database
-from tests import databases
+from projector.store.database import Database
 from tests.fuzz.deliveries import told
-from tests.oracle import truth
-from tests.postgres import running_server
-from tests.store.items import logged
+from tests.support import databases
+from tests.support.items import logged
+from tests.support.oracle import truth
+from tests.support.postgres import running_server
 
 _RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 

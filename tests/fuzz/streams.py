@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 
 from projector.errors import FileCorrupt
-from projector.files import read_chunks
-from projector.framing import _Cutter, _View, frames
-from projector.jsontext import find_end, is_deeper
+from projector.intake.documents import _Cutter, _View, frames
+from projector.intake.files import read_chunks
 from projector.server.bulk import _unzipped
+from projector.text.jsontext import find_end, is_deeper
 
 #: Deeper than this the framing may give a document up.
 _LEVELS_MAX = 900

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.bad_input import _paths
 from tests.fuzz import deliveries, streams, texts
 from tests.fuzz.deliveries import GIVEN
-from tests.given import expiration_changed, upgraded
-from tests.histories import TIMES, webhooks
-from tests.sources import shapes
+from tests.support import shapes
+from tests.support.bad_input import _paths
+from tests.support.given import expiration_changed, upgraded
+from tests.support.histories import TIMES, webhooks
 
 _AT = "2024-03-04T10:00:00Z"
 _SHAPES: list[Any] = [

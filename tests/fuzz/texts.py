@@ -11,18 +11,20 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from attrs import fields
 
-from projector import instants, paging, tokens, webhook_secrets
 from projector.envelope import id_problem
 from projector.errors import BadCursor, BadDatabaseUrl, BadSecrets
-from projector.jsontext import compact
+from projector.intake import webhook_secrets
+from projector.intake.signature import signers
+from projector.operate import tokens
+from projector.operate.tokens import KnownToken, Scope
 from projector.server import parameters
-from projector.server.refusals import BadQuery
-from projector.server.shell import _path, id_in
-from projector.signature import signers
-from projector.store.engine import Database
+from projector.server.errors import BadQuery
+from projector.server.middleware import _path, id_in
+from projector.store.database import Database
 from projector.store.types import _from_sqlite, all_to_sqlite, to_sqlite
-from projector.tokens import KnownToken, Scope
-from tests.server.client import sign
+from projector.text import instants, paging
+from projector.text.jsontext import compact
+from tests.support.http_client import sign
 
 
 def laid_out(data: bytes) -> None:

@@ -2,7 +2,8 @@
 
 mutmut changes the functions; what it leaves alone (functions with a decorator, tables, patterns)
 is changed as by_hand.toml says. A change that no test notices must be in explained.toml, with the
-reason why nobody could ever notice it. Arguments are names of mutants, such as `projector.fold.*`.
+reason why nobody could ever notice it. Arguments are names of mutants, such as
+`projector.projections.projection.*`.
 """
 
 import fnmatch
@@ -25,7 +26,7 @@ _MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 class Survivor(NamedTuple):
     """A change that no test noticed; its lines are without what is before and behind them."""
 
-    #: The function, such as `projector.fold.fold`.
+    #: The function, such as `projector.projections.projection.fold`.
     where: str
     was: str
     now: str

@@ -13,8 +13,8 @@ _COMPARED = "a rebuild that is compared before it takes over compares everything
 PAGES = {
     "dead_letters.of_next_streams": _PAGE,
     "dead_letters.page": _PAGE,
-    "inspection.last_stream_id": "the last entry of an index",
-    "inspection.stream_ids": _PAGE,
+    "log_counts.last_stream_id": "the last entry of an index",
+    "log_counts.stream_ids": _PAGE,
     "log.read": _PAGE,
     "members.is_known.<genexpr>": "one entry of an index, whichever",
     "members.page": _PAGE,
@@ -24,19 +24,19 @@ PAGES = {
 
 #: They go through all rows, or all of a kind that may be most of them.
 WHOLE = {
-    "churn._moves": _COMPARED,
-    "churn.customers": _COMPARED,
-    "churn.rows.<genexpr>": _COMPARED,
+    "difference._moves": _COMPARED,
+    "difference.customers": _COMPARED,
+    "difference.rows.<genexpr>": _COMPARED,
     "customers.in_order": "a rebuild or an export is of all customers",
     "dead_letters.clear": _ALL_LETTERS,
     "dead_letters.concerned": "an export tells of all customers",
     "dead_letters.counts": _COUNTED,
     "dead_letters.reasons": _COUNTED,
     "dead_letters.streamless": "all letters that name nobody are retried, or verified",
-    "inspection._orphans": _CHECKED,
-    "inspection._span": _CHECKED,
-    "inspection.count": _CHECKED,
-    "inspection.strays": _CHECKED,
+    "log_counts._orphans": _CHECKED,
+    "log_counts._span": _CHECKED,
+    "log_counts.count": _CHECKED,
+    "log_counts.strays": _CHECKED,
     "log._in_canonical_order": "a rebuild or a verification reads all events that name nobody",
     "log.last_of_types": "all events behind a position, which the caller keeps near the head",
     "log.scan": "a rebuild reads the whole log, range by range, in its order",
@@ -44,17 +44,17 @@ WHOLE = {
     "members.tiers": _COUNTED,
     "quarantine.counts": _COUNTED,
     "shadow.count": "a rebuild counts what has come to be there",
-    "state.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
-    "stored.of_nobody": _CHECKED,
+    "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
+    "raw_rows.of_nobody": _CHECKED,
     "swap.move": "all rows are put in the place of all others",
     "swap.take_letters": _ALL_LETTERS,
 }
 
 #: They sort what they have found.
 SORTED = {
-    "churn._moves": _COMPARED,
-    "churn.customers": "each customer counts once; " + _COMPARED,
-    "churn.rows.<genexpr>": _COMPARED,
+    "difference._moves": _COMPARED,
+    "difference.customers": "each customer counts once; " + _COMPARED,
+    "difference.rows.<genexpr>": _COMPARED,
     "customers.in_order": (
         "a whole table, of short rows and once a rebuild or export: an index in this order would"
         " cost every new customer, whom the one that there is finds without the project"
@@ -62,7 +62,7 @@ SORTED = {
     "dead_letters.at": "the letters of the positions that are asked for",
     "dead_letters.concerned": "the customers with letters, who should be few",
     "dead_letters.reasons": "a line for each reason, the most frequent ones first",
-    "inspection.strays": "events without a stream, of which there should be none",
+    "log_counts.strays": "events without a stream, of which there should be none",
     "log._in_canonical_order": "each stream by itself, within those that are asked for",
     "log.last_of_types": "a line for each type",
     "log.page_of_customer": (
@@ -74,11 +74,13 @@ SORTED = {
     "members.tiers": "a line for each tier; on Postgres the rows, where it thinks them few",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
-    "state._load": "the stints of a batch's customers, on Postgres where it takes them unordered",
+    "table_rows._load": (
+        "the stints of a batch's customers, on Postgres where it takes them unordered"
+    ),
 }
 
 #: Calls that are not reached, by their function.
 UNSENT = {
-    "parts._write": "a file of its own, without indexes, which nothing is looked up in",
+    "staging._write": "a file of its own, without indexes, which nothing is looked up in",
     "swap._take_over_rights": "a table of another owner, who needs another role of the server",
 }

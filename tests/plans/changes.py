@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from projector import sources
-from projector.dead_letters import list_letters, retry_letters
 from projector.envelope import Given
-from projector.follow import Follower, Pace
+from projector.intake import sources
+from projector.operate.dead_letters import list_letters, retry_letters
+from projector.operate.quarantine import retry_quarantine
+from projector.operate.tokens import create_token, list_tokens, read_tokens, revoke_token
 from projector.projections import discover, named
-from projector.quarantine import retry_quarantine
-from projector.runner import catch_up
+from projector.runner.follower import Follower, Pace
+from projector.runner.runner import catch_up
 from projector.store import dead_letters, schema
 from projector.store.append import append
-from projector.store.engine import Database
-from projector.tokens import create_token, list_tokens, read_tokens, revoke_token
-from replay import engines, rebuild, repair, takeover
-from replay.engines import steps
-from tests import given
-from tests.given import RECEIVED_AT, Delivery, envelope, in_shape
-from tests.replay.logs import by_steps
-from tests.store.items import rejected
+from projector.store.database import Database
+from replay import engines, rebuild, repair, swap
+from replay.engines import buckets
+from tests.support import given
+from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
+from tests.support.items import rejected
+from tests.support.logs import by_steps
 
 _MANY_STREAMS = """
     INSERT INTO stream SELECT 1000000 + number, 'proj_9', number::text, now(), number::text
@@ -93,9 +93,9 @@ def _retry(database: Database) -> None:
     retry_quarantine(database, [3_500, 3_501])
     retry_quarantine(database, reason="missing_project", given=Given(project_id="proj_1"))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("projector.quarantine.RETRY_ENTRIES_MAX", 20)
+        patched.setattr("projector.operate.quarantine.RETRY_ENTRIES_MAX", 20)
         retry_quarantine(database, reason="reason 1")
-        patched.setattr("projector.dead_letters.RETRY_STREAMS_MAX", 20)
+        patched.setattr("projector.operate.dead_letters.RETRY_STREAMS_MAX", 20)
         tiers = named(["loyalty_tier"])
         retry_letters(database, tiers)
         [first] = list_letters(database, projection="loyalty_tier", limit=1).dead_letters
@@ -138,7 +138,7 @@ def _rebuild_by_index(database: Database) -> None:
         with database.writing() as connection:
             connection.exec_driver_sql("GRANT SELECT ON customer TO PUBLIC")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(takeover, "TAIL_EVENTS_MAX", 0)
+        patched.setattr(swap, "TAIL_EVENTS_MAX", 0)
         some = named(["customer", "loyalty_tier_history"])
         rebuild(database, some, engines.ENGINES["in-process"], on_progress=goes_on)
 
@@ -150,7 +150,7 @@ def _rebuild_by_buckets(database: Database) -> None:
     some = named(["segment_membership", "loyalty_tier"])
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("replay.plan.BUCKET_EVENTS", 5_000)
-        patched.setattr(steps, "SORTED_BYTES_MAX", 0)
+        patched.setattr(buckets, "SORTED_BYTES_MAX", 0)
         rebuild(database, some, by_steps, churn_percent_max=100.0)
 
 

@@ -8,13 +8,13 @@ from sqlalchemy import update
 
 from projector.envelope import Envelope, Rejected
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.tables import quarantine
-from tests import given
-from tests.given import RECEIVED_AT, Delivery
-from tests.store.items import rejected
+from tests.support import given
+from tests.support.given import RECEIVED_AT, Delivery
+from tests.support.items import rejected
 
 CUSTOMERS = 3_000
 

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from projector import Projector, export
-from projector.dead_letters import list_letters, show_letter
+from projector import Projector
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound, StreamTooLong
-from projector.explain import Question, why
-from projector.follow import Watch
-from projector.lookup import find_customers
+from projector.operate.dead_letters import list_letters, show_letter
+from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
-from projector.quarantine import list_quarantine, show_entry
-from projector.query import NOW, Moment, find_customer
-from projector.server.progress import read_reached
+from projector.queries import export
+from projector.queries.customer_events import find_events
+from projector.queries.customers import NOW, Moment, find_customer
+from projector.queries.lookup import find_customers
+from projector.queries.why.explain import Question, why
+from projector.runner.follower import Watch
+from projector.server.positions import read_reached
 from projector.store import log
-from projector.store.engine import Database
-from projector.streams import find_events
+from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
 from tests.plans.filled import LONG, THEN

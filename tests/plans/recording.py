@@ -19,7 +19,7 @@ from attrs import field, frozen, mutable
 from psycopg.rows import tuple_row
 from sqlalchemy import event
 
-from projector.store.engine import Database
+from projector.store.database import Database
 
 ROOT = Path(__file__).parent.parent.parent
 _OURS = (f"{ROOT}/projector/", f"{ROOT}/replay/")

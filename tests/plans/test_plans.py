@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.plans import allowed, filled
 from tests.plans.changes import change
 from tests.plans.questions import ask
 from tests.plans.reading import sorts, unindexed, whole_tables
 from tests.plans.recording import Plan, Record, explained, recorded
 from tests.plans.sites import unsent
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 Seen = tuple[Database, Record]
 

@@ -9,15 +9,15 @@ import attrs
 import pytest
 from hypothesis import given, settings
 
-from projector.codec import Undecodable, decode
 from projector.envelope import Envelope
 from projector.errors import ProjectionUnknown
-from projector.events import FACTS
-from projector.fold import KeyedFact, Projection, fold
+from projector.facts.codec import Undecodable, decode
+from projector.facts.events import FACTS
 from projector.projections import discover, named
+from projector.projections.projection import KeyedFact, Projection, fold
 from projector.store import tables
-from tests.cli.command import run_program
-from tests.given import (
+from tests.support.command import run_program
+from tests.support.given import (
     Delivery,
     created,
     entered,
@@ -29,7 +29,7 @@ from tests.given import (
     updated,
     upgraded,
 )
-from tests.histories import KINDS, by_customer, histories
+from tests.support.histories import KINDS, by_customer, histories
 
 NOON = "2024-03-01T12:00:00Z"
 #: Two segments and two campaigns: in one of each, somebody comes, goes and comes again.

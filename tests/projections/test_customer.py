@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from projector.projections.customer import Row
-from tests.given import (
+from tests.support.given import (
     Delivery,
     confirmed,
     created,

@@ -6,10 +6,10 @@ from typing import Any
 import attrs
 import pytest
 
-from projector.codec import decode
-from projector.fold import fold
+from projector.facts.codec import decode
 from projector.projections.loyalty_tier import PROJECTION, Row
-from tests.given import (
+from projector.projections.projection import fold
+from tests.support.given import (
     Delivery,
     deleted,
     downgraded,

@@ -10,8 +10,8 @@ from hypothesis import settings
 from projector.envelope import Envelope
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier_history import Row
-from tests.given import Delivery, folded
-from tests.histories import KINDS, around, by_customer, histories
+from tests.support.given import Delivery, folded
+from tests.support.histories import KINDS, around, by_customer, histories
 
 #: Much happens on few tiers.
 _histories = histories(

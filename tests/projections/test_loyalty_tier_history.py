@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from projector.envelope import CanonicalKey
-from projector.events import Campaign, Tier, TierJoined, TierLeft
+from projector.facts.events import Campaign, Tier, TierJoined, TierLeft
 from projector.projections.loyalty_tier_history import PROJECTION, Row
-from tests.given import (
+from tests.support.given import (
     Delivery,
     deleted,
     downgraded,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from projector.projections.loyalty_tier import Row
-from tests.given import (
+from tests.support.given import (
     Delivery,
     deleted,
     downgraded,

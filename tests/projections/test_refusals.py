@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from projector.codec import decode
-from projector.fold import fold
+from projector.facts.codec import decode
 from projector.projections import customer, loyalty_tier, loyalty_tier_history
-from tests.given import Delivery, envelope, expiration_changed, joined, tier, upgraded
+from projector.projections.projection import fold
+from tests.support.given import Delivery, envelope, expiration_changed, joined, tier, upgraded
 
 MONDAY = "2024-03-04T10:00:00Z"
 

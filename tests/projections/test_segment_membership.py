@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from projector.projections.segment_membership import Row
-from tests.given import deleted, entered, given, left, segment, updated
+from tests.support.given import deleted, entered, given, left, segment, updated
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 

@@ -10,13 +10,23 @@ import hypothesis
 import pytest
 from hypothesis import settings
 
-from projector.codec import decode
 from projector.envelope import Envelope
-from projector.fold import fold
+from projector.facts.codec import decode
 from projector.projections import segment_membership
+from projector.projections.projection import fold
 from projector.projections.segment_membership_history import PROJECTION, Row
-from tests.given import Delivery, deleted, entered, envelope, folded, given, left, segment, updated
-from tests.histories import around, by_customer, histories
+from tests.support.given import (
+    Delivery,
+    deleted,
+    entered,
+    envelope,
+    folded,
+    given,
+    left,
+    segment,
+    updated,
+)
+from tests.support.histories import around, by_customer, histories
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 

@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from projector.errors import EventsLost, WorkerDied
-from projector.fold import Projection
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.projections.projection import Projection
+from projector.runner.runner import catch_up
 from projector.store.append import append
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild, spill
-from replay.engines import ENGINES, Engine, Job, Piece, parallel, steps
-from tests.databases import letters, migrated, positions, stored, wipe
-from tests.given import RECEIVED_AT, delivery, entered, joined
-from tests.histories import Arrival, arrivals, histories
-from tests.oracle import FUSSY
-from tests.replay.logs import MONDAY, by_steps, cut_small, happened, sql
+from replay.engines import ENGINES, Engine, Job, Piece, buckets, parallel
+from tests.support.databases import letters, migrated, positions, stored, wipe
+from tests.support.given import RECEIVED_AT, delivery, entered, joined
+from tests.support.histories import Arrival, arrivals, histories
+from tests.support.logs import MONDAY, by_steps, cut_small, happened, sql
+from tests.support.oracle import FUSSY
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -40,7 +40,7 @@ def database(database_url: str) -> Iterator[Database]:
     arriving=_arriving,
     projections=st.sampled_from([list(discover()), FUSSY]),
     size=st.sampled_from([1, 2, 3, 1000]),
-    sorted_bytes_max=st.sampled_from([0, steps.SORTED_BYTES_MAX]),
+    sorted_bytes_max=st.sampled_from([0, buckets.SORTED_BYTES_MAX]),
 )
 def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     database: Database,
@@ -53,7 +53,7 @@ def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     _project(database, arriving, projections)
     live = _found(database)
     with cut_small(size), pytest.MonkeyPatch.context() as patched:
-        patched.setattr(steps, "SORTED_BYTES_MAX", sorted_bytes_max)
+        patched.setattr(buckets, "SORTED_BYTES_MAX", sorted_bytes_max)
         rebuild(database, projections, by_steps)
     assert _found(database) == live
 

@@ -10,13 +10,13 @@ from sqlalchemy import make_url
 
 from projector.errors import DatabaseUnreachable, RightsMissing
 from projector.projections import discover
-from projector.store import parts, shadow, swap
-from projector.store.engine import Database
-from replay import build, rebuild, verify
+from projector.store.database import Database
+from projector.store.rebuild import shadow, staging, swap
+from replay import fill, rebuild, verify
 from replay.engines import ENGINES, Job, Piece
-from tests.databases import migrated, stored
-from tests.replay.logs import happened, sql
-from tests.tampering import life
+from tests.support.databases import migrated, stored
+from tests.support.logs import happened, sql
+from tests.support.tampering import life
 
 IN_PROCESS = ENGINES["in-process"]
 
@@ -50,7 +50,7 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
     def failing(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "_take", failing)
+    monkeypatch.setattr(fill, "_take", failing)
     with pytest.raises(KeyboardInterrupt):
         rebuild(database, discover(), engine)
     assert seen == [(5, True)]
@@ -91,7 +91,7 @@ def test_rows_that_cannot_be_poured_leave_the_connection_durable(
         for each in discover():
             shadow.create(connection, shadow.of(each))
     with pytest.raises((DatabaseUnreachable, sqlite3.Error)):
-        parts.pour(sqlite_database, [shadow.of(each) for each in discover()], path)
+        staging.pour(sqlite_database, [shadow.of(each) for each in discover()], path)
     assert _settings(sqlite_database) == before
 
 

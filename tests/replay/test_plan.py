@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from replay import plan
 from replay.plan import Plan
-from tests.replay.logs import cut_small
+from tests.support.logs import cut_small
 
 
 def _plan(until: int, streams: int = 1) -> Plan:

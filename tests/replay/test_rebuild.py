@@ -12,16 +12,16 @@ from sqlalchemy import make_url
 
 from projector.errors import RowsLost, SpillUnwritable
 from projector.projections import discover, named
-from projector.query import find_customer
-from projector.store import checkpoints, log, schema, shadow, state
-from projector.store.engine import Database
-from replay import rebuild, takeover, verify
+from projector.queries.customers import find_customer
+from projector.store import checkpoints, log, schema, table_rows
+from projector.store.database import Database
+from projector.store.rebuild import shadow
+from replay import rebuild, swap, verify
 from replay.engines import ENGINES, Job, Piece
 from replay.workspace import path_for
-from tests.databases import letters, migrated, positions, stored
-from tests.given import created, entered, joined, left
-from tests.postgres import Server
-from tests.replay.logs import (
+from tests.support.databases import letters, migrated, positions, stored
+from tests.support.given import created, entered, joined, left
+from tests.support.logs import (
     MONDAY,
     THURSDAY,
     TUESDAY,
@@ -33,6 +33,7 @@ from tests.replay.logs import (
     schema_of,
     sql,
 )
+from tests.support.postgres import Server
 
 IN_PROCESS = ENGINES["in-process"]
 
@@ -108,7 +109,7 @@ def test_what_comes_in_while_the_shadows_are_filled_is_in_the_new_tables(
 def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
     database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(takeover, "TAIL_EVENTS_MAX", 0)
+    monkeypatch.setattr(swap, "TAIL_EVENTS_MAX", 0)
     phases = []
 
     def engine(job: Job) -> Iterator[Piece]:
@@ -258,7 +259,7 @@ def test_a_reader_sees_one_table_from_its_first_question_to_its_last(
         marks = checkpoints.read(connection, discover())
         assert {mark.position for mark in marks.values()} == {5}
         [membership] = named(["segment_membership"])
-        assert [row.is_member for _, row in state.scan(connection, membership)] == [True, True]
+        assert [row.is_member for _, row in table_rows.scan(connection, membership)] == [True, True]
     rebuilding.join(30)
     assert not rebuilding.is_alive()
     answer = find_customer(database, "cust_1")

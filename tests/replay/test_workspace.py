@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from projector.errors import RebuildRunning, SpillUnwritable
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import workspace
 
 

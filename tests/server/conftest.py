@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from projector.store.engine import Database
-from tests.server.client import Client
-from tests.server.serving import Server, serving
+from projector.store.database import Database
+from tests.support.http_client import Client
+from tests.support.server_process import Server, serving
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 
+from projector.operate.tokens import Scope, create_token, revoke_token
 from projector.server.access import Gate
-from projector.server.refusals import TokenMissing
-from projector.store.engine import Database
-from projector.tokens import Scope, create_token, revoke_token
-from tests.databases import migrated
-from tests.given import entered
-from tests.server.client import Client, ndjson
-from tests.server.serving import SECRET, Server, refused, serving
+from projector.server.errors import TokenMissing
+from projector.store.database import Database
 from tests.serving.servers import problem
 from tests.serving.talking import connect, read_answer
+from tests.support.databases import migrated
+from tests.support.given import entered
+from tests.support.http_client import Client, ndjson
+from tests.support.server_process import SECRET, Server, refused, serving
 
 _AT = "2024-03-01T10:00:00Z"
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from projector.lookup import IDS_MAX
-from tests.given import created, entered
-from tests.server.client import Client, Reply, ndjson
-from tests.server.serving import Server
+from projector.queries.lookup import IDS_MAX
+from tests.support.given import created, entered
+from tests.support.http_client import Client, Reply, ndjson
+from tests.support.server_process import Server
 
 _AT = "2024-03-01T10:00:00Z"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from projector.paging import cursor
-from tests.given import Delivery, entered, in_shape, left
-from tests.server.client import Client, encoded, ndjson
-from tests.server.serving import SECRET, Server
+from projector.text.paging import cursor
+from tests.support.given import Delivery, entered, in_shape, left
+from tests.support.http_client import Client, encoded, ndjson
+from tests.support.server_process import SECRET, Server
 
 _COUNT = 23
 _EVENTS: list[Delivery] = [

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from projector.store.engine import Database
-from tests.given import created, entered, in_shape, segment, updated
-from tests.server.client import Client, encoded, ndjson
-from tests.server.kept import kept
-from tests.server.serving import Server
+from projector.store.database import Database
+from tests.support.given import created, entered, in_shape, segment, updated
+from tests.support.http_client import Client, encoded, ndjson
+from tests.support.server_process import Server
+from tests.support.server_state import kept
 
 _AT = "2024-03-01T10:00:00Z"
 

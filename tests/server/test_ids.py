@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.given import created, entered, joined, tier
-from tests.server.client import Client, ndjson
-from tests.server.serving import Server
+from tests.support.given import created, entered, joined, tier
+from tests.support.http_client import Client, ndjson
+from tests.support.server_process import Server
 
 _AT = "2024-03-01T10:00:00Z"
 

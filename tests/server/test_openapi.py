@@ -12,9 +12,9 @@ from schemathesis.checks import load_all_checks
 
 from projector.server.openapi import document
 from tests.concurrency.rebuilds import within
-from tests.server.client import SIGNATURE, Client, encoded, ndjson, sign
-from tests.server.serving import SECRET, Server
-from tests.server.story import STORY
+from tests.support.http_client import SIGNATURE, Client, encoded, ndjson, sign
+from tests.support.server_process import SECRET, Server
+from tests.support.two_projects import STORY
 
 _DOCUMENT = document()
 

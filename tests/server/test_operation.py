@@ -10,10 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
-from tests.given import Delivery, entered, in_shape, joined, updated
-from tests.server.client import Client, ndjson
-from tests.server.serving import SECRET, Server, serving
+from tests.support.databases import migrated
+from tests.support.given import Delivery, entered, in_shape, joined, updated
+from tests.support.http_client import Client, ndjson
+from tests.support.server_process import SECRET, Server, serving
 
 _AT = "2024-03-01T10:00:00Z"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from projector.server.app import build
-from projector.server.service import Service, Setup
-from projector.store.engine import Database
-from tests.databases import migrated
-from tests.server.asking import get
+from projector.server.context import Service, Setup
+from projector.server.routes import build
+from projector.store.database import Database
+from tests.support.asgi import get
+from tests.support.databases import migrated
 
 
 @pytest.fixture

@@ -14,14 +14,15 @@ import pytest
 
 from projector import errors
 from projector.errors import ProjectorError
-from projector.server import problems, refusals
+from projector.server import errors as server_errors
+from projector.server import problems
 from projector.server.endpoints import QUERIES
+from projector.server.middleware import Shell
 from projector.server.openapi import document
 from projector.server.problems import RULES, code_of, describe, status_of
-from projector.server.shell import Shell
-from tests.given import entered
-from tests.server.client import Client
-from tests.server.serving import SECRET, serving
+from tests.support.given import entered
+from tests.support.http_client import Client
+from tests.support.server_process import SECRET, serving
 
 
 def _kinds(module: Any) -> list[type[ProjectorError]]:
@@ -32,7 +33,7 @@ def _kinds(module: Any) -> list[type[ProjectorError]]:
     ]
 
 
-@pytest.mark.parametrize("kind", _kinds(refusals))
+@pytest.mark.parametrize("kind", _kinds(server_errors))
 def test_every_refusal_has_a_rule(kind: type[ProjectorError]) -> None:
     assert kind in RULES
 
@@ -73,7 +74,7 @@ def test_every_problem_says_what_to_do_and_nothing_of_the_command_line(
     assert found.status == RULES[kind].status
     assert 400 <= found.status < 600
     assert found.detail
-    assert found.hint or kind is refusals.ClientGone
+    assert found.hint or kind is server_errors.ClientGone
     assert "See --help" not in found.hint
     if found.status == 503:
         assert problems.response(_made(kind), "1").headers["retry-after"].isdigit()
@@ -114,7 +115,7 @@ def test_an_error_that_has_no_rule_is_an_internal_one() -> None:
 
 
 def test_what_cannot_be_written_is_replaced() -> None:
-    found = describe(refusals.PathUnknown(path="/\udcff"), "1")
+    found = describe(server_errors.PathUnknown(path="/\udcff"), "1")
     assert found.detail == "There is nothing at /?."
 
 
@@ -174,7 +175,7 @@ def test_an_unforeseen_error_tells_nothing_and_the_log_has_it(
 def test_an_error_that_was_foreseen_needs_no_traceback_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    shell, _ = _shell(refusals.Overloaded())
+    shell, _ = _shell(server_errors.Overloaded())
     with caplog.at_level(logging.INFO):
         start, _body = _call(shell, {})
     assert start["status"] == 503

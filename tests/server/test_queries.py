@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 import pytest
 
 from projector.cli import run
-from tests.server.client import Client, Reply, ndjson
-from tests.server.serving import SECRET, Server
-from tests.server.story import HALF, STORY
+from tests.support.http_client import Client, Reply, ndjson
+from tests.support.server_process import SECRET, Server
+from tests.support.two_projects import HALF, STORY
 
 #: Ask the command line; gives its document, or its exit code where there is none.
 Command = Callable[..., Any]

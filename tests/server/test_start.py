@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import migrated
-from tests.given import entered
-from tests.server.client import SIGNATURE, Client
-from tests.server.serving import SECRET, refused, serving
+from tests.support.databases import migrated
+from tests.support.given import entered
+from tests.support.http_client import SIGNATURE, Client
+from tests.support.server_process import SECRET, refused, serving
 
 _AT = "2024-03-01T10:00:00Z"
 

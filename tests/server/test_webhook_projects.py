@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from projector.store.engine import Database
-from tests.given import Delivery, created, entered, in_shape, segment
-from tests.server.client import Client, Reply
-from tests.server.kept import kept
-from tests.server.serving import serving
+from projector.store.database import Database
+from tests.support.given import Delivery, created, entered, in_shape, segment
+from tests.support.http_client import Client, Reply
+from tests.support.server_process import serving
+from tests.support.server_state import kept
 
 _AT = "2024-03-01T10:00:00Z"
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from projector.envelope import BODY_BYTES_MAX
-from projector.store.engine import Database
-from tests.given import Delivery, created, entered, in_shape, updated
-from tests.server.client import SIGNATURE, Client, encoded, sign
-from tests.server.kept import kept, metric
-from tests.server.serving import SECRET
+from projector.store.database import Database
+from tests.support.given import Delivery, created, entered, in_shape, updated
+from tests.support.http_client import SIGNATURE, Client, encoded, sign
+from tests.support.server_process import SECRET
+from tests.support.server_state import kept, metric
 
 _AT = "2024-03-01T10:00:00Z"
 

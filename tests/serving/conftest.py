@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from projector.store.engine import Database
-from tests.databases import migrated
-from tests.given import created
+from projector.store.database import Database
 from tests.serving.servers import Serving, serving, until_ready
 from tests.serving.talking import ask, webhook
+from tests.support.databases import migrated
+from tests.support.given import created
 
 #: Deliver an event of its own and be answered: the server serves.
 Served = Callable[[], None]

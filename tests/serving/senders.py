@@ -10,13 +10,13 @@ from itertools import count
 
 from attrs import field, frozen
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.rebuilds import is_right, within
-from tests.databases import positions
-from tests.given import Delivery, entered, left
 from tests.serving.servers import LONG
 from tests.serving.talking import Answer, connect, post, read_answer, webhook
-from tests.store.items import logged
+from tests.support.databases import positions
+from tests.support.given import Delivery, entered, left
+from tests.support.items import logged
 
 #: The port to send to: it may change while a server is not there.
 Port = Callable[[], int]

@@ -14,9 +14,9 @@ from typing import Any
 
 from attrs import field, frozen
 
-from tests.cli.command import environment
 from tests.concurrency.rebuilds import within
 from tests.serving.talking import Answer, ask, get
+from tests.support.command import environment
 
 #: Of the webhooks.
 SECRET = "secretKey"

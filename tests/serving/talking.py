@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
-from tests.given import Delivery
+from tests.support.given import Delivery
 
 _WAIT_SECONDS_MAX = 60.0
 _SECRET = b"secretKey"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
-from tests.postgres import Server, running_server
 from tests.serving.senders import check_log, check_tables, event, sending
 from tests.serving.servers import LONG, QUICK, Serving, problem, projecting, serving, until_ready
 from tests.serving.talking import Answer, ask, connect, get, read_answer, webhook
+from tests.support.databases import migrated
+from tests.support.postgres import Server, running_server
 
 #: It waits a few seconds, and not many, for what does not answer.
 _IMPATIENT = (

@@ -4,11 +4,11 @@ import itertools
 import random
 
 from tests.benchmarks.clients import load
-from tests.databases import migrated
 from tests.serving.senders import event
 from tests.serving.servers import serving
 from tests.serving.talking import webhook
-from tests.store.items import logged
+from tests.support.databases import migrated
+from tests.support.items import logged
 
 _EVENTS = 1_000
 _CONNECTIONS = 200

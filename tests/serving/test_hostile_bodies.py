@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.given import created, entered
 from tests.serving.conftest import Served
 from tests.serving.servers import LONG, Serving, problem
 from tests.serving.talking import ask, chunk, connect, get, head, is_closed, post, read_answer
-from tests.store.items import logged
+from tests.support.given import created, entered
+from tests.support.items import logged
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024

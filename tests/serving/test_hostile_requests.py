@@ -6,9 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.given import created
 from tests.serving.conftest import Served
 from tests.serving.servers import LONG, Serving, problem
 from tests.serving.talking import (
@@ -23,7 +22,8 @@ from tests.serving.talking import (
     signature_of,
     webhook,
 )
-from tests.store.items import logged
+from tests.support.given import created
+from tests.support.items import logged
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
 from tests.serving.senders import Sent, check_log, check_tables, sending
 from tests.serving.servers import LONG, serving
+from tests.support.databases import migrated
 
 
 @pytest.mark.parametrize(("together", "kills"), [(1, 6), (25, 3)], ids=["webhooks", "events"])

@@ -6,13 +6,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from projector.store.engine import Database
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
 from tests.serving.senders import event
 from tests.serving.servers import LONG, QUICK, problem, serving
 from tests.serving.talking import ask, connect, head, post, read_answer, webhook
-from tests.store.items import logged
+from tests.support.databases import migrated
+from tests.support.items import logged
 
 #: Room for a few deliveries, and time enough for this test to hold the lock.
 _SMALL = (

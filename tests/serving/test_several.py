@@ -5,18 +5,18 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from projector.follow import JOB
+from projector.runner.follower import JOB
 from projector.store import lease
-from projector.store.engine import Database
-from tests.cli.command import environment
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
-from tests.following import found
 from tests.serving.senders import Sent, check_log, check_tables, event, sending
 from tests.serving.servers import LONG, Serving, problem, projecting, serving, until_ready
 from tests.serving.talking import ask, webhook
 from tests.serving.watching import watched
-from tests.store.items import logged
+from tests.support.command import environment
+from tests.support.databases import migrated
+from tests.support.followers import found
+from tests.support.items import logged
 
 _LAG_MAX = 20
 
@@ -101,9 +101,9 @@ def _goes_on(*all_sent: Sent) -> None:
 _STOPS = """
 import os, signal, sys
 from projector.store import append
-from projector.follow import JOB
+from projector.runner.follower import JOB
 from projector.store import lease
-from projector.store.engine import Database
+from projector.store.database import Database
 database = Database(sys.argv[1], idle_seconds_max=4.0)
 with database.writing() as connection:
     append._read_head(connection, lock=True)

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 import pytest
 
 from tests.concurrency.rebuilds import within
-from tests.databases import migrated
 from tests.serving.senders import check_log, event, sending
 from tests.serving.servers import LONG, QUICK, Serving, problem, serving, start, until_ready
 from tests.serving.talking import ask, connect, get, head, is_closed, read_answer, webhook
-from tests.store.items import logged
+from tests.support.databases import migrated
+from tests.support.items import logged
 
 #: A body may take very long.
 _PATIENT = QUICK + "bodies.BODY_SECONDS_MAX = bulk.SILENCE_SECONDS_MAX = 600.0\n"

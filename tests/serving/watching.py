@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from attrs import define, field, frozen
 
-from projector.server.progress import read_reached
-from projector.store.engine import Database
-from tests.following import found
+from projector.server.positions import read_reached
+from projector.store.database import Database
 from tests.serving.servers import LEASE_SECONDS, Serving
+from tests.support.followers import found
 
 #: For how long an answer may be behind the truth, in seconds: a machine may be busy, and a finding
 #: counts until the next one.

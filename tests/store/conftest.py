@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from projector.store.engine import Database
-from tests.databases import migrated
-from tests.postgres import Server
+from projector.store.database import Database
+from tests.support.databases import migrated
+from tests.support.postgres import Server
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ from attrs import evolve
 from projector.envelope import Envelope
 from projector.store import log, quarantine
 from projector.store.append import Outcome, Receipt
-from projector.store.engine import Database
-from tests.databases import wipe
-from tests.store.items import (
+from projector.store.database import Database
+from tests.support.databases import wipe
+from tests.support.items import (
     RECEIVED_AT,
     as_logged,
     at,

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from projector.envelope import Envelope
 from projector.store import quarantine
 from projector.store.append import Outcome, StreamCache, append
-from projector.store.engine import Database
-from tests.databases import wipe
-from tests.store.items import RECEIVED_AT, at, envelope, logged, put, quarantined, streams
+from projector.store.database import Database
+from tests.support.databases import wipe
+from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, streams
 
 
 def test_what_another_writer_appends_before_the_lock_is_seen(

@@ -13,24 +13,24 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from projector.dead_letters import retry_letters
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.events import CustomerCreated, SegmentLeft
-from projector.fold import Projection
+from projector.facts.events import CustomerCreated, SegmentLeft
+from projector.operate.dead_letters import retry_letters
 from projector.projections import customer, discover, named, segment_membership
-from projector.runner import catch_up, project_batch
-from projector.status import read_status
+from projector.projections.projection import Projection
+from projector.queries.status import read_status
+from projector.runner.runner import catch_up, project_batch
 from projector.store import digest
 from projector.store.append import append
-from projector.store.engine import Database
-from projector.store.state import difference
+from projector.store.database import Database
+from projector.store.table_rows import difference
 from projector.store.tables import state
 from replay import rebuild, verify
 from replay.engines import ENGINES
-from tests.databases import positions, wipe
-from tests.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
-from tests.histories import Arrival, arrivals, histories
-from tests.oracle import FUSSY
+from tests.support.databases import positions, wipe
+from tests.support.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
+from tests.support.histories import Arrival, arrivals, histories
+from tests.support.oracle import FUSSY
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from projector.envelope import Envelope, Rejected
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store import duplicates
 from projector.store.append import Outcome, append
+from projector.store.database import Database
 from projector.store.duplicates import Duplicates
-from projector.store.engine import Database
-from tests.databases import positions, rows, wipe
-from tests.store.items import RECEIVED_AT, envelope, logged, rejected, streams
+from tests.support.databases import positions, rows, wipe
+from tests.support.items import RECEIVED_AT, envelope, logged, rejected, streams
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, event
 
-from projector import runner
 from projector.envelope import Given
+from projector.operate.quarantine import retry_quarantine
+from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
-from projector.quarantine import retry_quarantine
-from projector.store.engine import Database
-from projector.tokens import create_token, revoke_token
-from tests.databases import migrated
-from tests.store.items import envelope, put, rejected
+from projector.runner import runner
+from projector.store.database import Database
+from tests.support.databases import migrated
+from tests.support.items import envelope, put, rejected
 
 _WAITS = {"2", "on"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import migrated
+from tests.support.databases import migrated
 
 
 @contextmanager

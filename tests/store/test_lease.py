@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 
 from projector.store import lease
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.lease import Lease
 
 

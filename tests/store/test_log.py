@@ -8,8 +8,8 @@ from attrs import evolve
 from projector.envelope import RecordedEvent
 from projector.store import log
 from projector.store.append import Outcome
-from projector.store.engine import Database
-from tests.store.items import as_logged, envelope, logged, put
+from projector.store.database import Database
+from tests.support.items import as_logged, envelope, logged, put
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from projector.errors import DatabaseBusy, DatabaseUnreachable
-from projector.store import opening
-from projector.store.engine import Database
-from tests.store.items import envelope, logged, put
+from projector.store import dialects
+from projector.store.database import Database
+from tests.support.items import envelope, logged, put
 
 _LOCK = text("UPDATE log_head SET stream_id = stream_id")
 
@@ -97,7 +97,7 @@ def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Dat
 def test_a_connection_is_not_waited_for_longer_than_was_said(database: Database) -> None:
     with closing(Database(_url(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
         # As many as its pool has: those that it keeps, and those beyond.
-        for _ in range(5 + opening.OVERFLOW_MAX):
+        for _ in range(5 + dialects.OVERFLOW_MAX):
             held.enter_context(patient.reading())
         with pytest.raises(DatabaseBusy, match="all connections"):
             held.enter_context(patient.reading())

@@ -6,12 +6,12 @@ import pytest
 from alembic import command
 
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.tables import metadata
-from tests.databases import stored
-from tests.given import created, happened
-from tests.replay.logs import sql
-from tests.tampering import life
+from tests.support.databases import stored
+from tests.support.given import created, happened
+from tests.support.logs import sql
+from tests.support.tampering import life
 
 
 @pytest.fixture

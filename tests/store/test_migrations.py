@@ -14,14 +14,14 @@ from sqlalchemy import Connection, inspect, text
 
 from projector.errors import NotMigrated, SchemaUnknown
 from projector.projections import discover
-from projector.runner import catch_up
+from projector.runner.runner import catch_up
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from projector.store.schema import Migration
 from projector.store.tables import SCHEMA_REVISION, metadata
-from tests.databases import letters, rows
-from tests.given import entered, happened, joined
-from tests.store.items import envelope, logged, put, streams
+from tests.support.databases import letters, rows
+from tests.support.given import entered, happened, joined
+from tests.support.items import envelope, logged, put, streams
 
 _HISTORIES = ("segment_membership_history", "loyalty_tier_history")
 

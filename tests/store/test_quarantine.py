@@ -8,8 +8,8 @@ from attrs import evolve
 from projector.envelope import Given
 from projector.store import quarantine
 from projector.store.append import Outcome
-from projector.store.engine import Database
-from tests.store.items import RECEIVED_AT, at, envelope, logged, put, quarantined, rejected
+from projector.store.database import Database
+from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, rejected
 
 _CALLER = Given(project_id="proj_1", type="customer.created", occurred_at=at(3))
 

@@ -13,9 +13,9 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from projector.store.engine import Database
-from tests.postgres import Server
-from tests.store.items import envelope, logged, put
+from projector.store.database import Database
+from tests.support.items import envelope, logged, put
+from tests.support.postgres import Server
 
 _COLUMNS = (
     "position, project_id, event_id, type, stream_id, occurred_at, received_at, late, source, body"

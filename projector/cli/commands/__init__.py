@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from projector.cli.commands import (
     customers,
-    deliveries,
     export,
     groups,
+    ingest,
     projections,
     put_aside,
     rebuild,
@@ -18,9 +18,9 @@ from projector.cli.commands import (
 
 __all__ = [
     "customers",
-    "deliveries",
     "export",
     "groups",
+    "ingest",
     "projections",
     "put_aside",
     "rebuild",

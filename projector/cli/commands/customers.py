@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Flag, Json, Url, Whole, app, instant
+from projector.cli.application import Flag, Json, Url, Whole, app, instant
 
 
 @app.command

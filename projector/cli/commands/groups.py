@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Json, Url, Whole, app, instant
+from projector.cli.application import Json, Url, Whole, app, instant
 
 
 @app.command

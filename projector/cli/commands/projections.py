@@ -7,12 +7,12 @@ from typing import Any
 import replay
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.app import Json, Url, Whole, app
+from projector.cli.application import Json, Url, Whole, app
 from projector.errors import BadNumber
 from projector.projections import named
-from projector.status import read_status
+from projector.queries.status import read_status
 from projector.store import schema
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay.comparison import Difference
 from replay.verify import Verified
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.app import Flag, Json, Url, Whole, app, catch_up, given
+from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, given
 from projector.errors import NotOne
 from projector.store.quarantine import Entry
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output, rebuilding
-from projector.cli.app import Flag, Json, Url, Whole, app, catch_up
+from projector.cli.application import Flag, Json, Url, Whole, app, catch_up
 from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
 from replay import Rebuild, Repaired, repair
-from replay.churn import Churn, GroupChange
+from replay.impact import Churn, GroupChange
 
 #: How many segments or tiers people see.
 GROUPS_SHOWN_MAX = 50

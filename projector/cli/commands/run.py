@@ -9,8 +9,8 @@ from types import FrameType
 from projector import logs
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Url, app
-from projector.follow import Follower
+from projector.cli.application import Url, app
+from projector.runner.follower import Follower
 
 #: How long to wait for somebody else's lock, in seconds; then it is logged, and tried again.
 LOCK_SECONDS_MAX = 10.0

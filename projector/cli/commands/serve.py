@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Flag, Url, Whole, app
+from projector.cli.application import Flag, Url, Whole, app
 from projector.config import read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
 
@@ -43,8 +43,8 @@ def serve(
         How many events the tables may be behind for /health/ready to say yes.
     """
     try:
-        from projector.server.service import Setup
-        from projector.server.serving import serve as run
+        from projector.server.context import Setup
+        from projector.server.main import serve as run
     except ImportError as error:
         raise ExtraMissing(reason=error) from error
     from projector.server.access import is_loopback

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.app import Json, Url, app
+from projector.cli.application import Json, Url, app
 
 token = App(name="token", help="Who may come in by the network, and to do what.")
 app.command(token)

@@ -7,9 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from projector.app import open_projector
-from projector.cli import output, reasons
-from projector.cli.app import Flag, Json, Url, Whole, app, instant
-from projector.explain import only_one
+from projector.cli import output, why_output
+from projector.cli.application import Flag, Json, Url, Whole, app, instant
+from projector.queries.why.explain import only_one
 
 
 @app.command
@@ -66,4 +66,4 @@ def why(
     if json:
         output.document(found)
     else:
-        reasons.explanation(found, as_of=then)
+        why_output.explanation(found, as_of=then)

@@ -50,7 +50,7 @@ def _run(material: Material, rounds: int, folder: Path | None) -> None:
     from tests.benchmarks.peers.report import write
     from tests.benchmarks.peers.sections import Course
     from tests.benchmarks.peers.settings import settings
-    from tests.postgres import running_server
+    from tests.support.postgres import running_server
 
     begin = time.monotonic()
     with running_server(fsync=True) as server:

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from projector import Projector, open_projector
 from projector.projections import discover
-from projector.store.engine import Database
+from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.benchmarks.peers import state

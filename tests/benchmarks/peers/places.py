@@ -9,8 +9,8 @@ from pathlib import Path
 from attrs import frozen
 
 from projector.store import schema
-from projector.store.engine import Database
-from tests.postgres import Server
+from projector.store.database import Database
+from tests.support.postgres import Server
 
 
 @frozen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.postgres import Server
+from tests.support.postgres import Server
 
 _PACKAGES = ("customer-state-projector", "eventsourcing", "duckdb", "psycopg", "SQLAlchemy")
 _POSTGRES = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")

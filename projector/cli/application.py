@@ -1,0 +1,100 @@
+"""The application that commands register with, and what their options have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter, Token
+
+from projector.app import Projector
+from projector.cli import output, progress, rebuilding
+from projector.config import read_settings
+from projector.envelope import Given, id_problem
+from projector.errors import (
+    BadIdentifier,
+    BadInstant,
+    RebuildRunning,
+    RightsMissing,
+    SpillUnwritable,
+    WorkerDied,
+)
+from projector.projections import discover
+from projector.text import instants
+
+app = App(
+    name="projector",
+    help="Which segments is this customer in, which loyalty tier, and can I trust the answer?",
+    help_format="plaintext",
+    console=output.console(),
+    version=lambda: version("customer-state-projector"),
+    result_action="return_value",
+)
+
+
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    """The parser's own reading rounds 1.5 to 2: another position than the one that was meant."""
+    [token] = tokens
+    if not re.fullmatch("[+-]?[0-9]+", token.value):
+        raise ValueError(f"{token.value!r} is no whole number.")
+    return int(token.value)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+Url = Annotated[str, Parameter(parse=False)]
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    db: Annotated[str | None, Parameter(name="--db", show_default=False)] = None,
+) -> Any:
+    """Run a command.
+
+    Parameters
+    ----------
+    db
+        The database's URL; else PROJECTOR_DATABASE_URL, else sqlite:///projector.db.
+    """
+    if tokens[:1] == ("ingest",):
+        # A lone hyphen looks like an option to the parser.
+        tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
+    command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    if "url" in ignored:
+        bound.arguments["url"] = db or read_settings().database_url
+    return command(*bound.args, **bound.kwargs)
+
+
+def instant(text: str | None) -> datetime | None:
+    """The instant that an option says; raises BadInstant."""
+    try:
+        return None if text is None else instants.parse(text)
+    except ValueError as error:
+        raise BadInstant(text=text, reason=error) from error
+
+
+def given(project: str | None, type_: str | None, occurred_at: str | None) -> Given:
+    """What options say of deliveries; raises BadIdentifier or BadInstant."""
+    for name, value in (("--project", project), ("--type", type_)):
+        problem = None if value is None else id_problem(value)
+        if problem:
+            raise BadIdentifier(name=name, text=value, reason=problem)
+    return Given(project_id=project, type=type_, occurred_at=instant(occurred_at))
+
+
+def catch_up(projector: Projector) -> None:
+    """Bring the tables up to date, behind a progress bar."""
+    found = projector.status()
+    if rebuilding.is_backlog(found):
+        # Another rebuild does the same; and what a rebuild lacks (disk, memory, rights) may not be
+        # needed here.
+        with suppress(RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied):
+            rebuilding.rebuild(projector, discover())
+    with progress.count_bar("projecting", "events", found.head) as advance:
+        projector.catch_up(on_batch=advance)

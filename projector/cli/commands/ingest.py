@@ -1,0 +1,82 @@
+"""ingest: deliveries go into the log."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+
+from projector.app import open_projector
+from projector.cli import output, progress
+from projector.cli.application import Flag, Json, Url, app, catch_up, given
+from projector.errors import FileCorrupt, FileUnreadable
+from projector.intake.files import read_chunks, size
+from projector.intake.ingest import IngestReport
+
+
+@app.command
+def ingest(
+    file: str,
+    /,
+    *files: str,
+    url: Url,
+    project: str | None = None,
+    type: str | None = None,
+    occurred_at: str | None = None,
+    strict: Flag = False,
+    no_project: Flag = False,
+    json: Json = False,
+) -> int:
+    """Append the deliveries of files to the log, then bring the tables up to date.
+
+    NDJSON, JSON arrays, documents of any layout, plain or gzip. What is in the log already is
+    counted and not appended again; what cannot be read is kept in the quarantine.
+
+    Parameters
+    ----------
+    file
+        The files to read; - is standard input.
+    project
+        The project of deliveries that do not name theirs.
+    type
+        The event type of deliveries that do not tell theirs.
+    occurred_at
+        When the events happened, as RFC 3339, where deliveries do not tell.
+    strict
+        Exit with 1 if anything was quarantined.
+    no_project
+        Leave the tables as they are.
+    json
+        Print one JSON document.
+    """
+    told = given(project, type, occurred_at)
+    paths = (file, *files)
+    sizes = {path: size(path) for path in paths}
+    with open_projector(url) as projector:
+        reports, broken = [], None
+        for path in paths:
+            with progress.bytes_bar(f"ingesting {path}", sizes[path]) as advance:
+                try:
+                    reports.append(projector.ingest(read_chunks(path, on_read=advance), told))
+                except (FileCorrupt, FileUnreadable) as error:
+                    broken = error
+                    break
+        if not no_project:
+            catch_up(projector)
+        if broken is not None:
+            raise broken
+    return _ingested(reduce(add, reports), strict, json)
+
+
+def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
+    if json:
+        output.document(report)
+    else:
+        output.line(
+            f"Read {report.read}: appended {report.appended}, duplicates {report.duplicates}, "
+            f"conflicts {report.conflicts}, quarantined {report.quarantined}. "
+            f"The log is at position {report.head}."
+        )
+        if report.quarantined or report.conflicts:
+            output.line("`projector quarantine` lists what was put aside.")
+    # A conflicting delivery is kept in the quarantine too.
+    return int(strict and report.quarantined + report.conflicts > 0)

@@ -1,0 +1,110 @@
+"""From a stream of bytes into the log: cut into deliveries, read, appended batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+
+from attrs import frozen
+
+from projector.envelope import Envelope, Given, Rejected
+from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
+from projector.intake import sources
+from projector.intake.documents import frames
+from projector.store import log
+from projector.store.append import Outcome, StreamCache, append
+from projector.store.database import Database
+
+#: How many deliveries are appended in one transaction.
+BATCH_ITEMS_MAX = 5_000
+
+#: How many bytes of bodies wait for one transaction, about.
+BATCH_BYTES_MAX = 16 * 1024 * 1024
+
+Items = list[Envelope | Rejected]
+
+
+@frozen(kw_only=True)
+class IngestReport:
+    """What became of the deliveries: read = appended + duplicates + conflicts + quarantined."""
+
+    read: int
+    appended: int
+    duplicates: int
+    conflicts: int
+    quarantined: int
+    #: The position of the last event in the log afterwards.
+    head: int
+
+    def __add__(self, later: IngestReport) -> IngestReport:
+        """What two ingests did, one after the other."""
+        return IngestReport(
+            read=self.read + later.read,
+            appended=self.appended + later.appended,
+            duplicates=self.duplicates + later.duplicates,
+            conflicts=self.conflicts + later.conflicts,
+            quarantined=self.quarantined + later.quarantined,
+            head=later.head,
+        )
+
+
+def ingest(
+    database: Database,
+    chunks: Iterable[bytes],
+    given: Given,
+    *,
+    on_batch: Callable[[int], None] = lambda _read: None,
+) -> IngestReport:
+    """Append the deliveries of a byte stream, batch by batch, each of them durable when it is done.
+
+    The stream may be NDJSON, JSON arrays or documents of any layout; `chunks` cuts it anywhere.
+    `on_batch` gets how many deliveries are done. Where `chunks` breaks off with FileUnreadable or
+    FileCorrupt, what came before is appended, and then the error raised.
+    """
+    outcomes: Counter[Outcome] = Counter()
+    cache = StreamCache()
+    source = _UntilBroken(chunks)
+    for items in _batches(source, given):
+        receipts = append(database, items, received_at=datetime.now(UTC), cache=cache)
+        outcomes.update(receipt.outcome for receipt in receipts)
+        on_batch(outcomes.total())
+    if source.error is not None:
+        raise source.error
+    with database.reading() as connection:
+        head = log.head(connection)
+    return IngestReport(
+        read=outcomes.total(),
+        appended=outcomes[Outcome.APPENDED],
+        duplicates=outcomes[Outcome.DUPLICATE],
+        conflicts=outcomes[Outcome.CONFLICT],
+        quarantined=outcomes[Outcome.QUARANTINED],
+        head=head,
+    )
+
+
+class _UntilBroken:
+    """Chunks up to where their source breaks off, with the error that it broke off with."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self.error: ProjectorError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except (FileUnreadable, FileCorrupt) as error:
+            self.error = error
+
+
+def _batches(chunks: Iterable[bytes], given: Given) -> Iterator[Items]:
+    items: Items = []
+    size = 0
+    for frame in frames(chunks):
+        items += sources.read(frame, given)
+        size += len(frame)
+        if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
+            yield items
+            items, size = [], 0
+    if items:
+        yield items

@@ -1,0 +1,110 @@
+"""From what a shape says of itself to an envelope, or to the reason why there is none. PURE."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.text import instants
+from projector.text.jsontext import compact
+
+
+class Draft(NamedTuple):
+    """The six things that file a delivery, as the body and the caller give them, unchecked."""
+
+    source: str
+    project_id: Any
+    #: None: the shape has no id of its own, and the content's hash serves as one.
+    event_id: Any
+    type: Any
+    customer_id: Any
+    #: RFC 3339 text from the body, or an instant from the caller.
+    occurred_at: Any
+    #: The JSON text of the facts, which names an event without an id.
+    content: memoryview
+
+
+class _Unfit(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+
+
+def file(draft: Draft, text: str, given: Given) -> Envelope | Rejected:
+    """Check a draft; `text` is the whole body."""
+    try:
+        type_ = _identifier("type", draft.type, "Give it with --type.")
+        occurred_at = _instant(draft.occurred_at)
+        if draft.event_id is None:
+            event_id = content_id(type_, occurred_at, draft.content)
+        else:
+            event_id = _identifier("id", draft.event_id, "")
+        return Envelope(
+            project_id=_identifier("project", draft.project_id, "Give it with --project."),
+            event_id=event_id,
+            type=type_,
+            customer_id=_customer(draft.customer_id),
+            occurred_at=occurred_at,
+            source=draft.source,
+            body=text,
+        )
+    except _Unfit as unfit:
+        return Rejected(
+            reason=unfit.reason,
+            detail=unfit.detail,
+            body=text.encode(),
+            project_id=_if_fit(draft.project_id),
+            event_id=_if_fit(draft.event_id),
+            given=given,
+        )
+
+
+def content_id(type_: str, occurred_at: datetime, content: memoryview) -> str:
+    """An identity for an event whose sender gave none: equal facts at one instant are one event."""
+    digest = hashlib.sha256()
+    for part in (type_.encode(), instants.to_text(occurred_at).encode(), compact(bytes(content))):
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _identifier(name: str, value: Any, advice: str) -> str:
+    if value is None or value == "":
+        raise _Unfit(f"missing_{name}", f"The delivery has no {name}. {advice}".rstrip())
+    problem = id_problem(value)
+    if problem:
+        raise _Unfit("bad_id", f"The delivery's {name} {problem}.")
+    return str(value)
+
+
+def _customer(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    problem = id_problem(value)
+    if problem:
+        raise _Unfit("bad_id", f"The customer's id {problem}.")
+    return str(value)
+
+
+def _instant(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if value is None or value == "":
+        raise _Unfit(
+            "missing_time",
+            "The delivery does not say when it happened. Give it with --occurred-at.",
+        )
+    if not isinstance(value, str):
+        raise _Unfit("bad_time", f"The time is {type(value).__name__}, not RFC 3339 text.")
+    try:
+        return instants.parse(value)
+    except instants.NaiveInstant as error:
+        raise _Unfit("naive_time", f"The time {error}: nobody can say when that was.") from None
+    except ValueError as error:
+        raise _Unfit("bad_time", f"The time {error}.") from None
+
+
+def _if_fit(value: Any) -> str | None:
+    return None if id_problem(value) else str(value)

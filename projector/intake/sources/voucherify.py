@@ -1,0 +1,78 @@
+"""Webhooks of the format v2024-01-01, and how to recognise the one before it. PURE.
+
+One envelope for both kinds of webhook. The identity and the time are those of `event`, never of the
+sending: `id` (`whs_…`) and `created_at` at the top differ between two sendings of one event, and
+the `type` at the top of a distribution is free text that a user typed.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Raw, Struct
+
+from projector.envelope import Given
+from projector.intake.sources.header import EventPart, Outline, data_part
+from projector.intake.sources.raw_envelope import Draft
+from projector.text.jsontext import is_object
+
+LEGACY = (
+    "This is a webhook of the format v2018-08-01, which says too little to be filed. "
+    "Migrate the webhook to v2024-01-01 in Voucherify's project settings."
+)
+
+
+class _Sender(Struct, gc=False):
+    object: str | None = None
+
+
+class _LegacyData(Struct, gc=False):
+    object: Raw = Raw(b"null")
+
+
+def draft(outline: Outline, event: EventPart, given: Given) -> Draft:
+    """What a v2024-01-01 webhook, which is known by its `event`, says of itself."""
+    customer = data_part(outline.data).customer
+    customer_id = customer.id if customer is not None else None
+    if not customer_id and isinstance(event.entity_id, str) and event.entity_id.startswith("cust_"):
+        customer_id = event.entity_id
+    return Draft(
+        source="webhook",
+        project_id=outline.project_id or given.project_id,
+        # An empty id is told from none: a webhook without one is not named by its content.
+        event_id="" if event.id is None else event.id,
+        type=event.type or _project_webhook_type(outline) or given.type,
+        customer_id=customer_id,
+        occurred_at=event.created_at or given.occurred_at,
+        content=memoryview(outline.data),
+    )
+
+
+def is_headless(outline: Outline) -> bool:
+    """Whether a body is a webhook whose `event`, which names it, was designed away."""
+    if isinstance(outline.id, str) and outline.id.startswith("whs_"):
+        return True
+    return _sender(outline) in ("distribution", "webhook")
+
+
+def is_legacy(outline: Outline) -> bool:
+    """Whether a body is a webhook of the format v2018-08-01."""
+    if outline.object != "event" or not is_object(outline.data):
+        return False
+    try:
+        data = msgspec.json.decode(outline.data, type=_LegacyData)
+    except (ValueError, RecursionError):
+        return False
+    return is_object(data.object)
+
+
+def _project_webhook_type(outline: Outline) -> object:
+    return None if _sender(outline) == "distribution" else outline.type
+
+
+def _sender(outline: Outline) -> str | None:
+    if not is_object(outline.source):
+        return None
+    try:
+        return msgspec.json.decode(outline.source, type=_Sender).object
+    except (ValueError, RecursionError):
+        return None

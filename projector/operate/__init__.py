@@ -1,0 +1,1 @@
+"""People at work: the `quarantine`, `dead_letters`, and `tokens` for the network."""

@@ -1,0 +1,125 @@
+"""What a projection is, and how facts are folded with it. PURE.
+
+State is a pure function of the set of events: `fold` knows no clock, no log and no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from attrs import field, frozen
+from attrs.validators import matches_re
+
+from projector.envelope import CanonicalKey
+from projector.facts.events import CustomerFact
+
+#: What a projection knows of one customer; its own module says what it looks like.
+State = Any
+#: From a state, a fact and where it stands to the next state.
+Evolver = Callable[[State, Any, CanonicalKey], State]
+#: One row of a projection's table, without the customer that it belongs to.
+Row = Any
+#: A row as the tuple of its table's columns, those of the customer first.
+Values = tuple[Any, ...]
+
+
+class Unread(NamedTuple):
+    """In the place of a fact: an event that does not state the one that it should."""
+
+    fact_type: type[CustomerFact]
+    reason: str
+
+
+#: Where a fact stands in its stream, the fact, and the position of its event in the log. A plain
+#: tuple, for one is made for every event.
+KeyedFact = tuple[CanonicalKey, CustomerFact | Unread, int]
+
+
+@frozen(kw_only=True, eq=False)
+class Projection:
+    """A fold and the table that it is written to.
+
+    The table's columns are `project_id`, `customer_id` and the fields of `row`, with the types of
+    its annotations; its primary key is the customer and `key`.
+    """
+
+    #: The name of the projection and of its table. It stands in SQL as it is.
+    name: str = field(validator=matches_re(r"[a-z][a-z0-9_]{0,47}"))
+    #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
+    version: int
+    #: A frozen attrs class whose fields are the columns.
+    row: type[Any]
+    #: The fields of `row` that tell a customer's rows apart.
+    key: tuple[str, ...]
+    #: Whether the last field of `key` counts a place's rows, of which an event in its order changes
+    #: the last one alone, or adds more: then those before it are loaded for late events only.
+    appends: bool = False
+    #: What people look rows up by: the columns of an index each.
+    lookups: tuple[tuple[str, ...], ...] = ()
+    #: The state of a customer of whom nothing is known.
+    initial: State
+    #: For each class of fact that it reads, the next state after one.
+    evolvers: Mapping[type[CustomerFact], Evolver]
+    to_rows: Callable[[State], list[Row]]
+    #: The inverse: from_rows(to_rows(state)) == state.
+    from_rows: Callable[[list[Row]], State]
+
+
+class Failure(NamedTuple):
+    """A fact that a fold could not take."""
+
+    projection: str
+    position: int
+    reason: str
+
+
+def fold(
+    projections: Sequence[Projection], states: Sequence[State], facts: Iterable[KeyedFact]
+) -> tuple[list[State], list[Failure]]:
+    """Fold one customer's facts, which come in canonical order, into the states of projections.
+
+    `states` and the result are in the order of `projections`. A fact that an evolver refuses, or
+    one that could not be read, leaves the state as it was and is told in the failures; it stops
+    neither the facts after it nor the other projections. One pass, so that facts may come from a
+    generator.
+    """
+    now = list(states)
+    failures: list[Failure] = []
+    readers = readers_of(tuple(projections))
+    for key, fact, position in facts:
+        if isinstance(fact, Unread):
+            failures += unread(projections, fact, position)
+            continue
+        for index, evolver in readers.get(type(fact), ()):
+            try:
+                now[index] = evolver(now[index], fact, key)
+            except Exception as error:  # whatever a fold trips over is a dead letter
+                failures.append(Failure(projections[index].name, position, reason_of(error)))
+    return now, failures
+
+
+def unread(projections: Sequence[Projection], fact: Unread, position: int) -> Iterator[Failure]:
+    """What nobody can read is a failure of each projection that would read it."""
+    for projection in projections:
+        if fact.fact_type in projection.evolvers:
+            yield Failure(projection.name, position, fact.reason)
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, as text that every database keeps: no NUL, no half of a character."""
+    text = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return text.encode(errors="replace").decode()
+
+
+@cache
+def readers_of(
+    projections: tuple[Projection, ...],
+) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
+    """For each class of fact: which of the projections read it, and how."""
+    readers: dict[type[CustomerFact], list[tuple[int, Evolver]]] = {}
+    for index, projection in enumerate(projections):
+        for fact_type, evolver in projection.evolvers.items():
+            readers.setdefault(fact_type, []).append((index, evolver))
+    return readers

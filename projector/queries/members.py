@@ -1,0 +1,168 @@
+"""Who is in a segment or on a tier, now or at an instant, and which of them there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from projector.envelope import id_problem
+from projector.errors import GroupNotFound, NotOne
+from projector.store import members
+from projector.store.database import Database
+from projector.store.members import SEGMENT, TIER, Grouping
+from projector.text import paging
+from projector.text.instants import check
+
+#: What a page's cursor stands for: see Grouping.place.
+_PLACES: dict[Grouping, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
+
+
+@frozen(kw_only=True)
+class Member:
+    """A customer in a segment or on a tier."""
+
+    project_id: str
+    customer_id: str
+    source_id: str | None
+    name: str | None
+    #: None for a tier of which nobody told since when.
+    since: datetime | None
+
+
+@frozen(kw_only=True)
+class Page:
+    """Some members, in the order of project and customer."""
+
+    members: tuple[Member, ...]
+    #: What to give as `after` for the next page; None at the end.
+    next: str | None
+
+
+@frozen(kw_only=True)
+class SegmentCount:
+    """A segment and how many are in it."""
+
+    project_id: str
+    segment_id: str
+    #: As the last customer who entered was told.
+    name: str | None
+    members: int
+
+
+@frozen(kw_only=True)
+class TierCount:
+    """A tier and how many are on it."""
+
+    project_id: str
+    campaign_id: str
+    campaign_name: str | None
+    tier_id: str
+    #: As the last customer who joined was told.
+    name: str | None
+    members: int
+
+
+def find_members(
+    database: Database,
+    *,
+    segment_id: str | None = None,
+    tier_id: str | None = None,
+    project_id: str | None = None,
+    as_of: datetime | None = None,
+    after: str | None = None,
+    limit: int,
+) -> Page:
+    """A page of the members of a segment or else of a tier, as the tables have them.
+
+    Raises GroupNotFound for one that no customer is or ever was in, BadCursor, BadNumber for a
+    `limit` out of its range, BadInstant for a naive datetime, and NotOne where not exactly one
+    group is named.
+    """
+    grouping, group_id = _group(segment_id, tier_id)
+    check(as_of)
+    paging.check_limit(limit)
+    place = paging.place(after, _PLACES[grouping])
+    unknown = GroupNotFound(kind=grouping.id.removesuffix("_id"), identifier=group_id)
+    if id_problem(group_id):
+        raise unknown
+    with database.reading_tables() as connection:
+        rows = members.page(
+            connection,
+            grouping,
+            group_id,
+            project_id=project_id,
+            as_of=as_of,
+            after=place,
+            limit=limit + 1,
+        )
+        if not rows and not members.is_known(connection, grouping, group_id):
+            raise unknown
+    shown = rows[:limit]
+    return Page(
+        members=tuple(_member(row) for row in shown),
+        next=paging.cursor(shown[-1][: len(grouping.place)]) if len(rows) > limit else None,
+    )
+
+
+def _member(row: Any) -> Member:
+    return Member(
+        project_id=row.project_id,
+        customer_id=row.customer_id,
+        source_id=row.source_id,
+        name=row.name,
+        since=row.since,
+    )
+
+
+def list_segments(database: Database, *, project_id: str | None = None) -> list[SegmentCount]:
+    """The segments that events told of, by project and id."""
+    with database.reading_tables() as connection:
+        rows = members.segments(connection, project_id=project_id)
+    return [
+        SegmentCount(project_id=key[0], segment_id=key[1], name=last.segment_name, members=number)
+        for key, last, number in _latest(rows, 2)
+    ]
+
+
+def list_tiers(database: Database, *, project_id: str | None = None) -> list[TierCount]:
+    """The tiers that somebody is on, by project, campaign and id."""
+    with database.reading_tables() as connection:
+        rows = members.tiers(connection, project_id=project_id)
+    return [
+        TierCount(
+            project_id=key[0],
+            campaign_id=key[1],
+            campaign_name=last.campaign_name,
+            tier_id=key[2],
+            name=last.tier_name,
+            members=number,
+        )
+        for key, last, number in _latest(rows, 3)
+    ]
+
+
+def _group(segment_id: str | None, tier_id: str | None) -> tuple[Grouping, str]:
+    if segment_id is not None and tier_id is None:
+        return SEGMENT, segment_id
+    if tier_id is not None and segment_id is None:
+        return TIER, tier_id
+    raise NotOne(options="--segment or --tier")
+
+
+def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...], Any, int]]:
+    """By key: the row whose names were told last, and the members of all its rows."""
+
+    def told(row: Any) -> Any:
+        # Of names that were told at the same instant the databases' order must not decide.
+        names = [(name is not None, name) for name in row[key_columns:-2]]
+        return row.told_at is not None, row.told_at, names
+
+    found: dict[tuple[str, ...], tuple[Any, int]] = {}
+    for row in rows:
+        key = tuple(row[:key_columns])
+        last, number = found.get(key, (row, 0))
+        found[key] = (max(last, row, key=told), number + int(row.members))
+    return [(key, last, number) for key, (last, number) in found.items()]

@@ -1,0 +1,1 @@
+"""Why: `steps` (what each event did), `verdict` (who gave and who took), `explain` (the query)."""

@@ -1,0 +1,179 @@
+"""The projector: from the log to the tables, batch by batch.
+
+A batch is read and folded without any lock, from one snapshot; its rows and the checkpoints are
+then written in one transaction, which fails if another projector was faster (compare-and-set).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+from sqlalchemy import Connection
+
+from projector.errors import CheckpointMoved, ProjectionOutdated
+from projector.projections.projection import Projection
+from projector.runner.batch import Change, fold_batch, fold_streams
+from projector.store import checkpoints, dead_letters, digest, log, table_rows
+from projector.store.checkpoints import Checkpoint
+from projector.store.database import Database
+
+#: How many events are folded in one transaction: many, for a customer's rows are loaded and
+#: written once in it, however many of its events are there.
+BATCH_EVENTS_MAX = 100_000
+
+
+def catch_up(
+    database: Database,
+    projections: Sequence[Projection],
+    *,
+    until: int | None = None,
+    batch_events_max: int = BATCH_EVENTS_MAX,
+    on_batch: Callable[[int], None] = lambda _position: None,
+) -> None:
+    """Fold all that is in the log and not yet in the tables, or no more than up to `until`.
+
+    `on_batch` gets the position reached. Several processes may do so at once: of two that fold the
+    same batch one writes it, and the other goes on from there.
+    """
+    while True:
+        try:
+            position = project_batch(
+                database, projections, until=until, batch_events_max=batch_events_max
+            )
+        except CheckpointMoved:
+            continue
+        if position is None:
+            return
+        on_batch(position)
+
+
+def project_batch(
+    database: Database,
+    projections: Sequence[Projection],
+    *,
+    until: int | None = None,
+    batch_events_max: int,
+) -> int | None:
+    """Fold one batch for the projections that are furthest behind; None when all are there.
+
+    Returns the position that they reached. Raises CheckpointMoved, with nothing written, when
+    another projector wrote in the meantime.
+    """
+    with database.reading() as connection:
+        batch = _fold_next(connection, projections, until, batch_events_max)
+    if batch is None:
+        return None
+    # Rows and checkpoints are undone together, and follow from the log: nobody waits for the disk.
+    with database.writing(durable=False) as connection:
+        _write(connection, batch)
+    return batch.last
+
+
+def project_within(
+    connection: Connection, projections: Sequence[Projection], *, until: int
+) -> None:
+    """Fold all up to a position in a transaction of the caller's, who keeps others out."""
+    while batch := _fold_next(connection, projections, until, BATCH_EVENTS_MAX):
+        _write(connection, batch)
+
+
+def refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> None:
+    """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
+    for projection in projections:
+        mark = marks[projection.name]
+        if mark.position and mark.version != projection.version:
+            raise ProjectionOutdated(
+                projection=projection.name, found=mark.version, needed=projection.version
+            )
+
+
+@frozen
+class _Batch:
+    """A batch that is folded and not yet written."""
+
+    last: int
+    #: Of each projection: where it stood, and what changes.
+    changes: list[tuple[Projection, Checkpoint, Change]]
+
+
+def _fold_next(
+    connection: Connection,
+    projections: Sequence[Projection],
+    until: int | None,
+    batch_events_max: int,
+) -> _Batch | None:
+    """Fold the next batch of the projections that are furthest behind."""
+    marks = checkpoints.read(connection, projections)
+    refuse_outdated(projections, marks)
+    head = log.head(connection)
+    goal = head if until is None else min(until, head)
+    after = min((mark.position for mark in marks.values()), default=goal)
+    if after >= goal:
+        return None
+    # In the order in which checkpoints are locked, or two writers could wait for each other.
+    behind = sorted(
+        (each for each in projections if marks[each.name].position == after),
+        key=lambda each: each.name,
+    )
+    last, changes = fold_batch(
+        connection,
+        behind,
+        after=after,
+        until=_until(marks, after, goal),
+        events_max=batch_events_max,
+    )
+    return _Batch(
+        last,
+        [(each, marks[each.name], change) for each, change in zip(behind, changes, strict=True)],
+    )
+
+
+def _write(connection: Connection, batch: _Batch) -> None:
+    # One after the other: what all of them write would take as much memory as their states.
+    for projection, mark, change in batch.changes:
+        rows = table_rows.difference(projection, old=change.old, new=change.new)
+        checkpoints.advance(
+            connection,
+            mark,
+            position=batch.last,
+            version=projection.version,
+            digest=digest.moved(mark.digest, rows.digest),
+        )
+        table_rows.write(connection, projection, rows)
+        dead_letters.replace(connection, projection.name, change.letters, refolded=change.refolded)
+
+
+def refold(
+    database: Database, projections: Sequence[Projection], stream_ids: Sequence[int]
+) -> None:
+    """Fold streams from their beginning, up to where each projection is, and write the rows.
+
+    In one transaction, with the checkpoints locked: a projector that computed from the rows as they
+    were then loses its compare-and-set.
+    """
+    with database.writing() as connection:
+        marks = checkpoints.read(connection, projections, lock=True)
+        refuse_outdated(projections, marks)
+        for projection in projections:
+            mark = marks[projection.name]
+            events = log.read_streams(connection, stream_ids, until=mark.position)
+            [change] = fold_streams([projection], events)
+            old = table_rows.load(connection, projection, change.new)
+            rows = table_rows.difference(projection, old=old, new=change.new)
+            checkpoints.advance(
+                connection,
+                mark,
+                position=mark.position,
+                version=projection.version,
+                digest=digest.moved(mark.digest, rows.digest),
+                rewritten=True,
+            )
+            table_rows.write(connection, projection, rows)
+            dead_letters.replace(connection, projection.name, change.letters, refolded=stream_ids)
+
+
+def _until(marks: dict[str, Checkpoint], after: int, goal: int) -> int:
+    """Up to the next projection's checkpoint, where the two go on together, or to the goal."""
+    ahead = (mark.position for mark in marks.values() if after < mark.position < goal)
+    return min(ahead, default=goal)

@@ -1,0 +1,1 @@
+"""Tables that a rebuild fills: `staging`, `shadow`, `difference` (from the live ones), `swap`."""

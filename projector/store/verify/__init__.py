@@ -1,0 +1,1 @@
+"""What a verification reads: `raw_rows` as they are stored, `log_counts` of the log itself."""

@@ -1,0 +1,1 @@
+"""Instants, JSON text, cursors: the ground that all else stands on. PURE."""

@@ -1,0 +1,97 @@
+"""The two steps of a rebuild by buckets: scan a range of positions, fold a bucket of streams."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import chain, groupby
+from operator import itemgetter
+
+from projector.facts.codec import DECODE_ENCODED, Undecodable, decode_body, encode
+from projector.facts.events import FACTS
+from projector.projections.projection import KeyedFact, Unread
+from projector.runner.batch import Change, Story, fold_stories, fold_streams
+from projector.store import log
+from replay import spill
+from replay.engines.engine import Job, Piece, put_down
+from replay.plan import PositionRange
+from replay.spill import NO_STREAM, Spilled
+from replay.workspace import spilling
+
+#: A bucket with more bytes is not sorted in memory: a few customers have most of the events.
+SORTED_BYTES_MAX = 64 * 1024 * 1024
+
+_stream_id = itemgetter(0)
+
+
+def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
+    """Spill what folds need of the events of a range; returns how many events that are."""
+    blocks: defaultdict[int, list[object]] = defaultdict(list)
+    instant = datetime.fromisoformat if job.database.is_sqlite else _as_it_is
+    with job.database.reading() as connection:
+        for row in log.scan(connection, after=cut.after, until=cut.last):
+            position, stream_id, occurred_at, event_id, type_, source, body = row
+            fact, reason = b"", ""
+            try:
+                found = decode_body(type_, source, body, is_nameless=stream_id is None)
+                if found is None:
+                    continue
+                fact = encode(found)
+            except Undecodable as error:
+                reason = str(error)
+            stream_id = stream_id or NO_STREAM
+            key = instant(occurred_at), event_id
+            blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, fact, reason))
+    with spilling(job.folder):
+        spill.write(job.folder, blocks)
+    return sum(map(len, blocks.values()))
+
+
+def _as_it_is(instant: datetime) -> datetime:
+    return instant
+
+
+def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
+    """Fold the streams of a bucket; returns how many events that are, too."""
+    path = spill.path_of(job.folder, bucket)
+    with spilling(job.folder):
+        is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
+        events, changes = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
+        spill.remove(job.folder, bucket)
+    return events, put_down(job, changes)
+
+
+def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
+    events = list(chain.from_iterable(spill.read(job.folder, bucket)))
+    events.sort()
+    streams = {stream_id: list(some) for stream_id, some in groupby(events, key=_stream_id)}
+    nobodys = Story(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
+    # By customer, as rows are written.
+    stories = (
+        Story(customer, stream_id, map(_keyed, streams[stream_id]))
+        for stream_id, customer in spill.customers(job.folder, bucket)
+        if stream_id in streams
+    )
+    return len(events), fold_stories(job.plan.projections, chain([nobodys], stories))
+
+
+def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
+    """The database sorts what is too much to be sorted here."""
+    events = 0
+    stream_ids: set[int] = set()
+    for block in spill.read(job.folder, bucket):
+        events += len(block)
+        stream_ids.update(map(_stream_id, block))
+    with job.database.reading() as connection:
+        whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
+        if NO_STREAM in stream_ids:
+            whole = chain(whole, log.read_streamless(connection, FACTS, until=job.plan.until))
+        return events, fold_streams(job.plan.projections, whole)
+
+
+def _keyed(spilled: Spilled) -> KeyedFact:
+    _, key, position, type_, fact, reason = spilled
+    if reason:
+        return key, Unread(FACTS[type_], reason), position
+    return key, DECODE_ENCODED[type_](fact), position

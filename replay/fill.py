@@ -1,0 +1,77 @@
+"""The first half of a rebuild: shadows are made and filled beside the live tables."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import closing
+
+from attrs import define, field
+
+from projector.errors import RowsLost
+from projector.projections.projection import Projection
+from projector.store import checkpoints, dead_letters, digest
+from projector.store.database import Database
+from projector.store.rebuild import shadow, staging
+from replay.engines.engine import Engine, Job, Piece
+
+
+def build(job: Job, engine: Engine) -> None:
+    """Fill the shadows of the plan's projections, up to its position."""
+    shadows = job.plan.projections
+    with job.database.writing() as connection:
+        for each in shadows:
+            shadow.create(connection, each)
+    tallies = [_Tally() for _ in shadows]
+    # However it ends: workers must not go on in tables and files that are being removed.
+    with closing(_pieces(job, engine)) as pieces:
+        for piece in pieces:
+            _take(job.database, shadows, piece)
+            for tally, folded in zip(tallies, piece.folded, strict=True):
+                tally.rows += folded.rows
+                tally.digest = digest.moved(tally.digest, folded.digest)
+    for done, (each, tally) in enumerate(zip(shadows, tallies, strict=True)):
+        job.on_progress("indexing", done, len(shadows))
+        _finish(job, each, tally)
+
+
+def _pieces(job: Job, engine: Engine) -> Generator[Piece, None, None]:
+    """What an engine gives, to be closed, and the engine with it."""
+    yield from engine(job)
+
+
+@define
+class _Tally:
+    """What the pieces add up to for one shadow."""
+
+    rows: int = 0
+    digest: str = field(default=digest.EMPTY)
+
+
+def _take(database: Database, shadows: Sequence[Projection], piece: Piece) -> None:
+    """Take a piece's rows, if they wait, and its dead letters into the database."""
+    if database.is_sqlite:
+        staging.pour(database, shadows, piece.path)
+    if not any(folded.letters for folded in piece.folded):
+        return
+    with database.writing() as connection:
+        for each, folded in zip(shadows, piece.folded, strict=True):
+            dead_letters.replace(connection, each.name, folded.letters, refolded=[])
+
+
+def _finish(job: Job, projection: Projection, tally: _Tally) -> None:
+    """Make the constraints, count what has come to be there, and say how far it is."""
+    with job.database.writing() as connection:
+        shadow.finish(connection, projection)
+    with job.database.reading() as connection:
+        found = shadow.count(connection, projection)
+    if found != tally.rows:
+        raise RowsLost(projection=projection.name, found=found, expected=tally.rows)
+    with job.database.writing() as connection:
+        [mark] = checkpoints.read(connection, [projection]).values()
+        checkpoints.advance(
+            connection,
+            mark,
+            position=job.plan.until,
+            version=projection.version,
+            digest=tally.digest,
+        )

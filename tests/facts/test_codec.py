@@ -1,0 +1,274 @@
+"""From a body to a fact, and whether two deliveries of one event say the same."""
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import example, settings
+from hypothesis import given as for_any
+
+from projector.envelope import Envelope, Given
+from projector.facts.codec import Undecodable, decode, same_facts
+from projector.facts.events import FACTS, CustomerFact, SegmentEntered, TierJoined, TierUpgraded
+from projector.intake import sources
+from tests.support.given import (
+    SHAPES,
+    Delivery,
+    created,
+    delivery,
+    downgraded,
+    entered,
+    envelope,
+    in_shape,
+    joined,
+    left,
+    segment,
+    tier,
+    updated,
+    upgraded,
+)
+from tests.support.histories import webhooks
+
+MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
+ENTERED = entered("cust_1", "seg_1", at=MONDAY, id="e1")
+
+#: Events of types that are read, which do not state their fact, and a word of the reason.
+UNREADABLE: dict[str, tuple[Delivery, str]] = {
+    "tier null": (joined("cust_1", None, at=MONDAY), "loyalty_tier"),
+    "tier without id": (joined("cust_1", {"name": "Gold"}, at=MONDAY), "id"),
+    "new tier null": (upgraded("cust_1", "silver", None, at=MONDAY), "loyalty_tier_to"),
+    "old tier without id": (downgraded("cust_1", {}, "silver", at=MONDAY), "loyalty_tier_from"),
+    "segment without id": (entered("cust_1", {"name": "New"}, at=MONDAY), "segment"),
+    "segment null": (left("cust_1", None, at=MONDAY), "segment"),
+    "segment of an empty id": (entered("cust_1", {"id": ""}, at=MONDAY), "segment.id"),
+    "segment of a long id": (entered("cust_1", {"id": "x" * 201}, at=MONDAY), "segment.id"),
+    "segment with a number as id": (entered("cust_1", {"id": 7}, at=MONDAY), "segment.id"),
+    "points beyond 64 bits": (joined("cust_1", tier("gold", 2**63), at=MONDAY), "points"),
+    "points of 400 digits": (joined("cust_1", tier("gold", 10**400), at=MONDAY), "points"),
+    "a time without offset": (
+        joined("cust_1", "gold", at=MONDAY, created_at="2024-03-04T10:00:00"),
+        "created_at",
+    ),
+    "a name that is a number": (created("cust_1", at=MONDAY, name=7), "name"),
+    "a source_id that is too long": (created("cust_1", at=MONDAY, source_id="x" * 201), "source"),
+    "NUL in a name": (created("cust_1", at=MONDAY, name="A\0"), "NUL"),
+    "NUL in a segment's id": (entered("cust_1", segment("s\0"), at=MONDAY), "NUL"),
+    "NUL deep inside": (
+        joined("cust_1", "gold", at=MONDAY, campaign={"id": "c", "name": "\0"}),
+        "NUL",
+    ),
+    "nobody": (delivery("customer.created", None, at=MONDAY), "no customer"),
+}
+
+
+def reread(event: Delivery, **changes: Any) -> Envelope:
+    """The envelope of an event with some keys of its data changed."""
+    return envelope({**event, "data": {**event["data"], **changes}})
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_gives_the_same_fact(shape: str) -> None:
+    fact = decode(envelope(ENTERED, shape))
+    assert isinstance(fact, SegmentEntered)
+    assert (fact.segment.id, fact.segment.name) == ("seg_1", "Segment seg_1")
+
+
+def test_an_entry_of_the_activity_may_hold_its_facts_one_level_higher() -> None:
+    entry = in_shape("activity", ENTERED)
+    entry["data"] = entry["data"]["data"]
+    [flat] = sources.read(json.dumps(entry).encode(), Given(project_id="proj_1"))
+    assert isinstance(flat, Envelope)
+    assert flat.source == "activity"
+    assert decode(flat) == decode(envelope(ENTERED))
+
+
+def test_bare_data_is_a_fact_by_the_word_of_the_caller() -> None:
+    given = Given(project_id="proj_1", type="customer.loyalty.tier.joined")
+    data = joined("cust_1", "gold", at=MONDAY, created_at=MONDAY)["data"]
+    [bare] = sources.read(json.dumps(data).encode(), given)
+    assert isinstance(bare, Envelope)
+    assert isinstance(decode(bare), TierJoined)
+
+
+def test_a_type_that_nobody_reads_is_no_fact_whatever_it_holds() -> None:
+    for event_type in ("customer.rewarded", "voucher.created", "customer.segment.entered "):
+        assert decode(envelope(delivery(event_type, None, at=MONDAY, customer=[]))) is None
+
+
+@pytest.mark.parametrize("event_type", FACTS)
+def test_every_type_gives_its_class(event_type: str) -> None:
+    tiers = {name: tier("t") for name in ("loyalty_tier", "loyalty_tier_from", "loyalty_tier_to")}
+    more: dict[str, Any] = {"segment": segment("s"), "campaign": {"id": "c"}, **tiers}
+    fact = decode(envelope(delivery(event_type, "cust_1", at=MONDAY, **more)))
+    assert type(fact) is FACTS[event_type]
+
+
+def test_what_the_vendor_requires_and_sends_as_null_may_be_null() -> None:
+    lean = tier("t", campaign_id="c", name=None, points=None, config=None, expiration=None)
+    event = upgraded("cust_1", None, lean, at=MONDAY, campaign=None, created_at=None)
+    fact = decode(envelope(event))
+    assert isinstance(fact, TierUpgraded)
+    assert fact.campaign_id == "c"
+
+
+def test_keys_that_nobody_reads_may_hold_anything() -> None:
+    odd = {"publication": 7, "voucher": [[]], "segments": "x", "created_at": "yesterday"}
+    assert decode(reread(ENTERED, **odd)) == decode(envelope(ENTERED))
+
+
+@pytest.mark.parametrize(("event", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_does_not_state_its_fact_is_told_with_the_reason(event: Delivery, reason: str) -> None:
+    with pytest.raises(Undecodable, match=reason):
+        decode(envelope(event))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (delivery("customer.created", None, at=MONDAY), "The event names no customer."),
+        (created("cust_1", at=MONDAY, name="A\0"), "A text in the event holds a NUL character."),
+        (
+            entered("cust_1", {"name": "New"}, at=MONDAY),
+            "The data do not state a customer.segment.entered:"
+            " Object missing required field `id` - at `$.segment`.",
+        ),
+    ],
+)
+def test_the_reason_is_one_sentence_in_whatever_shape_it_comes(
+    event: Delivery, sentence: str, shape: str
+) -> None:
+    with pytest.raises(Undecodable) as refused:
+        decode(envelope(event, shape))
+    assert str(refused.value) == sentence
+
+
+def test_nesting_without_an_end_is_undecodable_or_skipped_but_never_a_crash() -> None:
+    text = json.dumps({**ENTERED, "data": {**ENTERED["data"], "deep": "DEEP"}})
+    bottomless = "[" * 100_000 + "]" * 100_000
+    [item] = sources.read(text.replace('"DEEP"', bottomless).encode(), Given())
+    if isinstance(item, Envelope):
+        with pytest.raises(Undecodable):
+            decode(item)
+
+
+def test_nul_is_refused_in_what_is_read_only() -> None:
+    assert decode(reread(ENTERED, voucher="\0")) == decode(envelope(ENTERED))
+    # A backslash and letters are no NUL.
+    assert decode(envelope(created("cust_1", at=MONDAY, name="\\u0000"))) is not None
+    metadata = decode(envelope(created("cust_1", at=MONDAY, metadata={"a": "\0"})))
+    assert metadata is not None
+
+
+def test_a_delivery_says_the_same_as_itself() -> None:
+    assert same_facts(envelope(ENTERED), envelope(ENTERED))
+
+
+@settings(max_examples=100)
+@for_any(event=webhooks())
+@example(event=ENTERED)
+def test_an_event_is_one_event_in_whatever_shape_it_comes(event: Delivery) -> None:
+    first = envelope(event)
+    try:
+        decode(first)
+    except Undecodable:
+        return
+    for shape in SHAPES:
+        assert same_facts(envelope(event, shape), first), shape
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_event_that_cannot_be_read_is_one_event_too(shape: str) -> None:
+    for name, (event, _) in UNREADABLE.items():
+        assert same_facts(envelope(event, shape), envelope(event)), name
+
+
+SAME: dict[str, tuple[Delivery, Delivery]] = {
+    "other keys that nobody reads": (ENTERED, entered("cust_1", "seg_1", at=MONDAY, voucher={})),
+    "metadata in another order": (
+        created("cust_1", at=MONDAY, metadata={"a": 1, "b": {"c": 2, "d": 3}}),
+        created("cust_1", at=MONDAY, metadata={"b": {"d": 3, "c": 2}, "a": 1}),
+    ),
+    "the instant with another offset": (
+        ENTERED,
+        entered("cust_1", "seg_1", at="2024-03-04T15:45:00.000+05:45"),
+    ),
+    "a time in the data with another offset": (
+        joined("cust_1", "gold", at=MONDAY, created_at=MONDAY),
+        joined("cust_1", "gold", at=MONDAY, created_at="2024-03-04T11:00:00+01:00"),
+    ),
+    "a type that nobody reads, of other content": (
+        delivery("voucher.created", None, at=MONDAY, voucher={"id": "a"}),
+        delivery("voucher.created", None, at=MONDAY, voucher={"id": "b"}),
+    ),
+    "a type that nobody reads, with a customer": (
+        delivery("customer.rewarded", "cust_1", at=MONDAY),
+        delivery("customer.rewarded", None, at=MONDAY),
+    ),
+}
+OTHER: dict[str, tuple[Delivery, Delivery]] = {
+    "type": (ENTERED, left("cust_1", "seg_1", at=MONDAY)),
+    "customer": (ENTERED, entered("cust_2", "seg_1", at=MONDAY)),
+    "instant": (ENTERED, entered("cust_1", "seg_1", at="2024-03-04T10:00:00.000001Z")),
+    "segment": (ENTERED, entered("cust_1", "seg_2", at=MONDAY)),
+    "segment's name": (ENTERED, entered("cust_1", segment("seg_1", name="Other"), at=MONDAY)),
+    "customer's name": (
+        updated("cust_1", at=MONDAY, name="Ada"),
+        updated("cust_1", at=MONDAY, name="Eve"),
+    ),
+    "null for a name": (updated("cust_1", at=MONDAY), updated("cust_1", at=MONDAY, name=None)),
+    "metadata": (
+        updated("cust_1", at=MONDAY, metadata={"a": 1}),
+        updated("cust_1", at=MONDAY, metadata={"a": 1.5}),
+    ),
+    "points": (
+        joined("cust_1", tier("gold", 1), at=MONDAY),
+        joined("cust_1", tier("gold", 2), at=MONDAY),
+    ),
+    "an unread event of another type": (
+        delivery("voucher.created", None, at=MONDAY),
+        delivery("voucher.deleted", None, at=MONDAY),
+    ),
+    "an unread event at another time": (
+        delivery("voucher.created", None, at=MONDAY),
+        delivery("voucher.created", None, at=TUESDAY),
+    ),
+    "readable and not": (ENTERED, entered("cust_1", {"name": "New"}, at=MONDAY)),
+    "unreadable for another reason": (
+        entered("cust_1", {"name": "New"}, at=MONDAY),
+        entered("cust_1", {"id": 7}, at=MONDAY),
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), SAME.values(), ids=SAME)
+def test_what_is_read_is_the_same_although_it_differs(one: Delivery, other: Delivery) -> None:
+    assert same_facts(envelope(one), envelope(other))
+    assert same_facts(envelope(other), envelope(one))
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER.values(), ids=OTHER)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_read_differs(one: Delivery, other: Delivery, shape: str) -> None:
+    assert not same_facts(envelope(one), envelope(other, shape))
+    assert not same_facts(envelope(other, shape), envelope(one))
+
+
+def test_metadata_is_the_same_with_other_whitespace() -> None:
+    one = envelope(created("cust_1", at=MONDAY, metadata={"a": [1, 2], "b": " "}))
+    body = json.dumps(json.loads(one.body), indent=3)
+    assert body != one.body
+    assert same_facts(one, attrs.evolve(one, body=body))
+
+
+def test_one_body_is_two_events_where_the_callers_filed_it_differently() -> None:
+    one = envelope(ENTERED)
+    assert not same_facts(one, attrs.evolve(one, type="customer.segment.left"))
+    assert not same_facts(one, attrs.evolve(one, customer_id="cust_2"))
+
+
+def test_a_fact_has_no_reference_to_the_event() -> None:
+    fact = decode(envelope(ENTERED))
+    assert isinstance(fact, CustomerFact)
+    assert not {"event_id", "occurred_at"} & {field.name for field in attrs.fields(type(fact))}

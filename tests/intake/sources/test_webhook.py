@@ -1,0 +1,68 @@
+"""The quick road for complete webhooks leads where the slow one leads, or leaves it to that one."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from projector.envelope import Envelope
+from projector.intake.sources import raw_envelope, voucherify, webhook
+from projector.intake.sources.header import outline_of
+from tests.support.given import Delivery, entered
+from tests.support.histories import webhooks
+from tests.support.shapes import NOBODY
+
+ENTERED = entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id="e1")
+
+
+def _slowly(text: str) -> object:
+    parts = outline_of(text)
+    assert parts.event is not None
+    return raw_envelope.file(voucherify.draft(parts, parts.event, NOBODY), text, NOBODY)
+
+
+@settings(max_examples=200)
+@given(event=webhooks())
+def test_the_quick_road_files_a_webhook_as_the_slow_one_does(event: Delivery) -> None:
+    text = json.dumps(event)
+    quickly = webhook.read(text)
+    assert quickly is None or quickly == _slowly(text)
+
+
+def test_a_complete_webhook_takes_the_quick_road() -> None:
+    text = json.dumps(ENTERED)
+    assert isinstance(webhook.read(text), Envelope)
+    assert webhook.read(text) == _slowly(text)
+
+
+def _with(path: str, value: Any) -> Delivery:
+    changed: Any = json.loads(json.dumps(ENTERED))
+    *parents, last = path.split(".")
+    part = changed
+    for key in parents:
+        part = part[key]
+    part[last] = value
+    return dict(changed)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("event.id", ""),
+        ("event.id", "x" * 201),
+        ("event.id", "e\0"),
+        ("event.id", 7),
+        ("event.type", None),
+        ("event.created_at", "2024-03-04T10:00:00"),
+        ("event.created_at", "2024-03-04T10:00:00+05:45"),
+        ("event.created_at", "soon"),
+        ("event", None),
+        ("project_id", None),
+        ("data.customer", None),
+        ("data.customer.id", ""),
+        ("data", []),
+    ],
+)
+def test_whatever_is_unusual_is_left_to_the_slow_road(path: str, value: object) -> None:
+    assert webhook.read(json.dumps(_with(path, value))) is None

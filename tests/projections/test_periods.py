@@ -1,0 +1,34 @@
+"""A list of stints that grows at its end and copies nothing."""
+
+from projector.projections.periods import Stints
+
+
+def _of(*stints: int) -> Stints[int]:
+    """These stints, the first one first."""
+    found: Stints[int] | None = None
+    for each in stints:
+        found = Stints(each, found)
+    assert found is not None
+    return found
+
+
+def test_the_last_stint_comes_first() -> None:
+    assert list(_of(1, 2, 3)) == [3, 2, 1]
+
+
+def test_equal_stints_are_equal() -> None:
+    assert _of(1, 2) == _of(1, 2)
+    assert _of(1, 2) not in (_of(2), _of(1), _of(2, 1), _of(0, 2), _of(1, 2, 3), _of(0, 1, 2))
+    assert _of(1) != 1
+
+
+def test_what_there_was_is_still_there_when_one_is_put_on_top() -> None:
+    before = _of(1, 2)
+    assert Stints(3, before).earlier is before
+    assert list(before) == [2, 1]
+
+
+def test_so_many_that_nothing_may_go_as_deep_as_they_are() -> None:
+    many = range(100_000)
+    assert _of(*many) == _of(*many)
+    assert _of(*many) != _of(-1, *many[1:])

@@ -1,0 +1,251 @@
+"""Every customer's answer, one after the other: the same as one by one, in constant memory."""
+
+import gc
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as for_any
+from sqlalchemy import event, select
+
+from projector import Answer, Projector
+from projector.envelope import CustomerKey
+from projector.errors import CustomerNotFound, PositionUnknown
+from projector.queries.export import PIECE_CUSTOMERS_MAX
+from projector.store.database import Database
+from projector.store.tables import stream
+from tests.cli.conftest import lines
+from tests.support.command import run_program
+from tests.support.databases import migrated, wipe
+from tests.support.given import Delivery, created, deleted, delivery, entered, happened, joined
+from tests.support.histories import histories
+
+MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
+_SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@pytest.fixture
+def database(wiped_database: Database) -> Database:
+    return wiped_database
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Another database, to compare with."""
+    with migrated(f"sqlite:///{tmp_path_factory.mktemp('fresh')}/projector.db") as database:
+        yield database
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[Database]:
+    with migrated(postgres_url) as database:
+        yield database
+
+
+def exported(database: Database, at_position: int | None = None) -> list[Answer]:
+    return list(Projector(database).export_customers(at_position=at_position))
+
+
+def keys(answers: Sequence[Answer]) -> list[tuple[str, str]]:
+    return [(each.project_id, each.customer_id) for each in answers]
+
+
+def one_by_one(database: Database) -> list[Answer]:
+    """What is answered when each customer of the log is asked for, in the order of the bytes."""
+    with database.reading() as connection:
+        rows = connection.execute(select(stream.c.project_id, stream.c.customer_id)).all()
+    answers = []
+    for key in sorted((CustomerKey(*row) for row in rows), key=lambda key: [*map(str.encode, key)]):
+        try:
+            answer = Projector(database).customer(key.customer_id, project_id=key.project_id)
+        except CustomerNotFound:
+            continue
+        answers.append(answer)
+    return answers
+
+
+@settings(max_examples=25, suppress_health_check=_SHARED)
+@for_any(history=histories())
+def test_each_is_the_answer_that_this_customer_gets(
+    database: Database, history: list[Delivery]
+) -> None:
+    wipe(database)
+    happened(database, *history)
+    assert exported(database) == one_by_one(database)
+
+
+@settings(max_examples=15, suppress_health_check=_SHARED)
+@for_any(history=histories(size_max=8))
+def test_at_a_position_it_is_the_export_of_a_database_that_got_no_more(
+    database: Database, fresh: Database, history: list[Delivery]
+) -> None:
+    for each in (database, fresh):
+        wipe(each)
+    happened(database, *history)
+    for position in range(len(history) + 1):
+        assert exported(database, position) == exported(fresh)
+        happened(fresh, *history[position : position + 1])
+
+
+def test_the_order_is_that_of_the_bytes(database: Database) -> None:
+    # That of UTF-16, in which the last two change places, is another one, and that of any language.
+    ids = ["1", "10", "2", "Z", "_", "a", "a b", "é", "日", "\uffff", "😀"]
+    happened(
+        database,
+        *(
+            created(customer_id, at=MONDAY, project_id=project_id)
+            for customer_id in reversed(ids)
+            for project_id in ("é", "a", "Z")
+        ),
+    )
+    expected = [(project_id, each) for project_id in ("Z", "a", "é") for each in ids]
+    assert keys(exported(database)) == expected
+    assert keys(exported(database, 33)) == expected
+
+
+def test_who_is_known_by_a_dead_letter_only_is_there_and_who_is_not_known_is_not(
+    database: Database,
+) -> None:
+    happened(
+        database,
+        entered("cust_1", {"name": "of no id"}, at=MONDAY),
+        delivery("something.else", "cust_2", at=MONDAY),
+        delivery("voucher.created", None, at=MONDAY),
+        entered("cust_3", "seg_1", at=MONDAY),
+        joined("cust_3", "", at=MONDAY),
+        deleted("cust_4", at=MONDAY),
+    )
+    for at_position in (None, 6):
+        found = exported(database, at_position)
+        assert [(each.customer_id, each.complete) for each in found] == [
+            ("cust_1", False),
+            ("cust_3", False),
+            ("cust_4", True),
+        ]
+    with pytest.raises(CustomerNotFound):
+        Projector(database).customer("cust_2")
+
+
+def test_tables_that_are_behind_say_so(database: Database) -> None:
+    happened(database, created("cust_1", at=MONDAY))
+    Projector(database).ingest([lines(created("cust_2", at=MONDAY))])
+    assert [(each.customer_id, each.position) for each in exported(database)] == [("cust_1", 1)]
+    assert [(each.customer_id, each.position) for each in exported(database, 2)] == [
+        ("cust_1", 2),
+        ("cust_2", 2),
+    ]
+
+
+@pytest.mark.parametrize("at_position", [-1, 2, 2**70])
+def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_position: int) -> None:
+    happened(database, created("cust_1", at=MONDAY))
+    with pytest.raises(PositionUnknown):
+        exported(database, at_position)
+    assert exported(database, 0) == []
+
+
+_AT_POSITION = pytest.mark.parametrize("at", [None, lambda count: count], ids=["now", "position"])
+#: The position to export at, by the number of events.
+At = Callable[[int], int] | None
+
+
+def _many(database: Database, count: int) -> list[str]:
+    """So many customers, in the order of their ids."""
+    ids = [f"cust_{number:06}" for number in range(count)]
+    happened(database, *(created(each, at=MONDAY, name="x" * 100) for each in ids))
+    return ids
+
+
+@_AT_POSITION
+def test_everybody_is_there_once_where_the_pieces_meet(database: Database, at: At) -> None:
+    ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
+    found = exported(database, at and at(len(ids)))
+    assert [each.customer_id for each in found] == ids
+
+
+@pytest.fixture(scope="module")
+def crowded(shared_database: Database) -> Iterator[tuple[Database, int]]:
+    """A database with so many customers that nobody wants to hold all of them."""
+    wipe(shared_database)
+    yield shared_database, len(_many(shared_database, 20_000))
+    wipe(shared_database)
+
+
+@_AT_POSITION
+def test_the_first_answer_does_not_wait_for_the_last(crowded: tuple[Database, int], at: At) -> None:
+    database, count = crowded
+    # What is imported or cached at the first time is no part of it.
+    next(Projector(database).export_customers(at_position=at and at(count)))
+    tracemalloc.start()
+    try:
+        with closing(Projector(database).export_customers(at_position=at and at(count))) as answers:
+            first = next(answers)
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert first.customer_id == "cust_000000"
+    assert peak < 6_000_000, "all of them take about 20 MB"
+
+
+@_AT_POSITION
+def test_postgres_keeps_the_rows_until_they_are_wanted(postgres_database: Database, at: At) -> None:
+    """What a driver has fetched beforehand is in no memory that Python could measure."""
+    count = len(_many(postgres_database, 3))
+    whole = []
+
+    def note(_connection: object, cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith("SELECT") and not isinstance(cursor, psycopg.ServerCursor):
+            whole.append(statement.split("FROM ")[1].split()[0])
+
+    event.listen(postgres_database.engine, "before_cursor_execute", note)
+    exported(postgres_database, at and at(count))
+    # Of one row, or one a projection.
+    assert set(whole) <= {"log_head", "checkpoint"}
+
+
+@_AT_POSITION
+@pytest.mark.parametrize("by", ["closing", "dropping"])
+def test_an_export_that_is_left_half_way_leaves_nothing_open(
+    crowded: tuple[Database, int], at: At, by: str
+) -> None:
+    database, count = crowded
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        answers = Projector(database).export_customers(at_position=at and at(count))
+        for _ in range(3):
+            next(answers)
+        if by == "closing":
+            answers.close()
+        del answers
+        gc.collect()
+    assert [str(each.message) for each in complaints] == []
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+@_AT_POSITION
+def test_an_export_is_of_one_moment_whatever_comes_in_meanwhile(
+    database_url: str, tmp_path: Path, at: At
+) -> None:
+    with migrated(database_url) as database:
+        ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
+        before = exported(database, at and at(len(ids)))
+        answers = Projector(database).export_customers(at_position=at and at(len(ids)))
+        found = [next(answers)]
+        changed = run_program(
+            tmp_path,
+            "ingest",
+            "-",
+            stdin=lines(
+                *(deleted(each, at=TUESDAY) for each in ids[-50:]),
+                *(created(f"{each}_more", at=TUESDAY) for each in ids[::40]),
+            ),
+            PROJECTOR_DATABASE_URL=database_url,
+        )
+        assert (changed.code, changed.err) == (0, "")
+        assert [*found, *answers] == before
+        assert exported(database) != before

@@ -1,0 +1,132 @@
+"""What goes wrong beside the requests stops nothing for good, and is told as it is."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from projector.projections.projection import Projection
+from projector.queries.status import Status, read_status
+from projector.server import health, metrics
+from projector.server.batcher import Bounds, Group
+from projector.server.health import Doctor
+from projector.server.metrics import Metrics
+from projector.server.positions import read_reached
+from projector.server.writer import Committed, Writer
+from projector.store.append import Outcome
+from projector.store.database import Database
+from tests.support.databases import migrated
+from tests.support.items import envelope, logged
+
+_BOUNDS = Bounds(together_max=10, together_weight_max=10, waiting_weight_max=100)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
+        yield found
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+def test_work_with_too_few_or_too_many_answers_fails_and_the_next_is_done(answers: int) -> None:
+    def work(jobs: Sequence[int]) -> list[int | Exception]:
+        return [0] * answers if jobs == [13, 13] else [job + 1 for job in jobs]
+
+    async def story() -> None:
+        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        both = [asyncio.create_task(group.do(13)) for _ in range(2)]
+        await asyncio.sleep(0)
+        running = asyncio.create_task(group.run())
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*both, return_exceptions=True)
+            assert [type(each) for each in found] == [ValueError, ValueError]
+            assert await group.do(1) == 2
+            group.stop()
+            await running
+
+    asyncio.run(story())
+
+
+def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
+    def work(jobs: Sequence[int]) -> list[int | Exception]:
+        return [100 // job for job in jobs]
+
+    async def story() -> None:
+        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        running = asyncio.create_task(group.run())
+        async with asyncio.timeout(5):
+            with pytest.raises(ZeroDivisionError):
+                await group.do(0)
+            assert await group.do(1) == 100
+            group.stop()
+            await running
+
+    asyncio.run(story())
+
+
+def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
+    database: Database,
+) -> None:
+    def uncountable(_done: Committed) -> None:
+        raise ValueError
+
+    async def story() -> None:
+        writer = Writer(database, on_commit=uncountable)
+        running = asyncio.create_task(writer.run())
+        [[one], [other]] = await asyncio.gather(
+            writer.append([envelope("a")], 1), writer.append([envelope("b")], 1)
+        )
+        assert (one.outcome, other.outcome) == (Outcome.APPENDED, Outcome.APPENDED)
+        writer.stop()
+        await running
+
+    asyncio.run(story())
+    assert len(logged(database)) == 2
+
+
+def test_health_is_looked_at_again_after_a_look_that_failed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [ValueError()]
+
+    def fails_once(database: Database) -> Any:
+        if failures:
+            raise failures.pop()
+        return read_reached(database)
+
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(health, "read_reached", fails_once)
+
+    async def story() -> None:
+        doctor = Doctor(database, lag_max=0, is_working=lambda: True)
+        looking = asyncio.create_task(doctor.run())
+        async with asyncio.timeout(5):
+            while not doctor.tell().database:
+                await asyncio.sleep(0.01)
+        assert not failures
+        looking.cancel()
+
+    asyncio.run(story())
+
+
+def test_of_two_who_ask_for_the_metrics_one_waits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def looks_long(database: Database, projections: Sequence[Projection]) -> Status:
+        found.append("begun")
+        time.sleep(0.05)
+        found.append("ended")
+        return read_status(database, projections)
+
+    monkeypatch.setattr(metrics, "read_status", looks_long)
+    asked = Metrics(database)
+    with ThreadPoolExecutor(2) as threads:
+        for each in [threads.submit(asked.page) for _ in range(2)]:
+            each.result()
+    assert found == ["begun", "ended"] * 2

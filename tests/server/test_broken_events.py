@@ -1,0 +1,44 @@
+"""A body of many deliveries that breaks off: what came before the break is in the log."""
+
+import asyncio
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from projector.server.context import Service, Setup
+from projector.server.routes import build
+from projector.store.database import Database
+from tests.support.asgi import ask
+from tests.support.databases import migrated
+from tests.support.given import entered
+from tests.support.items import logged
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
+        yield found
+
+
+def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Database) -> None:
+    deliveries = [
+        entered(f"cust_{number}", "seg_1", at="2024-03-01T10:00:00Z") for number in range(10)
+    ]
+    body = gzip.compress("".join(f"{json.dumps(each)}\n" for each in deliveries).encode())
+
+    async def story() -> None:
+        service = Service(database, Setup(projects=False))
+        async with service.running():
+            reply = await ask(
+                build(service), "POST", "/events", body=body[:-4], content_encoding="gzip"
+            )
+        assert reply.status == 400
+        assert "safely in the log" in msgspec.json.decode(reply.body)["hint"]
+
+    asyncio.run(story())
+    # The last one may go on behind the break.
+    assert len(logged(database)) >= 9

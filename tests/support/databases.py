@@ -1,0 +1,103 @@
+"""Real databases for tests: opened, compared, and emptied for the next example."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+
+from projector.projections import discover
+from projector.projections.projection import Projection
+from projector.store import schema
+from projector.store.database import Database
+from projector.store.tables import checkpoint, dead_letter, event, log_head, metadata, state
+
+#: A table's rows as text, sorted.
+Contents = dict[str, list[str]]
+
+
+@contextmanager
+def migrated(url: str) -> Iterator[Database]:
+    """A database with the schema, closed in the end."""
+    database = Database(url)
+    try:
+        schema.migrate(database)
+        yield database
+    finally:
+        database.close()
+
+
+@contextmanager
+def opened(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database with the schema, of the engine that the fixture's parameter names."""
+    url = f"sqlite:///{factory.mktemp('opened') / 'projector.db'}"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_server").create_database()
+    with migrated(url) as database:
+        yield database
+    if request.param == "postgres":
+        request.getfixturevalue("postgres_server").drop_database(url)
+
+
+def wipe(database: Database) -> None:
+    """Make a database as empty as it was when it was migrated, the guards of the log included."""
+    with database.writing() as connection, unguarded(connection):
+        for table in metadata.sorted_tables:
+            connection.execute(table.delete())
+        connection.execute(insert(log_head).values(log_head_id=1, position=0, stream_id=0))
+
+
+@contextmanager
+def unguarded(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name != "sqlite":
+        connection.execute(text("ALTER TABLE event DISABLE TRIGGER ALL"))
+        yield
+        connection.execute(text("ALTER TABLE event ENABLE ALWAYS TRIGGER event_refuse_rewrite"))
+        return
+    found = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = connection.execute(found).all()
+    for name, _ in triggers:
+        connection.execute(text(f"DROP TRIGGER {name}"))
+    yield
+    for _, definition in triggers:
+        connection.exec_driver_sql(definition)
+
+
+def stored(database: Database) -> Contents:
+    """The current-state tables to the byte, as the database itself writes their values."""
+    # The driver gives what SQLite has stored; Postgres can write a row as one text.
+    what = "*" if database.is_sqlite else "whole::text"
+    with database.reading() as connection:
+        return {
+            name: sorted(
+                repr(tuple(row))
+                for row in connection.exec_driver_sql(f"SELECT {what} FROM {name} AS whole")
+            )
+            for name in state
+        }
+
+
+def rows(database: Database, projections: Iterable[Projection] = ()) -> Contents:
+    """The current-state tables as values, which do not depend on the database."""
+    names = [projection.name for projection in projections or discover()]
+    with database.reading() as connection:
+        return {
+            name: sorted(repr(tuple(row)) for row in connection.execute(select(state[name])))
+            for name in names
+        }
+
+
+def letters(database: Database) -> list[tuple[str, str, str]]:
+    """The dead letters by projection, project and event id."""
+    statement = select(dead_letter.c.projection, event.c.project_id, event.c.event_id).where(
+        dead_letter.c.position == event.c.position
+    )
+    with database.reading() as connection:
+        return sorted((row[0], row[1], row[2]) for row in connection.execute(statement))
+
+
+def positions(database: Database) -> dict[str, int]:
+    """How far the projections are."""
+    statement = select(checkpoint.c.projection, checkpoint.c.position)
+    with database.reading() as connection:
+        return {row[0]: row[1] for row in connection.execute(statement)}

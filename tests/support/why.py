@@ -1,0 +1,43 @@
+"""Asking why, in short."""
+
+from datetime import datetime
+from typing import Any
+
+from projector.projections import discover
+from projector.queries.why.explain import Question, WhyCampaign, WhyNot, WhySegment, why
+from projector.runner.runner import catch_up
+from projector.store.append import append
+from projector.store.database import Database
+from tests.support.given import RECEIVED_AT, Delivery, envelope
+
+
+def arrive(database: Database, *webhooks: Delivery, received_at: datetime = RECEIVED_AT) -> None:
+    """They arrive in this order, and the tables follow."""
+    append(database, [envelope(each) for each in webhooks], received_at=received_at)
+    catch_up(database, discover())
+
+
+def why_segment(database: Database, segment_id: str = "seg_1", **more: Any) -> WhySegment:
+    question: dict[str, Any] = {"identifier": "cust_1", "segment_id": segment_id, **more}
+    found = why(database, Question(**question))
+    assert isinstance(found, WhySegment)
+    return found
+
+
+def why_campaign(database: Database, campaign_id: str = "camp_1", **more: Any) -> WhyCampaign:
+    question: dict[str, Any] = {"identifier": "cust_1", "campaign_id": campaign_id, **more}
+    found = why(database, Question(**question))
+    assert isinstance(found, WhyCampaign)
+    return found
+
+
+def why_not(database: Database, what: str, **more: Any) -> WhyNot:
+    question: dict[str, Any] = {"identifier": "cust_1", "not_": what, **more}
+    found = why(database, Question(**question))
+    assert isinstance(found, WhyNot)
+    return found
+
+
+def evolved(webhook: Delivery, event_id: str) -> Delivery:
+    """The same, under another id."""
+    return {**webhook, "event": {**webhook["event"], "id": event_id}}

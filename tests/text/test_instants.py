@@ -1,0 +1,95 @@
+"""Instants: what is one, in which zone it is kept, and how it is written."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from projector.errors import BadInstant
+from projector.text.instants import NaiveInstant, check, parse, shortened, to_text, to_utc
+
+_NEPAL = timezone(timedelta(hours=5, minutes=45))
+
+
+@pytest.fixture(autouse=True)
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The zone of the machine is another one, and does not matter."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "EAST-10")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-03-04T10:00:00Z", datetime(2024, 3, 4, 10, tzinfo=UTC)),
+        ("2024-03-04T10:00:00+05:45", datetime(2024, 3, 4, 4, 15, tzinfo=UTC)),
+        ("2024-03-04T10:00:00.1234567Z", datetime(2024, 3, 4, 10, 0, 0, 123457, tzinfo=UTC)),
+    ],
+)
+def test_a_time_with_an_offset_is_read_into_utc(text: str, expected: datetime) -> None:
+    assert parse(text) == expected
+    assert parse(text).tzinfo is UTC
+
+
+def test_what_is_no_time_is_told_by_its_beginning() -> None:
+    with pytest.raises(ValueError, match=r"^'yesterday' is not an RFC 3339 time$"):
+        parse("yesterday")
+    with pytest.raises(ValueError, match=rf"^'{'x' * 59}…' is not"):
+        parse("x" * 100)
+    with pytest.raises(NaiveInstant, match=r"^'2024-03-04T10:00:00' has no offset from UTC$"):
+        parse("2024-03-04T10:00:00")
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_time_that_utc_has_no_year_for_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{text.replace('+', '[+]')} lies outside the years"):
+        parse(text)
+
+
+def test_a_text_of_the_length_that_there_is_room_for_is_not_shortened() -> None:
+    assert shortened("x" * 60) == "x" * 60
+    assert shortened("x" * 61) == "x" * 59 + "…"
+    assert shortened("abc", 2) == "a…"
+
+
+def test_an_instant_that_is_in_utc_stays_the_very_same() -> None:
+    instant = datetime(2024, 3, 4, tzinfo=UTC)
+    assert to_utc(instant) is instant
+
+
+def test_no_instant_needs_no_check_and_one_of_any_offset_stands_it() -> None:
+    check(None)
+    check(datetime(2024, 3, 4, tzinfo=UTC))
+    check(datetime(2024, 3, 4, tzinfo=_NEPAL))
+
+
+def test_what_cannot_be_placed_is_refused_with_the_reason() -> None:
+    with pytest.raises(BadInstant) as refused:
+        check(datetime(2024, 3, 4))  # noqa: DTZ001 - that is the point
+    assert str(refused.value) == (
+        "'2024-03-04 00:00:00' is not a time that can be placed: it has no offset from UTC"
+    )
+    with pytest.raises(BadInstant) as refused:
+        check(datetime(1, 1, 1, tzinfo=_NEPAL))
+    assert str(refused.value) == (
+        "'0001-01-01 00:00:00+05:45' is not a time that can be placed:"
+        " 0001-01-01T00:00:00+05:45 lies outside the years 1 to 9999 in UTC"
+    )
+
+
+@pytest.mark.parametrize(
+    ("microsecond", "text"),
+    [
+        (0, "2024-03-04T04:15:00.000Z"),
+        (1, "2024-03-04T04:15:00.000001Z"),
+        (999, "2024-03-04T04:15:00.000999Z"),
+        (1000, "2024-03-04T04:15:00.001Z"),
+        (1001, "2024-03-04T04:15:00.001001Z"),
+    ],
+)
+def test_six_decimals_are_written_where_three_do_not_tell_it(microsecond: int, text: str) -> None:
+    assert to_text(datetime(2024, 3, 4, 10, 0, 0, microsecond, tzinfo=_NEPAL)) == text
