@@ -12,7 +12,7 @@ def migrate(connection: Connection) -> None:
     """Run what was asked for, all of it in the transaction of the connection."""
     context.configure(
         connection=connection,
-        target_metadata=schema.metadata,
+        target_metadata=schema.migrated_metadata(),
         # SQLite's DDL is transactional when the driver does not commit behind our back.
         transactional_ddl=True,
         compare_type=True,

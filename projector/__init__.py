@@ -7,15 +7,15 @@ arrived), `facts` (recorded event to fact), `projections` (facts to state), `sto
 """
 
 from projector.app import Projector, open_projector
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.errors import ProjectorError
 from projector.intake.ingest import IngestReport
-from projector.queries.customer_state import Answer
+from projector.queries.customer_state import CustomerState
 from projector.queries.status import Status
 
 __all__ = [
-    "Answer",
-    "Given",
+    "CustomerState",
+    "DeliveryDefaults",
     "IngestReport",
     "Projector",
     "ProjectorError",

@@ -7,32 +7,32 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
-from projector.envelope import Given
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults
 from projector.intake.files import read_chunks
 from projector.intake.ingest import IngestReport, ingest
 from projector.operate.dead_letters import (
-    LetterPage,
-    LettersRetried,
-    WholeLetter,
-    list_letters,
-    retry_letters,
-    show_letter,
+    DeadLetterDetail,
+    DeadLetterPage,
+    DeadLetterRetryReport,
+    list_dead_letters,
+    retry_dead_letters,
+    show_dead_letter,
 )
 from projector.operate.quarantine import (
+    QuarantineEntryDetail,
     QuarantinePage,
-    QuarantineRetried,
-    WholeEntry,
+    QuarantineRetryReport,
     list_quarantine,
     retry_quarantine,
     show_entry,
 )
 from projector.operate.tokens import NewToken, Token, create_token, list_tokens, revoke_token
 from projector.projections import discover
-from projector.queries.customer_state import Answer
-from projector.queries.customers import Moment, find_customer
+from projector.queries.customer_state import CustomerState
+from projector.queries.customers import PointInTime, find_customer
 from projector.queries.export import export_customers
 from projector.queries.members import (
-    Page,
+    MemberPage,
     SegmentCount,
     TierCount,
     find_members,
@@ -40,9 +40,10 @@ from projector.queries.members import (
     list_tiers,
 )
 from projector.queries.status import Status, read_status
-from projector.queries.why.explain import Explanation, Question, why
+from projector.queries.why.explain import Explanation, WhyQuery, why
 from projector.runner import runner
-from projector.runner.follower import Follower, Watch
+from projector.runner.follower import Follower
+from projector.runner.lease_monitor import LeaseMonitor
 from projector.store import schema
 from projector.store.database import Database
 
@@ -71,20 +72,20 @@ class Projector:
     def ingest(
         self,
         chunks: Iterable[bytes],
-        given: Given = Given(),  # noqa: B008 - a frozen value
+        defaults: DeliveryDefaults = NO_DEFAULTS,
         *,
         on_batch: Callable[[int], None] = lambda _read: None,
     ) -> IngestReport:
         """Append the deliveries of a byte stream (NDJSON, arrays or documents of any layout).
 
-        `given` says what the deliveries do not say themselves. `on_batch` gets how many deliveries
+        `defaults` fill in what deliveries leave out. `on_batch` gets the number of deliveries that
         are durable so far. The tables do not change before `catch_up`.
         """
-        return ingest(self.database, chunks, given, on_batch=on_batch)
+        return ingest(self.database, chunks, defaults, on_batch=on_batch)
 
-    def ingest_file(self, path: str, given: Given = Given()) -> IngestReport:  # noqa: B008 - as above
+    def ingest_file(self, path: str, defaults: DeliveryDefaults = NO_DEFAULTS) -> IngestReport:
         """Append the deliveries of a file, plain or gzip; `-` is standard input."""
-        return self.ingest(read_chunks(path), given)
+        return self.ingest(read_chunks(path), defaults)
 
     def catch_up(self, *, on_batch: Callable[[int], None] = lambda _position: None) -> None:
         """Fold what is new in the log into the tables; `on_batch` gets the position reached."""
@@ -99,9 +100,9 @@ class Projector:
         """What folds all that comes in, as long as its `run` goes on; `holder` is its name."""
         return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
 
-    def watch(self) -> Watch:
+    def watch(self) -> LeaseMonitor:
         """What tells whether any process folds what comes in."""
-        return Watch(self.database)
+        return LeaseMonitor(self.database)
 
     def customer(
         self,
@@ -111,7 +112,7 @@ class Projector:
         by_source_id: bool = False,
         as_of: datetime | None = None,
         at_position: int | None = None,
-    ) -> Answer:
+    ) -> CustomerState:
         """A customer's state: now, or what was true `as_of`, or what was known `at_position`.
 
         Both together: what was known at that position to have been true at that instant. Raises
@@ -122,7 +123,7 @@ class Projector:
             identifier,
             project_id=project_id,
             by_source_id=by_source_id,
-            moment=Moment(as_of=as_of, at_position=at_position),
+            moment=PointInTime(as_of=as_of, at_position=at_position),
         )
 
     def why(
@@ -144,14 +145,14 @@ class Projector:
         (a WhyNot) which event took it away, or that none ever gave it. The rest, and what it
         raises, as in `customer`; beyond that NotOne, NothingConcerns and GroupNotFound.
         """
-        question = Question(
+        question = WhyQuery(
             identifier=identifier,
             segment_id=segment_id,
             campaign_id=campaign_id,
             not_=not_,
             project_id=project_id,
             by_source_id=by_source_id,
-            moment=Moment(as_of=as_of, at_position=at_position),
+            moment=PointInTime(as_of=as_of, at_position=at_position),
         )
         return why(self.database, question)
 
@@ -164,7 +165,7 @@ class Projector:
         as_of: datetime | None = None,
         after: str | None = None,
         limit: int,
-    ) -> Page:
+    ) -> MemberPage:
         """A page of the customers in a segment or else on a tier; `after` is a page's `next`.
 
         Raises GroupNotFound, BadCursor, BadNumber, BadInstant, or NotOne.
@@ -187,7 +188,7 @@ class Projector:
         """The tiers, each with its name and how many are on it."""
         return list_tiers(self.database, project_id=project_id)
 
-    def export_customers(self, *, at_position: int | None = None) -> Generator[Answer]:
+    def export_customers(self, *, at_position: int | None = None) -> Generator[CustomerState]:
         """Every customer's state, by project and id, as the tables have it or as it was known.
 
         Nothing is kept in memory; the database's snapshot is held until the generator is done or
@@ -208,7 +209,7 @@ class Projector:
             self.database, reason=reason, resolved=resolved, after=after, limit=limit
         )
 
-    def quarantine_entry(self, quarantine_id: int) -> WholeEntry:
+    def quarantine_entry(self, quarantine_id: int) -> QuarantineEntryDetail:
         """An entry of the quarantine with its body; raises QuarantineEntryNotFound."""
         return show_entry(self.database, quarantine_id)
 
@@ -217,36 +218,38 @@ class Projector:
         ids: Sequence[int] | None = None,
         *,
         reason: str | None = None,
-        given: Given = Given(),  # noqa: B008 - a frozen value
+        defaults: DeliveryDefaults = NO_DEFAULTS,
         on_piece: Callable[[int], None] = lambda _tried: None,
-    ) -> QuarantineRetried:
+    ) -> QuarantineRetryReport:
         """Read entries again, some or all; the tables do not change before `catch_up`.
 
-        `given` says what was not said when they came. Raises QuarantineEntryNotFound.
+        `defaults` says what was not said when they came. Raises QuarantineEntryNotFound.
         """
-        return retry_quarantine(self.database, ids, reason=reason, given=given, on_piece=on_piece)
+        return retry_quarantine(
+            self.database, ids, reason=reason, defaults=defaults, on_piece=on_piece
+        )
 
     def dead_letters(
         self, *, projection: str | None = None, after: str | None = None, limit: int
-    ) -> LetterPage:
+    ) -> DeadLetterPage:
         """A page of the events that could not be folded.
 
         Raises BadCursor, BadNumber or ProjectionUnknown.
         """
-        return list_letters(self.database, projection=projection, after=after, limit=limit)
+        return list_dead_letters(self.database, projection=projection, after=after, limit=limit)
 
-    def dead_letter(self, position: int) -> WholeLetter:
+    def dead_letter(self, position: int) -> DeadLetterDetail:
         """A dead letter with its body; raises DeadLetterNotFound."""
-        return show_letter(self.database, position)
+        return show_dead_letter(self.database, position)
 
     def retry_dead_letters(
         self,
         positions: Sequence[int] | None = None,
         *,
         on_piece: Callable[[int], None] = lambda _tried: None,
-    ) -> LettersRetried:
+    ) -> DeadLetterRetryReport:
         """Fold the customers of dead letters anew, of some or of all; raises DeadLetterNotFound."""
-        return retry_letters(self.database, discover(), positions, on_piece=on_piece)
+        return retry_dead_letters(self.database, discover(), positions, on_piece=on_piece)
 
     def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
         """Make a token for the server's callers; its text is to be had only here.

@@ -37,7 +37,7 @@ class CustomerKey(NamedTuple):
 
 
 @frozen(kw_only=True)
-class Given:
+class DeliveryDefaults:
     """What the caller says of deliveries that do not say it themselves."""
 
     #: The project of deliveries without one.
@@ -46,6 +46,9 @@ class Given:
     type: str | None = None
     #: When the events happened, where they do not tell.
     occurred_at: datetime | None = None
+
+
+NO_DEFAULTS = DeliveryDefaults()
 
 
 @frozen(kw_only=True)
@@ -95,7 +98,7 @@ class Rejected:
     body: bytes
     project_id: str | None = None
     event_id: str | None = None
-    given: Given = Given()
+    defaults: DeliveryDefaults = NO_DEFAULTS
 
 
 def id_problem(value: object) -> str | None:

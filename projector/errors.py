@@ -25,7 +25,7 @@ class ProjectorError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """From one process to another only the message goes: details may be open connections."""
-        return _retold, (type(self), str(self))
+        return _unpickle, (type(self), str(self))
 
 
 class DatabaseUnreachable(ProjectorError):
@@ -217,7 +217,7 @@ class RowsUnreadable(ProjectorError):
     hint = "`projector rebuild` computes all of them anew from the log."
 
 
-class ChurnTooGreat(ProjectorError):
+class ImpactTooGreat(ProjectorError):
     """The rebuild would change {percent:.2f} % of the customers, more than {percent_max} %."""
 
     hint = "The tables are as they were. `projector rebuild --dry-run` shows what would change."
@@ -311,7 +311,7 @@ class CheckpointMoved(ProjectorError):
     hint = "The batch is folded again from where the checkpoint stands now."
 
 
-def _retold(kind: type[ProjectorError], message: str) -> ProjectorError:
+def _unpickle(kind: type[ProjectorError], message: str) -> ProjectorError:
     error = kind.__new__(kind)
     Exception.__init__(error, message)
     error.details = {}

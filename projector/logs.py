@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from projector.text.instants import to_text
-from projector.text.jsontext import visible
+from projector.text.jsontext import escape_control_characters
 
 #: The id of the request that is being answered, for whatever is logged on its way.
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -43,7 +43,7 @@ class JsonLines(logging.Formatter):
         except UnicodeEncodeError:
             # Half of a character, which a path or an argument may have.
             written = json.dumps(entry, default=str).encode()
-        return visible(written).decode()
+        return escape_control_characters(written).decode()
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -55,6 +55,6 @@ def configure(level: int = logging.INFO) -> None:
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
 
 
-def be_quiet() -> None:
+def silence() -> None:
     """Let nothing come out that drivers log: what matters of it comes as an error as well."""
     logging.basicConfig(handlers=[logging.NullHandler()])

@@ -7,8 +7,15 @@ it); `repair` (one customer); `verify` (the tables against the log), piece by pi
 `comparison` (of rows) and `audit` (of the log itself).
 """
 
-from replay.one_customer import Repaired, repair
-from replay.rebuild import Rebuild, rebuild
-from replay.verify import Verified, verify
+from replay.one_customer import CustomerRebuild, rebuild_customer
+from replay.rebuild import RebuildReport, rebuild
+from replay.verify import VerifyReport, verify
 
-__all__ = ["Rebuild", "Repaired", "Verified", "rebuild", "repair", "verify"]
+__all__ = [
+    "CustomerRebuild",
+    "RebuildReport",
+    "VerifyReport",
+    "rebuild",
+    "rebuild_customer",
+    "verify",
+]

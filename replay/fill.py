@@ -12,7 +12,7 @@ from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters, digest
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging
-from replay.engines.engine import Engine, Job, Piece
+from replay.engines.engine import Engine, EnginePiece, Job
 
 
 def build(job: Job, engine: Engine) -> None:
@@ -28,13 +28,13 @@ def build(job: Job, engine: Engine) -> None:
             _take(job.database, shadows, piece)
             for tally, folded in zip(tallies, piece.folded, strict=True):
                 tally.rows += folded.rows
-                tally.digest = digest.moved(tally.digest, folded.digest)
+                tally.digest = digest.apply(tally.digest, folded.digest)
     for done, (each, tally) in enumerate(zip(shadows, tallies, strict=True)):
         job.on_progress("indexing", done, len(shadows))
         _finish(job, each, tally)
 
 
-def _pieces(job: Job, engine: Engine) -> Generator[Piece, None, None]:
+def _pieces(job: Job, engine: Engine) -> Generator[EnginePiece, None, None]:
     """What an engine gives, to be closed, and the engine with it."""
     yield from engine(job)
 
@@ -47,31 +47,31 @@ class _Tally:
     digest: str = field(default=digest.EMPTY)
 
 
-def _take(database: Database, shadows: Sequence[Projection], piece: Piece) -> None:
+def _take(database: Database, shadows: Sequence[Projection], piece: EnginePiece) -> None:
     """Take a piece's rows, if they wait, and its dead letters into the database."""
     if database.is_sqlite:
-        staging.pour(database, shadows, piece.path)
-    if not any(folded.letters for folded in piece.folded):
+        staging.load(database, shadows, piece.path)
+    if not any(folded.dead_letters for folded in piece.folded):
         return
     with database.writing() as connection:
         for each, folded in zip(shadows, piece.folded, strict=True):
-            dead_letters.replace(connection, each.name, folded.letters, refolded=[])
+            dead_letters.replace(connection, each.name, folded.dead_letters, refolded=[])
 
 
 def _finish(job: Job, projection: Projection, tally: _Tally) -> None:
     """Make the constraints, count what has come to be there, and say how far it is."""
     with job.database.writing() as connection:
-        shadow.finish(connection, projection)
+        shadow.add_constraints(connection, projection)
     with job.database.reading() as connection:
-        found = shadow.count(connection, projection)
+        found = shadow.count_rows(connection, projection)
     if found != tally.rows:
         raise RowsLost(projection=projection.name, found=found, expected=tally.rows)
     with job.database.writing() as connection:
-        [mark] = checkpoints.read(connection, [projection]).values()
+        [checkpoint] = checkpoints.read(connection, [projection]).values()
         checkpoints.advance(
             connection,
-            mark,
+            checkpoint,
+            projection,
             position=job.plan.until,
-            version=projection.version,
             digest=tally.digest,
         )

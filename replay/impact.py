@@ -41,7 +41,7 @@ class RowChange:
 
 
 @frozen(kw_only=True)
-class Churn:
+class Impact:
     """What differs between the tables as they are and as a rebuild would have them."""
 
     #: How many customers gain or lose a segment or tier, and out of a hundred that are known.
@@ -52,20 +52,20 @@ class Churn:
     rows: tuple[RowChange, ...]
 
 
-def compare(database: Database, projections: Sequence[Projection]) -> Churn:
+def compare(database: Database, projections: Sequence[Projection]) -> Impact:
     """Compare live tables with their shadows, at the same position."""
     for _ in range(ROUNDS_MAX):
         if _align(database, projections):
             break
     with database.reading_tables() as connection:
-        telling = [each for each in projections if stored.tells_groups(each)]
+        telling = [each for each in projections if stored.has_groups(each)]
         changes = {
             each.name: _changes(stored.gained(connection, each), stored.lost(connection, each))
             for each in telling
         }
-        customers = stored.customers(connection, telling)
+        customers = stored.count_customers(connection, telling)
         known = log.last_stream_id(connection)
-        return Churn(
+        return Impact(
             customers=customers,
             percent=100 * customers / known if known else 0.0,
             segments=changes.get("segment_membership", ()),
@@ -73,7 +73,7 @@ def compare(database: Database, projections: Sequence[Projection]) -> Churn:
             rows=tuple(
                 RowChange(name=each.name, rows_new=new, rows_gone=gone)
                 for each in projections
-                for new, gone in (stored.rows(connection, each),)
+                for new, gone in (stored.count_rows(connection, each),)
             ),
         )
 
@@ -85,13 +85,13 @@ def _align(database: Database, projections: Sequence[Projection]) -> bool:
     yet is behind its shadow.
     """
     for each in projections:
-        live, _ = _marks(database, each)
+        live, _ = _checkpoints(database, each)
         runner.catch_up(database, [shadow.of(each)], until=live.position)
-    marks = (_marks(database, each) for each in projections)
-    return all(live.position <= twin.position for live, twin in marks)
+    by_projection = (_checkpoints(database, each) for each in projections)
+    return all(live.position <= twin.position for live, twin in by_projection)
 
 
-def _marks(
+def _checkpoints(
     database: Database, projection: Projection
 ) -> tuple[checkpoints.Checkpoint, checkpoints.Checkpoint]:
     twin = shadow.of(projection)
@@ -100,7 +100,9 @@ def _marks(
     return found[projection.name], found[twin.name]
 
 
-def _changes(gained: Sequence[stored.Move], lost: Sequence[stored.Move]) -> tuple[GroupChange, ...]:
+def _changes(
+    gained: Sequence[stored.GroupMove], lost: Sequence[stored.GroupMove]
+) -> tuple[GroupChange, ...]:
     coming = {(each.project_id, each.group_id): each for each in gained}
     going = {(each.project_id, each.group_id): each for each in lost}
     return tuple(
@@ -108,7 +110,7 @@ def _changes(gained: Sequence[stored.Move], lost: Sequence[stored.Move]) -> tupl
     )
 
 
-def _change(coming: stored.Move | None, going: stored.Move | None) -> GroupChange:
+def _change(coming: stored.GroupMove | None, going: stored.GroupMove | None) -> GroupChange:
     [told, *_] = [each for each in (coming, going) if each is not None]
     return GroupChange(
         project_id=told.project_id,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from projector.envelope import RecordedEvent
 from projector.store.checkpoints import Checkpoint
-from projector.store.verify.log_counts import Counts, LastKey, Span, Stray, StreamRow
+from projector.store.verify.log_counts import LastKey, LogCounts, Span, StrayEvent, StreamRow
 
 
-def check_counts(counts: Counts) -> Iterator[str]:
+def check_counts(counts: LogCounts) -> Iterator[str]:
     """Positions and stream ids are 1, 2, 3 … up to what the head says."""
     for name, told, found in (
         ("positions", counts.head, counts.positions),
@@ -27,17 +27,17 @@ def check_counts(counts: Counts) -> Iterator[str]:
         yield f"Events that name no customer and are marked late: {counts.late_of_nobody}."
 
 
-def check_strays(strays: Iterable[Stray]) -> Iterator[str]:
+def check_strays(strays: Iterable[StrayEvent]) -> Iterator[str]:
     """Every event of a customer is in a stream."""
     for position, stream_id in strays:
         yield f"The event at position {position} is in stream {stream_id}, which is not there."
 
 
-def check_marks(marks: Iterable[Checkpoint], head: int) -> Iterator[str]:
+def check_checkpoints(checkpoints: Iterable[Checkpoint], head: int) -> Iterator[str]:
     """No projection has seen more than there is."""
-    for mark in marks:
-        if not 0 <= mark.position <= head:
-            yield f"The checkpoint of {mark.projection} is at {mark.position}, the head at {head}."
+    for each in checkpoints:
+        if not 0 <= each.position <= head:
+            yield f"The checkpoint of {each.projection} is at {each.position}, the head at {head}."
 
 
 class StreamAudit:

@@ -10,15 +10,15 @@ from sqlalchemy import Connection
 from projector.envelope import CustomerKey
 from projector.errors import CustomerAmbiguous, CustomerNotFound, ProjectionOutdated
 from projector.projections.projection import Projection
-from projector.queries.customers import candidates
+from projector.queries.customers import find_keys
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, digest, log, table_rows
 from projector.store.database import Database
-from projector.store.verify.raw_rows import readable
+from projector.store.read_errors import translate_read_errors
 
 
 @frozen(kw_only=True)
-class Repaired:
+class CustomerRebuild:
     """A customer whose rows were computed anew."""
 
     project_id: str
@@ -27,14 +27,14 @@ class Repaired:
     rows: dict[str, int]
 
 
-def repair(
+def rebuild_customer(
     database: Database,
     projections: Sequence[Projection],
     identifier: str,
     *,
     project_id: str | None = None,
     by_source_id: bool = False,
-) -> Repaired:
+) -> CustomerRebuild:
     """Fold one customer's stream anew, up to where each projection is, and replace the rows.
 
     Whatever they were: nothing is read of the customer's old rows. The digests are computed from
@@ -42,7 +42,7 @@ def repair(
     projects. Raises CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
     """
     with database.reading_tables() as connection:
-        found = candidates(connection, identifier, project_id, by_source_id)
+        found = find_keys(connection, identifier, project_id, by_source_id)
     if not found:
         where = f" in project {project_id!r}" if project_id is not None else ""
         raise CustomerNotFound(identifier=identifier, where=where)
@@ -51,35 +51,37 @@ def repair(
         raise CustomerAmbiguous(identifier=identifier, candidates=each_of_them)
     [customer] = found
     with database.writing() as connection:
-        return _repair(connection, projections, customer)
+        return _rebuild(connection, projections, customer)
 
 
-def _repair(
+def _rebuild(
     connection: Connection, projections: Sequence[Projection], customer: CustomerKey
-) -> Repaired:
-    marks = checkpoints.read(connection, projections, lock=True)
+) -> CustomerRebuild:
+    by_projection = checkpoints.read(connection, projections, lock=True)
     stream_id = customers.stream_of(connection, customer)
     rows = {}
     for projection in projections:
-        mark = marks[projection.name]
-        if mark.position and mark.version != projection.version:
+        checkpoint = by_projection[projection.name]
+        if checkpoint.position and checkpoint.version != projection.version:
             raise ProjectionOutdated(
-                projection=projection.name, found=mark.version, needed=projection.version
+                projection=projection.name, found=checkpoint.version, needed=projection.version
             )
-        events = log.read_streams(connection, [stream_id], until=mark.position)
+        events = log.read_streams(connection, [stream_id], until=checkpoint.position)
         [change] = fold_streams([projection], events)
         table_rows.replace(connection, projection, customer, change.new.get(customer, []))
-        dead_letters.replace(connection, projection.name, change.letters, refolded=[stream_id])
+        dead_letters.replace(connection, projection.name, change.dead_letters, refolded=[stream_id])
         checkpoints.advance(
             connection,
-            mark,
-            position=mark.position,
-            version=projection.version,
+            checkpoint,
+            projection,
+            position=checkpoint.position,
             digest=_digest(connection, projection),
             rewritten=True,
         )
         rows[projection.name] = len(change.new.get(customer, []))
-    return Repaired(project_id=customer.project_id, customer_id=customer.customer_id, rows=rows)
+    return CustomerRebuild(
+        project_id=customer.project_id, customer_id=customer.customer_id, rows=rows
+    )
 
 
 def _digest(connection: Connection, projection: Projection) -> str:
@@ -89,5 +91,5 @@ def _digest(connection: Connection, projection: Projection) -> str:
         for key, row in table_rows.scan(connection, projection)
         for values in table_rows.as_values(projection, {key: [row]})
     )
-    with readable(projection.name):
-        return digest.moved(digest.EMPTY, digest.of(rows))
+    with translate_read_errors(projection.name):
+        return digest.apply(digest.EMPTY, digest.of(rows))

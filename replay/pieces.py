@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from projector.envelope import CustomerKey, RecordedEvent
 from projector.facts.events import FACTS
 from projector.projections.projection import Projection
-from projector.runner.batch import Change, fold_streams
+from projector.runner.batch import ProjectionChange, fold_streams
 from projector.store import dead_letters, digest, log, table_rows
 from projector.store.verify import log_counts, raw_rows
 from projector.store.verify.log_counts import StreamRow
@@ -19,7 +19,7 @@ from replay.comparison import Difference, compare_letters, compare_rows
 from replay.log_audit import StreamAudit
 
 
-class Pass(NamedTuple):
+class VerifyPass(NamedTuple):
     """Projections that stand at the same position: the log is read once for all of them."""
 
     position: int
@@ -27,7 +27,7 @@ class Pass(NamedTuple):
 
 
 @define
-class Found:
+class PieceResult:
     """What was found in a piece."""
 
     #: How many customers were compared.
@@ -44,12 +44,12 @@ class Found:
 
 
 def check_streams(
-    connection: Connection, passes: Sequence[Pass], stream_ids: Sequence[int], *, head: int
-) -> Found:
+    connection: Connection, passes: Sequence[VerifyPass], stream_ids: Sequence[int], *, head: int
+) -> PieceResult:
     """Compare the customers of some streams, and look at the streams themselves."""
     streams = log_counts.streams(connection, stream_ids)
     audit = StreamAudit(streams)
-    found = Found(checked=len(streams))
+    found = PieceResult(checked=len(streams))
     for number, (position, projections) in enumerate(passes):
         events = log.read_streams(connection, stream_ids, until=head)
         watched = events if number else audit.watch(events)
@@ -61,20 +61,20 @@ def check_streams(
     return found
 
 
-def check_nobodys(connection: Connection, passes: Sequence[Pass]) -> Found:
+def check_without_customer(connection: Connection, passes: Sequence[VerifyPass]) -> PieceResult:
     """Compare what belongs to no stream: dead letters that name no customer, rows of strangers."""
-    found = Found()
+    found = PieceResult()
     for position, projections in passes:
-        events = log.read_streamless(connection, FACTS, until=position)
+        events = log.read_without_customer(connection, FACTS, until=position)
         for projection, change in zip(projections, fold_streams(projections, events), strict=True):
-            are_there = dead_letters.streamless(connection, projection.name)
-            should_be = [letter.position for letter in change.letters]
+            are_there = dead_letters.without_customer(connection, projection.name)
+            should_be = [letter.position for letter in change.dead_letters]
             for at, _ in compare_letters(projection, should_be, are_there):
                 found.faults.append(
                     f"{projection.name} is wrong about position {at}, which names no customer, "
                     "as a dead letter."
                 )
-            for row in raw_rows.of_nobody(connection, projection):
+            for row in raw_rows.read_without_stream(connection, projection):
                 for customer, difference in compare_rows(projection, [], [row]):
                     found.differ(customer, difference)
     return found
@@ -88,16 +88,16 @@ def _until(events: Iterable[RecordedEvent], position: int) -> Iterator[RecordedE
 def _compare_rows(
     connection: Connection,
     projection: Projection,
-    change: Change,
+    change: ProjectionChange,
     stream_ids: Sequence[int],
-    found: Found,
+    found: PieceResult,
 ) -> None:
     values = table_rows.as_values(projection, change.new)
     found.digests[projection.name] = digest.of(values)
-    if raw_rows.holds(connection, projection, stream_ids, values):
+    if raw_rows.matches(connection, projection, stream_ids, values):
         return
-    should_be = raw_rows.expected(projection, values)
-    are_there = raw_rows.of_streams(connection, projection, stream_ids)
+    should_be = raw_rows.to_stored(projection, values)
+    are_there = raw_rows.read_streams(connection, projection, stream_ids)
     for customer, difference in compare_rows(projection, should_be, are_there):
         found.differ(customer, difference)
 
@@ -105,15 +105,15 @@ def _compare_rows(
 def _compare_letters(
     connection: Connection,
     projection: Projection,
-    change: Change,
+    change: ProjectionChange,
     streams: Mapping[int, StreamRow],
-    found: Found,
+    found: PieceResult,
 ) -> None:
-    are_there = dead_letters.of_streams(connection, projection.name, list(streams))
-    letters = {letter.position: letter for letter in (*are_there, *change.letters)}
+    are_there = dead_letters.find_in_streams(connection, projection.name, list(streams))
+    letters = {letter.position: letter for letter in (*are_there, *change.dead_letters)}
     differences = compare_letters(
         projection,
-        [letter.position for letter in change.letters],
+        [letter.position for letter in change.dead_letters],
         [letter.position for letter in are_there],
     )
     for position, difference in differences:

@@ -27,7 +27,7 @@ class PositionRange:
 
 
 @frozen(kw_only=True)
-class Plan:
+class RebuildPlan:
     """Which projections, up to which position, cut how."""
 
     #: Those whose tables are to be filled: shadows.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from attrs import frozen
 
-from projector.errors import ChurnTooGreat
+from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters, log
@@ -18,13 +18,13 @@ from replay import impact, swap, workspace
 from replay.engines import Engine, Job
 from replay.engines.engine import OnProgress
 from replay.fill import build
-from replay.impact import Churn
-from replay.plan import Plan
-from replay.swap import Takeover
+from replay.impact import Impact
+from replay.plan import RebuildPlan
+from replay.swap import SwapReport
 
 
 @frozen(kw_only=True)
-class RebuiltProjection:
+class ProjectionRebuild:
     """A projection that was rebuilt."""
 
     name: str
@@ -40,10 +40,10 @@ class RebuiltProjection:
 
 
 @frozen(kw_only=True)
-class Rebuild:
+class RebuildReport:
     """What a rebuild did."""
 
-    rebuilt: tuple[RebuiltProjection, ...]
+    rebuilt: tuple[ProjectionRebuild, ...]
     #: Whether the new tables took the place of the old ones.
     swapped: bool
     #: How many events were folded from the beginning, and how long all of it took, in seconds.
@@ -52,11 +52,11 @@ class Rebuild:
     #: How long nobody could write while the new tables took the place of the old ones.
     pause_seconds: float
     #: What users had hung on the old tables, so that rows were moved, and not tables.
-    attached: tuple[str, ...]
+    dependents: tuple[str, ...]
     #: Whether a rebuild that was killed had left something, which was removed.
     found_leftovers: bool
     #: What changes in segments and tiers, if that was asked.
-    churn: Churn | None
+    impact: Impact | None
 
 
 def rebuild(
@@ -66,9 +66,9 @@ def rebuild(
     *,
     workers: int = 1,
     dry_run: bool = False,
-    churn_percent_max: float | None = None,
+    change_percent_max: float | None = None,
     on_progress: OnProgress = lambda _phase, _done, _total: None,
-) -> Rebuild:
+) -> RebuildReport:
     """Rebuild projections from the first event to the head; nothing is changed before the end.
 
     Readers and writers go on meanwhile. Killed at any moment it leaves the live tables as they
@@ -77,8 +77,8 @@ def rebuild(
     many percent would gain or lose a segment or tier; RebuildRunning, SpillUnwritable, WorkerDied.
     """
     begin = time.monotonic()
-    is_compared = dry_run or churn_percent_max is not None
-    with _alone(database) as (space, found_leftovers, check_alone):
+    is_compared = dry_run or change_percent_max is not None
+    with _exclusively(database) as (space, found_leftovers, check_alone):
         plan = _plan(database, projections, is_compared=is_compared)
         job = Job(
             database=database,
@@ -89,26 +89,28 @@ def rebuild(
         )
         build(job, engine)
         found = impact.compare(database, projections) if is_compared else None
-        if found and churn_percent_max is not None and found.percent > churn_percent_max:
-            raise ChurnTooGreat(percent=found.percent, percent_max=churn_percent_max)
-        done = None if dry_run else swap.take_over(database, projections, check_alone, on_progress)
+        if found and change_percent_max is not None and found.percent > change_percent_max:
+            raise ImpactTooGreat(percent=found.percent, percent_max=change_percent_max)
+        done = None if dry_run else swap.swap_in(database, projections, check_alone, on_progress)
         rebuilt = _rebuilt(database, projections, done)
-    return Rebuild(
+    return RebuildReport(
         rebuilt=rebuilt,
         swapped=done is not None,
         events=plan.until,
         seconds=round(time.monotonic() - begin, 3),
         pause_seconds=round(done.pause_seconds, 6) if done else 0.0,
-        attached=tuple(done.attached) if done else (),
+        dependents=tuple(done.dependents) if done else (),
         found_leftovers=found_leftovers,
-        churn=found,
+        impact=found,
     )
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
+def _exclusively(
+    database: Database,
+) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
     """Be the only rebuild of a database, begin with nothing, and leave nothing."""
-    with workspace.opened(database) as space, shadow.locked(database) as check:
+    with workspace.opened(database) as space, shadow.lock(database) as check:
         left = _remove_shadows(database)
         try:
             yield space, left or space.had_leftovers, check
@@ -119,21 +121,26 @@ def _alone(database: Database) -> Iterator[tuple[workspace.Workspace, bool, Call
 def _remove_shadows(database: Database) -> bool:
     """Remove shadows, of whatever rebuild; returns whether there were any."""
     with database.reading() as connection:
-        left = shadow.leftovers(connection, discover())
+        left = shadow.find_leftovers(connection, discover())
     if left:
         with database.writing() as connection:
             shadow.drop(connection, discover())
     return bool(left)
 
 
-def _plan(database: Database, projections: Sequence[Projection], *, is_compared: bool) -> Plan:
+def _plan(
+    database: Database, projections: Sequence[Projection], *, is_compared: bool
+) -> RebuildPlan:
     """Up to the head; or to where the live tables are, if these may not go on to be compared."""
     with database.reading() as connection:
-        marks = checkpoints.read(connection, projections).values()
+        by_projection = checkpoints.read(connection, projections).values()
         until = log.head(connection)
         if is_compared:
-            until = min((mark.position for mark in marks if mark.position), default=until)
-        return Plan(
+            until = min(
+                (checkpoint.position for checkpoint in by_projection if checkpoint.position),
+                default=until,
+            )
+        return RebuildPlan(
             projections=tuple(shadow.of(each) for each in projections),
             until=until,
             streams=log.last_stream_id(connection),
@@ -141,21 +148,21 @@ def _plan(database: Database, projections: Sequence[Projection], *, is_compared:
 
 
 def _rebuilt(
-    database: Database, projections: Sequence[Projection], done: Takeover | None
-) -> tuple[RebuiltProjection, ...]:
+    database: Database, projections: Sequence[Projection], done: SwapReport | None
+) -> tuple[ProjectionRebuild, ...]:
     """What has come of it: in the live tables, or in the shadows of a dry run."""
     found = list(projections) if done else [shadow.of(each) for each in projections]
     matched = done.matched if done else [None] * len(found)
     with database.reading_tables() as connection:
-        marks = checkpoints.read(connection, found)
-        letters = dead_letters.counts(connection)
+        by_projection = checkpoints.read(connection, found)
+        letters = dead_letters.count_by_projection(connection)
         return tuple(
-            RebuiltProjection(
+            ProjectionRebuild(
                 name=projection.name,
-                rows=shadow.count(connection, each),
-                position=marks[each.name].position,
+                rows=shadow.count_rows(connection, each),
+                position=by_projection[each.name].position,
                 dead_letters=letters.get(each.name, 0),
-                digest=marks[each.name].digest,
+                digest=by_projection[each.name].digest,
                 matched=is_same,
             )
             for projection, each, is_same in zip(projections, found, matched, strict=True)

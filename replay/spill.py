@@ -24,10 +24,10 @@ NO_STREAM = 0
 
 #: An event, as far as a fold needs it: stream_id, key, position, type, the fact as the codec
 #: encodes it, or none and the reason why. They sort as they are folded.
-Spilled = tuple[int, CanonicalKey, int, str, bytes, str]
+SpillRecord = tuple[int, CanonicalKey, int, str, bytes, str]
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Spilled]).decode
+_decode = msgspec.msgpack.Decoder(list[SpillRecord]).decode
 _decode_customers = msgspec.msgpack.Decoder(list[tuple[int, CustomerKey]]).decode
 _LENGTH_BYTES = 8
 _ASSIGNMENT = "assignment"
@@ -80,7 +80,7 @@ def write(folder: Path, blocks: Mapping[int, Sequence[object]]) -> None:
             os.close(file)
 
 
-def read(folder: Path, bucket: int) -> Iterator[list[Spilled]]:
+def read(folder: Path, bucket: int) -> Iterator[list[SpillRecord]]:
     """The blocks of a bucket."""
     return map(_decode, _blocks(path_of(folder, bucket)))
 

@@ -33,7 +33,7 @@ PATIENCE_SECONDS_MAX = 600.0
 
 
 @frozen(kw_only=True)
-class Takeover:
+class SwapReport:
     """How the shadows took the place of the live tables."""
 
     position: int
@@ -41,7 +41,7 @@ class Takeover:
     #: where that could not be compared.
     matched: list[bool | None]
     #: What users had hung on live tables, so that rows were moved and not tables.
-    attached: list[str]
+    dependents: list[str]
     #: How long nobody could write.
     pause_seconds: float
 
@@ -51,28 +51,30 @@ def catch_up(database: Database, shadows: Sequence[Projection], on_progress: OnP
     for _ in range(ROUNDS_MAX):
         with database.reading() as connection:
             head = log.head(connection)
-            marks = checkpoints.read(connection, shadows)
-        behind = head - min((mark.position for mark in marks.values()), default=head)
+            by_projection = checkpoints.read(connection, shadows)
+        behind = head - min(
+            (checkpoint.position for checkpoint in by_projection.values()), default=head
+        )
         if behind <= TAIL_EVENTS_MAX:
             return
         runner.catch_up(
             database,
             shadows,
             until=head,
-            on_batch=partial(_tell, on_progress, head),
+            on_batch=partial(_report, on_progress, head),
         )
 
 
-def _tell(on_progress: OnProgress, head: int, position: int) -> None:
+def _report(on_progress: OnProgress, head: int, position: int) -> None:
     on_progress("catching up", position, head)
 
 
-def take_over(
+def swap_in(
     database: Database,
     projections: Sequence[Projection],
     check_alone: Callable[[], None],
     on_progress: OnProgress,
-) -> Takeover:
+) -> SwapReport:
     """Put the shadows of projections in the place of the live tables, at the head of the log.
 
     `check_alone` raises where another rebuild may have been let in, to whom the shadows belong.
@@ -83,7 +85,7 @@ def take_over(
     while True:
         catch_up(database, shadows, on_progress)
         try:
-            done = _try(database, projections, check_alone, hold_ms)
+            done = _try_swap(database, projections, check_alone, hold_ms)
         except DatabaseBusy:
             if time.monotonic() > deadline:
                 raise
@@ -96,43 +98,47 @@ def take_over(
             return done
 
 
-def _try(
+def _try_swap(
     database: Database,
     projections: Sequence[Projection],
     check_alone: Callable[[], None],
     hold_ms: int,
-) -> Takeover:
+) -> SwapReport:
     """All of it in one transaction, with the head locked."""
     with database.writing() as connection:
-        attached = [what for each in projections for what in swap.attached(connection, each)]
+        attached = [what for each in projections for what in swap.dependents(connection, each)]
         if not attached:
-            shadow.hold_tables(connection, projections, ms=hold_ms)
-        marks = checkpoints.read(connection, projections, lock=True)
+            shadow.lock_tables(connection, projections, ms=hold_ms)
+        by_projection = checkpoints.read(connection, projections, lock=True)
         start = time.monotonic()
         # To move rows takes long: what comes in meanwhile is left to the projector.
         head = log.head(connection, lock=not attached)
-        matched = [_matches(connection, marks[each.name], each) for each in projections]
+        matched = [
+            _has_same_digest(connection, by_projection[each.name], each) for each in projections
+        ]
         runner.project_within(connection, [shadow.of(each) for each in projections], until=head)
         for each in projections:
-            _replace(connection, marks[each.name], each, is_moved=bool(attached))
+            _replace(connection, by_projection[each.name], each, is_moved=bool(attached))
         # After the shadows were locked, so that nobody can come between.
         check_alone()
-    return Takeover(
+    return SwapReport(
         position=head,
         matched=matched,
-        attached=attached,
+        dependents=attached,
         pause_seconds=time.monotonic() - start,
     )
 
 
-def _matches(connection: Connection, live: Checkpoint, projection: Projection) -> bool | None:
+def _has_same_digest(
+    connection: Connection, live: Checkpoint, projection: Projection
+) -> bool | None:
     """Whether the live rows are what the shadow has at the live table's position."""
     twin = shadow.of(projection)
     runner.project_within(connection, [twin], until=live.position)
-    [mark] = checkpoints.read(connection, [twin]).values()
-    if live.version != projection.version or live.position != mark.position:
+    [checkpoint] = checkpoints.read(connection, [twin]).values()
+    if live.version != projection.version or live.position != checkpoint.position:
         return None
-    return live.digest == mark.digest
+    return live.digest == checkpoint.digest
 
 
 def _replace(
@@ -140,18 +146,18 @@ def _replace(
 ) -> None:
     """The shadow becomes the live table, with its checkpoint and its dead letters."""
     twin = shadow.of(projection)
-    [mark] = checkpoints.read(connection, [twin]).values()
+    [checkpoint] = checkpoints.read(connection, [twin]).values()
     checkpoints.advance(
         connection,
         live,
-        position=mark.position,
-        version=projection.version,
-        digest=mark.digest,
+        projection,
+        position=checkpoint.position,
+        digest=checkpoint.digest,
         rewritten=True,
     )
-    (swap.move if is_moved else swap.rename)(connection, projection)
-    swap.take_letters(connection, projection)
-    checkpoints.forget(connection, twin)
+    (swap.copy_rows if is_moved else swap.swap_names)(connection, projection)
+    swap.move_dead_letters(connection, projection)
+    checkpoints.delete_one(connection, twin)
 
 
 def _remove_replaced(database: Database, projections: Sequence[Projection]) -> None:

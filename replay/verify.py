@@ -20,8 +20,8 @@ from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.verify import log_counts
 from replay.comparison import Difference
-from replay.log_audit import check_counts, check_marks, check_strays
-from replay.pieces import Found, Pass, check_nobodys, check_streams
+from replay.log_audit import check_checkpoints, check_counts, check_strays
+from replay.pieces import PieceResult, VerifyPass, check_streams, check_without_customer
 
 #: How many streams are compared in one go.
 STREAMS_MAX = 1_000
@@ -40,7 +40,7 @@ class DifferingCustomer:
 
 
 @frozen(kw_only=True)
-class VerifiedProjection:
+class ProjectionCheck:
     """A projection that was compared."""
 
     name: str
@@ -52,7 +52,7 @@ class VerifiedProjection:
 
 
 @frozen(kw_only=True)
-class Verified:
+class VerifyReport:
     """What came of it."""
 
     #: How many customers were compared.
@@ -60,7 +60,7 @@ class Verified:
     differing: int
     #: At the most NAMED_MAX of them.
     customers: tuple[DifferingCustomer, ...]
-    projections: tuple[VerifiedProjection, ...]
+    projections: tuple[ProjectionCheck, ...]
     #: What is wrong with the log itself, a sentence each; at the most NAMED_MAX.
     log: tuple[str, ...]
 
@@ -77,7 +77,7 @@ def verify(
     *,
     sample: int | None = None,
     on_piece: Callable[[int, int], None] = lambda _done, _total: None,
-) -> Verified:
+) -> VerifyReport:
     """Fold the log up to where each projection is, and compare with the tables.
 
     `sample` takes so many customers at random, and leaves out what only the whole can tell: the
@@ -86,10 +86,10 @@ def verify(
     """
     with database.reading_tables() as connection:
         head = log.head(connection)
-        marks = checkpoints.read(connection, projections)
-        passes = _passes(projections, marks)
+        by_projection = checkpoints.read(connection, projections)
+        passes = _passes(projections, by_projection)
         tally = _Tally()
-        tally.fault(check_marks(marks.values(), head))
+        tally.fault(check_checkpoints(by_projection.values(), head))
         if sample is None:
             counts = log_counts.count(connection)
             tally.fault(check_counts(counts))
@@ -103,16 +103,18 @@ def verify(
             done += len(piece)
             on_piece(done, total)
         if sample is None:
-            tally.add(check_nobodys(connection, passes))
-    return tally.result(list(marks.values()), whole=sample is None)
+            tally.add(check_without_customer(connection, passes))
+    return tally.result(list(by_projection.values()), whole=sample is None)
 
 
-def _passes(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> list[Pass]:
+def _passes(
+    projections: Sequence[Projection], by_projection: dict[str, Checkpoint]
+) -> list[VerifyPass]:
     """The projections by position: those that stand at the same one are folded together."""
     by_position: dict[int, list[Projection]] = {}
     for projection in projections:
-        by_position.setdefault(marks[projection.name].position, []).append(projection)
-    return [Pass(position, tuple(each)) for position, each in by_position.items()]
+        by_position.setdefault(by_projection[projection.name].position, []).append(projection)
+    return [VerifyPass(position, tuple(each)) for position, each in by_position.items()]
 
 
 def _every(connection: Connection) -> Iterator[list[int]]:
@@ -138,14 +140,14 @@ class _Tally:
     digests: dict[str, str] = field(factory=dict)
     log: list[str] = field(factory=list)
 
-    def add(self, found: Found) -> None:
+    def add(self, found: PieceResult) -> None:
         """Add what was found in a piece."""
         self.checked += found.checked
         self.differing += len(found.differences)
         for customer, differences in found.differences.items():
             self._name(customer, differences)
         for name, change in found.digests.items():
-            self.digests[name] = digest.moved(self.digests.get(name, digest.EMPTY), change)
+            self.digests[name] = digest.apply(self.digests.get(name, digest.EMPTY), change)
         self.fault(found.faults)
 
     def fault(self, sentences: Iterable[str]) -> None:
@@ -162,20 +164,22 @@ class _Tally:
                 )
             )
 
-    def result(self, marks: Sequence[Checkpoint], *, whole: bool) -> Verified:
+    def result(self, by_projection: Sequence[Checkpoint], *, whole: bool) -> VerifyReport:
         """All of it."""
-        return Verified(
+        return VerifyReport(
             checked=self.checked,
             differing=self.differing,
             customers=tuple(self.customers),
             projections=tuple(
-                VerifiedProjection(
-                    name=mark.projection,
-                    position=mark.position,
-                    digest=mark.digest,
-                    recomputed=self.digests.get(mark.projection, digest.EMPTY) if whole else None,
+                ProjectionCheck(
+                    name=checkpoint.projection,
+                    position=checkpoint.position,
+                    digest=checkpoint.digest,
+                    recomputed=self.digests.get(checkpoint.projection, digest.EMPTY)
+                    if whole
+                    else None,
                 )
-                for mark in marks
+                for checkpoint in by_projection
             ),
             log=tuple(self.log),
         )

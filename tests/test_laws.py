@@ -15,7 +15,7 @@ from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import letters, migrated, positions, rows, stored, wipe
+from tests.support.databases import dead_letters, migrated, positions, rows, stored, wipe
 from tests.support.given import RECEIVED_AT, Delivery, envelope
 from tests.support.histories import Arrival, Step, arrivals, contradicted, histories
 from tests.support.oracle import FUSSY, Truth, truth
@@ -164,4 +164,4 @@ def _events(database: Database) -> list[RecordedEvent]:
 
 
 def _found(database: Database) -> Truth:
-    return Truth(rows(database), letters(database))
+    return Truth(rows(database), dead_letters(database))

@@ -21,19 +21,19 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from projector import Answer, Given, Projector
+from projector import CustomerState, DeliveryDefaults, Projector
 from projector.envelope import Envelope
 from projector.errors import CustomerNotFound, GroupNotFound
-from projector.operate.dead_letters import retry_letters
+from projector.operate.dead_letters import retry_dead_letters
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.runner.runner import catch_up, project_batch
 from projector.store import tables
 from projector.store.append import append
 from projector.store.database import Database
-from replay import rebuild, repair, verify
+from replay import rebuild, rebuild_customer, verify
 from replay.engines import ENGINES, Engine
-from tests.support.databases import letters, migrated, positions, rows, wipe
+from tests.support.databases import dead_letters, migrated, positions, rows, wipe
 from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
 from tests.support.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
 from tests.support.logs import by_steps, cut_small
@@ -101,7 +101,7 @@ class Whole(RuleBasedStateMachine):
     @rule()
     def retry_the_quarantine(self) -> None:
         done = Projector(self.database).retry_quarantine(
-            reason="missing_project", given=Given(project_id="proj_1")
+            reason="missing_project", defaults=DeliveryDefaults(project_id="proj_1")
         )
         assert done.tried == len(self.waiting)
         # What contradicts an event that stands waits on, for another reason.
@@ -143,7 +143,7 @@ class Whole(RuleBasedStateMachine):
     @rule(customer=CUSTOMERS)
     def repair(self, customer: str) -> None:
         with suppress(CustomerNotFound):
-            repair(self.database, self.projections, customer, project_id="proj_1")
+            rebuild_customer(self.database, self.projections, customer, project_id="proj_1")
 
     @rule()
     def break_a_fold(self) -> None:
@@ -153,10 +153,10 @@ class Whole(RuleBasedStateMachine):
     @rule()
     def fix_it_and_retry(self) -> None:
         self.projections = list(discover())
-        before = letters(self.database)
-        done = retry_letters(self.database, self.projections)
+        before = dead_letters(self.database)
+        done = retry_dead_letters(self.database, self.projections)
         assert done.tried == len(before)
-        assert done.waiting == len(letters(self.database))
+        assert done.waiting == len(dead_letters(self.database))
 
     @rule(as_of=st.none() | TIMES, data=st.data(), customer=CUSTOMERS)
     @precondition(lambda self: self.projections is not FUSSY)
@@ -196,11 +196,11 @@ class Whole(RuleBasedStateMachine):
     @invariant()
     def the_tables_are_the_fold_of_the_log(self) -> None:
         marks = positions(self.database)
-        found, refused = rows(self.database), letters(self.database)
+        found, refused = rows(self.database), dead_letters(self.database)
         for each in self.projections:
             expected = truth([each], self.events[: marks.get(each.name, 0)])
             assert found[each.name] == expected.rows[each.name]
-            assert [letter for letter in refused if letter[0] == each.name] == expected.letters
+            assert [letter for letter in refused if letter[0] == each.name] == expected.dead_letters
 
     @invariant()
     def nothing_is_to_be_found_against_it(self) -> None:
@@ -220,7 +220,9 @@ class Whole(RuleBasedStateMachine):
         catch_up(self.fresh, discover())
 
 
-def _answer(database: Database, project_id: str, customer_id: str, **then: Any) -> Answer | None:
+def _answer(
+    database: Database, project_id: str, customer_id: str, **then: Any
+) -> CustomerState | None:
     try:
         found = Projector(database).customer(customer_id, project_id=project_id, **then)
     except CustomerNotFound:

@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; returns the exit code. What is wrong is told on stderr, in a sentence."""
     _open_for_writing()
-    logs.be_quiet()
+    logs.silence()
     try:
         code = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

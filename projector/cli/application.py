@@ -14,7 +14,7 @@ from cyclopts import App, Parameter, Token
 from projector.app import Projector
 from projector.cli import output, progress, rebuilding
 from projector.config import read_settings
-from projector.envelope import Given, id_problem
+from projector.envelope import DeliveryDefaults, id_problem
 from projector.errors import (
     BadIdentifier,
     BadInstant,
@@ -79,13 +79,15 @@ def instant(text: str | None) -> datetime | None:
         raise BadInstant(text=text, reason=error) from error
 
 
-def given(project: str | None, type_: str | None, occurred_at: str | None) -> Given:
+def delivery_defaults(
+    project: str | None, type_: str | None, occurred_at: str | None
+) -> DeliveryDefaults:
     """What options say of deliveries; raises BadIdentifier or BadInstant."""
     for name, value in (("--project", project), ("--type", type_)):
         problem = None if value is None else id_problem(value)
         if problem:
             raise BadIdentifier(name=name, text=value, reason=problem)
-    return Given(project_id=project, type=type_, occurred_at=instant(occurred_at))
+    return DeliveryDefaults(project_id=project, type=type_, occurred_at=instant(occurred_at))
 
 
 def catch_up(projector: Projector) -> None:

@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from projector.errors import OutputUnwritable
-from projector.queries.customer_state import Answer, Tier, as_json
-from projector.text.jsontext import visible
+from projector.queries.customer_state import CustomerState, CustomerTier
+from projector.text.encode import as_json
+from projector.text.jsontext import escape_control_characters
 
 #: What steers a terminal, turns the direction of all that follows it, or is no character.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -24,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u
 
 def document(value: Any) -> None:
     """Print a value as one JSON document."""
-    written = visible(msgspec.json.encode(as_json(value))) + b"\n"
+    written = escape_control_characters(msgspec.json.encode(as_json(value))) + b"\n"
     with _writing():
         # JSON is UTF-8, whatever the terminal's encoding.
         sys.stdout.flush()
@@ -34,7 +35,7 @@ def document(value: Any) -> None:
 def line(words: str, *, stderr: bool = False) -> None:
     """Print a line."""
     with _writing():
-        console(stderr=stderr).print(Text(_harmless(words)), soft_wrap=True)
+        console(stderr=stderr).print(Text(_without_control(words)), soft_wrap=True)
 
 
 def flush() -> None:
@@ -51,7 +52,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
         numeric = bool(rows) and all(type(row[index]) is int for row in rows)
         shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(_harmless(_cell(value))) for value in row))
+        shown.add_row(*(Text(_without_control(_cell(value))) for value in row))
     with _writing():
         console().print(shown)
 
@@ -69,7 +70,7 @@ def next_page(cursor: str | None) -> None:
         line(f"For the next page: --after {cursor}")
 
 
-def answer(found: Answer, *, as_of: datetime | None = None) -> None:
+def print_customer(found: CustomerState, *, as_of: datetime | None = None) -> None:
     """Print a customer's state, which may be a former one."""
     who = found.name or found.source_id or found.customer_id
     line(text(f"{who} ({found.customer_id} in {found.project_id})"))
@@ -97,7 +98,7 @@ def answer(found: Answer, *, as_of: datetime | None = None) -> None:
     line(f"{then}As of position {found.position}. {trust(found.complete, found.gaps)}")
 
 
-def _tiers(tiers: Sequence[Tier]) -> None:
+def _tiers(tiers: Sequence[CustomerTier]) -> None:
     table(
         "Tiers",
         ("campaign", "tier", "points", "since", "until", "certain"),
@@ -115,7 +116,7 @@ def _tiers(tiers: Sequence[Tier]) -> None:
     )
 
 
-def _points(tier: Tier) -> str:
+def _points(tier: CustomerTier) -> str:
     low, high = tier.points_from, tier.points_to
     return f"{'' if low is None else low}-{'' if high is None else high}"
 
@@ -169,6 +170,6 @@ def text(value: Any) -> str:
     return " ".join(str(value).splitlines())
 
 
-def _harmless(text: str) -> str:
+def _without_control(text: str) -> str:
     """Names come from outside: none of them may steer the terminal."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -24,8 +24,8 @@ def rebuild(
     engine: str | None = None,
     workers: int | None = None,
     dry_run: bool = False,
-    churn_percent_max: float | None = None,
-) -> replay.Rebuild:
+    change_percent_max: float | None = None,
+) -> replay.RebuildReport:
     """Rebuild behind a progress bar; raises EngineUnknown and what a rebuild raises."""
     if engine is None:
         engine = _best(projector, workers)
@@ -38,7 +38,7 @@ def rebuild(
             ENGINES[engine],
             workers=workers or _cores(),
             dry_run=dry_run,
-            churn_percent_max=churn_percent_max,
+            change_percent_max=change_percent_max,
             on_progress=advance,
         )
 

@@ -24,7 +24,7 @@ _DAY_SECONDS = 86_400
 _EVENT_CHARACTERS, _CHANGE_CHARACTERS = 26, 15
 
 
-def explanation(found: Explanation, *, as_of: datetime | None = None) -> None:
+def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> None:
     """Print why, at a moment."""
     if isinstance(found, WhyNot):
         told = list(_verdict(found))

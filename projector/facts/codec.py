@@ -81,23 +81,23 @@ def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> Cus
 def same_facts(one: Envelope, other: Envelope) -> bool:
     """Whether two deliveries of one event say the same, as far as it is read."""
     if one.body == other.body and one.source == other.source:
-        return _filing(one) == _filing(other)
-    return _reading(one) == _reading(other)
+        return _envelope_facts(one) == _envelope_facts(other)
+    return _comparable(one) == _comparable(other)
 
 
-def _filing(event: Envelope) -> tuple[object, ...]:
+def _envelope_facts(event: Envelope) -> tuple[object, ...]:
     return event.type, event.occurred_at, event.customer_id
 
 
-def _reading(event: Envelope) -> tuple[object, ...]:
+def _comparable(event: Envelope) -> tuple[object, ...]:
     try:
         fact = decode(event)
     except Undecodable as error:
-        return *_filing(event), str(error)
+        return *_envelope_facts(event), str(error)
     if fact is None:
         # Nobody reads the customer of such an event, and not every shape tells it.
         return event.type, event.occurred_at
-    return *_filing(event), fact
+    return *_envelope_facts(event), fact
 
 
 def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:

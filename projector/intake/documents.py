@@ -30,7 +30,7 @@ _ARRAY_GAP = re.compile(rb"(?:[ \t\r\n,]|\xef\xbb\xbf)*+")
 _TEXT = re.compile(rb"[^ \t\r\n]")
 
 
-def frames(chunks: Iterable[bytes], *, frame_bytes_max: int = 16 << 20) -> Iterator[bytes]:
+def split_documents(chunks: Iterable[bytes], *, frame_bytes_max: int = 16 << 20) -> Iterator[bytes]:
     """Each document as it came, bytes exactly, and each piece of text that is none; never an error.
 
     Where the stream is cut into chunks makes no difference. Left out are whitespace, byte order
@@ -160,7 +160,7 @@ class _Cutter:
     def _find_text(self) -> bool:
         """Step over what is between documents; False at the end of the stream."""
         self._skip_gap()
-        while not self._view.holds(len(_MARK)):  # less might be the beginning of a mark
+        while not self._view.holds(len(_MARK)):  # less might be the beginning of a checkpoint
             self._view.read()
             self._skip_gap()
         return self._view.at < len(self._view.data)

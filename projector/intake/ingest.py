@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
 from projector.intake import sources
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 from projector.store import log
 from projector.store.append import Outcome, StreamCache, append
 from projector.store.database import Database
@@ -52,7 +52,7 @@ class IngestReport:
 def ingest(
     database: Database,
     chunks: Iterable[bytes],
-    given: Given,
+    defaults: DeliveryDefaults,
     *,
     on_batch: Callable[[int], None] = lambda _read: None,
 ) -> IngestReport:
@@ -65,7 +65,7 @@ def ingest(
     outcomes: Counter[Outcome] = Counter()
     cache = StreamCache()
     source = _UntilBroken(chunks)
-    for items in _batches(source, given):
+    for items in _batches(source, defaults):
         receipts = append(database, items, received_at=datetime.now(UTC), cache=cache)
         outcomes.update(receipt.outcome for receipt in receipts)
         on_batch(outcomes.total())
@@ -97,11 +97,11 @@ class _UntilBroken:
             self.error = error
 
 
-def _batches(chunks: Iterable[bytes], given: Given) -> Iterator[Items]:
+def _batches(chunks: Iterable[bytes], defaults: DeliveryDefaults) -> Iterator[Items]:
     items: Items = []
     size = 0
-    for frame in frames(chunks):
-        items += sources.read(frame, given)
+    for frame in split_documents(chunks):
+        items += sources.read(frame, defaults)
         size += len(frame)
         if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
             yield items

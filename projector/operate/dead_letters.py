@@ -25,7 +25,7 @@ RETRY_STREAMS_MAX = 100
 
 
 @frozen(kw_only=True)
-class Refusal:
+class ProjectionFailure:
     """A projection that could not take an event, and why."""
 
     projection: str
@@ -33,7 +33,7 @@ class Refusal:
 
 
 @frozen(kw_only=True)
-class Letter:
+class DeadLetterSummary:
     """An event that projections could not take."""
 
     position: int
@@ -42,7 +42,7 @@ class Letter:
     event_id: str
     type: str
     occurred_at: datetime
-    refusals: tuple[Refusal, ...]
+    failures: tuple[ProjectionFailure, ...]
 
 
 @frozen(kw_only=True)
@@ -55,10 +55,10 @@ class ReasonCount:
 
 
 @frozen(kw_only=True)
-class LetterPage:
+class DeadLetterPage:
     """Some dead letters, by projection and position, one entry each."""
 
-    dead_letters: tuple[Letter, ...]
+    dead_letters: tuple[DeadLetterSummary, ...]
     #: How many there are in all, by projection and reason: the most frequent ones.
     counts: tuple[ReasonCount, ...]
     #: What to give as `after` for the next page; None at the end.
@@ -66,7 +66,7 @@ class LetterPage:
 
 
 @frozen(kw_only=True)
-class WholeLetter(Letter):
+class DeadLetterDetail(DeadLetterSummary):
     """A dead letter with its body."""
 
     received_at: datetime
@@ -74,11 +74,11 @@ class WholeLetter(Letter):
     body: str
 
 
-AnyLetter = TypeVar("AnyLetter", bound=Letter)
+AnySummary = TypeVar("AnySummary", bound=DeadLetterSummary)
 
 
 @frozen(kw_only=True)
-class LettersRetried:
+class DeadLetterRetryReport:
     """What a retry did; tried = resolved + waiting."""
 
     tried: int
@@ -86,9 +86,9 @@ class LettersRetried:
     waiting: int
 
 
-def list_letters(
+def list_dead_letters(
     database: Database, *, projection: str | None = None, after: str | None = None, limit: int
-) -> LetterPage:
+) -> DeadLetterPage:
     """A page of dead letters, and how many there are.
 
     Raises BadCursor, BadNumber or ProjectionUnknown.
@@ -96,33 +96,35 @@ def list_letters(
     paging.check_limit(limit)
     if projection is not None:
         named([projection])
-    place = paging.place(after, tuple[str, paging.Number])
+    place = paging.from_cursor(after, tuple[str, paging.Number])
     with database.reading() as connection:
         found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
         shown = found[:limit]
         events = _events(connection, shown)
-        counts = dead_letters.reasons(connection, projection=projection)
-    return LetterPage(
-        dead_letters=tuple(_letter(Letter, events[each.position], [each]) for each in shown),
+        counts = dead_letters.count_by_reason(connection, projection=projection)
+    return DeadLetterPage(
+        dead_letters=tuple(
+            _summary(DeadLetterSummary, events[each.position], [each]) for each in shown
+        ),
         counts=tuple(
             ReasonCount(projection=name, reason=reason, count=number)
             for name, reason, number in counts
         ),
-        next=paging.cursor((shown[-1].projection, shown[-1].position))
+        next=paging.to_cursor((shown[-1].projection, shown[-1].position))
         if len(found) > limit
         else None,
     )
 
 
-def show_letter(database: Database, position: int) -> WholeLetter:
+def show_dead_letter(database: Database, position: int) -> DeadLetterDetail:
     """The dead letter at a position with its body; raises DeadLetterNotFound."""
     with database.reading() as connection:
-        found = dead_letters.at(connection, [position])
+        found = dead_letters.find_at(connection, [position])
         if not found:
             raise DeadLetterNotFound(position=position)
-        [event] = log.at(connection, [position])
-    return _letter(
-        WholeLetter,
+        [event] = log.read_at(connection, [position])
+    return _summary(
+        DeadLetterDetail,
         event,
         found,
         received_at=event.received_at,
@@ -131,13 +133,13 @@ def show_letter(database: Database, position: int) -> WholeLetter:
     )
 
 
-def retry_letters(
+def retry_dead_letters(
     database: Database,
     projections: Sequence[Projection],
     positions: Sequence[int] | None = None,
     *,
     on_piece: Callable[[int], None] = lambda _tried: None,
-) -> LettersRetried:
+) -> DeadLetterRetryReport:
     """Fold the customers of dead letters anew: of those at positions, or of all of them.
 
     What can be folded now is in the rows afterwards, and no dead letter any more. Raises
@@ -145,18 +147,18 @@ def retry_letters(
     """
     if positions is not None:
         with database.reading() as connection:
-            known = {each.position for each in dead_letters.at(connection, positions)}
+            known = {each.position for each in dead_letters.find_at(connection, positions)}
         for position in positions:
             if position not in known:
                 raise DeadLetterNotFound(position=position)
     tried = resolved = 0
     for projection in projections:
         for letters in _waiting(database, projection.name, positions):
-            left = _fold_anew(database, projection, letters)
+            left = _refold(database, projection, letters)
             tried += len(letters)
             resolved += len(letters) - left
             on_piece(tried)
-    return LettersRetried(tried=tried, resolved=resolved, waiting=tried - resolved)
+    return DeadLetterRetryReport(tried=tried, resolved=resolved, waiting=tried - resolved)
 
 
 def _waiting(
@@ -165,58 +167,60 @@ def _waiting(
     """The letters to retry, piece by piece."""
     if positions is not None:
         with database.reading() as connection:
-            found = dead_letters.at(connection, positions)
+            found = dead_letters.find_at(connection, positions)
         yield [each for each in found if each.projection == projection]
         return
     last: int | None = 0
     while last is not None:
         with database.reading() as connection:
-            found = dead_letters.of_next_streams(
+            found = dead_letters.page_by_stream(
                 connection, projection, after=last, limit=RETRY_STREAMS_MAX
             )
         if found:
             yield found
         last = found[-1].stream_id if found else None
     with database.reading() as connection:
-        nobodys = dead_letters.streamless(connection, projection)
+        nobodys = dead_letters.without_customer(connection, projection)
     for begin in range(0, len(nobodys), RETRY_STREAMS_MAX):
         piece = nobodys[begin : begin + RETRY_STREAMS_MAX]
         yield [DeadLetter(projection, position, None, "") for position in piece]
 
 
-def _fold_anew(database: Database, projection: Projection, letters: Sequence[DeadLetter]) -> int:
+def _refold(database: Database, projection: Projection, letters: Sequence[DeadLetter]) -> int:
     """Fold what letters are about; returns how many of them are still there."""
     stream_ids = {each.stream_id for each in letters if each.stream_id is not None}
     if stream_ids:
         runner.refold(database, [projection], sorted(stream_ids))
     nobodys = [each.position for each in letters if each.stream_id is None]
     if nobodys:
-        _read_anew(database, projection, nobodys)
+        _refold_without_customer(database, projection, nobodys)
     with database.reading() as connection:
-        left = dead_letters.at(connection, [each.position for each in letters])
+        left = dead_letters.find_at(connection, [each.position for each in letters])
     return sum(each.projection == projection.name for each in left)
 
 
-def _read_anew(database: Database, projection: Projection, nobodys: Sequence[int]) -> None:
+def _refold_without_customer(
+    database: Database, projection: Projection, nobodys: Sequence[int]
+) -> None:
     """Read events of nobody: they are in no rows, and dead letters only if they must be."""
     with database.writing() as connection:
         # Of two retries at once one waits here, and then finds what the other one wrote.
-        mark = checkpoints.read(connection, [projection], lock=True)[projection.name]
+        checkpoint = checkpoints.read(connection, [projection], lock=True)[projection.name]
         # A rebuild may have gone back: what lies beyond is folded when the projection gets there.
-        nobodys = [position for position in nobodys if position <= mark.position]
-        [change] = fold_streams([projection], log.at(connection, nobodys))
+        nobodys = [position for position in nobodys if position <= checkpoint.position]
+        [change] = fold_streams([projection], log.read_at(connection, nobodys))
         dead_letters.remove(connection, projection.name, nobodys)
-        dead_letters.replace(connection, projection.name, change.letters, refolded=())
+        dead_letters.replace(connection, projection.name, change.dead_letters, refolded=())
 
 
 def _events(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, RecordedEvent]:
-    found = log.at(connection, [each.position for each in letters])
+    found = log.read_at(connection, [each.position for each in letters])
     return {event.position: event for event in found}
 
 
-def _letter(
-    kind: type[AnyLetter], event: RecordedEvent, letters: Sequence[DeadLetter], **more: object
-) -> AnyLetter:
+def _summary(
+    kind: type[AnySummary], event: RecordedEvent, letters: Sequence[DeadLetter], **more: object
+) -> AnySummary:
     return kind(
         position=event.position,
         project_id=event.project_id,
@@ -224,6 +228,8 @@ def _letter(
         event_id=event.event_id,
         type=event.type,
         occurred_at=event.occurred_at,
-        refusals=tuple(Refusal(projection=each.projection, reason=each.reason) for each in letters),
+        failures=tuple(
+            ProjectionFailure(projection=each.projection, reason=each.reason) for each in letters
+        ),
         **more,
     )

@@ -11,14 +11,14 @@ from operator import attrgetter
 
 from attrs import asdict, define, field, frozen
 
-from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.intake import sources
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 from projector.store import quarantine
 from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
-from projector.store.quarantine import Entry
+from projector.store.quarantine import QuarantineEntry
 from projector.text import paging
 
 #: How many entries are read again in one go.
@@ -32,7 +32,7 @@ _Items = list[Envelope | Rejected]
 class QuarantinePage:
     """Some entries, in the order in which they came."""
 
-    quarantine: tuple[Entry, ...]
+    quarantine: tuple[QuarantineEntry, ...]
     #: How many wait in all, by reason.
     counts: dict[str, int]
     #: What to give as `after` for the next page; None at the end.
@@ -40,10 +40,10 @@ class QuarantinePage:
 
 
 @frozen(kw_only=True)
-class WholeEntry(Entry):
+class QuarantineEntryDetail(QuarantineEntry):
     """An entry with its body, and with what the caller said of it."""
 
-    given: Given
+    defaults: DeliveryDefaults
     #: The body as text; None where it is not UTF-8.
     body: str | None
     #: The body in base64, where it is no text.
@@ -51,7 +51,7 @@ class WholeEntry(Entry):
 
 
 @frozen(kw_only=True)
-class QuarantineRetried:
+class QuarantineRetryReport:
     """What a retry did; tried = resolved + waiting."""
 
     tried: int
@@ -76,7 +76,7 @@ def list_quarantine(
     """
     paging.check_limit(limit)
     _check(reason)
-    [last] = paging.place(after, tuple[paging.Number]) or (0,)
+    [last] = paging.from_cursor(after, tuple[paging.Number]) or (0,)
     with database.reading() as connection:
         found = quarantine.page(
             connection, reason=reason, resolved=resolved, after=last, limit=limit + 1
@@ -87,23 +87,23 @@ def list_quarantine(
     return QuarantinePage(
         quarantine=tuple(shown),
         counts=counts,
-        next=paging.cursor([shown[-1].quarantine_id]) if more else None,
+        next=paging.to_cursor([shown[-1].quarantine_id]) if more else None,
     )
 
 
-def show_entry(database: Database, quarantine_id: int) -> WholeEntry:
+def show_entry(database: Database, quarantine_id: int) -> QuarantineEntryDetail:
     """An entry with its body; raises QuarantineEntryNotFound."""
     with database.reading() as connection:
         found = quarantine.find(connection, [quarantine_id])
         if not found:
             raise QuarantineEntryNotFound(quarantine_id=quarantine_id)
-        [(body, given)] = quarantine.bodies(connection, [quarantine_id]).values()
+        [(body, defaults)] = quarantine.bodies(connection, [quarantine_id]).values()
     try:
         text, encoded = body.decode(), None
     except UnicodeDecodeError:
         text, encoded = None, base64.b64encode(body).decode()
     known = asdict(found[0], recurse=False)
-    return WholeEntry(**known, given=given, body=text, body_base64=encoded)
+    return QuarantineEntryDetail(**known, defaults=defaults, body=text, body_base64=encoded)
 
 
 def retry_quarantine(
@@ -111,22 +111,22 @@ def retry_quarantine(
     ids: Sequence[int] | None = None,
     *,
     reason: str | None = None,
-    given: Given = Given(),  # noqa: B008 - a frozen value
+    defaults: DeliveryDefaults = NO_DEFAULTS,
     on_piece: Callable[[int], None] = lambda _tried: None,
-) -> QuarantineRetried:
+) -> QuarantineRetryReport:
     """Read entries again: those of some ids, or all that wait, of one reason or any.
 
     What can be filed now is appended, and its entry closed with the position of its event; so is
     one whose event is in the log by now. What contradicts that event, and the part of a page that
-    cannot be filed, is from then on an entry of its own. `given` says what the caller of then did
-    not. Raises QuarantineEntryNotFound or BadIdentifier, with nothing done.
+    cannot be filed, is from then on an entry of its own. `defaults` fill in what the
+    caller left out then. Raises QuarantineEntryNotFound or BadIdentifier, with nothing done.
     """
     _check(reason)
     tally = _Tally()
     for entries in _waiting(database, ids, reason):
         # What was received together is appended together.
         for received_at, batch in groupby(entries, key=attrgetter("received_at")):
-            _retry(database, list(batch), received_at, given, tally)
+            _retry(database, list(batch), received_at, defaults, tally)
         on_piece(tally.tried)
     return tally.result()
 
@@ -154,8 +154,8 @@ class _Tally:
     def tried(self) -> int:
         return self.resolved + self.waiting.total()
 
-    def result(self) -> QuarantineRetried:
-        return QuarantineRetried(
+    def result(self) -> QuarantineRetryReport:
+        return QuarantineRetryReport(
             tried=self.tried,
             resolved=self.resolved,
             waiting=self.waiting.total(),
@@ -165,7 +165,7 @@ class _Tally:
 
 def _waiting(
     database: Database, ids: Sequence[int] | None, reason: str | None
-) -> Iterator[list[Entry]]:
+) -> Iterator[list[QuarantineEntry]]:
     """The entries to read again, piece by piece."""
     if ids is not None:
         with database.reading() as connection:
@@ -197,9 +197,9 @@ def _waiting(
 
 def _retry(
     database: Database,
-    entries: Sequence[Entry],
+    entries: Sequence[QuarantineEntry],
     received_at: datetime,
-    told: Given,
+    told: DeliveryDefaults,
     tally: _Tally,
 ) -> None:
     readable = _readable(database, entries, told, tally)
@@ -215,12 +215,12 @@ def _retry(
 
 
 def _readable(
-    database: Database, entries: Sequence[Entry], told: Given, tally: _Tally
-) -> list[tuple[Entry, _Items]]:
+    database: Database, entries: Sequence[QuarantineEntry], told: DeliveryDefaults, tally: _Tally
+) -> list[tuple[QuarantineEntry, _Items]]:
     """The entries of which a part can be filed by now; the others are counted here."""
     with database.reading() as connection:
         bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
-    found: list[tuple[Entry, _Items]] = []
+    found: list[tuple[QuarantineEntry, _Items]] = []
     for entry in entries:
         if entry.resolved_at is not None:
             tally.count(None)
@@ -235,8 +235,8 @@ def _readable(
 
 
 def _append(
-    database: Database, readable: Sequence[tuple[Entry, _Items]], received_at: datetime
-) -> Iterator[tuple[Entry, list[Receipt]]]:
+    database: Database, readable: Sequence[tuple[QuarantineEntry, _Items]], received_at: datetime
+) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
     """Append all that entries hold, in one go; each entry with what became of its items."""
     items = [item for _, mine in readable for item in mine]
     receipts = iter(append(database, items, received_at=received_at) if items else [])
@@ -244,20 +244,20 @@ def _append(
         yield entry, list(islice(receipts, len(mine)))
 
 
-def _read(body: bytes, given: Given, told: Given) -> _Items:
+def _read(body: bytes, defaults: DeliveryDefaults, told: DeliveryDefaults) -> _Items:
     """Read a body in the light in which it came; what is told now adds to that.
 
     It replaces nothing: who tells the project of some entries does not mean those of another one.
     """
-    both = Given(
-        project_id=given.project_id or told.project_id,
-        type=given.type or told.type,
-        occurred_at=given.occurred_at or told.occurred_at,
+    both = DeliveryDefaults(
+        project_id=defaults.project_id or told.project_id,
+        type=defaults.type or told.type,
+        occurred_at=defaults.occurred_at or told.occurred_at,
     )
-    return [item for frame in frames([body]) for item in sources.read(frame, both)]
+    return [item for frame in split_documents([body]) for item in sources.read(frame, both)]
 
 
-def _position(entry: Entry, receipts: Sequence[Receipt]) -> int | None:
+def _position(entry: QuarantineEntry, receipts: Sequence[Receipt]) -> int | None:
     """The position that closes an entry; none for a conflict that is still one."""
     for receipt in receipts:
         still = receipt.outcome == Outcome.CONFLICT and entry.reason == "conflict"

@@ -19,14 +19,14 @@ from projector.envelope import id_problem
 from projector.errors import BadIdentifier, ScopeMissing, ScopeUnknown, TokenNotFound
 from projector.store import tokens
 from projector.store.database import Database
-from projector.store.tokens import KnownToken, Scope, Token
+from projector.store.tokens import Scope, StoredToken, Token
 
 __all__ = [
-    "KnownToken",
     "NewToken",
     "Scope",
+    "StoredToken",
     "Token",
-    "bearer",
+    "authenticate",
     "create_token",
     "list_tokens",
     "read_tokens",
@@ -42,7 +42,7 @@ _TOKEN = re.compile(
 )
 
 #: Compared with what comes under an id that nobody has; no text is known that has this digest.
-_NOBODYS_DIGEST = "0" * 64
+_UNUSED_DIGEST = "0" * 64
 
 #: In a name they could steer the terminal that shows it.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -83,7 +83,7 @@ def create_token(database: Database, *, name: str, scopes: Iterable[str]) -> New
 def list_tokens(database: Database) -> list[Token]:
     """All tokens in the order in which they were made, revoked ones too, without any secret."""
     with database.reading() as connection:
-        return tokens.listed(connection)
+        return tokens.list_all(connection)
 
 
 def revoke_token(database: Database, token_id: str) -> Token:
@@ -103,13 +103,13 @@ def revoke_token(database: Database, token_id: str) -> Token:
     return found
 
 
-def read_tokens(database: Database) -> dict[str, KnownToken]:
+def read_tokens(database: Database) -> dict[str, StoredToken]:
     """All tokens by their id, revoked ones too, for `bearer`."""
     with database.reading() as connection:
-        return tokens.known(connection)
+        return tokens.by_id(connection)
 
 
-def bearer(known: Mapping[str, KnownToken], text: str) -> KnownToken | None:
+def authenticate(known: Mapping[str, StoredToken], text: str) -> StoredToken | None:
     """The token that a text is, if it is good; None for any other text, and for a revoked one.
 
     PURE. The text is the token alone, without the `Bearer` of its header.
@@ -120,7 +120,7 @@ def bearer(known: Mapping[str, KnownToken], text: str) -> KnownToken | None:
     found = known.get(parts["id"])
     # The same work for an id that nobody has: how long it takes does not tell which ids there are,
     # nor how much of a secret is right.
-    expected = _NOBODYS_DIGEST if found is None else found.digest
+    expected = _UNUSED_DIGEST if found is None else found.digest
     matches = hmac.compare_digest(_digest(parts["secret"]).encode(), expected.encode())
     if found is None or not matches or found.revoked_at is not None:
         return None

@@ -14,22 +14,25 @@ from importlib.metadata import entry_points
 from projector.errors import ProjectionUnknown
 from projector.projections.projection import Projection
 
-__all__ = ["discover", "named"]
+__all__ = ["discover", "named", "own"]
+
+
+@cache
+def own() -> tuple[Projection, ...]:
+    """The projections of this package, by name: each module that has a PROJECTION."""
+    modules = (
+        importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
+    )
+    found = [module.PROJECTION for module in modules if hasattr(module, "PROJECTION")]
+    return tuple(sorted(found, key=lambda projection: projection.name))
 
 
 @cache
 def discover() -> tuple[Projection, ...]:
     """Every projection, those of this package first, by name."""
-    modules = (
-        importlib.import_module(f"{__name__}.{module.name}")
-        for module in pkgutil.iter_modules(__path__)
-    )
-    own = [module.PROJECTION for module in modules if hasattr(module, "PROJECTION")]
     registered = [entry.load() for entry in entry_points(group="projector.projections")]
-    return (
-        *sorted(own, key=lambda projection: projection.name),
-        *sorted(registered, key=lambda projection: projection.name),
-    )
+    return (*own(), *sorted(registered, key=lambda projection: projection.name))
 
 
 def named(names: list[str]) -> list[Projection]:

@@ -116,7 +116,7 @@ PROJECTION = Projection(
     version=1,
     row=Row,
     key=(),
-    lookups=(("source_id",),),
+    indexes=(("source_id",),),
     initial=None,
     evolvers={
         **dict.fromkeys(FACTS.values(), observed),

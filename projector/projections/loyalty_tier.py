@@ -217,7 +217,7 @@ PROJECTION = Projection(
     row=Row,
     key=("campaign_id",),
     # Who is on a tier, in the order in which they are listed.
-    lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
+    indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={
         TierJoined: partial(_in_campaign, joined),

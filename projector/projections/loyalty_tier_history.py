@@ -1,4 +1,4 @@
-"""loyalty_tier_history: from when to when a customer was on a loyalty tier, one row a stint.
+"""loyalty_tier_history: from when to when a customer was on a loyalty tier, one row a period.
 
 What the fold of loyalty_tier says, kept instead of overwritten. PURE.
 """
@@ -26,7 +26,7 @@ from projector.facts.events import (
 )
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier import Fact
-from projector.projections.periods import Stints, from_rows, to_rows
+from projector.projections.periods import Periods, from_rows, to_rows
 from projector.projections.projection import Projection
 from projector.projections.quick import quick
 
@@ -34,11 +34,11 @@ from projector.projections.quick import quick
 @quick
 @frozen
 class Row:
-    """A stint of a customer on a tier: on it from `valid_from` until before `valid_to`."""
+    """A period of a customer on a tier: on it from `valid_from` until before `valid_to`."""
 
     campaign_id: str
     #: 1, 2, 3 … in canonical order, for each customer and campaign.
-    stint: int
+    period: int
     campaign_name: str | None
     tier_id: str
     tier_name: str | None
@@ -54,45 +54,45 @@ class Row:
     closed_by: str | None
 
 
-#: Stints by campaign id.
-State = Mapping[str, Stints[Row]]
+#: Periods by campaign id.
+State = Mapping[str, Periods[Row]]
 
 
 def joined(state: State, fact: TierJoined, key: CanonicalKey) -> State:
-    """Who joins a tier begins a stint on it, and ends the one on another."""
-    return _follow(loyalty_tier.joined, state, fact, key, fact.loyalty_tier)
+    """Who joins a tier begins a period on it, and ends the one on another."""
+    return _apply(loyalty_tier.joined, state, fact, key, fact.loyalty_tier)
 
 
 def moved(state: State, fact: TierMove, key: CanonicalKey) -> State:
-    """An upgrade or a downgrade ends one stint and begins the next."""
-    return _follow(loyalty_tier.moved, state, fact, key, fact.loyalty_tier_to)
+    """An upgrade or a downgrade ends one period and begins the next."""
+    return _apply(loyalty_tier.moved, state, fact, key, fact.loyalty_tier_to)
 
 
 def prolonged(
     state: State, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey
 ) -> State:
-    """The stint lasts; one on a tier that the customer was not on begins where it is seen."""
-    return _follow(loyalty_tier.prolonged, state, fact, key, fact.loyalty_tier)
+    """The period lasts; one on a tier that the customer was not on begins where it is seen."""
+    return _apply(loyalty_tier.prolonged, state, fact, key, fact.loyalty_tier)
 
 
 def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
-    """The stint ends; a tier that was not seen while on none had one of unknown beginning."""
-    return _follow(loyalty_tier.left, state, fact, key, fact.loyalty_tier)
+    """The period ends; a tier that was not seen while on none had one of unknown beginning."""
+    return _apply(loyalty_tier.left, state, fact, key, fact.loyalty_tier)
 
 
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every stint that lasts ends with the customer."""
-    before = {campaign_id: _tier(stints.last) for campaign_id, stints in state.items()}
+    """Every period that lasts ends with the customer."""
+    before = {campaign_id: _tier(periods.last) for campaign_id, periods in state.items()}
     after = loyalty_tier.deleted(before, fact, key)
     return {
-        campaign_id: stints
+        campaign_id: periods
         if after[campaign_id] is before[campaign_id]
-        else _ended(stints, after[campaign_id], key)
-        for campaign_id, stints in state.items()
+        else _end_period(periods, after[campaign_id], key)
+        for campaign_id, periods in state.items()
     }
 
 
-def _follow(
+def _apply(
     change: Callable[[loyalty_tier.Row, Fact, CanonicalKey], loyalty_tier.Row],
     state: State,
     fact: Fact,
@@ -101,14 +101,14 @@ def _follow(
 ) -> State:
     """Ask the fold of the tiers, and note what it changes; `tier` is the one of the fact."""
     campaign_id = fact.campaign_id
-    stints = state.get(campaign_id)
-    before = loyalty_tier.Row(campaign_id) if stints is None else _tier(stints.last)
+    periods = state.get(campaign_id)
+    before = loyalty_tier.Row(campaign_id) if periods is None else _tier(periods.last)
     now = change(before, fact, key)
-    return state if now is before else {**state, campaign_id: _noted(stints, now, key, tier)}
+    return state if now is before else {**state, campaign_id: _record(periods, now, key, tier)}
 
 
 def _tier(last: Row) -> loyalty_tier.Row:
-    """What the fold knows after a stint, as far as it decides what comes next."""
+    """What the fold knows after a period, as far as it decides what comes next."""
     if last.valid_to is not None:
         return loyalty_tier.Row(last.campaign_id, last.campaign_name, previous_tier_id=last.tier_id)
     return loyalty_tier.Row(
@@ -124,27 +124,27 @@ def _tier(last: Row) -> loyalty_tier.Row:
     )
 
 
-def _noted(
-    stints: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
-) -> Stints[Row]:
-    """The stints after a fact that changed the tier to what it is now."""
-    if stints is None or stints.last.valid_to is not None:
-        begin = _unseen if now.tier_id is None else _begun
-        return begin(stints, now, key, tier)
-    last = stints.last
+def _record(
+    periods: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Periods[Row]:
+    """The periods after a fact that changed the tier to what it is now."""
+    if periods is None or periods.last.valid_to is not None:
+        begin = _add_unseen_period if now.tier_id is None else _begin_period
+        return begin(periods, now, key, tier)
+    last = periods.last
     if now.tier_id == last.tier_id:
-        return Stints(_lasting(last, now), stints.earlier)
-    ended = _ended(stints, now, key)
-    return ended if now.tier_id is None else _begun(ended, now, key, tier)
+        return Periods(_update_period(last, now), periods.earlier)
+    ended = _end_period(periods, now, key)
+    return ended if now.tier_id is None else _begin_period(ended, now, key, tier)
 
 
-def _begun(
-    earlier: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
-) -> Stints[Row]:
-    """A stint more, which lasts."""
+def _begin_period(
+    earlier: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Periods[Row]:
+    """A period more, which lasts."""
     row = Row(
         now.campaign_id,
-        1 if earlier is None else earlier.last.stint + 1,
+        1 if earlier is None else earlier.last.period + 1,
         now.campaign_name,
         tier.id,
         now.tier_name,
@@ -155,16 +155,16 @@ def _begun(
         key.event_id,
         None,
     )
-    return Stints(row, earlier)
+    return Periods(row, earlier)
 
 
-def _unseen(
-    earlier: Stints[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
-) -> Stints[Row]:
-    """A stint more, of which only the end is known: not since when, nor what was before."""
+def _add_unseen_period(
+    earlier: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+) -> Periods[Row]:
+    """A period more, of which only the end is known: not since when, nor what was before."""
     row = Row(
         now.campaign_id,
-        1 if earlier is None else earlier.last.stint + 1,
+        1 if earlier is None else earlier.last.period + 1,
         now.campaign_name,
         tier.id,
         tier.name,
@@ -175,14 +175,14 @@ def _unseen(
         None,
         key.event_id,
     )
-    return Stints(row, earlier)
+    return Periods(row, earlier)
 
 
-def _lasting(last: Row, now: loyalty_tier.Row) -> Row:
-    """The stint with what the fold tells of it now."""
+def _update_period(last: Row, now: loyalty_tier.Row) -> Row:
+    """The period with what the fold tells of it now."""
     return Row(
         last.campaign_id,
-        last.stint,
+        last.period,
         now.campaign_name,
         last.tier_id,
         now.tier_name,
@@ -195,12 +195,12 @@ def _lasting(last: Row, now: loyalty_tier.Row) -> Row:
     )
 
 
-def _ended(stints: Stints[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Stints[Row]:
-    """The last stint is over; what was known of it stays."""
-    last = stints.last
+def _end_period(periods: Periods[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Periods[Row]:
+    """The last period is over; what was known of it stays."""
+    last = periods.last
     row = Row(
         last.campaign_id,
-        last.stint,
+        last.period,
         now.campaign_name,
         last.tier_id,
         last.tier_name,
@@ -211,18 +211,18 @@ def _ended(stints: Stints[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Sti
         last.opened_by,
         key.event_id,
     )
-    return Stints(row, stints.earlier)
+    return Periods(row, periods.earlier)
 
 
 PROJECTION = Projection(
     name="loyalty_tier_history",
-    # Tiers of another meaning make other stints.
+    # Tiers of another meaning make other periods.
     version=loyalty_tier.PROJECTION.version,
     row=Row,
-    key=("campaign_id", "stint"),
-    appends=True,
+    key=("campaign_id", "period"),
+    is_history=True,
     # Who was ever on a tier.
-    lookups=(("tier_id", "project_id", "customer_id", "campaign_id"),),
+    indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={
         TierJoined: joined,

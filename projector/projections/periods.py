@@ -1,4 +1,4 @@
-"""A customer's stints in one place, newest first. PURE."""
+"""A customer's periods in one place, newest first. PURE."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from attrs import frozen
 
 from projector.projections.quick import quick
 
-Stint = TypeVar("Stint")
+Period = TypeVar("Period")
 
 
 @quick
 @frozen(eq=False)
-class Stints(Generic[Stint]):
-    """The last stint, and those before it.
+class Periods(Generic[Period]):
+    """The last period, and those before it.
 
-    A linked list, for a customer may have 100,000 stints in one segment: to put one more on top
+    A linked list, for a customer may have 100,000 periods in one segment: to put one more on top
     copies nothing, and what was there before is still there.
     """
 
-    last: Stint
-    earlier: Stints[Stint] | None
+    last: Period
+    earlier: Periods[Period] | None
 
-    def __iter__(self) -> Iterator[Stint]:
-        """Each stint, the last one first."""
-        stints: Stints[Stint] | None = self
-        while stints is not None:
-            yield stints.last
-            stints = stints.earlier
+    def __iter__(self) -> Iterator[Period]:
+        """Each period, the last one first."""
+        periods: Periods[Period] | None = self
+        while periods is not None:
+            yield periods.last
+            periods = periods.earlier
 
     def __eq__(self, other: object) -> bool:
-        # One stint after the other: to compare `earlier` would go as deep as there are stints.
-        return list(self) == list(other) if isinstance(other, Stints) else NotImplemented
+        # One period after the other: to compare `earlier` would go as deep as there are periods.
+        return list(self) == list(other) if isinstance(other, Periods) else NotImplemented
 
 
-def to_rows(state: Mapping[str, Stints[Stint]]) -> list[Stint]:
-    """One row a stint, in each place from the first one to the last."""
-    rows: list[Stint] = []
+def to_rows(state: Mapping[str, Periods[Period]]) -> list[Period]:
+    """One row a period, in each place from the first one to the last."""
+    rows: list[Period] = []
     # From the end, and turned round: a list of lists would cost four times as much.
     for newest_first in reversed([*state.values()]):
-        stints: Stints[Stint] | None = newest_first
-        while stints is not None:
-            rows.append(stints.last)
-            stints = stints.earlier
+        periods: Periods[Period] | None = newest_first
+        while periods is not None:
+            rows.append(periods.last)
+            periods = periods.earlier
     rows.reverse()
     return rows
 
 
-def from_rows(rows: Iterable[Stint], place: Callable[[Stint], str]) -> dict[str, Stints[Stint]]:
-    """The inverse of to_rows: rows have a number, `stint`; `place` says where each was."""
-    state: dict[str, Stints[Stint]] = {}
-    for row in sorted(rows, key=attrgetter("stint")):
+def from_rows(rows: Iterable[Period], place: Callable[[Period], str]) -> dict[str, Periods[Period]]:
+    """The inverse of to_rows: rows have a number, `period`; `place` says where each was."""
+    state: dict[str, Periods[Period]] = {}
+    for row in sorted(rows, key=attrgetter("period")):
         at = place(row)
-        state[at] = Stints(row, state.get(at))
+        state[at] = Periods(row, state.get(at))
     return state

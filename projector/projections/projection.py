@@ -25,7 +25,7 @@ Row = Any
 Values = tuple[Any, ...]
 
 
-class Unread(NamedTuple):
+class UndecodableFact(NamedTuple):
     """In the place of a fact: an event that does not state the one that it should."""
 
     fact_type: type[CustomerFact]
@@ -34,7 +34,29 @@ class Unread(NamedTuple):
 
 #: Where a fact stands in its stream, the fact, and the position of its event in the log. A plain
 #: tuple, for one is made for every event.
-KeyedFact = tuple[CanonicalKey, CustomerFact | Unread, int]
+KeyedFact = tuple[CanonicalKey, CustomerFact | UndecodableFact, int]
+
+
+#: The tables of the log and of the bookkeeping; a projection's table cannot be called so.
+RESERVED_NAMES = frozenset(
+    {
+        "alembic_version",
+        "checkpoint",
+        "dead_letter",
+        "duplicate",
+        "event",
+        "lease",
+        "log_head",
+        "quarantine",
+        "stream",
+        "token",
+    }
+)
+
+
+def _is_not_reserved(_projection: object, _attribute: object, name: str) -> None:
+    if name in RESERVED_NAMES:
+        raise ValueError(f"A projection cannot be named {name!r}: a table of the program is.")
 
 
 @frozen(kw_only=True, eq=False)
@@ -46,7 +68,7 @@ class Projection:
     """
 
     #: The name of the projection and of its table. It stands in SQL as it is.
-    name: str = field(validator=matches_re(r"[a-z][a-z0-9_]{0,47}"))
+    name: str = field(validator=[matches_re(r"[a-z][a-z0-9_]{0,47}"), _is_not_reserved])
     #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
     version: int
     #: A frozen attrs class whose fields are the columns.
@@ -55,9 +77,9 @@ class Projection:
     key: tuple[str, ...]
     #: Whether the last field of `key` counts a place's rows, of which an event in its order changes
     #: the last one alone, or adds more: then those before it are loaded for late events only.
-    appends: bool = False
+    is_history: bool = False
     #: What people look rows up by: the columns of an index each.
-    lookups: tuple[tuple[str, ...], ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
     #: The state of a customer of whom nothing is known.
     initial: State
     #: For each class of fact that it reads, the next state after one.
@@ -87,34 +109,36 @@ def fold(
     """
     now = list(states)
     failures: list[Failure] = []
-    readers = readers_of(tuple(projections))
+    readers = evolvers_by_fact(tuple(projections))
     for key, fact, position in facts:
-        if isinstance(fact, Unread):
-            failures += unread(projections, fact, position)
+        if isinstance(fact, UndecodableFact):
+            failures += undecodable_failures(projections, fact, position)
             continue
         for index, evolver in readers.get(type(fact), ()):
             try:
                 now[index] = evolver(now[index], fact, key)
             except Exception as error:  # whatever a fold trips over is a dead letter
-                failures.append(Failure(projections[index].name, position, reason_of(error)))
+                failures.append(Failure(projections[index].name, position, failure_reason(error)))
     return now, failures
 
 
-def unread(projections: Sequence[Projection], fact: Unread, position: int) -> Iterator[Failure]:
+def undecodable_failures(
+    projections: Sequence[Projection], fact: UndecodableFact, position: int
+) -> Iterator[Failure]:
     """What nobody can read is a failure of each projection that would read it."""
     for projection in projections:
         if fact.fact_type in projection.evolvers:
             yield Failure(projection.name, position, fact.reason)
 
 
-def reason_of(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """What went wrong, as text that every database keeps: no NUL, no half of a character."""
     text = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text.encode(errors="replace").decode()
 
 
 @cache
-def readers_of(
+def evolvers_by_fact(
     projections: tuple[Projection, ...],
 ) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
     """For each class of fact: which of the projections read it, and how."""

@@ -60,7 +60,7 @@ def left(row: Row | None, fact: SegmentLeft, key: CanonicalKey) -> Row:
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
     """Every membership that holds ends with the customer."""
     return {
-        segment_id: _ended(row, key) if row.is_member else row for segment_id, row in state.items()
+        segment_id: _end(row, key) if row.is_member else row for segment_id, row in state.items()
     }
 
 
@@ -82,7 +82,7 @@ def _name(segment: Segment, row: Row) -> str | None:
     return row.segment_name if segment.name is None else segment.name
 
 
-def _ended(row: Row, key: CanonicalKey) -> Row:
+def _end(row: Row, key: CanonicalKey) -> Row:
     return Row(
         row.segment_id,
         row.segment_name,
@@ -110,7 +110,7 @@ PROJECTION = Projection(
     row=Row,
     key=("segment_id",),
     # A segment's members, in the order in which they are listed.
-    lookups=(("segment_id", "is_member", "project_id", "customer_id"),),
+    indexes=(("segment_id", "is_member", "project_id", "customer_id"),),
     initial={},
     evolvers={
         SegmentEntered: partial(_in_segment, entered),

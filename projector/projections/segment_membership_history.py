@@ -1,4 +1,4 @@
-"""segment_membership_history: from when to when a customer was in a segment, one row a stint.
+"""segment_membership_history: from when to when a customer was in a segment, one row a period.
 
 What the fold of segment_membership says, kept instead of overwritten. PURE.
 """
@@ -15,7 +15,7 @@ from attrs import frozen
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.projections import segment_membership
-from projector.projections.periods import Stints, from_rows, to_rows
+from projector.projections.periods import Periods, from_rows, to_rows
 from projector.projections.projection import Projection
 from projector.projections.quick import quick
 from projector.projections.segment_membership import Fact
@@ -26,11 +26,11 @@ Membership = segment_membership.Row
 @quick
 @frozen
 class Row:
-    """A stint of a customer in a segment: a member from `valid_from` until before `valid_to`."""
+    """A period of a customer in a segment: a member from `valid_from` until before `valid_to`."""
 
     segment_id: str
     #: 1, 2, 3 … in canonical order, for each customer and segment.
-    stint: int
+    period: int
     segment_name: str | None
     #: Null where the entry was lost.
     valid_from: datetime | None
@@ -41,23 +41,23 @@ class Row:
     closed_by: str | None
 
 
-#: Stints by segment id.
-State = Mapping[str, Stints[Row]]
+#: Periods by segment id.
+State = Mapping[str, Periods[Row]]
 
 
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every stint that lasts ends with the customer."""
-    before = {segment_id: _membership(stints.last) for segment_id, stints in state.items()}
+    """Every period that lasts ends with the customer."""
+    before = {segment_id: _membership(periods.last) for segment_id, periods in state.items()}
     after = segment_membership.deleted(before, fact, key)
     return {
-        segment_id: stints
+        segment_id: periods
         if after[segment_id] is before[segment_id]
-        else _noted(stints, after[segment_id])
-        for segment_id, stints in state.items()
+        else _record(periods, after[segment_id])
+        for segment_id, periods in state.items()
     }
 
 
-def _follow(
+def _apply(
     change: Callable[[Membership | None, Fact, CanonicalKey], Membership],
     state: State,
     fact: Fact,
@@ -65,55 +65,55 @@ def _follow(
 ) -> State:
     """Ask the fold of the memberships, and note what it changes."""
     segment_id = fact.segment.id
-    stints = state.get(segment_id)
-    before = None if stints is None else _membership(stints.last)
+    periods = state.get(segment_id)
+    before = None if periods is None else _membership(periods.last)
     now = change(before, fact, key)
-    return state if now is before else {**state, segment_id: _noted(stints, now)}
+    return state if now is before else {**state, segment_id: _record(periods, now)}
 
 
 def _membership(last: Row) -> Membership:
-    """What the fold knows after a stint, as far as it decides what comes next."""
+    """What the fold knows after a period, as far as it decides what comes next."""
     is_member = last.valid_to is None
     return Membership(last.segment_id, last.segment_name, is_member, last.valid_from, None, 0, "")
 
 
-def _noted(stints: Stints[Row] | None, now: Membership) -> Stints[Row]:
-    """The stints after the membership became what it is now.
+def _record(periods: Periods[Row] | None, now: Membership) -> Periods[Row]:
+    """The periods after the membership became what it is now.
 
-    Who becomes a member begins a stint, and who is none any more ends it; where there is none,
+    Who becomes a member begins a period, and who is none any more ends it; where there is none,
     it is one of unknown beginning.
     """
     closed_by = None if now.is_member else now.changed_by
-    if stints is not None and stints.last.valid_to is None:
-        stint, opened_by, earlier = stints.last.stint, stints.last.opened_by, stints.earlier
+    if periods is not None and periods.last.valid_to is None:
+        period, opened_by, earlier = periods.last.period, periods.last.opened_by, periods.earlier
     else:
-        stint, earlier = 1 if stints is None else stints.last.stint + 1, stints
+        period, earlier = 1 if periods is None else periods.last.period + 1, periods
         opened_by = now.changed_by if now.is_member else None
     row = Row(
         now.segment_id,
-        stint,
+        period,
         now.segment_name,
         now.entered_at,
         now.left_at,
         opened_by,
         closed_by,
     )
-    return Stints(row, earlier)
+    return Periods(row, earlier)
 
 
 PROJECTION = Projection(
     name="segment_membership_history",
-    # Memberships of another meaning make other stints.
+    # Memberships of another meaning make other periods.
     version=segment_membership.PROJECTION.version,
     row=Row,
-    key=("segment_id", "stint"),
-    appends=True,
+    key=("segment_id", "period"),
+    is_history=True,
     # Who was ever in a segment.
-    lookups=(("segment_id", "project_id", "customer_id"),),
+    indexes=(("segment_id", "project_id", "customer_id"),),
     initial={},
     evolvers={
-        SegmentEntered: partial(_follow, segment_membership.entered),
-        SegmentLeft: partial(_follow, segment_membership.left),
+        SegmentEntered: partial(_apply, segment_membership.entered),
+        SegmentLeft: partial(_apply, segment_membership.left),
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,

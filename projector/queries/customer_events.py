@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import frozen
 
 from projector.envelope import RecordedEvent
-from projector.queries.customers import candidates, only_one
+from projector.queries.customers import find_keys, require_one
 from projector.store import duplicates, log
 from projector.store.database import Database
 from projector.text import paging
@@ -18,7 +18,7 @@ PAGE_BYTES_MAX = 4 * 1024 * 1024
 
 
 @frozen(kw_only=True)
-class StreamEvent:
+class CustomerEvent:
     """An event of a customer as it is in the log."""
 
     position: int
@@ -42,7 +42,7 @@ class EventPage:
 
     project_id: str
     customer_id: str
-    events: tuple[StreamEvent, ...]
+    events: tuple[CustomerEvent, ...]
     #: What to give as `after` for the next page; None at the end.
     next: str | None
 
@@ -61,12 +61,12 @@ def find_events(
     CustomerNotFound, CustomerAmbiguous, BadCursor and BadNumber.
     """
     paging.check_limit(limit)
-    [last] = paging.place(after, tuple[paging.Number]) or (0,)
+    [last] = paging.from_cursor(after, tuple[paging.Number]) or (0,)
     with database.reading() as connection:
         # Whatever the tables know of them by now.
-        known = candidates(connection, identifier, project_id, False)
-        who = only_one(known, identifier, project_id)
-        events = log.page_of_customer(connection, who, after=last, limit=limit + 1)
+        known = find_keys(connection, identifier, project_id, False)
+        who = require_one(known, identifier, project_id)
+        events = log.read_customer_page(connection, who, after=last, limit=limit + 1)
         shown = _shown(events, limit)
         again = duplicates.find(connection, [each.position for each in shown])
     return EventPage(
@@ -76,7 +76,7 @@ def find_events(
             _event(each, again[each.position].count if each.position in again else 0)
             for each in shown
         ),
-        next=paging.cursor((shown[-1].position,)) if len(events) > len(shown) else None,
+        next=paging.to_cursor((shown[-1].position,)) if len(events) > len(shown) else None,
     )
 
 
@@ -91,8 +91,8 @@ def _shown(events: Iterable[RecordedEvent], limit: int) -> list[RecordedEvent]:
     return shown
 
 
-def _event(it: RecordedEvent, repeated: int) -> StreamEvent:
-    return StreamEvent(
+def _event(it: RecordedEvent, repeated: int) -> CustomerEvent:
+    return CustomerEvent(
         position=it.position,
         event_id=it.event_id,
         type=it.type,

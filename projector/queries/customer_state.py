@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from operator import attrgetter
 from typing import Any
 
 from attrs import frozen
 
 from projector.envelope import CustomerKey
 from projector.projections import customer, loyalty_tier, segment_membership
-from projector.text.instants import to_text
 
 #: The projections that an answer is made of.
 PROJECTIONS = (customer.PROJECTION, segment_membership.PROJECTION, loyalty_tier.PROJECTION)
 
 
 @frozen(kw_only=True)
-class Segment:
+class CustomerSegment:
     """A membership that holds."""
 
     segment_id: str
@@ -27,7 +25,7 @@ class Segment:
 
 
 @frozen(kw_only=True)
-class Tier:
+class CustomerTier:
     """The tier that a customer has in a campaign."""
 
     campaign_id: str
@@ -43,7 +41,7 @@ class Tier:
 
 
 @frozen(kw_only=True)
-class Answer:
+class CustomerState:
     """A customer's state; the arrays are sorted by id."""
 
     project_id: str
@@ -52,8 +50,8 @@ class Answer:
     name: str | None
     email: str | None
     deleted_at: datetime | None
-    segments: tuple[Segment, ...]
-    tiers: tuple[Tier, ...]
+    segments: tuple[CustomerSegment, ...]
+    tiers: tuple[CustomerTier, ...]
     #: False while an event of the customer could not be folded.
     complete: bool
     #: How many deliveries are proven to be lost.
@@ -63,19 +61,19 @@ class Answer:
     last_event_at: datetime | None
 
 
-def answer_from_rows(
+def state_from_rows(
     key: CustomerKey,
     *,
     rows: Mapping[str, Sequence[Any]],
     complete: bool,
     position: int,
-) -> Answer | None:
+) -> CustomerState | None:
     """The answer that the rows of one customer give, by projection; None if nothing is known."""
     customers, memberships, tiers = (rows.get(each.name, ()) for each in PROJECTIONS)
     if complete and not (customers or memberships or tiers):
         return None
     who = customers[0] if customers else None
-    return Answer(
+    return CustomerState(
         project_id=key.project_id,
         customer_id=key.customer_id,
         source_id=who.source_id if who else None,
@@ -91,17 +89,17 @@ def answer_from_rows(
     )
 
 
-def _segments(rows: Sequence[segment_membership.Row]) -> tuple[Segment, ...]:
+def _segments(rows: Sequence[segment_membership.Row]) -> tuple[CustomerSegment, ...]:
     return tuple(
-        Segment(segment_id=row.segment_id, name=row.segment_name, entered_at=row.entered_at)
+        CustomerSegment(segment_id=row.segment_id, name=row.segment_name, entered_at=row.entered_at)
         for row in sorted(rows, key=lambda row: row.segment_id)
         if row.is_member and row.entered_at is not None
     )
 
 
-def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[Tier, ...]:
+def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[CustomerTier, ...]:
     return tuple(
-        Tier(
+        CustomerTier(
             campaign_id=row.campaign_id,
             campaign_name=row.campaign_name,
             tier_id=row.tier_id,
@@ -115,43 +113,3 @@ def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[Tier, ...]:
         for row in sorted(rows, key=lambda row: row.campaign_id)
         if row.tier_id is not None
     )
-
-
-def as_json(value: Any) -> Any:
-    """A value as JSON has it: classes as objects in the order of their fields, instants as text.
-
-    A field that Python can only name with an underscore at its end (`not_`) is a key without it.
-    """
-    kind = type(value)
-    write = _WRITERS.get(kind)
-    if write is None:
-        write = _WRITERS[kind] = _writer(kind)
-    return write(value)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def _writer(kind: type[Any]) -> Callable[[Any], Any]:
-    """How values of a type are written: found out once, for an answer has many of few types."""
-    if hasattr(kind, "__attrs_attrs__"):
-        names = [field.name for field in kind.__attrs_attrs__]
-        keys = [name.removesuffix("_") for name in names]
-        # attrgetter gives no tuple for a single name.
-        read = attrgetter(*names, names[0]) if names else lambda _value: ()
-        return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
-    bases = (base for base in kind.__mro__ if base in _WRITERS)
-    return _WRITERS[next(bases, object)]
-
-
-_WRITERS: dict[type[Any], Callable[[Any], Any]] = {
-    object: _as_it_is,
-    datetime: to_text,
-    date: date.isoformat,
-    # Only what is no text stays bytes; JSON has but text.
-    bytes: repr,
-    list: lambda values: [as_json(value) for value in values],
-    tuple: lambda values: [as_json(value) for value in values],
-    dict: lambda values: {key: as_json(value) for key, value in values.items()},
-}

@@ -10,16 +10,16 @@ from attrs import field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
-from projector.errors import CustomerAmbiguous, CustomerNotFound, PositionUnknown
-from projector.queries.customer_state import PROJECTIONS, Answer, answer_from_rows
+from projector.errors import BadNumber, CustomerAmbiguous, CustomerNotFound, PositionUnknown
+from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.database import Database
-from projector.text.instants import check, to_text
+from projector.text.instants import check_instant, to_text
 
 
 @frozen(kw_only=True)
-class Moment:
+class PointInTime:
     """A moment to look back from; the default is now, as the tables have it.
 
     `as_of` asks what was true then, `at_position` what was known then, both of them what was known
@@ -33,7 +33,7 @@ class Moment:
 
     @as_of.validator
     def _is_placed(self, _attribute: object, value: datetime | None) -> None:
-        check(value)
+        check_instant(value)
 
     @property
     def is_now(self) -> bool:
@@ -46,12 +46,29 @@ class Moment:
         return then if self.at_position is None else f"{then} at position {self.at_position}"
 
 
-NOW = Moment()
+#: The most ids in one go.
+IDS_MAX = 1_000
+
+NOW = PointInTime()
 
 #: A customer, with or without the state.
-Known = TypeVar("Known", Answer, CustomerKey)
+Found = TypeVar("Found", CustomerState, CustomerKey)
 
-_NAMES = [each.name for each in PROJECTIONS]
+_NAMES = tuple(each.name for each in PROJECTIONS)
+
+
+@frozen(kw_only=True)
+class CustomerBatch:
+    """What is known of those who were asked for."""
+
+    #: In the order in which they were asked for.
+    customers: tuple[CustomerState, ...]
+    #: The ids that nobody has.
+    not_found: tuple[str, ...]
+    #: The ids that several projects have.
+    ambiguous: tuple[str, ...]
+    #: The answers reflect every event up to here.
+    position: int
 
 
 def find_customer(
@@ -60,8 +77,8 @@ def find_customer(
     *,
     project_id: str | None = None,
     by_source_id: bool = False,
-    moment: Moment = NOW,
-) -> Answer:
+    moment: PointInTime = NOW,
+) -> CustomerState:
     """The state of the customer with this id, or with this source_id, now or at a moment.
 
     A source_id is looked up among those of today. Raises CustomerNotFound; CustomerAmbiguous where
@@ -69,27 +86,69 @@ def find_customer(
     PositionUnknown.
     """
     with database.reading_tables() as connection:
-        return resolve(connection, identifier, project_id, by_source_id, moment)
+        return read_customer(connection, identifier, project_id, by_source_id, moment)
 
 
-def resolve(
+def find_customers(
+    database: Database, identifiers: Sequence[str], *, project_id: str | None = None
+) -> CustomerBatch:
+    """The state of each of the customers with these ids, as query.find_customer tells it.
+
+    An id that is asked for twice is answered once. Raises BadNumber for more than IDS_MAX.
+    """
+    if len(identifiers) > IDS_MAX:
+        raise BadNumber(name="The number of ids", value=len(identifiers), range=f"0 to {IDS_MAX}")
+    asked = list(dict.fromkeys(identifiers))
+    with database.reading_tables() as connection:
+        known, position = read_customers(connection, asked)
+    found = {
+        each: [answer for answer in known.get(each, ()) if project_id in (None, answer.project_id)]
+        for each in asked
+    }
+    return CustomerBatch(
+        customers=tuple(answers[0] for answers in found.values() if len(answers) == 1),
+        not_found=tuple(each for each, answers in found.items() if not answers),
+        ambiguous=tuple(each for each, answers in found.items() if len(answers) > 1),
+        position=position,
+    )
+
+
+def read_customer(
     connection: Connection,
     identifier: str,
     project_id: str | None,
     by_source_id: bool,
-    moment: Moment,
-) -> Answer:
+    moment: PointInTime,
+) -> CustomerState:
     """As find_customer, within a snapshot."""
-    keys = candidates(connection, identifier, project_id, by_source_id)
-    found = [answer for key in keys if (answer := answer_at(connection, key, moment)) is not None]
+    keys = find_keys(connection, identifier, project_id, by_source_id)
+    found = [answer for key in keys if (answer := state_at(connection, key, moment)) is not None]
     if by_source_id:
-        found = _bearers(found, identifier)
-    return only_one(found, identifier, project_id, moment)
+        found = _meant_by_source_id(found, identifier)
+    return require_one(found, identifier, project_id, moment)
 
 
-def only_one(
-    found: Sequence[Known], identifier: str, project_id: str | None, moment: Moment = NOW
-) -> Known:
+def read_customers(
+    connection: Connection, identifiers: Sequence[str]
+) -> tuple[dict[str, list[CustomerState]], int]:
+    """By id: the state of each customer who has it; and the position that the states reflect."""
+    ids = [each for each in identifiers if id_problem(each) is None]
+    rows = {each.name: table_rows.load_by_ids(connection, each, ids) for each in PROJECTIONS}
+    doubtful = dead_letters.customers_with_any(connection, _NAMES, ids)
+    by_projection = checkpoints.read(connection, PROJECTIONS)
+    position = min(checkpoint.position for checkpoint in by_projection.values())
+    found: dict[str, list[CustomerState]] = {}
+    for key in sorted(doubtful.union(*rows.values())):
+        mine = {name: each.get(key, ()) for name, each in rows.items()}
+        answer = state_from_rows(key, rows=mine, complete=key not in doubtful, position=position)
+        if answer is not None:
+            found.setdefault(key.customer_id, []).append(answer)
+    return found, position
+
+
+def require_one(
+    found: Sequence[Found], identifier: str, project_id: str | None, moment: PointInTime = NOW
+) -> Found:
     """The one who is meant; raises CustomerNotFound or CustomerAmbiguous for none or several."""
     if not found:
         where = f" in project {project_id!r}" if project_id is not None else ""
@@ -100,7 +159,7 @@ def only_one(
     return found[0]
 
 
-def candidates(
+def find_keys(
     connection: Connection, identifier: str, project_id: str | None, by_source_id: bool
 ) -> list[CustomerKey]:
     """Who may be meant, at whatever moment."""
@@ -111,20 +170,20 @@ def candidates(
     return [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
 
 
-def answer_at(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | None:
+def state_at(connection: Connection, key: CustomerKey, moment: PointInTime) -> CustomerState | None:
     """The answer for a customer at a moment; None if nothing was known of it."""
     return _now(connection, key) if moment.is_now else _then(connection, key, moment)
 
 
 def events_at(
-    connection: Connection, key: CustomerKey, moment: Moment
+    connection: Connection, key: CustomerKey, moment: PointInTime
 ) -> tuple[int, Iterator[RecordedEvent]]:
     """The log's end at a moment, and a customer's events that count then, in canonical order."""
     until = log_end(connection, moment)
     return until, log.read_customer(connection, key, until=until, as_of=moment.as_of)
 
 
-def log_end(connection: Connection, moment: Moment) -> int:
+def log_end(connection: Connection, moment: PointInTime) -> int:
     """The last position that counts; raises PositionUnknown for one that is not in the log."""
     head = log.head(connection)
     until = head if moment.at_position is None else moment.at_position
@@ -133,28 +192,28 @@ def log_end(connection: Connection, moment: Moment) -> int:
     return until
 
 
-def _now(connection: Connection, key: CustomerKey) -> Answer | None:
-    marks = checkpoints.read(connection, PROJECTIONS)
-    return answer_from_rows(
+def _now(connection: Connection, key: CustomerKey) -> CustomerState | None:
+    by_projection = checkpoints.read(connection, PROJECTIONS)
+    return state_from_rows(
         key,
         rows={each.name: table_rows.load_one(connection, each, key) for each in PROJECTIONS},
-        complete=not dead_letters.concern(connection, _NAMES, *key),
-        position=min(mark.position for mark in marks.values()),
+        complete=not dead_letters.has_any(connection, _NAMES, *key),
+        position=min(checkpoint.position for checkpoint in by_projection.values()),
     )
 
 
-def _then(connection: Connection, key: CustomerKey, moment: Moment) -> Answer | None:
+def _then(connection: Connection, key: CustomerKey, moment: PointInTime) -> CustomerState | None:
     until, events = events_at(connection, key, moment)
     changes = dict(zip(PROJECTIONS, fold_streams(PROJECTIONS, events), strict=True))
-    return answer_from_rows(
+    return state_from_rows(
         key,
         rows={each.name: change.new.get(key, []) for each, change in changes.items()},
-        complete=not any(change.letters for change in changes.values()),
+        complete=not any(change.dead_letters for change in changes.values()),
         position=until,
     )
 
 
-def _bearers(found: Sequence[Answer], source_id: str) -> list[Answer]:
+def _meant_by_source_id(found: Sequence[CustomerState], source_id: str) -> list[CustomerState]:
     """Of those that bear a source_id today, in each project: who is meant by it at a moment.
 
     Who bore it then goes before who had another one then; among these, who is not deleted. Of

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
-from projector.queries.customer_state import PROJECTIONS, Answer, answer_from_rows
-from projector.queries.customers import Moment, log_end
+from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
+from projector.queries.customers import PointInTime, log_end
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.database import Database
@@ -25,7 +25,9 @@ PIECE_CUSTOMERS_MAX = 1_000
 _Piece = tuple[CustomerKey, str, Any]
 
 
-def export_customers(database: Database, *, at_position: int | None = None) -> Generator[Answer]:
+def export_customers(
+    database: Database, *, at_position: int | None = None
+) -> Generator[CustomerState]:
     """The answers for all customers, ordered by project and customer, from one snapshot.
 
     From the tables; or from the log up to a position. Raises PositionUnknown.
@@ -34,27 +36,27 @@ def export_customers(database: Database, *, at_position: int | None = None) -> G
         if at_position is None:
             yield from _from_tables(connection)
         else:
-            until = log_end(connection, Moment(at_position=at_position))
+            until = log_end(connection, PointInTime(at_position=at_position))
             yield from _from_log(connection, until)
 
 
-def _from_tables(connection: Connection) -> Iterator[Answer]:
+def _from_tables(connection: Connection) -> Iterator[CustomerState]:
     """The tables side by side, each in the order of its key."""
-    marks = checkpoints.read(connection, PROJECTIONS)
-    position = min(mark.position for mark in marks.values())
+    by_projection = checkpoints.read(connection, PROJECTIONS)
+    position = min(checkpoint.position for checkpoint in by_projection.values())
     names = [each.name for each in PROJECTIONS]
     with ExitStack() as stack:
         scans = [
             stack.enter_context(closing(table_rows.scan(connection, it))) for it in PROJECTIONS
         ]
         sources: list[Iterable[_Piece]] = list(map(_pieces, names, scans))
-        sources.append((key, "", None) for key in dead_letters.concerned(connection, names))
+        sources.append((key, "", None) for key in dead_letters.customers_with(connection, names))
         for key, pieces in groupby(merge(*sources, key=itemgetter(0)), key=itemgetter(0)):
             rows: dict[str, list[Any]] = {}
             for _, name, row in pieces:
                 rows.setdefault(name, []).append(row)
             complete = "" not in rows
-            answer = answer_from_rows(key, rows=rows, complete=complete, position=position)
+            answer = state_from_rows(key, rows=rows, complete=complete, position=position)
             if answer is not None:
                 yield answer
 
@@ -63,15 +65,15 @@ def _pieces(name: str, rows: Iterable[tuple[CustomerKey, Any]]) -> Iterator[_Pie
     return ((key, name, row) for key, row in rows)
 
 
-def _from_log(connection: Connection, until: int) -> Iterator[Answer]:
+def _from_log(connection: Connection, until: int) -> Iterator[CustomerState]:
     """The streams in the order of their customers, piece by piece."""
     everyone = customers.in_order(connection)
     while piece := dict(islice(everyone, PIECE_CUSTOMERS_MAX)):
         events = log.read_streams(connection, list(piece), until=until)
         changes = fold_streams(PROJECTIONS, events)
-        unsure = {letter.stream_id for change in changes for letter in change.letters}
+        unsure = {letter.stream_id for change in changes for letter in change.dead_letters}
         for stream_id, key in piece.items():
-            answer = answer_from_rows(
+            answer = state_from_rows(
                 key,
                 rows={
                     each.name: change.new.get(key, [])

@@ -12,12 +12,12 @@ from projector.envelope import id_problem
 from projector.errors import GroupNotFound, NotOne
 from projector.store import members
 from projector.store.database import Database
-from projector.store.members import SEGMENT, TIER, Grouping
+from projector.store.members import SEGMENT, TIER, Group
 from projector.text import paging
-from projector.text.instants import check
+from projector.text.instants import check_instant
 
 #: What a page's cursor stands for: see Grouping.place.
-_PLACES: dict[Grouping, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
+_PLACES: dict[Group, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
 
 
 @frozen(kw_only=True)
@@ -33,7 +33,7 @@ class Member:
 
 
 @frozen(kw_only=True)
-class Page:
+class MemberPage:
     """Some members, in the order of project and customer."""
 
     members: tuple[Member, ...]
@@ -74,7 +74,7 @@ def find_members(
     as_of: datetime | None = None,
     after: str | None = None,
     limit: int,
-) -> Page:
+) -> MemberPage:
     """A page of the members of a segment or else of a tier, as the tables have them.
 
     Raises GroupNotFound for one that no customer is or ever was in, BadCursor, BadNumber for a
@@ -82,9 +82,9 @@ def find_members(
     group is named.
     """
     grouping, group_id = _group(segment_id, tier_id)
-    check(as_of)
+    check_instant(as_of)
     paging.check_limit(limit)
-    place = paging.place(after, _PLACES[grouping])
+    place = paging.from_cursor(after, _PLACES[grouping])
     unknown = GroupNotFound(kind=grouping.id.removesuffix("_id"), identifier=group_id)
     if id_problem(group_id):
         raise unknown
@@ -101,9 +101,9 @@ def find_members(
         if not rows and not members.is_known(connection, grouping, group_id):
             raise unknown
     shown = rows[:limit]
-    return Page(
+    return MemberPage(
         members=tuple(_member(row) for row in shown),
-        next=paging.cursor(shown[-1][: len(grouping.place)]) if len(rows) > limit else None,
+        next=paging.to_cursor(shown[-1][: len(grouping.place)]) if len(rows) > limit else None,
     )
 
 
@@ -120,7 +120,7 @@ def _member(row: Any) -> Member:
 def list_segments(database: Database, *, project_id: str | None = None) -> list[SegmentCount]:
     """The segments that events told of, by project and id."""
     with database.reading_tables() as connection:
-        rows = members.segments(connection, project_id=project_id)
+        rows = members.count_segments(connection, project_id=project_id)
     return [
         SegmentCount(project_id=key[0], segment_id=key[1], name=last.segment_name, members=number)
         for key, last, number in _latest(rows, 2)
@@ -130,7 +130,7 @@ def list_segments(database: Database, *, project_id: str | None = None) -> list[
 def list_tiers(database: Database, *, project_id: str | None = None) -> list[TierCount]:
     """The tiers that somebody is on, by project, campaign and id."""
     with database.reading_tables() as connection:
-        rows = members.tiers(connection, project_id=project_id)
+        rows = members.count_tiers(connection, project_id=project_id)
     return [
         TierCount(
             project_id=key[0],
@@ -144,7 +144,7 @@ def list_tiers(database: Database, *, project_id: str | None = None) -> list[Tie
     ]
 
 
-def _group(segment_id: str | None, tier_id: str | None) -> tuple[Grouping, str]:
+def _group(segment_id: str | None, tier_id: str | None) -> tuple[Group, str]:
     if segment_id is not None and tier_id is None:
         return SEGMENT, segment_id
     if tier_id is not None and segment_id is None:
@@ -158,7 +158,7 @@ def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...]
     def told(row: Any) -> Any:
         # Of names that were told at the same instant the databases' order must not decide.
         names = [(name is not None, name) for name in row[key_columns:-2]]
-        return row.told_at is not None, row.told_at, names
+        return row.name_seen_at is not None, row.name_seen_at, names
 
     found: dict[tuple[str, ...], tuple[Any, int]] = {}
     for row in rows:

@@ -41,19 +41,19 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
     """The status of the log and of some projections."""
     with database.reading_tables() as connection:
         head = log.head(connection)
-        letters = dead_letters.counts(connection)
-        marks = checkpoints.read(connection, projections)
+        letters = dead_letters.count_by_projection(connection)
+        by_projection = checkpoints.read(connection, projections)
         return Status(
             head=head,
             projections=tuple(
                 ProjectionStatus(
-                    name=mark.projection,
-                    position=mark.position,
-                    lag=head - mark.position,
-                    dead_letters=letters.get(mark.projection, 0),
-                    digest=mark.digest,
+                    name=checkpoint.projection,
+                    position=checkpoint.position,
+                    lag=head - checkpoint.position,
+                    dead_letters=letters.get(checkpoint.projection, 0),
+                    digest=checkpoint.digest,
                 )
-                for mark in marks.values()
+                for checkpoint in by_projection.values()
             ),
             quarantine=quarantine.counts(connection),
         )

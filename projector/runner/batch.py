@@ -25,11 +25,11 @@ from projector.projections.projection import (
     Projection,
     Row,
     State,
-    Unread,
+    UndecodableFact,
+    evolvers_by_fact,
+    failure_reason,
     fold,
-    readers_of,
-    reason_of,
-    unread,
+    undecodable_failures,
 )
 from projector.store import log, table_rows
 from projector.store.dead_letters import DeadLetter
@@ -45,25 +45,25 @@ _stream_id = attrgetter("stream_id")
 
 
 @frozen
-class Change:
+class ProjectionChange:
     """What a batch does to one projection."""
 
     #: The rows of the customers in the batch, as they were and as they will be.
     old: Rows
     new: Rows
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     #: The streams that were folded from their beginning, because an event came late.
     refolded: list[int]
 
 
 @define
-class _Work:
+class _ProjectionBatch:
     """What a batch has done so far for one projection."""
 
     projection: Projection
     old: dict[CustomerKey, list[Row]] = field(factory=dict)
     states: dict[CustomerKey, State] = field(factory=dict)
-    letters: list[DeadLetter] = field(factory=list)
+    dead_letters: list[DeadLetter] = field(factory=list)
     #: Whose streams have a late event that the projection reads.
     late: dict[int, CustomerKey] = field(factory=dict)
 
@@ -77,16 +77,16 @@ class _Work:
 
     def refuse(self, position: int, stream_id: int | None, reason: str) -> None:
         """Put an event aside."""
-        self.letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
+        self.dead_letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
 
-    def change(self) -> Change:
+    def change(self) -> ProjectionChange:
         """What has come of it."""
         to_rows = self.projection.to_rows
         new = {customer: to_rows(now) for customer, now in self.states.items()}
-        return Change(self.old, new, self.letters, sorted(self.late))
+        return ProjectionChange(self.old, new, self.dead_letters, sorted(self.late))
 
 
-class Story(NamedTuple):
+class StreamFacts(NamedTuple):
     """A stream: its facts in canonical order.
 
     Events that name no customer are in no stream: theirs has neither.
@@ -97,7 +97,7 @@ class Story(NamedTuple):
     facts: Iterable[KeyedFact]
 
 
-class _Arrived(NamedTuple):
+class _PieceFact(NamedTuple):
     """A fact in a piece of the log, and whose it is."""
 
     customer: CustomerKey
@@ -115,69 +115,73 @@ def fold_batch(
     after: int,
     until: int,
     events_max: int,
-) -> tuple[int, list[Change]]:
+) -> tuple[int, list[ProjectionChange]]:
     """Fold the events that follow position `after` into the rows as they are at `after`.
 
     The facts of a customer without a late event follow on what is in the rows; with one, the
     customer's whole stream is folded anew, up to the end of the batch and no further. Returns the
     position of that end, and the change of each projection.
     """
-    works = [_Work(projection) for projection in projections]
+    works = [_ProjectionBatch(projection) for projection in projections]
     end = min(until, after + events_max)
     last = after
     while last < end and all(len(work.states) < CUSTOMERS_MAX for work in works):
         events = log.read(connection, after=last, until=end, limit=PIECE_EVENTS_MAX)
-        _take(connection, works, events)
+        _fold_in(connection, works, events)
         last = events[-1].position
-    _fold_late_anew(connection, works, last)
+    _refold_late_streams(connection, works, last)
     return last, [work.change() for work in works]
 
 
 def fold_streams(
     projections: Sequence[Projection], events: Iterable[RecordedEvent]
-) -> list[Change]:
+) -> list[ProjectionChange]:
     """Fold whole streams from nothing.
 
     `events` comes stream by stream, each in canonical order; events of no stream give no rows, but
     may be dead letters.
     """
-    return fold_stories(projections, stories(events))
+    return fold_stream_facts(projections, stream_facts(events))
 
 
-def fold_stories(projections: Sequence[Projection], streams: Iterable[Story]) -> list[Change]:
+def fold_stream_facts(
+    projections: Sequence[Projection], streams: Iterable[StreamFacts]
+) -> list[ProjectionChange]:
     """Fold whole streams, decoded already, from nothing."""
-    works = [_Work(projection) for projection in projections]
+    works = [_ProjectionBatch(projection) for projection in projections]
     for story in streams:
-        _fold_anew(works, story)
+        _fold_whole_stream(works, story)
     return [work.change() for work in works]
 
 
-def stories(events: Iterable[RecordedEvent]) -> Iterator[Story]:
+def stream_facts(events: Iterable[RecordedEvent]) -> Iterator[StreamFacts]:
     """Events, which come stream by stream, as stories; read each before the next one."""
     for stream_id, stream in groupby(events, key=_stream_id):
         first = next(stream)
         customer_id = first.customer_id
         customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
-        facts = map(_keyed, chain([first], stream))  # noqa: B031 - once, in two parts
-        yield Story(customer, stream_id, filter(None, facts))
+        facts = map(_decode, chain([first], stream))  # noqa: B031 - once, in two parts
+        yield StreamFacts(customer, stream_id, filter(None, facts))
 
 
-def _keyed(event: RecordedEvent) -> KeyedFact | None:
+def _decode(event: RecordedEvent) -> KeyedFact | None:
     """The fact of an event; None for one of a type that nobody reads."""
     try:
         fact = decode(event)
     except Undecodable as error:
-        return (event.key, Unread(FACTS[event.type], str(error)), event.position)
+        return (event.key, UndecodableFact(FACTS[event.type], str(error)), event.position)
     return None if fact is None else (event.key, fact, event.position)
 
 
-def _take(connection: Connection, works: Sequence[_Work], events: Sequence[RecordedEvent]) -> None:
+def _fold_in(
+    connection: Connection, works: Sequence[_ProjectionBatch], events: Sequence[RecordedEvent]
+) -> None:
     """Fold a piece of the log onto the states, but for the streams with a late event."""
-    arrived = _facts(events, works)
+    arrived = _decode_piece(events, works)
     for work in works:
         reads = work.projection.evolvers
         work.load(connection, {each.customer for each in arrived if type(each.fact) in reads})
-    readers = readers_of(tuple(work.projection for work in works))
+    readers = evolvers_by_fact(tuple(work.projection for work in works))
     for customer, stream_id, late, key, fact, position in arrived:
         for index, evolver in readers.get(type(fact), ()):
             work = works[index]
@@ -188,49 +192,55 @@ def _take(connection: Connection, works: Sequence[_Work], events: Sequence[Recor
             try:
                 work.states[customer] = evolver(work.states[customer], fact, key)
             except Exception as error:  # as in `fold`
-                work.refuse(position, stream_id, reason_of(error))
+                work.refuse(position, stream_id, failure_reason(error))
 
 
-def _facts(events: Iterable[RecordedEvent], works: Sequence[_Work]) -> list[_Arrived]:
+def _decode_piece(
+    events: Iterable[RecordedEvent], works: Sequence[_ProjectionBatch]
+) -> list[_PieceFact]:
     """The facts of a piece, in the order of the log."""
     arrived = []
     for event in events:
-        keyed = _keyed(event)
+        keyed = _decode(event)
         if keyed is None:
             continue
         key, fact, position = keyed
-        if isinstance(fact, Unread):
-            failures = unread([work.projection for work in works], fact, position)
-            _refuse(works, failures, event.stream_id)
+        if isinstance(fact, UndecodableFact):
+            failures = undecodable_failures([work.projection for work in works], fact, position)
+            _add_failures(works, failures, event.stream_id)
         # The codec gives no fact for an event without a customer.
         elif event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
             late = event.late
-            arrived.append(_Arrived(customer, event.stream_id, late, key, fact, position))
+            arrived.append(_PieceFact(customer, event.stream_id, late, key, fact, position))
     return arrived
 
 
-def _refuse(works: Sequence[_Work], failures: Iterable[Failure], stream_id: int | None) -> None:
+def _add_failures(
+    works: Sequence[_ProjectionBatch], failures: Iterable[Failure], stream_id: int | None
+) -> None:
     by_name = {work.projection.name: work for work in works}
     for projection, position, reason in failures:
         by_name[projection].refuse(position, stream_id, reason)
 
 
-def _fold_late_anew(connection: Connection, works: Sequence[_Work], last: int) -> None:
+def _refold_late_streams(
+    connection: Connection, works: Sequence[_ProjectionBatch], last: int
+) -> None:
     """Fold the streams with a late event from their beginning, up to the end of the batch."""
     for work in works:
         # They are found again, those that are left of them.
-        work.letters = [each for each in work.letters if each.stream_id not in work.late]
-        if work.late and work.projection.appends:
+        work.dead_letters = [each for each in work.dead_letters if each.stream_id not in work.late]
+        if work.late and work.projection.is_history:
             work.old.update(table_rows.load(connection, work.projection, work.late.values()))
     stream_ids = sorted(set().union(*(work.late for work in works)))
     if not stream_ids:
         return
-    for story in stories(log.read_streams(connection, stream_ids, until=last)):
-        _fold_anew([work for work in works if story.stream_id in work.late], story)
+    for story in stream_facts(log.read_streams(connection, stream_ids, until=last)):
+        _fold_whole_stream([work for work in works if story.stream_id in work.late], story)
 
 
-def _fold_anew(works: Sequence[_Work], story: Story) -> None:
+def _fold_whole_stream(works: Sequence[_ProjectionBatch], story: StreamFacts) -> None:
     """Fold one whole stream."""
     projections = [work.projection for work in works]
     initial = [projection.initial for projection in projections]
@@ -239,4 +249,4 @@ def _fold_anew(works: Sequence[_Work], story: Story) -> None:
         for work, now in zip(works, states, strict=True):
             work.states[story.customer] = now
     if failures:
-        _refuse(works, failures, story.stream_id)
+        _add_failures(works, failures, story.stream_id)

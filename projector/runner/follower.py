@@ -12,7 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from threading import Event, Lock
+from threading import Event
 
 from attrs import frozen
 
@@ -24,24 +24,15 @@ from projector.errors import (
 )
 from projector.projections.projection import Projection
 from projector.runner import runner
+from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
 from projector.store import checkpoints, lease
 from projector.store.database import Database
-from projector.store.lease import Lease
-from projector.store.notifications import Listener, listening
+from projector.store.notifications import Listener, listen
 
-__all__ = ["Follower", "Pace", "Sight", "Watch"]
-
-#: The lease that followers share.
-JOB = "projector"
+__all__ = ["Follower", "Intervals"]
 
 #: How many events are folded in one transaction: few, so that signs of life come in between.
 LIVE_BATCH_EVENTS_MAX = 20_000
-
-#: How long a holder may be silent before another one takes its place, in seconds.
-LEASE_SECONDS = 10.0
-
-#: How long after it was given back somebody should have taken it, in seconds.
-HANDOVER_SECONDS = 3.0
 
 #: The first wait after a failure, in seconds; each further one is twice as long.
 _RETRY_SECONDS = 0.1
@@ -50,11 +41,11 @@ _logger = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
-class Pace:
+class Intervals:
     """How long to wait for what, in seconds."""
 
     #: Between two signs of life, at the least.
-    beat_seconds: float = 2.0
+    heartbeat_seconds: float = 2.0
     #: A holder that was silent for so long has lost the lease to whoever takes it.
     lease_seconds: float = LEASE_SECONDS
     #: Between two looks at the log, if nobody wakes the follower before.
@@ -66,30 +57,10 @@ class Pace:
 
 
 #: Postgres wakes who waits: looking is for when it cannot.
-POSTGRES_PACE = Pace()
+POSTGRES_INTERVALS = Intervals()
 
 #: Looking costs less there, and nothing but looking tells what other processes append.
-SQLITE_PACE = Pace(poll_seconds=0.2)
-
-
-class _Pulse:
-    """The lease as one watcher sees it, by its own clock."""
-
-    def __init__(self) -> None:
-        self._seen: Lease | None = None
-        self._since = 0.0
-        #: When the last sign of life was seen. To take the lease is none: one who fails at
-        #: everything else can do that.
-        self.beat_at = float("-inf")
-
-    def see(self, found: Lease) -> float:
-        """Take note of what was read; returns how long ago there was news, in seconds."""
-        now = time.monotonic()
-        if found != self._seen:
-            if self._seen is not None and self._seen.holder == found.holder:
-                self.beat_at = now
-            self._seen, self._since = found, now
-        return now - self._since
+SQLITE_INTERVALS = Intervals(poll_seconds=0.2)
 
 
 class Follower:
@@ -102,17 +73,19 @@ class Follower:
         *,
         holder: str | None = None,
         on_batch: Callable[[int], None] = lambda _position: None,
-        pace: Pace | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
         """`holder` is a name that no other follower has; `on_batch` gets the position reached."""
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._database = database
         self._projections = projections
         self._on_batch = on_batch
-        self._pace = pace or (SQLITE_PACE if database.is_sqlite else POSTGRES_PACE)
+        self._intervals = intervals or (
+            SQLITE_INTERVALS if database.is_sqlite else POSTGRES_INTERVALS
+        )
         self._bell = Event()
-        self._pulse = _Pulse()
-        self._beat_at = 0.0
+        self._pulse = HeartbeatClock()
+        self._heartbeat_at = 0.0
         self._failures = 0
         self._is_outdated = False
 
@@ -138,44 +111,44 @@ class Follower:
         while not stop.is_set():
             if self._has_lease():
                 # Who listens before looking misses nothing.
-                with listening(self._database, self._bell) as listener:
-                    self._lead(listener, stop)
+                with listen(self._database, self._bell) as listener:
+                    self._work_while_leading(listener, stop)
             else:
-                stop.wait(self._pace.poll_seconds)
+                stop.wait(self._intervals.poll_seconds)
 
     def _has_lease(self) -> bool:
         """Look at the lease, and take it if nobody holds it or shows signs of life."""
         with self._database.reading() as connection:
             found = lease.read(connection, JOB)
-            marks = checkpoints.read(connection, self._projections)
+            by_projection = checkpoints.read(connection, self._projections)
         if found.holder == self.holder:
             # Something went wrong in between: the next sign of life comes after the next batch.
             return True
         silent_seconds = self._pulse.see(found)
-        if found.holder is not None and silent_seconds < self._pace.lease_seconds:
+        if found.holder is not None and silent_seconds < self._intervals.lease_seconds:
             return False
         # Another process, of the version that is needed, shall take it.
-        runner.refuse_outdated(self._projections, marks)
+        runner.check_versions(self._projections, by_projection)
         with self._database.writing() as connection:
             is_taken = lease.take(connection, found, self.holder)
         if is_taken:
-            self._beat_at = time.monotonic()
+            self._heartbeat_at = time.monotonic()
             _logger.info("%s projects what comes into %s.", self.holder, self._database)
         return is_taken
 
-    def _lead(self, listener: Listener, stop: Event) -> None:
+    def _work_while_leading(self, listener: Listener, stop: Event) -> None:
         """Fold what comes in until told to stop, or until another one has the lease."""
         while not stop.is_set():
             is_more = self._project()
             # Only now: what cannot be folded must not look like life.
-            if not self._beat():
+            if not self._heartbeat():
                 _logger.info("%s lost the lease and stands by.", self.holder)
                 return
             if is_more:
                 # Events come one by one, and to fold a few together costs little more than one.
-                stop.wait(self._pace.gather_seconds)
+                stop.wait(self._intervals.gather_seconds)
             else:
-                listener.wait(self._pace.poll_seconds)
+                listener.wait(self._intervals.poll_seconds)
 
     def _project(self) -> bool:
         """Fold a batch; returns whether there may be more to fold."""
@@ -191,74 +164,38 @@ class Follower:
             self._on_batch(position)
         return position is not None
 
-    def _beat(self) -> bool:
+    def _heartbeat(self) -> bool:
         """Give a sign of life if it is time for one; returns whether the lease is still held."""
         now = time.monotonic()
-        if now - self._beat_at < self._pace.beat_seconds:
+        if now - self._heartbeat_at < self._intervals.heartbeat_seconds:
             return True
         with self._database.writing(durable=False) as connection:
-            self._beat_at = now
-            return lease.beat(connection, JOB, self.holder)
+            self._heartbeat_at = now
+            return lease.heartbeat(connection, JOB, self.holder)
 
     def _failed(self, error: Exception) -> float:
         """Tell what went wrong; returns how long to wait before trying again, in seconds."""
         # It may have been blind for a while: a silence counts from the next look on.
-        self._pulse = _Pulse()
+        self._pulse = HeartbeatClock()
         if isinstance(error, ProjectionOutdated):
             if not self._is_outdated:
                 _logger.error("%s %s", error, error.hint)
             self._is_outdated = True
             self._give_back()
-            return self._pace.retry_seconds_max
+            return self._intervals.retry_seconds_max
         if isinstance(error, DatabaseBusy | DatabaseUnreachable):
             _logger.warning("Tried again in a moment: %s", " ".join(str(error).split()))
         else:
             _logger.error("The projector failed; it tries again.", exc_info=error)
         self._failures += 1
-        return min(self._pace.retry_seconds_max, _RETRY_SECONDS * 2.0 ** min(self._failures, 10))
+        return min(
+            self._intervals.retry_seconds_max, _RETRY_SECONDS * 2.0 ** min(self._failures, 10)
+        )
 
     def _give_back(self) -> None:
         try:
             with self._database.writing() as connection:
-                lease.give_back(connection, JOB, self.holder)
+                lease.release(connection, JOB, self.holder)
         except Exception as error:
             # Others take it once they saw it stand still.
             _logger.warning("The lease is not given back: %s", " ".join(str(error).split()))
-
-
-@frozen(kw_only=True)
-class Sight:
-    """What a watcher sees of the process that projects."""
-
-    #: Who holds the lease, alive or not; None for nobody.
-    holder: str | None
-    #: Whether it, or who held it before, was seen to show life within the last LEASE_SECONDS; false
-    #: as long as that is not known.
-    is_alive: bool
-
-
-class Watch:
-    """Tells whether any process projects what comes in; several threads may share one.
-
-    A sign of life counts from when it is seen: the more often one looks, the sooner one sees a
-    death. The first look can only tell who holds the lease.
-    """
-
-    def __init__(self, database: Database, *, lease_seconds: float = LEASE_SECONDS) -> None:
-        self._database = database
-        self._lease_seconds = lease_seconds
-        self._pulse = _Pulse()
-        self._lock = Lock()
-
-    def look(self) -> Sight:
-        """Look at the lease; raises DatabaseUnreachable."""
-        with self._database.reading() as connection:
-            found = lease.read(connection, JOB)
-        with self._lock:
-            silent_seconds = self._pulse.see(found)
-            beat_at = self._pulse.beat_at
-        # A lease that was given back is nobody's for a moment, and its next holder needs another
-        # one for a sign of life. Meanwhile nothing is wrong.
-        is_held = found.holder is not None or silent_seconds < HANDOVER_SECONDS
-        is_alive = is_held and time.monotonic() - beat_at < self._lease_seconds
-        return Sight(holder=found.holder, is_alive=is_alive)

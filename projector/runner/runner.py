@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.projections.projection import Projection
-from projector.runner.batch import Change, fold_batch, fold_streams
+from projector.runner.batch import ProjectionChange, fold_batch, fold_streams
 from projector.store import checkpoints, dead_letters, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -78,13 +78,13 @@ def project_within(
         _write(connection, batch)
 
 
-def refuse_outdated(projections: Sequence[Projection], marks: dict[str, Checkpoint]) -> None:
+def check_versions(projections: Sequence[Projection], by_projection: dict[str, Checkpoint]) -> None:
     """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
     for projection in projections:
-        mark = marks[projection.name]
-        if mark.position and mark.version != projection.version:
+        checkpoint = by_projection[projection.name]
+        if checkpoint.position and checkpoint.version != projection.version:
             raise ProjectionOutdated(
-                projection=projection.name, found=mark.version, needed=projection.version
+                projection=projection.name, found=checkpoint.version, needed=projection.version
             )
 
 
@@ -94,7 +94,7 @@ class _Batch:
 
     last: int
     #: Of each projection: where it stood, and what changes.
-    changes: list[tuple[Projection, Checkpoint, Change]]
+    changes: list[tuple[Projection, Checkpoint, ProjectionChange]]
 
 
 def _fold_next(
@@ -104,44 +104,49 @@ def _fold_next(
     batch_events_max: int,
 ) -> _Batch | None:
     """Fold the next batch of the projections that are furthest behind."""
-    marks = checkpoints.read(connection, projections)
-    refuse_outdated(projections, marks)
+    by_projection = checkpoints.read(connection, projections)
+    check_versions(projections, by_projection)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
-    after = min((mark.position for mark in marks.values()), default=goal)
+    after = min((checkpoint.position for checkpoint in by_projection.values()), default=goal)
     if after >= goal:
         return None
     # In the order in which checkpoints are locked, or two writers could wait for each other.
     behind = sorted(
-        (each for each in projections if marks[each.name].position == after),
+        (each for each in projections if by_projection[each.name].position == after),
         key=lambda each: each.name,
     )
     last, changes = fold_batch(
         connection,
         behind,
         after=after,
-        until=_until(marks, after, goal),
+        until=_until(by_projection, after, goal),
         events_max=batch_events_max,
     )
     return _Batch(
         last,
-        [(each, marks[each.name], change) for each, change in zip(behind, changes, strict=True)],
+        [
+            (each, by_projection[each.name], change)
+            for each, change in zip(behind, changes, strict=True)
+        ],
     )
 
 
 def _write(connection: Connection, batch: _Batch) -> None:
     # One after the other: what all of them write would take as much memory as their states.
-    for projection, mark, change in batch.changes:
+    for projection, checkpoint, change in batch.changes:
         rows = table_rows.difference(projection, old=change.old, new=change.new)
         checkpoints.advance(
             connection,
-            mark,
+            checkpoint,
+            projection,
             position=batch.last,
-            version=projection.version,
-            digest=digest.moved(mark.digest, rows.digest),
+            digest=digest.apply(checkpoint.digest, rows.digest),
         )
         table_rows.write(connection, projection, rows)
-        dead_letters.replace(connection, projection.name, change.letters, refolded=change.refolded)
+        dead_letters.replace(
+            connection, projection.name, change.dead_letters, refolded=change.refolded
+        )
 
 
 def refold(
@@ -153,27 +158,33 @@ def refold(
     were then loses its compare-and-set.
     """
     with database.writing() as connection:
-        marks = checkpoints.read(connection, projections, lock=True)
-        refuse_outdated(projections, marks)
+        by_projection = checkpoints.read(connection, projections, lock=True)
+        check_versions(projections, by_projection)
         for projection in projections:
-            mark = marks[projection.name]
-            events = log.read_streams(connection, stream_ids, until=mark.position)
+            checkpoint = by_projection[projection.name]
+            events = log.read_streams(connection, stream_ids, until=checkpoint.position)
             [change] = fold_streams([projection], events)
             old = table_rows.load(connection, projection, change.new)
             rows = table_rows.difference(projection, old=old, new=change.new)
             checkpoints.advance(
                 connection,
-                mark,
-                position=mark.position,
-                version=projection.version,
-                digest=digest.moved(mark.digest, rows.digest),
+                checkpoint,
+                projection,
+                position=checkpoint.position,
+                digest=digest.apply(checkpoint.digest, rows.digest),
                 rewritten=True,
             )
             table_rows.write(connection, projection, rows)
-            dead_letters.replace(connection, projection.name, change.letters, refolded=stream_ids)
+            dead_letters.replace(
+                connection, projection.name, change.dead_letters, refolded=stream_ids
+            )
 
 
-def _until(marks: dict[str, Checkpoint], after: int, goal: int) -> int:
+def _until(by_projection: dict[str, Checkpoint], after: int, goal: int) -> int:
     """Up to the next projection's checkpoint, where the two go on together, or to the goal."""
-    ahead = (mark.position for mark in marks.values() if after < mark.position < goal)
+    ahead = (
+        checkpoint.position
+        for checkpoint in by_projection.values()
+        if after < checkpoint.position < goal
+    )
     return min(ahead, default=goal)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from projector.operate.tokens import KnownToken, Scope, bearer, read_tokens
+from projector.operate.tokens import Scope, StoredToken, authenticate, read_tokens
 from projector.server.errors import HostForeign, ScopeNeeded, TokenMissing
 from projector.store.database import Database
 
@@ -37,13 +37,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Gate:
+class Authenticator:
     """Lets requests in, by their tokens."""
 
     def __init__(self, database: Database, *, is_public: bool) -> None:
         self._database = database
         self._is_public = is_public
-        self._known: Mapping[str, KnownToken] = {}
+        self._known: Mapping[str, StoredToken] = {}
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
@@ -54,13 +54,13 @@ class Gate:
             _check_local(request)
             return
         kind, _, text = request.headers.get("authorization", "").partition(" ")
-        found = bearer(known, text.strip()) if kind.lower() == "bearer" else None
+        found = authenticate(known, text.strip()) if kind.lower() == "bearer" else None
         if found is None:
             raise TokenMissing
         if not found.opens(scope):
             raise ScopeNeeded(scope=str(scope))
 
-    async def _tokens(self) -> Mapping[str, KnownToken]:
+    async def _tokens(self) -> Mapping[str, StoredToken]:
         if time.monotonic() - self._read_at > TOKENS_SECONDS:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())

@@ -44,7 +44,7 @@ class _Waiting(Generic[Job, Result]):
     result: asyncio.Future[Result]
 
 
-class Group(Generic[Job, Result]):
+class Batcher(Generic[Job, Result]):
     """Jobs that are done together. All methods belong to the event loop."""
 
     def __init__(

@@ -27,20 +27,20 @@ HELD_BYTES_MAX = 64 * 1024 * 1024
 FREE_BYTES = 16 * 1024
 
 
-class Held:
+class BodyBudget:
     """The bytes that all requests hold together."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
-    def share(self) -> Iterator[Share]:
+    def reserve(self) -> Iterator[Reservation]:
         """A request's share of them, given back in the end."""
-        share = Share(self)
+        reservation = Reservation(self)
         try:
-            yield share
+            yield reservation
         finally:
-            self._bytes -= share.counted
+            self._bytes -= reservation.counted
 
     def take(self, size: int) -> None:
         """Take bytes; raises Overloaded when there are none left."""
@@ -49,11 +49,11 @@ class Held:
         self._bytes += size
 
 
-class Share:
+class Reservation:
     """What one request holds."""
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
         self.bytes = 0
         #: Without those for which there is always room.
         self.counted = 0
@@ -61,14 +61,14 @@ class Share:
     def take(self, size: int) -> None:
         """Take bytes more; raises Overloaded when there are none left."""
         more = max(0, self.bytes + size - FREE_BYTES) - self.counted
-        self._held.take(more)
+        self._budget.take(more)
         self.bytes += size
         self.counted += more
 
 
 async def read(
     request: Request,
-    share: Share,
+    reservation: Reservation,
     *,
     bytes_max: int,
 ) -> bytes:
@@ -82,9 +82,9 @@ async def read(
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
             async for part in stream(request):
-                share.take(len(part))
+                reservation.take(len(part))
                 parts.append(part)
-                if share.bytes > bytes_max:
+                if reservation.bytes > bytes_max:
                     raise BodyTooLarge(bytes_max=bytes_max)
     except TimeoutError:
         raise BodyTooSlow(seconds_max=BODY_SECONDS_MAX) from None
@@ -107,7 +107,7 @@ def encoding(request: Request) -> str:
     return "gzip" if name == "x-gzip" else name
 
 
-def check_plain(request: Request) -> None:
+def check_not_encoded(request: Request) -> None:
     """Raise EncodingUnknown for a body that is packed."""
     if encoding(request) != "identity":
         raise EncodingUnknown(encoding=encoding(request))

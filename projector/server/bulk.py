@@ -15,16 +15,16 @@ from anyio import to_thread
 from attrs import frozen
 from starlette.requests import Request
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.errors import FileCorrupt, ProjectorError
 from projector.intake import sources
-from projector.intake.documents import frames
-from projector.queries.customer_state import as_json
+from projector.intake.documents import split_documents
 from projector.server import bodies
 from projector.server.errors import BodyTooSlow, EncodingUnknown, Overloaded
-from projector.server.webhooks import Delivered
+from projector.server.webhooks import DeliveryResult
 from projector.server.writer import Writer
 from projector.store.append import Outcome, Receipt
+from projector.text.encode import as_json
 
 #: How many bodies are read at the same time; each holds some of the memory.
 BODIES_MAX = 4
@@ -53,7 +53,7 @@ Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
-class Ingested:
+class BulkResult:
     """What became of the deliveries: read = appended + duplicates + conflicts + quarantined."""
 
     read: int
@@ -64,17 +64,17 @@ class Ingested:
     #: The position of the last event in the log that one of them has; 0 for none.
     last_position: int
     #: Of each delivery, in their order.
-    items: tuple[Delivered, ...]
+    items: tuple[DeliveryResult, ...]
 
 
-class Bulk:
+class BulkIngest:
     """Takes in bodies of many deliveries, a few of them at the same time."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._free = BODIES_MAX
 
-    async def ingest(self, request: Request, given: Given) -> AsyncIterator[bytes]:
+    async def ingest(self, request: Request, defaults: DeliveryDefaults) -> AsyncIterator[bytes]:
         """Append all that a body holds; gives the answer, an Ingested as JSON, in parts.
 
         Raises what reading a body raises; what came before is in the log then, and a duplicate when
@@ -84,14 +84,14 @@ class Bulk:
             raise Overloaded
         self._free -= 1
         try:
-            outcomes = await self._append_all(request, given)
+            outcomes = await self._append_all(request, defaults)
         finally:
             self._free += 1
         return outcomes.as_json()
 
-    async def _append_all(self, request: Request, given: Given) -> _Outcomes:
+    async def _append_all(self, request: Request, defaults: DeliveryDefaults) -> _Outcomes:
         chunks = _decoded(_Body(request), bodies.encoding(request))
-        batches = _batches(chunks, given)
+        batches = _batches(chunks, defaults)
         outcomes = _Outcomes()
         with outcomes.closed_on_error():
             # Cutting and reading is work for a thread, which waits there for the body's parts, too.
@@ -139,11 +139,11 @@ def _decoded(chunks: _Body, encoding: str) -> Iterator[bytes]:
     if encoding == "identity":
         return iter(chunks)
     if encoding == "gzip":
-        return _unzipped(iter(chunks))
+        return _gunzip(iter(chunks))
     raise EncodingUnknown(encoding=encoding)
 
 
-def _unzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """What was packed, in small parts however well it was packed; raises FileCorrupt.
 
     As in a file, zeros behind a member only fill something up.
@@ -172,14 +172,14 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield chunk[at : at + _PACKED_BYTES]
 
 
-def _batches(chunks: Iterator[bytes], given: Given) -> Iterator[tuple[Items, int]]:
+def _batches(chunks: Iterator[bytes], defaults: DeliveryDefaults) -> Iterator[tuple[Items, int]]:
     """What a body holds, in parts; where it breaks off, what came before is the last of them."""
     items: Items = []
     size = 0
     broken: ProjectorError | None = None
     try:
-        for frame in frames(chunks, frame_bytes_max=DOCUMENT_BYTES_MAX):
-            items += sources.read(frame, given)
+        for frame in split_documents(chunks, frame_bytes_max=DOCUMENT_BYTES_MAX):
+            items += sources.read(frame, defaults)
             size += len(frame)
             if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
                 yield items, size
@@ -217,7 +217,7 @@ class _Outcomes:
             raise
 
     async def as_json(self) -> AsyncIterator[bytes]:
-        head = Ingested(
+        head = BulkResult(
             read=self._counts.total(),
             appended=self._counts[Outcome.APPENDED],
             duplicates=self._counts[Outcome.DUPLICATE],

@@ -14,15 +14,15 @@ from attrs import frozen
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
 from projector.runner.follower import Follower
-from projector.server.access import Gate
-from projector.server.bodies import Held
-from projector.server.bulk import Bulk
-from projector.server.health import LAG_EVENTS_MAX, Doctor
-from projector.server.metrics import measured
-from projector.server.positions import Progress
+from projector.server.access import Authenticator
+from projector.server.bodies import BodyBudget
+from projector.server.bulk import BulkIngest
+from projector.server.health import LAG_EVENTS_MAX, HealthMonitor
+from projector.server.metrics import create_metrics
+from projector.server.positions import PositionWaiter
 from projector.server.reader import Reader
-from projector.server.thread_pool import Questions
-from projector.server.writer import Committed, Writer
+from projector.server.thread_pool import ThreadPool
+from projector.server.writer import Commit, Writer
 from projector.store.database import Database
 
 #: How many questions and bodies are worked on at the same time, each in a thread, most of which
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
-class Setup:
+class ServerConfig:
     """How a server is to be."""
 
     #: Of the webhooks' senders.
@@ -41,30 +41,34 @@ class Setup:
     #: Whether others than this machine can reach it: then nobody comes in without a token.
     is_public: bool = False
     #: Whether it projects what comes in.
-    projects: bool = True
+    runs_follower: bool = True
     #: How many events the tables may be behind for it to call itself ready.
     lag_max: int = LAG_EVENTS_MAX
 
 
-class Service:
+class ServerContext:
     """The parts of one server. Belongs to its event loop."""
 
-    def __init__(self, database: Database, setup: Setup) -> None:
+    def __init__(self, database: Database, config: ServerConfig) -> None:
         self.database = database
-        self.setup = setup
-        self.metrics = measured(database)
-        self.gate = Gate(database, is_public=setup.is_public)
-        self.held = Held()
-        self.progress = Progress(database)
-        self.questions = Questions()
+        self.config = config
+        self.metrics = create_metrics(database)
+        self.authenticator = Authenticator(database, is_public=config.is_public)
+        self.body_budget = BodyBudget()
+        self.positions = PositionWaiter(database)
+        self.thread_pool = ThreadPool()
         self.writer = Writer(database, on_commit=self._committed)
         self.reader = Reader(database)
-        self.bulk = Bulk(self.writer)
-        self.doctor = Doctor(database, lag_max=setup.lag_max, is_working=lambda: self._is_working)
+        self.bulk = BulkIngest(self.writer)
+        self.health_monitor = HealthMonitor(
+            database, lag_max=config.lag_max, is_working=lambda: self._is_working
+        )
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = (
-            Follower(database, discover(), on_batch=self._projected) if setup.projects else None
+            Follower(database, discover(), on_batch=self._projected)
+            if config.runs_follower
+            else None
         )
 
     def stops(self) -> None:
@@ -76,7 +80,7 @@ class Service:
         """All that goes on beside the requests; what was taken in before the end is written."""
         self._loop = asyncio.get_running_loop()
         to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
-        doctor = asyncio.create_task(self.doctor.run())
+        doctor = asyncio.create_task(self.health_monitor.run())
         groups = [asyncio.create_task(each.run()) for each in (self.writer, self.reader)]
         stop = Event()
         # A thread of its own, for requests must not use up those that it could get.
@@ -102,7 +106,7 @@ class Service:
         if self._follower is not None:
             await asyncio.to_thread(self._follower.run, stop)
 
-    def _committed(self, done: Committed) -> None:
+    def _committed(self, done: Commit) -> None:
         """Called by the writer's thread."""
         self.metrics.committed(done)
         if self._follower is not None:
@@ -112,4 +116,4 @@ class Service:
         """Called by the projector's thread."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop may have ended
-                self._loop.call_soon_threadsafe(self.progress.moved)
+                self._loop.call_soon_threadsafe(self.positions.moved)

@@ -12,11 +12,16 @@ from projector import errors
 from projector.errors import ProjectorError
 from projector.projections import discover
 from projector.queries.customer_events import EventPage, find_events
-from projector.queries.customer_state import Answer
-from projector.queries.customers import Moment, resolve
-from projector.queries.lookup import IDS_MAX, Customers, find_customers
+from projector.queries.customer_state import CustomerState
+from projector.queries.customers import (
+    IDS_MAX,
+    CustomerBatch,
+    PointInTime,
+    find_customers,
+    read_customer,
+)
 from projector.queries.members import (
-    Page,
+    MemberPage,
     SegmentCount,
     TierCount,
     find_members,
@@ -26,14 +31,14 @@ from projector.queries.members import (
 from projector.queries.status import Status, read_status
 from projector.queries.why.explain import (
     Explanation,
-    Question,
     WhyCampaign,
     WhyNot,
+    WhyQuery,
     WhySegment,
     why,
 )
 from projector.server import parameters
-from projector.server.positions import Reached, read_reached
+from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import log
 from projector.store.database import Database
 
@@ -42,7 +47,7 @@ EXPLAINED_EVENTS_MAX = 10_000
 
 
 @frozen(kw_only=True)
-class Batch:
+class BatchRequest:
     """Whose states are asked for."""
 
     customer_ids: Annotated[
@@ -52,21 +57,21 @@ class Batch:
 
 
 @frozen(kw_only=True)
-class Segments:
+class SegmentList:
     """The segments, by project and id."""
 
     segments: tuple[SegmentCount, ...]
 
 
 @frozen(kw_only=True)
-class Tiers:
+class TierList:
     """The tiers, by project, campaign and id."""
 
     tiers: tuple[TierCount, ...]
 
 
 @frozen(kw_only=True)
-class Asked:
+class EndpointRequest:
     """A request as an endpoint gets it."""
 
     #: What the path names.
@@ -89,7 +94,7 @@ class Endpoint:
     answers: tuple[type[Any], ...]
     problems: tuple[type[ProjectorError], ...]
     #: Gives the answer, and how far it and the log are at the least.
-    run: Callable[[Database, Asked], tuple[Any, Reached]]
+    run: Callable[[Database, EndpointRequest], tuple[Any, TablesPosition]]
     body: type[Any] | None = None
     #: Whether a client may keep the answer and ask whether it still holds.
     has_tag: bool = False
@@ -97,78 +102,84 @@ class Endpoint:
     reads_now: bool = False
 
 
-def _beside(run: Callable[[Database, Asked], Any]) -> Callable[[Database, Asked], Any]:
+def _with_position(
+    run: Callable[[Database, EndpointRequest], Any],
+) -> Callable[[Database, EndpointRequest], Any]:
     """Of what reads by itself: how far the tables are is read before, so they are as far then."""
 
-    def read(database: Database, asked: Asked) -> tuple[Any, Reached]:
-        reached = read_reached(database)
+    def read(database: Database, asked: EndpointRequest) -> tuple[Any, TablesPosition]:
+        reached = read_tables_position(database)
         return run(database, asked), reached
 
     return read
 
 
-def _moment(query: parameters.OfCustomer) -> Moment:
-    return Moment(as_of=parameters.instant(query.as_of), at_position=query.at_position)
+def _point_in_time(query: parameters.CustomerParameters) -> PointInTime:
+    return PointInTime(as_of=parameters.instant(query.as_of), at_position=query.at_position)
 
 
-def _customer(database: Database, asked: Asked) -> tuple[Answer, Reached]:
+def _customer(database: Database, asked: EndpointRequest) -> tuple[CustomerState, TablesPosition]:
     return _resolved(database, asked.id, asked.query, by_source_id=False)
 
 
-def _customer_by_source_id(database: Database, asked: Asked) -> tuple[Answer, Reached]:
+def _customer_by_source_id(
+    database: Database, asked: EndpointRequest
+) -> tuple[CustomerState, TablesPosition]:
     return _resolved(database, asked.query.source_id, asked.query, by_source_id=True)
 
 
 def _resolved(
-    database: Database, identifier: str, query: parameters.OfCustomer, *, by_source_id: bool
-) -> tuple[Answer, Reached]:
+    database: Database, identifier: str, query: parameters.CustomerParameters, *, by_source_id: bool
+) -> tuple[CustomerState, TablesPosition]:
     with database.reading_tables() as connection:
-        found = resolve(connection, identifier, query.project, by_source_id, _moment(query))
-        return found, Reached(found.position, log.head(connection))
+        found = read_customer(
+            connection, identifier, query.project, by_source_id, _point_in_time(query)
+        )
+        return found, TablesPosition(found.position, log.head(connection))
 
 
-def _why(database: Database, asked: Asked) -> Explanation:
-    query: parameters.Why = asked.query
-    question = Question(
+def _why(database: Database, asked: EndpointRequest) -> Explanation:
+    query: parameters.WhyParameters = asked.query
+    question = WhyQuery(
         identifier=asked.id,
         segment_id=query.segment,
         campaign_id=query.campaign,
         not_=query.not_,
         project_id=query.project,
-        moment=_moment(query),
+        moment=_point_in_time(query),
     )
     return why(database, question, events_max=EXPLAINED_EVENTS_MAX)
 
 
-def _events(database: Database, asked: Asked) -> EventPage:
-    query: parameters.OfEvents = asked.query
+def _events(database: Database, asked: EndpointRequest) -> EventPage:
+    query: parameters.EventParameters = asked.query
     return find_events(
         database, asked.id, project_id=query.project, after=query.after, limit=query.limit
     )
 
 
-def _batch(database: Database, asked: Asked) -> Customers:
-    body: Batch = asked.body
+def _batch(database: Database, asked: EndpointRequest) -> CustomerBatch:
+    body: BatchRequest = asked.body
     return find_customers(database, body.customer_ids, project_id=body.project)
 
 
-def _segments(database: Database, asked: Asked) -> Segments:
-    return Segments(segments=tuple(list_segments(database, project_id=asked.query.project)))
+def _segments(database: Database, asked: EndpointRequest) -> SegmentList:
+    return SegmentList(segments=tuple(list_segments(database, project_id=asked.query.project)))
 
 
-def _tiers(database: Database, asked: Asked) -> Tiers:
-    return Tiers(tiers=tuple(list_tiers(database, project_id=asked.query.project)))
+def _tiers(database: Database, asked: EndpointRequest) -> TierList:
+    return TierList(tiers=tuple(list_tiers(database, project_id=asked.query.project)))
 
 
-def _segment_members(database: Database, asked: Asked) -> Page:
+def _segment_members(database: Database, asked: EndpointRequest) -> MemberPage:
     return _members(database, asked.query, segment_id=asked.id)
 
 
-def _tier_members(database: Database, asked: Asked) -> Page:
+def _tier_members(database: Database, asked: EndpointRequest) -> MemberPage:
     return _members(database, asked.query, tier_id=asked.id)
 
 
-def _members(database: Database, query: parameters.OfMembers, **group: str) -> Page:
+def _members(database: Database, query: parameters.MemberParameters, **group: str) -> MemberPage:
     return find_members(
         database,
         **group,
@@ -179,11 +190,11 @@ def _members(database: Database, query: parameters.OfMembers, **group: str) -> P
     )
 
 
-def _status(database: Database, _asked: Asked) -> Status:
+def _status(database: Database, _asked: EndpointRequest) -> Status:
     return read_status(database, discover())
 
 
-_OF_CUSTOMER = (
+_CUSTOMER_PROBLEMS = (
     errors.CustomerNotFound,
     errors.CustomerAmbiguous,
     errors.BadInstant,
@@ -196,9 +207,9 @@ QUERIES: tuple[Endpoint, ...] = (
         path="/customers/{id}",
         name="getCustomer",
         summary="A customer's state: now, or what was true or known at a moment.",
-        query=parameters.OfCustomer,
-        answers=(Answer,),
-        problems=_OF_CUSTOMER,
+        query=parameters.CustomerParameters,
+        answers=(CustomerState,),
+        problems=_CUSTOMER_PROBLEMS,
         run=_customer,
         has_tag=True,
         reads_now=True,
@@ -208,9 +219,9 @@ QUERIES: tuple[Endpoint, ...] = (
         path="/customers",
         name="findCustomer",
         summary="The state of the customer who has the shop's own id.",
-        query=parameters.BySourceId,
-        answers=(Answer,),
-        problems=_OF_CUSTOMER,
+        query=parameters.SourceIdParameters,
+        answers=(CustomerState,),
+        problems=_CUSTOMER_PROBLEMS,
         run=_customer_by_source_id,
         has_tag=True,
     ),
@@ -219,86 +230,86 @@ QUERIES: tuple[Endpoint, ...] = (
         path="/customers/{id}/why",
         name="explainCustomer",
         summary="Why a customer is, or is not, in a segment or on a tier.",
-        query=parameters.Why,
+        query=parameters.WhyParameters,
         answers=(WhySegment, WhyCampaign, WhyNot),
         problems=(
-            *_OF_CUSTOMER,
+            *_CUSTOMER_PROBLEMS,
             errors.NotOne,
             errors.NothingConcerns,
             errors.GroupNotFound,
             errors.StreamTooLong,
         ),
-        run=_beside(_why),
+        run=_with_position(_why),
     ),
     Endpoint(
         method="GET",
         path="/customers/{id}/events",
         name="listCustomerEvents",
         summary="A customer's events as they came, in the order of their positions.",
-        query=parameters.OfEvents,
+        query=parameters.EventParameters,
         answers=(EventPage,),
         problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
-        run=_beside(_events),
+        run=_with_position(_events),
     ),
     Endpoint(
         method="POST",
         path="/customers:batch",
         name="getCustomers",
         summary=f"The states of up to {IDS_MAX:,} customers, from one snapshot.",
-        query=parameters.Reading,
-        body=Batch,
-        answers=(Customers,),
+        query=parameters.ReadParameters,
+        body=BatchRequest,
+        answers=(CustomerBatch,),
         problems=(),
-        run=_beside(_batch),
+        run=_with_position(_batch),
     ),
     Endpoint(
         method="GET",
         path="/segments",
         name="listSegments",
         summary="The segments, each with its name and how many are in it.",
-        query=parameters.OfProject,
-        answers=(Segments,),
+        query=parameters.ProjectParameters,
+        answers=(SegmentList,),
         problems=(),
-        run=_beside(_segments),
+        run=_with_position(_segments),
     ),
     Endpoint(
         method="GET",
         path="/segments/{id}/members",
         name="listSegmentMembers",
         summary="Who is in a segment, now or at an instant.",
-        query=parameters.OfMembers,
-        answers=(Page,),
+        query=parameters.MemberParameters,
+        answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
-        run=_beside(_segment_members),
+        run=_with_position(_segment_members),
     ),
     Endpoint(
         method="GET",
         path="/tiers",
         name="listTiers",
         summary="The tiers, each with its name and how many are on it.",
-        query=parameters.OfProject,
-        answers=(Tiers,),
+        query=parameters.ProjectParameters,
+        answers=(TierList,),
         problems=(),
-        run=_beside(_tiers),
+        run=_with_position(_tiers),
     ),
     Endpoint(
         method="GET",
         path="/tiers/{id}/members",
         name="listTierMembers",
         summary="Who is on a tier, now or at an instant.",
-        query=parameters.OfMembers,
-        answers=(Page,),
+        query=parameters.MemberParameters,
+        answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
-        run=_beside(_tier_members),
+        run=_with_position(_tier_members),
     ),
     Endpoint(
         method="GET",
         path="/status",
         name="getStatus",
         summary="The head of the log, how far each projection is, and what is put aside.",
-        query=parameters.Nothing,
+        query=parameters.NoParameters,
         answers=(Status,),
         problems=(),
-        run=_beside(_status),
+        run=_with_position(_status),
     ),
 )

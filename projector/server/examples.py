@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from projector.projections import segment_membership
-from projector.queries.customer_events import EventPage, StreamEvent
-from projector.queries.customer_state import Answer, Segment, Tier
-from projector.queries.lookup import Customers
-from projector.queries.members import Member, Page, SegmentCount, TierCount
+from projector.queries.customer_events import CustomerEvent, EventPage
+from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
+from projector.queries.customers import CustomerBatch
+from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
 from projector.queries.status import ProjectionStatus, Status
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
-from projector.server.bulk import Ingested
-from projector.server.endpoints import Segments, Tiers
-from projector.server.webhooks import Delivered
+from projector.server.bulk import BulkResult
+from projector.server.endpoints import SegmentList, TierList
+from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
 
 _ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
@@ -45,16 +45,16 @@ WEBHOOK: dict[str, Any] = {
     },
 }
 
-_CUSTOMER = Answer(
+_CUSTOMER = CustomerState(
     project_id="proj_1",
     customer_id="cust_1",
     source_id="a-tst",
     name="Alex Test",
     email=None,
     deleted_at=None,
-    segments=(Segment(segment_id="seg_1", name="New Customers", entered_at=_ENTERED),),
+    segments=(CustomerSegment(segment_id="seg_1", name="New Customers", entered_at=_ENTERED),),
     tiers=(
-        Tier(
+        CustomerTier(
             campaign_id="camp_1",
             campaign_name="Loyalty programme",
             tier_id="ltr_1",
@@ -97,7 +97,7 @@ _STEP = Step(
     decides=True,
 )
 
-_MEMBERS = Page(
+_MEMBERS = MemberPage(
     members=(
         Member(
             project_id="proj_1",
@@ -110,7 +110,7 @@ _MEMBERS = Page(
     next=None,
 )
 
-_DELIVERED = Delivered(outcome=Outcome.APPENDED, position=17, reason=None)
+_DELIVERED = DeliveryResult(outcome=Outcome.APPENDED, position=17, reason=None)
 
 #: By the name of the endpoint.
 ANSWERS: dict[str, Any] = {
@@ -130,7 +130,7 @@ ANSWERS: dict[str, Any] = {
         project_id="proj_1",
         customer_id="cust_1",
         events=(
-            StreamEvent(
+            CustomerEvent(
                 position=3,
                 event_id="evcus_1",
                 type="customer.segment.entered",
@@ -144,16 +144,16 @@ ANSWERS: dict[str, Any] = {
         ),
         next=None,
     ),
-    "getCustomers": Customers(
+    "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
     ),
-    "listSegments": Segments(
+    "listSegments": SegmentList(
         segments=(
             SegmentCount(project_id="proj_1", segment_id="seg_1", name="New Customers", members=1),
         )
     ),
     "listSegmentMembers": _MEMBERS,
-    "listTiers": Tiers(
+    "listTiers": TierList(
         tiers=(
             TierCount(
                 project_id="proj_1",
@@ -175,7 +175,7 @@ ANSWERS: dict[str, Any] = {
     ),
     "deliver": _DELIVERED,
     "deliverForProject": _DELIVERED,
-    "ingestEvents": Ingested(
+    "ingestEvents": BulkResult(
         read=1,
         appended=1,
         duplicates=0,

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from attrs import evolve, frozen
 
 from projector.errors import ProjectorError
-from projector.runner.follower import LEASE_SECONDS, Watch
-from projector.server.positions import Reached, read_reached
+from projector.runner.lease_monitor import LEASE_SECONDS, LeaseMonitor
+from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import schema
 from projector.store.database import Database
 
@@ -30,7 +30,7 @@ PATIENCE_SECONDS_MAX = 7.0
 LAG_EVENTS_MAX = 10_000
 
 #: A projector's signs of life are seen some seconds after its first one, or its neighbour's.
-_STARTS = "No sign of life of a projector was seen yet."
+_STARTING = "No sign of life of a projector was seen yet."
 
 _log = logging.getLogger(__name__)
 
@@ -52,12 +52,12 @@ class Health:
     reason: str | None = "Nothing was looked at yet."
 
 
-class Doctor:
+class HealthMonitor:
     """Looks again and again. Belongs to the event loop."""
 
     def __init__(self, database: Database, *, lag_max: int, is_working: Callable[[], bool]) -> None:
         self._database = database
-        self._watch = Watch(database)
+        self._watch = LeaseMonitor(database)
         self._lag_max = lag_max
         self._is_working = is_working
         self._seen = Health(lag_max=lag_max)
@@ -66,7 +66,7 @@ class Doctor:
         # A thread of its own: the others may all be at questions that take long.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="doctor")
 
-    def tell(self) -> Health:
+    def health(self) -> Health:
         """What was seen, if that is not too long ago."""
         if time.monotonic() - self._seen_at > LOOK_SECONDS_MAX:
             return Health(lag_max=self._lag_max, reason="The database does not answer.")
@@ -85,7 +85,7 @@ class Doctor:
 
     def _see(self, found: Health) -> None:
         if found.reason != self._seen.reason:
-            expected = found.ready or found.reason == _STARTS
+            expected = found.ready or found.reason == _STARTING
             level = logging.INFO if expected else logging.WARNING
             _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
         self._seen, self._seen_at = found, time.monotonic()
@@ -106,7 +106,7 @@ class Doctor:
         try:
             schema.check_revision(self._database)
             is_alive = self._watch.look().is_alive
-            reached = read_reached(self._database)
+            reached = read_tables_position(self._database)
         except ProjectorError as error:
             # Who asks need not have a token: nothing of the inside is told.
             _log.debug("the database does not answer: %s", error)
@@ -117,13 +117,13 @@ class Doctor:
             return self._judge(is_alive, reached)
         return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
-    def _judge(self, is_alive: bool, reached: Reached) -> Health:
+    def _judge(self, is_alive: bool, reached: TablesPosition) -> Health:
         lag = reached.head - reached.position
         reason = None
         self._was_alive = self._was_alive or is_alive
         is_early = time.monotonic() - self._begun_at < LEASE_SECONDS
         if not self._was_alive and is_early:
-            reason = _STARTS
+            reason = _STARTING
         elif not is_alive:
             reason = "No projector shows signs of life: run `projector run`, or look at its log."
         elif lag > self._lag_max:

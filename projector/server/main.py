@@ -21,7 +21,7 @@ from projector.server.connections import (
     HEADERS_BYTES_MAX,
     BoundedProtocol,
 )
-from projector.server.context import Service, Setup
+from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 
@@ -46,7 +46,7 @@ OTHER_FILES = 300
 
 def serve(
     database: Database,
-    setup: Setup,
+    config: ServerConfig,
     *,
     host: str,
     port: int,
@@ -61,10 +61,10 @@ def serve(
     _allow_files(CONNECTIONS_MAX + EXTRA_CONNECTIONS_MAX + OTHER_FILES)
     listener = _listen(host, port)
     logs.configure()
-    service = Service(database, setup)
+    context = ServerContext(database, config)
     server = _Server(
         uvicorn.Config(
-            build(service),
+            build(context),
             http=BoundedProtocol,
             ws="none",
             lifespan="on",
@@ -78,7 +78,7 @@ def serve(
             timeout_graceful_shutdown=STOP_SECONDS_MAX,
             backlog=BACKLOG,
         ),
-        on_stop=service.stops,
+        on_stop=context.stops,
     )
     # What it says of itself is said by the service.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ from projector.facts.events import FACTS
 from projector.projections import discover
 from projector.queries.status import Status, read_status
 from projector.server.errors import MetricsMissing
-from projector.server.writer import Committed
+from projector.server.writer import Commit
 from projector.store import log
 from projector.store.append import Outcome
 from projector.store.database import Database
@@ -38,7 +38,7 @@ _LATENESS_SECONDS = (1, 10, _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 7 * _
 
 
 @frozen(kw_only=True)
-class Snapshot:
+class MetricsSnapshot:
     """What the database tells of itself."""
 
     status: Status
@@ -48,10 +48,10 @@ class Snapshot:
     silence_seconds: dict[str, float]
 
 
-class Unmeasured:
+class NullMetrics:
     """The server without the extra `metrics`: it counts nothing."""
 
-    def committed(self, done: Committed) -> None:
+    def committed(self, done: Commit) -> None:
         """A batch was appended."""
 
     def refused(self, code: str) -> None:
@@ -65,7 +65,7 @@ class Unmeasured:
         raise MetricsMissing
 
 
-class Metrics(Unmeasured):
+class Metrics(NullMetrics):
     """The server's metrics. Any thread may call any method."""
 
     def __init__(self, database: Database) -> None:
@@ -120,7 +120,7 @@ class Metrics(Unmeasured):
             "projector_silence_seconds", "Since the last event of a type came.", ["type"]
         )
 
-    def committed(self, done: Committed) -> None:
+    def committed(self, done: Commit) -> None:
         """A batch was appended."""
         for outcome, count in Tally(receipt.outcome for receipt in done.receipts).items():
             self._deliveries.labels(outcome).inc(count)
@@ -148,19 +148,19 @@ class Metrics(Unmeasured):
             self._set(self._look())
             return prometheus.generate_latest(self._registry), prometheus.CONTENT_TYPE_LATEST
 
-    def _look(self) -> Snapshot:
+    def _look(self) -> MetricsSnapshot:
         status = read_status(self._database, discover())
         now = datetime.now(UTC)
         after = max(self._position, status.head - TAIL_EVENTS)
         reached = min((each.position for each in status.projections), default=status.head)
         with self._database.reading() as connection:
-            last = log.last_of_types(connection, after=after)
-            behind = log.at(connection, [reached + 1])
+            last = log.last_received_by_type(connection, after=after)
+            behind = log.read_at(connection, [reached + 1])
         for type_, received_at in last.items():
             known = type_ if type_ in FACTS else _OTHER
             self._last_seen[known] = max(received_at, self._last_seen.get(known, received_at))
         self._position = status.head
-        return Snapshot(
+        return MetricsSnapshot(
             status=status,
             lag_seconds=max(
                 ((now - each.received_at).total_seconds() for each in behind), default=0
@@ -170,7 +170,7 @@ class Metrics(Unmeasured):
             },
         )
 
-    def _set(self, found: Snapshot) -> None:
+    def _set(self, found: MetricsSnapshot) -> None:
         self._head.set(found.status.head)
         self._lag_seconds.set(found.lag_seconds)
         for each in found.status.projections:
@@ -184,6 +184,6 @@ class Metrics(Unmeasured):
             self._silence_seconds.labels(type_).set(seconds)
 
 
-def measured(database: Database) -> Unmeasured:
+def create_metrics(database: Database) -> NullMetrics:
     """The metrics, where the extra is installed."""
-    return Metrics(database) if HAS_PROMETHEUS else Unmeasured()
+    return Metrics(database) if HAS_PROMETHEUS else NullMetrics()

@@ -44,7 +44,7 @@ _DEFAULTS = [
 ]
 
 
-class Shell:
+class Middleware:
     """The application as the server calls it."""
 
     def __init__(self, app: ASGIApp, *, on_answer: Callable[[str, int], None]) -> None:
@@ -72,23 +72,23 @@ class Shell:
         # Where this is missing, the router answers by itself what it cannot route.
         scope["app"] = self
         try:
-            _refuse_two_lengths(Headers(scope=scope))
+            _refuse_conflicting_lengths(Headers(scope=scope))
             await self._app(scope, receive, sending)
         except asyncio.CancelledError:
             # The server has stopped waiting; its client shall know, if it still listens.
             if status:
                 raise
-            await _told(Stopping(), scope, request_id)(scope, receive, sending)
+            await _error_response(Stopping(), scope, request_id)(scope, receive, sending)
         except Exception as error:
             if status:
                 # Half of an answer must not look like a whole one.
                 raise
-            await _told(error, scope, request_id)(scope, receive, sending)
+            await _error_response(error, scope, request_id)(scope, receive, sending)
         finally:
             self._on_answer(_endpoint(scope), status)
 
 
-def _told(error: Exception, scope: Scope, request_id: str) -> Response:
+def _error_response(error: Exception, scope: Scope, request_id: str) -> Response:
     """An error as an answer; the log has what is not told outside."""
     headers: Mapping[str, str] = {}
     if isinstance(error, HTTPException):
@@ -110,7 +110,7 @@ def _told(error: Exception, scope: Scope, request_id: str) -> Response:
     return found
 
 
-def _refuse_two_lengths(headers: Headers) -> None:
+def _refuse_conflicting_lengths(headers: Headers) -> None:
     """What tells its length in two ways is read in two ways: by a proxy in one, here in another."""
     if "content-length" in headers and "transfer-encoding" in headers:
         raise BadHeader(name="Content-Length", reason="Transfer-Encoding is there, too")
@@ -118,8 +118,8 @@ def _refuse_two_lengths(headers: Headers) -> None:
 
 def _request_id(scope: Scope) -> str:
     """The id that a proxy or a client gave, if it is harmless, or else one of our own."""
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _ID.fullmatch(given) else f"{_PROCESS}-{next(_numbers):x}"
+    received = Headers(scope=scope).get("x-request-id", "")
+    return received if _ID.fullmatch(received) else f"{_PROCESS}-{next(_numbers):x}"
 
 
 def _path(raw: bytes) -> str:
@@ -143,10 +143,10 @@ def _completed(
     headers: Iterable[tuple[bytes, bytes]], request_id: str
 ) -> list[tuple[bytes, bytes]]:
     """The headers of an answer and those of every answer; Starlette's names are in lower case."""
-    given = list(headers)
-    names = {name for name, _ in given}
+    received = list(headers)
+    names = {name for name, _ in received}
     more = (each for each in _DEFAULTS if each[0] not in names)
-    return [*given, (b"x-request-id", request_id.encode()), *_HEADERS, *more]
+    return [*received, (b"x-request-id", request_id.encode()), *_HEADERS, *more]
 
 
 def _endpoint(scope: Scope) -> str:

@@ -9,17 +9,17 @@ from typing import Any
 import msgspec
 
 from projector import errors
-from projector.queries.customer_state import as_json
 from projector.server import errors as server_errors
 from projector.server import examples, paths, schemas
 from projector.server import parameters as query
-from projector.server.bulk import Ingested
-from projector.server.endpoints import QUERIES, Batch, Endpoint
+from projector.server.bulk import BulkResult
+from projector.server.endpoints import QUERIES, BatchRequest, Endpoint
 from projector.server.health import Health
 from projector.server.problems import MEDIA_TYPE, Problem, code_of, status_of
 from projector.server.queries import HEAD_HEADER, POSITION_HEADER
 from projector.server.schemas import Schema, reference
-from projector.server.webhooks import SIGNATURE_HEADER, Delivered
+from projector.server.webhooks import SIGNATURE_HEADER, DeliveryResult
+from projector.text.encode import as_json
 
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
@@ -63,7 +63,7 @@ def document() -> Schema:
         "paths": paths.tagged({**_queries(), **_deliveries(), **_operation()}),
         "components": {
             "schemas": schemas.components(
-                [*answers, Delivered, Ingested, Health, Problem], [Batch]
+                [*answers, DeliveryResult, BulkResult, Health, Problem], [BatchRequest]
             ),
             "securitySchemes": {
                 "token": {
@@ -96,8 +96,8 @@ def _question(endpoint: Endpoint) -> Schema:
     if "{id}" in endpoint.path:
         parameters = [_id(endpoint.path), *parameters]
     kinds = [reference(kind) for kind in endpoint.answers]
-    body = _body(reference(Batch), examples.BATCH) if endpoint.body else None
-    waits = _WAITING if issubclass(endpoint.query, query.Reading) else ()
+    body = _body(reference(BatchRequest), examples.BATCH) if endpoint.body else None
+    waits = _WAITING if issubclass(endpoint.query, query.ReadParameters) else ()
     operation = _operation_of(
         endpoint.name,
         endpoint.summary,
@@ -133,7 +133,7 @@ def _deliveries() -> dict[str, Schema]:
             "post": _operation_of(
                 "deliver",
                 "A delivery of Voucherify's, signed; answered once it is in the log.",
-                answer=reference(Delivered),
+                answer=reference(DeliveryResult),
                 body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
@@ -144,7 +144,7 @@ def _deliveries() -> dict[str, Schema]:
                 "deliverForProject",
                 "A delivery of a project's, for those that do not tell whose they are.",
                 parameters=[_id("/webhooks")],
-                answer=reference(Delivered),
+                answer=reference(DeliveryResult),
                 body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
                 problems=problems,
@@ -154,8 +154,8 @@ def _deliveries() -> dict[str, Schema]:
             "post": _operation_of(
                 "ingestEvents",
                 "Many deliveries: NDJSON or JSON arrays, plain or gzip; an outcome for each.",
-                parameters=schemas.parameters(query.Told),
-                answer=reference(Ingested),
+                parameters=schemas.parameters(query.DeliveryParameters),
+                answer=reference(BulkResult),
                 body={
                     "required": False,
                     "content": {

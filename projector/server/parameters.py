@@ -13,7 +13,7 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
-from projector.envelope import ID_CHARACTERS_MAX, Given, id_problem
+from projector.envelope import ID_CHARACTERS_MAX, DeliveryDefaults, id_problem
 from projector.errors import BadIdentifier, BadInstant
 from projector.server.errors import BadQuery
 from projector.text import instants
@@ -28,7 +28,7 @@ _NUMBER = re.compile("-?[0-9]{1,100}", re.ASCII)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 #: What an event is filed under; a question may name what no event can have, and finds nothing.
-Filed = Annotated[Id, Meta(extra_json_schema={"pattern": "^[^\\u0000]*$"})]
+StorableId = Annotated[Id, Meta(extra_json_schema={"pattern": "^[^\\u0000]*$"})]
 Project = Annotated[
     Id, Meta(description="The project, where several have that id.", examples=["proj_1"])
 ]
@@ -64,21 +64,21 @@ LIMIT_DEFAULT = 100
 
 
 @frozen(kw_only=True)
-class Reading:
+class ReadParameters:
     """What every question may say."""
 
     min_position: MinPosition | None = None
 
 
 @frozen(kw_only=True)
-class OfProject(Reading):
+class ProjectParameters(ReadParameters):
     """What a list may say."""
 
     project: Annotated[Id, Meta(description="Only those of this project.")] | None = None
 
 
 @frozen(kw_only=True)
-class OfCustomer(Reading):
+class CustomerParameters(ReadParameters):
     """What a question about one customer says."""
 
     project: Project | None = None
@@ -87,14 +87,14 @@ class OfCustomer(Reading):
 
 
 @frozen(kw_only=True)
-class BySourceId(OfCustomer):
+class SourceIdParameters(CustomerParameters):
     """What a search for a customer says."""
 
     source_id: Annotated[Id, Meta(description="The shop's own id.", examples=["a-tst"])]
 
 
 @frozen(kw_only=True)
-class Why(OfCustomer):
+class WhyParameters(CustomerParameters):
     """What is asked: exactly one of `segment`, `campaign` and `not`."""
 
     segment: Annotated[Id, Meta(description="Every event that concerns this segment.")] | None = (
@@ -116,7 +116,7 @@ class Why(OfCustomer):
 
 
 @frozen(kw_only=True)
-class OfEvents(Reading):
+class EventParameters(ReadParameters):
     """Which of a customer's events."""
 
     project: Project | None = None
@@ -125,7 +125,7 @@ class OfEvents(Reading):
 
 
 @frozen(kw_only=True)
-class OfMembers(OfProject):
+class MemberParameters(ProjectParameters):
     """Which members of a segment or of a tier."""
 
     as_of: AsOf | None = None
@@ -134,15 +134,15 @@ class OfMembers(OfProject):
 
 
 @frozen(kw_only=True)
-class Told:
+class DeliveryParameters:
     """What deliveries do not say themselves."""
 
-    project: Annotated[Filed, Meta(description="The project of those that name none.")] | None = (
-        None
-    )
-    type: Annotated[Filed, Meta(description="The event type of those that tell none.")] | None = (
-        None
-    )
+    project: (
+        Annotated[StorableId, Meta(description="The project of those that name none.")] | None
+    ) = None
+    type: (
+        Annotated[StorableId, Meta(description="The event type of those that tell none.")] | None
+    ) = None
     occurred_at: (
         Annotated[Instant, Meta(description="When those happened that do not tell (RFC 3339).")]
         | None
@@ -150,7 +150,7 @@ class Told:
 
 
 @frozen(kw_only=True)
-class Nothing:
+class NoParameters:
     """No parameter at all."""
 
 
@@ -222,10 +222,12 @@ def instant(text: str | None) -> datetime | None:
         raise BadInstant(text=text, reason=error) from error
 
 
-def given(told: Told) -> Given:
+def delivery_defaults(told: DeliveryParameters) -> DeliveryDefaults:
     """What parameters say of deliveries; raises BadIdentifier or BadInstant."""
     for name, value in (("project", told.project), ("type", told.type)):
         problem = None if value is None else id_problem(value)
         if problem:
             raise BadIdentifier(name=name, text=value, reason=problem)
-    return Given(project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at))
+    return DeliveryDefaults(
+        project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at)
+    )

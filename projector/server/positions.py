@@ -25,7 +25,7 @@ POLL_SECONDS = 0.02
 
 
 @frozen
-class Reached:
+class TablesPosition:
     """How far answers are, and how far they could be."""
 
     #: Every event up to here is in the tables.
@@ -34,29 +34,29 @@ class Reached:
     head: int
 
 
-def read_reached(database: Database) -> Reached:
+def read_tables_position(database: Database) -> TablesPosition:
     """How far the tables that answers are made of are, in one snapshot."""
     with database.reading() as connection:
-        marks = checkpoints.read(connection, PROJECTIONS)
+        by_projection = checkpoints.read(connection, PROJECTIONS)
         head = log.head(connection)
-    return Reached(min(mark.position for mark in marks.values()), head)
+    return TablesPosition(min(checkpoint.position for checkpoint in by_projection.values()), head)
 
 
-class Progress:
+class PositionWaiter:
     """Tells who waits for a position that it is reached. Belongs to the event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._moved = asyncio.Event()
-        self._reached = Reached(0, 0)
+        self._reached = TablesPosition(0, 0)
         self._watch: asyncio.Task[None] | None = None
 
     def moved(self) -> None:
         """The tables may be further than they were."""
         self._moved.set()
 
-    async def reach(self, position: int) -> None:
+    async def wait_for(self, position: int) -> None:
         """Wait until the tables are at a position; raises PositionNotReached, or Overloaded."""
         if position <= self._reached.position:
             # They never go back, but for a rebuild that was asked for.
@@ -81,7 +81,7 @@ class Progress:
         while self._waiting:
             self._moved.clear()
             try:
-                self._reached = await run_in_threadpool(read_reached, self._database)
+                self._reached = await run_in_threadpool(read_tables_position, self._database)
             except Exception as error:
                 for reached in self._waiting:
                     if not reached.done():

@@ -10,8 +10,8 @@ from attrs import frozen
 from starlette.responses import Response
 
 from projector import errors
-from projector.queries.customer_state import as_json
 from projector.server import errors as server_errors
+from projector.text.encode import as_json
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projector.operate.tokens import Scope
-from projector.queries.customer_state import as_json
 from projector.server import bodies, parameters
-from projector.server.context import Service
-from projector.server.endpoints import Asked, Endpoint
+from projector.server.context import ServerContext
+from projector.server.endpoints import Endpoint, EndpointRequest
 from projector.server.errors import BadBody
 from projector.server.middleware import id_in
-from projector.server.positions import Reached
+from projector.server.positions import TablesPosition
 from projector.store.database import Database
+from projector.text.encode import as_json
 
 #: The longest body of a question, in bytes.
 BODY_BYTES_MAX = 1024 * 1024
@@ -29,59 +29,59 @@ HEAD_HEADER = "Projector-Head"
 
 
 @frozen(kw_only=True)
-class _Told:
+class _EncodedAnswer:
     """An answer as it is sent."""
 
     body: bytes
     #: What it is known by, where a client may keep it.
     tag: str | None
-    reached: Reached
+    reached: TablesPosition
 
 
-async def answer(service: Service, endpoint: Endpoint, request: Request) -> Response:
+async def respond(context: ServerContext, endpoint: Endpoint, request: Request) -> Response:
     """The answer to a question; raises the errors that the endpoint names, and more."""
-    await service.gate.check(request, Scope.READ)
+    await context.authenticator.check(request, Scope.READ)
     query = parameters.read(endpoint.query, request.scope["query_string"])
-    asked = Asked(
+    asked = EndpointRequest(
         id=id_in(request.path_params.get("id", "")),
         query=query,
-        body=None if endpoint.body is None else await _body(service, endpoint.body, request),
+        body=None if endpoint.body is None else await _body(context, endpoint.body, request),
     )
     min_position = getattr(query, "min_position", None)
     if min_position is not None:
-        await service.progress.reach(min_position)
+        await context.positions.wait_for(min_position)
     if endpoint.reads_now and query.as_of is None and query.at_position is None:
-        told = _tell(endpoint, *await service.reader.customer(asked.id, query.project))
+        told = _encode(endpoint, *await context.reader.customer(asked.id, query.project))
     else:
-        told = await service.questions.ask(_ask, endpoint, service.database, asked)
+        told = await context.thread_pool.run(_run, endpoint, context.database, asked)
     return _response(told, request)
 
 
-async def _body(service: Service, kind: type[Any], request: Request) -> Any:
-    bodies.check_plain(request)
-    with service.held.share() as share:
-        text = await bodies.read(request, share, bytes_max=BODY_BYTES_MAX)
+async def _body(context: ServerContext, kind: type[Any], request: Request) -> Any:
+    bodies.check_not_encoded(request)
+    with context.body_budget.reserve() as reservation:
+        text = await bodies.read(request, reservation, bytes_max=BODY_BYTES_MAX)
         try:
             return msgspec.json.decode(text, type=kind)
         except (ValueError, RecursionError) as error:
             raise BadBody(reason=error) from None
 
 
-def _ask(endpoint: Endpoint, database: Database, asked: Asked) -> _Told:
-    return _tell(endpoint, *endpoint.run(database, asked))
+def _run(endpoint: Endpoint, database: Database, asked: EndpointRequest) -> _EncodedAnswer:
+    return _encode(endpoint, *endpoint.run(database, asked))
 
 
-def _tell(endpoint: Endpoint, found: Any, reached: Reached) -> _Told:
+def _encode(endpoint: Endpoint, found: Any, reached: TablesPosition) -> _EncodedAnswer:
     """An answer as JSON; long ones take long to write, and must not keep the event loop."""
     told = as_json(found)
-    return _Told(
+    return _EncodedAnswer(
         body=msgspec.json.encode(told),
         tag=_tag(told) if endpoint.has_tag else None,
-        reached=Reached(told.get("position", reached.position), reached.head),
+        reached=TablesPosition(told.get("position", reached.position), reached.head),
     )
 
 
-def _response(told: _Told, request: Request) -> Response:
+def _response(told: _EncodedAnswer, request: Request) -> Response:
     headers = {
         POSITION_HEADER: str(told.reached.position),
         HEAD_HEADER: str(told.reached.head),
@@ -89,7 +89,7 @@ def _response(told: _Told, request: Request) -> Response:
     if told.tag is not None:
         headers["Cache-Control"] = "private, no-cache"
         headers["ETag"] = told.tag
-        if _holds(told.tag, request.headers.get("if-none-match")):
+        if _matches(told.tag, request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
     return Response(told.body, media_type="application/json", headers=headers)
 
@@ -100,7 +100,7 @@ def _tag(told: dict[str, Any]) -> str:
     return f'W/"{hashlib.sha256(state).hexdigest()[:32]}"'
 
 
-def _holds(tag: str, known: str | None) -> bool:
+def _matches(tag: str, known: str | None) -> bool:
     """Whether one of the tags in If-None-Match is the answer's; they are compared weakly."""
     if known is None:
         return False

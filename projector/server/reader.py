@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from projector.queries.customer_state import Answer
-from projector.queries.customers import only_one
-from projector.queries.lookup import read_customers
-from projector.server.batcher import Bounds, Group
-from projector.server.positions import Reached
+from projector.queries.customer_state import CustomerState
+from projector.queries.customers import read_customers, require_one
+from projector.server.batcher import Batcher, Bounds
+from projector.server.positions import TablesPosition
 from projector.store import log
 from projector.store.database import Database
 
@@ -16,9 +15,9 @@ from projector.store.database import Database
 BOUNDS = Bounds(together_max=100, together_weight_max=100, waiting_weight_max=10_000)
 
 #: Whose state is asked for: a customer's id, and its project if that is told.
-Who = tuple[str, str | None]
+CustomerRequest = tuple[str, str | None]
 
-Found = tuple[Answer, Reached]
+StateAtPosition = tuple[CustomerState, TablesPosition]
 
 
 class Reader:
@@ -26,27 +25,29 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: Group[Who, Found] = Group(self._read, BOUNDS, name="reader")
+        self._group: Batcher[CustomerRequest, StateAtPosition] = Batcher(
+            self._read, BOUNDS, name="reader"
+        )
         self.run, self.stop = self._group.run, self._group.stop
 
-    async def customer(self, identifier: str, project_id: str | None) -> Found:
+    async def customer(self, identifier: str, project_id: str | None) -> StateAtPosition:
         """A customer's state as it is now; raises what query.find_customer raises."""
         return await self._group.do((identifier, project_id))
 
-    def _read(self, batch: Sequence[Who]) -> Sequence[Found | Exception]:
+    def _read(self, batch: Sequence[CustomerRequest]) -> Sequence[StateAtPosition | Exception]:
         try:
             with self._database.reading_tables() as connection:
                 found, position = read_customers(connection, [who[0] for who in batch])
-                reached = Reached(position, log.head(connection))
+                reached = TablesPosition(position, log.head(connection))
         except Exception as error:
             return [error] * len(batch)
-        results: list[Found | Exception] = []
+        results: list[StateAtPosition | Exception] = []
         for identifier, project_id in batch:
             answers = [
                 each for each in found.get(identifier, ()) if project_id in (None, each.project_id)
             ]
             try:
-                results.append((only_one(answers, identifier, project_id), reached))
+                results.append((require_one(answers, identifier, project_id), reached))
             except Exception as error:
                 results.append(error)
         return results

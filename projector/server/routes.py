@@ -14,54 +14,54 @@ from starlette.types import ASGIApp
 from projector.envelope import BODY_BYTES_MAX
 from projector.errors import ProjectorError
 from projector.operate.tokens import Scope
-from projector.queries.customer_state import as_json
 from projector.server import bodies, docs, parameters, problems, webhooks
-from projector.server.context import Service
+from projector.server.context import ServerContext
 from projector.server.endpoints import QUERIES, Endpoint
-from projector.server.middleware import Shell, id_in
-from projector.server.queries import answer
+from projector.server.middleware import Middleware, id_in
+from projector.server.queries import respond
+from projector.text.encode import as_json
 
 JSON = "application/json"
 
 
-def build(service: Service) -> ASGIApp:
+def build(context: ServerContext) -> ASGIApp:
     """The application of a service."""
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        async with service.running():
+        async with context.running():
             yield
 
     # They are tried in this order: what is asked most comes first.
     routes = [
-        *_deliveries(service),
-        *(_query(service, endpoint) for endpoint in QUERIES),
-        *_operation(service),
+        *_deliveries(context),
+        *(_query(context, endpoint) for endpoint in QUERIES),
+        *_operation(context),
         *docs.routes(),
     ]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return Shell(router, on_answer=service.metrics.answered)
+    return Middleware(router, on_answer=context.metrics.answered)
 
 
-def _query(service: Service, endpoint: Endpoint) -> Route:
+def _query(context: ServerContext, endpoint: Endpoint) -> Route:
     async def ask(request: Request) -> Response:
-        return await answer(service, endpoint, request)
+        return await respond(context, endpoint, request)
 
     return Route(endpoint.path, ask, methods=[endpoint.method], name=endpoint.name)
 
 
-def _deliveries(service: Service) -> list[Route]:
+def _deliveries(context: ServerContext) -> list[Route]:
     async def webhook(request: Request) -> Response:
         try:
-            return await _deliver(service, request)
+            return await _deliver(context, request)
         except ProjectorError as error:
-            service.metrics.refused(problems.code_of(type(error)))
+            context.metrics.refused(problems.code_of(type(error)))
             raise
 
     async def events(request: Request) -> Response:
-        await service.gate.check(request, Scope.WRITE)
-        told = parameters.read(parameters.Told, request.scope["query_string"])
-        parts = await service.bulk.ingest(request, parameters.given(told))
+        await context.authenticator.check(request, Scope.WRITE)
+        told = parameters.read(parameters.DeliveryParameters, request.scope["query_string"])
+        parts = await context.bulk.ingest(request, parameters.delivery_defaults(told))
         return StreamingResponse(parts, media_type=JSON)
 
     return [
@@ -71,33 +71,35 @@ def _deliveries(service: Service) -> list[Route]:
     ]
 
 
-async def _deliver(service: Service, request: Request) -> Response:
-    bodies.check_plain(request)
+async def _deliver(context: ServerContext, request: Request) -> Response:
+    bodies.check_not_encoded(request)
     project = request.path_params.get("id")
-    with service.held.share() as share:
-        body = await bodies.read(request, share, bytes_max=BODY_BYTES_MAX)
-        items = webhooks.open_delivery(
+    with context.body_budget.reserve() as reservation:
+        body = await bodies.read(request, reservation, bytes_max=BODY_BYTES_MAX)
+        items = webhooks.verify_and_read(
             body,
             request.headers.get(webhooks.SIGNATURE_HEADER),
             None if project is None else id_in(project),
-            service.setup.secrets,
+            context.config.secrets,
         )
-        receipts = await service.writer.append(items, len(body))
-    return Response(msgspec.json.encode(as_json(webhooks.told(receipts))), media_type=JSON)
+        receipts = await context.writer.append(items, len(body))
+    return Response(
+        msgspec.json.encode(as_json(webhooks.delivery_result(receipts))), media_type=JSON
+    )
 
 
-def _operation(service: Service) -> list[Route]:
+def _operation(context: ServerContext) -> list[Route]:
     async def live(_request: Request) -> Response:
         return Response(b'{"status":"alive"}', media_type=JSON)
 
     async def ready(_request: Request) -> Response:
-        health = service.doctor.tell()
+        health = context.health_monitor.health()
         status = 200 if health.ready else 503
         return Response(msgspec.json.encode(as_json(health)), status, media_type=JSON)
 
     async def metrics(request: Request) -> Response:
-        await service.gate.check(request, Scope.READ)
-        page, media_type = await service.questions.ask(service.metrics.page)
+        await context.authenticator.check(request, Scope.READ)
+        page, media_type = await context.thread_pool.run(context.metrics.page)
         return Response(page, media_type=media_type)
 
     return [

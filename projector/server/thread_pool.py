@@ -14,25 +14,25 @@ from projector.server.errors import Overloaded
 THREADS_MAX = 8
 
 #: How many there may be, with those that wait for a thread.
-QUESTIONS_MAX = 200
+WAITING_MAX = 200
 
 Arguments = TypeVarTuple("Arguments")
 Answer = TypeVar("Answer")
 
 
-class Questions:
+class ThreadPool:
     """Those that are being answered. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._threads = CapacityLimiter(THREADS_MAX)
         self._number = 0
 
-    async def ask(self, run: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
-        """What `run` gives; raises what it raises, or Overloaded where too many wait already."""
-        if self._number >= QUESTIONS_MAX:
+    async def run(self, work: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
+        """What `work` returns; raises what it raises, or Overloaded where too many wait already."""
+        if self._number >= WAITING_MAX:
             raise Overloaded
         self._number += 1
         try:
-            return await to_thread.run_sync(run, *arguments, limiter=self._threads)
+            return await to_thread.run_sync(work, *arguments, limiter=self._threads)
         finally:
             self._number -= 1

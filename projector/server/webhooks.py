@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.intake import signature, sources
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.server.errors import SignatureWrong
@@ -22,7 +22,7 @@ Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
-class Delivered:
+class DeliveryResult:
     """What became of a delivery."""
 
     outcome: Outcome
@@ -32,7 +32,7 @@ class Delivered:
     reason: str | None
 
 
-def open_delivery(
+def verify_and_read(
     body: bytes, signed: str | None, project_id: str | None, secrets: Sequence[WebhookSecret]
 ) -> Items:
     """The items of a body that is signed with a secret of its project; raises SignatureWrong.
@@ -44,31 +44,31 @@ def open_delivery(
         for secret in secrets
         if project_id is None or secret.project_id in (None, project_id)
     ]
-    signers = signature.signers(body, signed, [each.text for each in asked])
+    signers = signature.matching_secrets(body, signed, [each.text for each in asked])
     opened = {each.project_id for each in asked if each.text in signers}
     if not opened:
         raise SignatureWrong
     if project_id is None and None not in opened and len(opened) == 1:
         [project_id] = opened
-    items = sources.read(body, Given(project_id=project_id))
+    items = sources.read(body, DeliveryDefaults(project_id=project_id))
     for item in items:
         # What cannot be read may not tell its project; it is kept for the one that signed it.
         if item.project_id is not None and not opened & {None, item.project_id}:
             raise SignatureWrong
-    return items or [_of_nothing(body, project_id)]
+    return items or [_empty_page(body, project_id)]
 
 
-def told(receipts: Sequence[Receipt]) -> Delivered:
+def delivery_result(receipts: Sequence[Receipt]) -> DeliveryResult:
     """What became of a delivery; of several entries in one body, what became of the last."""
     outcome, position, reason = receipts[-1]
-    return Delivered(outcome=outcome, position=position, reason=reason)
+    return DeliveryResult(outcome=outcome, position=position, reason=reason)
 
 
-def _of_nothing(body: bytes, project_id: str | None) -> Rejected:
+def _empty_page(body: bytes, project_id: str | None) -> Rejected:
     """A page without an entry: a file may end with one, but nobody sends it for nothing."""
     return Rejected(
         reason="unknown_shape",
         detail="This is a page of activity without an entry.",
         body=body,
-        given=Given(project_id=project_id),
+        defaults=DeliveryDefaults(project_id=project_id),
     )

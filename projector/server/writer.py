@@ -11,7 +11,7 @@ from attrs import frozen
 
 from projector.envelope import Envelope, Rejected
 from projector.errors import ProjectorError
-from projector.server.batcher import Bounds, Group
+from projector.server.batcher import Batcher, Bounds
 from projector.store.append import Outcome, Receipt, StreamCache, append
 from projector.store.database import Database
 
@@ -31,7 +31,7 @@ Items = Sequence[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
-class Committed:
+class Commit:
     """A transaction that was made, for whoever counts."""
 
     items: Items
@@ -50,11 +50,11 @@ class Committed:
 class Writer:
     """The one who appends. Its methods belong to the event loop."""
 
-    def __init__(self, database: Database, *, on_commit: Callable[[Committed], None]) -> None:
+    def __init__(self, database: Database, *, on_commit: Callable[[Commit], None]) -> None:
         self._database = database
         self._on_commit = on_commit
         self._cache = StreamCache()
-        self._group: Group[Items, list[Receipt]] = Group(self._append, BOUNDS, name="writer")
+        self._group: Batcher[Items, list[Receipt]] = Batcher(self._append, BOUNDS, name="writer")
         self.run, self.stop = self._group.run, self._group.stop
 
     async def append(self, items: Items, size: int) -> list[Receipt]:
@@ -83,7 +83,7 @@ class Writer:
         begun, received_at = time.perf_counter(), datetime.now(UTC)
         receipts = append(self._database, items, received_at=received_at, cache=self._cache)
         seconds = time.perf_counter() - begun
-        done = Committed(items=items, receipts=receipts, received_at=received_at, seconds=seconds)
+        done = Commit(items=items, receipts=receipts, received_at=received_at, seconds=seconds)
         try:
             self._on_commit(done)
         except Exception:

@@ -17,19 +17,19 @@ from sqlalchemy import Connection, Select, bindparam, select, update
 from projector.envelope import CanonicalKey, Envelope, Rejected
 from projector.store import bulk, duplicates, log, notifications, quarantine
 from projector.store.append_plan import (
-    Customer,
+    AppendPlan,
+    CustomerIdentity,
     Head,
-    Look,
-    Numbered,
+    LogSnapshot,
     Outcome,
-    Plan,
+    PlannedEvent,
     Receipt,
     Stream,
     make_plan,
 )
 from projector.store.database import Database
-from projector.store.predicates import array, in_array
-from projector.store.quarantine import Aside
+from projector.store.predicates import array_parameter, in_array
+from projector.store.quarantine import QuarantineItem
 from projector.store.tables import event, log_head, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
@@ -43,21 +43,21 @@ class StreamCache:
 
     def __init__(self) -> None:
         self.head = Head(-1, -1)
-        self.streams: dict[Customer, Stream] = {}
+        self.streams: dict[CustomerIdentity, Stream] = {}
 
-    def as_of(self, head: Head) -> dict[Customer, Stream]:
+    def as_of(self, head: Head) -> dict[CustomerIdentity, Stream]:
         """The streams known at a head, forgotten if that is not the cache's own."""
         if head != self.head:
             self.streams.clear()
             self.head = head
         return self.streams
 
-    def follow(self, plan: Plan) -> None:
+    def follow(self, plan: AppendPlan) -> None:
         """Take over what a batch changed, once it is committed."""
         if len(self.streams) > CACHED_STREAMS_MAX:
             self.streams.clear()
-        self.streams.update(plan.opened)
-        self.streams.update(plan.grown)
+        self.streams.update(plan.new_streams)
+        self.streams.update(plan.advanced_streams)
         self.head = plan.after
 
 
@@ -76,12 +76,12 @@ def append(
     """
     cache = cache or StreamCache()
     with database.reading() as connection:
-        plan, aside = _plan(connection, items, _read_head(connection), cache)
+        plan, quarantined = _plan(connection, items, _read_head(connection), cache)
     with database.writing() as connection:
         head = _read_head(connection, lock=True)
         if head != plan.before:
-            plan, aside = _plan(connection, items, head, cache)
-        _write(connection, plan, aside, received_at)
+            plan, quarantined = _plan(connection, items, head, cache)
+        _write(connection, plan, quarantined, received_at)
     cache.follow(plan)
     return plan.receipts
 
@@ -94,15 +94,15 @@ def _read_head(connection: Connection, *, lock: bool = False) -> Head:
 
 def _plan(
     connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
-) -> tuple[Plan, list[Aside]]:
-    """What becomes of the items, and what of them is put aside."""
-    plan = make_plan(items, _look(connection, items, head, cache))
-    return plan, _put_aside(connection, plan)
+) -> tuple[AppendPlan, list[QuarantineItem]]:
+    """What becomes of the items, and what of them is put quarantined."""
+    plan = make_plan(items, _read_snapshot(connection, items, head, cache))
+    return plan, _split_off_duplicates(connection, plan)
 
 
-def _look(
+def _read_snapshot(
     connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
-) -> Look:
+) -> LogSnapshot:
     known = cache.as_of(head)
     event_ids: dict[str, list[str]] = {}
     customer_ids: dict[str, set[str]] = {}
@@ -112,48 +112,48 @@ def _look(
         event_ids.setdefault(item.project_id, []).append(item.event_id)
         if item.customer_id is not None and (item.project_id, item.customer_id) not in known:
             customer_ids.setdefault(item.project_id, set()).add(item.customer_id)
-    found = log.find(connection, event_ids)
+    found = log.find_by_ids(connection, event_ids)
     known.update(_find_streams(connection, customer_ids))
-    return Look(head=head, events=found, streams=known)
+    return LogSnapshot(head=head, events=found, streams=known)
 
 
 def _find_streams(
     connection: Connection, customer_ids: dict[str, set[str]]
-) -> dict[Customer, Stream]:
-    found: dict[Customer, Stream] = {}
-    statement = _streams_of(connection.dialect.name)
+) -> dict[CustomerIdentity, Stream]:
+    found: dict[CustomerIdentity, Stream] = {}
+    statement = _select_streams(connection.dialect.name)
     for project_id, ids in customer_ids.items():
-        asked = {"project_id": project_id, "customer_ids": array(connection, list(ids))}
+        asked = {"project_id": project_id, "customer_ids": array_parameter(connection, list(ids))}
         for stream_id, _, customer_id, *last in connection.execute(statement, asked).all():
             found[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
     return found
 
 
 @cache
-def _streams_of(dialect: str) -> Select[Any]:
+def _select_streams(dialect: str) -> Select[Any]:
     return select(stream).where(
         stream.c.project_id == bindparam("project_id"),
         in_array(dialect, stream.c.customer_id, "customer_ids"),
     )
 
 
-def _put_aside(connection: Connection, plan: Plan) -> list[Aside]:
+def _split_off_duplicates(connection: Connection, plan: AppendPlan) -> list[QuarantineItem]:
     """What goes into the quarantine: not what a retry has filed before, that is a duplicate."""
-    rejected = [quarantine.aside(item) for item in plan.rejected]
+    rejected = [quarantine.to_item(item) for item in plan.rejected]
     if not rejected:
         return []
-    filed = quarantine.filed(connection, rejected)
+    filed = quarantine.resolved_positions(connection, rejected)
     outcomes = (Outcome.QUARANTINED, Outcome.CONFLICT)
     places = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in outcomes]
     for at, each in zip(places, rejected, strict=True):
         if each.digest in filed:
             position = filed[each.digest]
             plan.receipts[at] = Receipt(Outcome.DUPLICATE, position)
-            plan.repeated[position] += 1
+            plan.duplicates[position] += 1
     return [each for each in rejected if each.digest not in filed]
 
 
-def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
+def _event_row(numbered: PlannedEvent, received_at: datetime) -> tuple[Any, ...]:
     """The columns of `event`, in their order."""
     position, stream_id, late, it = numbered
     filed = (position, it.project_id, it.event_id, it.type, stream_id)
@@ -161,19 +161,24 @@ def _event_row(numbered: Numbered, received_at: datetime) -> tuple[Any, ...]:
 
 
 def _write(
-    connection: Connection, plan: Plan, aside: Sequence[Aside], received_at: datetime
+    connection: Connection,
+    plan: AppendPlan,
+    quarantined: Sequence[QuarantineItem],
+    received_at: datetime,
 ) -> None:
     bulk.insert_many(
         connection,
         event,
         [_event_row(numbered, received_at) for numbered in plan.events],
     )
-    opened = [(known.stream_id, *customer, *known.last) for customer, known in plan.opened.items()]
-    bulk.insert_many(connection, stream, opened)
-    grown = [(*known.last, known.stream_id) for known in plan.grown.values()]
-    bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), grown)
-    quarantine.add(connection, aside, received_at=received_at)
-    duplicates.add(connection, plan.repeated, received_at=received_at)
+    new_rows = [
+        (known.stream_id, *customer, *known.last) for customer, known in plan.new_streams.items()
+    ]
+    bulk.insert_many(connection, stream, new_rows)
+    advanced_rows = [(*known.last, known.stream_id) for known in plan.advanced_streams.values()]
+    bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), advanced_rows)
+    quarantine.add(connection, quarantined, received_at=received_at)
+    duplicates.add(connection, plan.duplicates, received_at=received_at)
     if plan.after != plan.before:
         connection.execute(update(log_head).values(plan.after._asdict()))
         notifications.notify(connection)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from attrs import define, field
 
-from projector.envelope import CanonicalKey, Envelope, Given, RecordedEvent, Rejected
+from projector.envelope import CanonicalKey, DeliveryDefaults, Envelope, RecordedEvent, Rejected
 from projector.facts.codec import same_facts
 
 
@@ -37,10 +37,10 @@ class Receipt(NamedTuple):
 
 
 #: What an event is known by: project_id, event_id. A plain tuple, for many are made.
-Identity = tuple[str, str]
+EventIdentity = tuple[str, str]
 
 #: What a stream is known by: project_id, customer_id.
-Customer = tuple[str, str]
+CustomerIdentity = tuple[str, str]
 
 
 class Stream(NamedTuple):
@@ -51,22 +51,22 @@ class Stream(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The last position and the last stream id given out."""
+    """The last position and the last stream id defaults out."""
 
     position: int
     stream_id: int
 
 
 @define
-class Look:
+class LogSnapshot:
     """What the log knew of a batch's identities and customers while its head was `head`."""
 
     head: Head
-    events: dict[Identity, RecordedEvent]
-    streams: dict[Customer, Stream]
+    events: dict[EventIdentity, RecordedEvent]
+    streams: dict[CustomerIdentity, Stream]
 
 
-class Numbered(NamedTuple):
+class PlannedEvent(NamedTuple):
     """An envelope on its way into the log."""
 
     position: int
@@ -76,26 +76,26 @@ class Numbered(NamedTuple):
 
 
 @define
-class Plan:
+class AppendPlan:
     """What a batch will write."""
 
     #: The head for which it was made, and the one that it leads to.
     before: Head
     after: Head
     receipts: list[Receipt] = field(factory=list)
-    events: list[Numbered] = field(factory=list)
+    events: list[PlannedEvent] = field(factory=list)
     rejected: list[Rejected] = field(factory=list)
     #: How many times the events at these positions came again.
-    repeated: Counter[int] = field(factory=Counter)
+    duplicates: Counter[int] = field(factory=Counter)
     #: Streams that the batch opens, and those whose greatest key it raises.
-    opened: dict[Customer, Stream] = field(factory=dict)
-    grown: dict[Customer, Stream] = field(factory=dict)
+    new_streams: dict[CustomerIdentity, Stream] = field(factory=dict)
+    advanced_streams: dict[CustomerIdentity, Stream] = field(factory=dict)
 
 
-def make_plan(items: Sequence[Envelope | Rejected], look: Look) -> Plan:
+def make_plan(items: Sequence[Envelope | Rejected], look: LogSnapshot) -> AppendPlan:
     """Decide what becomes of each item, in their order."""
-    plan = Plan(before=look.head, after=look.head)
-    standing: dict[Identity, tuple[Envelope, int]] = {
+    plan = AppendPlan(before=look.head, after=look.head)
+    standing: dict[EventIdentity, tuple[Envelope, int]] = {
         identity: (recorded, recorded.position) for identity, recorded in look.events.items()
     }
     position, last_stream_id = look.head
@@ -109,33 +109,33 @@ def make_plan(items: Sequence[Envelope | Rejected], look: Look) -> Plan:
         if first is None:
             position += 1
             standing[identity] = item, position
-            stream_id, late = _place(plan, item, look.streams, last_stream_id)
+            stream_id, late = _assign_stream(plan, item, look.streams, last_stream_id)
             last_stream_id = max(last_stream_id, stream_id or 0)
-            plan.events.append(Numbered(position, stream_id, late, item))
+            plan.events.append(PlannedEvent(position, stream_id, late, item))
             plan.receipts.append(Receipt(Outcome.APPENDED, position))
         elif same_facts(item, first[0]):
-            plan.repeated[first[1]] += 1
+            plan.duplicates[first[1]] += 1
             plan.receipts.append(Receipt(Outcome.DUPLICATE, first[1]))
         else:
-            plan.rejected.append(_conflicting(item, first[1]))
+            plan.rejected.append(_to_conflict(item, first[1]))
             plan.receipts.append(Receipt(Outcome.CONFLICT, first[1], "conflict"))
     plan.after = Head(position, last_stream_id)
     return plan
 
 
-def _place(
-    plan: Plan, item: Envelope, streams: dict[Customer, Stream], last_stream_id: int
+def _assign_stream(
+    plan: AppendPlan, item: Envelope, streams: dict[CustomerIdentity, Stream], last_stream_id: int
 ) -> tuple[int | None, bool]:
     """The event's stream, and whether that holds a greater key already."""
     if item.customer_id is None:
         return None, False
     customer = (item.project_id, item.customer_id)
-    changed = plan.opened
+    changed = plan.new_streams
     known = changed.get(customer)
     if known is None:
-        known = plan.grown.get(customer) or streams.get(customer)
+        known = plan.advanced_streams.get(customer) or streams.get(customer)
         if known is not None:
-            changed = plan.grown
+            changed = plan.advanced_streams
     key = CanonicalKey(item.occurred_at, item.event_id)
     stream_id = known.stream_id if known is not None else last_stream_id + 1
     if known is not None and key < known.last:
@@ -144,7 +144,7 @@ def _place(
     return stream_id, False
 
 
-def _conflicting(item: Envelope, position: int) -> Rejected:
+def _to_conflict(item: Envelope, position: int) -> Rejected:
     return Rejected(
         reason="conflict",
         detail=f"The event stands at position {position} with other facts.",
@@ -152,5 +152,7 @@ def _conflicting(item: Envelope, position: int) -> Rejected:
         project_id=item.project_id,
         event_id=item.event_id,
         # A retry reads it as it was read now, whoever told what it does not tell itself.
-        given=Given(project_id=item.project_id, type=item.type, occurred_at=item.occurred_at),
+        defaults=DeliveryDefaults(
+            project_id=item.project_id, type=item.type, occurred_at=item.occurred_at
+        ),
     )

@@ -30,7 +30,9 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
     if not rows:
         return
     if _is_sqlite(connection):
-        connection.exec_driver_sql(_sqlite_insert(table), bound(list(table.columns), rows))
+        connection.exec_driver_sql(
+            _sqlite_insert(table), to_sqlite_params(list(table.columns), rows)
+        )
     elif len(rows) <= FEW_ROWS_MAX:
         _insert_few(connection, table, rows, "")
     else:
@@ -42,12 +44,14 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
     if not rows:
         return
     if _is_sqlite(connection):
-        connection.exec_driver_sql(_sqlite_upsert(table), bound(list(table.columns), rows))
+        connection.exec_driver_sql(
+            _sqlite_upsert(table), to_sqlite_params(list(table.columns), rows)
+        )
         return
     if len(rows) <= FEW_ROWS_MAX:
         _insert_few(connection, table, rows, _on_conflict(table))
         return
-    incoming = _make(connection, table)
+    incoming = _create_incoming(connection, table)
     _copy(connection, incoming, list(table.columns), rows)
     columns = ", ".join(_names(table))
     connection.exec_driver_sql(
@@ -65,20 +69,20 @@ def update_many(
         return
     keys = [column.name for column in table.primary_key]
     sets, where = ", ".join(f"{name} = ?" for name in names), " AND ".join(f"{k} = ?" for k in keys)
-    given = [table.c[name] for name in (*names, *keys)]
+    columns = [table.c[name] for name in (*names, *keys)]
     if _is_sqlite(connection):
         statement = f"UPDATE {table.name} SET {sets} WHERE {where}"
-        connection.exec_driver_sql(statement, bound(given, rows))
+        connection.exec_driver_sql(statement, to_sqlite_params(columns, rows))
         return
     incoming = _incoming(table)
     sets = ", ".join(f"{name} = {incoming}.{name}" for name in names)
     where = " AND ".join(f"{table.name}.{key} = {incoming}.{key}" for key in keys)
     if len(rows) <= FEW_ROWS_MAX:
-        few = f"unnest({_arrays(given)}) AS {incoming} ({', '.join([*names, *keys])})"
+        few = f"unnest({_arrays(columns)}) AS {incoming} ({', '.join([*names, *keys])})"
         statement = f"UPDATE {table.name} SET {sets} FROM {few} WHERE {where}"
         connection.exec_driver_sql(statement, _by_column(rows))
         return
-    _copy(connection, _make(connection, table), given, rows)
+    _copy(connection, _create_incoming(connection, table), columns, rows)
     connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} FROM {incoming} WHERE {where}")
     connection.exec_driver_sql(f"TRUNCATE {incoming}")
 
@@ -108,7 +112,7 @@ def _sqlite_upsert(table: Table) -> str:
     return f"{_sqlite_insert(table)} {_on_conflict(table)}"
 
 
-def bound(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:
+def to_sqlite_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:
     """Rows with the values that SQLite's driver takes, put together column by column."""
     values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
@@ -171,7 +175,7 @@ def _incoming(table: Table) -> str:
     return f"incoming_{table.name}"
 
 
-def _make(connection: Connection, table: Table) -> str:
+def _create_incoming(connection: Connection, table: Table) -> str:
     """A temporary table like another one, for this connection.
 
     COPY knows neither conflicts nor updates: rows come in here first, at 6 µs a row where arrays

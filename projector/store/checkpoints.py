@@ -11,12 +11,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from projector.errors import CheckpointMoved
 from projector.projections.projection import Projection
 from projector.store import digest
-from projector.store.tables import checkpoint
+from projector.store.tables import checkpoint, fingerprint
 
 _ADVANCE = update(checkpoint).where(
     checkpoint.c.projection == bindparam("seen_projection"),
     checkpoint.c.position == bindparam("seen_position"),
-    checkpoint.c.revision == bindparam("seen_revision"),
+    checkpoint.c.generation == bindparam("seen_generation"),
 )
 _ALL = select(checkpoint).order_by(checkpoint.c.projection)
 
@@ -28,18 +28,20 @@ class Checkpoint:
     projection: str
     position: int
     version: int
-    revision: int
+    generation: int
     #: Of all rows; see `digest`.
     digest: str
+    #: Of the columns that the rows were written with; see `tables.fingerprint`.
+    fingerprint: str
+    #: Why the projection is set aside; None while it runs.
+    error: str | None = None
 
 
 def read(
     connection: Connection, projections: Iterable[Projection], *, lock: bool = False
 ) -> dict[str, Checkpoint]:
     """The checkpoints by projection; one that never ran stands at position 0."""
-    first = {
-        each.name: Checkpoint(each.name, 0, each.version, 0, digest.EMPTY) for each in projections
-    }
+    first = {each.name: _begin(each) for each in projections}
     if lock:
         # There must be rows to lock; all who make or lock several do so in the order of names.
         for name in sorted(first):
@@ -52,9 +54,9 @@ def read(
 def advance(
     connection: Connection,
     seen: Checkpoint,
+    projection: Projection,
     *,
     position: int,
-    version: int,
     digest: str,
     rewritten: bool = False,
 ) -> None:
@@ -69,10 +71,12 @@ def advance(
         {
             "seen_projection": seen.projection,
             "seen_position": seen.position,
-            "seen_revision": seen.revision,
+            "seen_generation": seen.generation,
             "position": position,
-            "version": version,
-            "revision": seen.revision + rewritten,
+            "version": projection.version,
+            "fingerprint": fingerprint(projection),
+            "error": seen.error,
+            "generation": seen.generation + rewritten,
             "digest": digest,
         },
     )
@@ -80,9 +84,16 @@ def advance(
         raise CheckpointMoved(projection=seen.projection, position=seen.position)
 
 
-def forget(connection: Connection, projection: Projection) -> None:
+def delete_one(connection: Connection, projection: Projection) -> None:
     """Remove the checkpoint of a projection that is no more."""
     connection.execute(delete(checkpoint).where(checkpoint.c.projection == projection.name))
+
+
+def _begin(projection: Projection) -> Checkpoint:
+    """The checkpoint of a projection that never ran."""
+    return Checkpoint(
+        projection.name, 0, projection.version, 0, digest.EMPTY, fingerprint(projection)
+    )
 
 
 def _ensure(connection: Connection, seen: Checkpoint) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Generator
 from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
-from projector.store.tables import state, stream
+from projector.projections import customer
+from projector.store.tables import stream, table_of
 
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)
@@ -30,7 +31,7 @@ def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey
 
 def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
     """The customers, deleted ones too, that have the shop's own id."""
-    table = state["customer"]
+    table = table_of(customer.PROJECTION)
     columns = (table.c.project_id, table.c.customer_id)
     statement = select(*columns).where(table.c.source_id == source_id).order_by(*columns)
     return [CustomerKey(*row) for row in connection.execute(statement).all()]

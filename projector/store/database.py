@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from threading import RLock
@@ -14,8 +16,24 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as NoneFree
 
-from projector.errors import BadDatabaseUrl, DatabaseBusy
-from projector.store import dialects, failures
+from projector.errors import (
+    BadDatabaseUrl,
+    DatabaseBusy,
+    DatabaseUnreachable,
+    ProjectorError,
+    RightsMissing,
+)
+from projector.store import dialects
+
+#: psycopg does not know an option of the URL, or not its value.
+_BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
+
+#: Postgres ended the connection in the middle of a transaction, for it was idle, or took too long;
+#: or lets nobody write, as a standby does.
+_OF_THE_SERVER = frozenset({"25P03", "25P04", "25006"})
+
+#: How the codes begin of what is broken inside of Postgres, such as a file that cannot grow.
+_BROKEN_INSIDE = "XX"
 
 
 class Database:
@@ -35,7 +53,7 @@ class Database:
         lock_seconds_max: float | None = None,
         idle_seconds_max: float | None = None,
     ) -> None:
-        self.url = dialects.checked(url)
+        self.url = dialects.parse_url(url)
         # One that its own thread may take again: Ctrl-C may come before it is given back.
         self._writer = RLock()
         self._lock_seconds_max = (
@@ -44,9 +62,9 @@ class Database:
         self._open: WeakSet[Any] = WeakSet()
         try:
             self.engine = (
-                dialects.sqlite(self.url, self._lock_seconds_max)
+                dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
                 if self.is_sqlite
-                else dialects.postgres(self.url, lock_seconds_max, idle_seconds_max)
+                else dialects.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
             )
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
@@ -63,7 +81,7 @@ class Database:
         return self.url.get_backend_name() == "sqlite"
 
     def __str__(self) -> str:
-        return dialects.shown(self.url)
+        return dialects.redact(self.url)
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
@@ -178,7 +196,7 @@ class Database:
         try:
             yield
         except (DBAPIError, NoneFree, driver_error) as error:
-            told = failures.told(self, error)
+            told = translate_error(self, error)
             if told is None:
                 raise
             raise told from error
@@ -186,3 +204,37 @@ class Database:
 
 def _duplicate(connection: Any) -> int:
     return os.dup(connection.fileno())
+
+
+def translate_error(url: object, error: Exception) -> ProjectorError | None:
+    """The error for an operator; None where the statement is at fault, and so the program."""
+    if isinstance(error, NoneFree):
+        return DatabaseBusy(url=url, reason="all connections of this process are in use")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    reason = str(cause).strip()
+    if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
+        return DatabaseBusy(url=url, reason=reason)
+    if getattr(cause, "sqlstate", None) == "42501":
+        return RightsMissing(url=url, reason=reason.partition("\n")[0])
+    if _is_environment(cause):
+        return DatabaseUnreachable(url=url, reason=reason)
+    return None
+
+
+def _is_environment(cause: object) -> bool:
+    """Whether the database is at fault (gone, full, read-only) and not the statement.
+
+    Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
+    no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
+    connection cannot be made in this way, and InternalError, that the server ended a transaction
+    for its age, takes no writes, or is broken inside.
+    """
+    code = getattr(cause, "sqlstate", None) or ""
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    return (
+        "OperationalError" in names
+        or type(cause) is sqlite3.DatabaseError
+        or _BAD_OPTION.search(str(cause)) is not None
+        or code in _OF_THE_SERVER
+        or code.startswith(_BROKEN_INSIDE)
+    )

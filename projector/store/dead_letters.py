@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import starmap
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select
 
 from projector.envelope import CustomerKey
 from projector.store import bulk
-from projector.store.predicates import among, behind, can_be_asked, storable
+from projector.store.predicates import (
+    after_key,
+    array_parameter,
+    in_array,
+    in_values,
+    is_storable_text,
+    within_int64,
+)
 from projector.store.tables import SHADOW, checkpoint, dead_letter, stream
 
-_CONCERN = select(
+_HAS_ANY = select(
     exists().where(
         dead_letter.c.stream_id == stream.c.stream_id,
         dead_letter.c.projection.in_(bindparam("projections", expanding=True)),
@@ -56,7 +64,7 @@ def replace(
         connection.execute(
             delete(dead_letter).where(
                 dead_letter.c.projection == projection,
-                among(connection, dead_letter.c.stream_id, refolded),
+                in_values(connection, dead_letter.c.stream_id, refolded),
             )
         )
     bulk.insert_many(connection, dead_letter, letters)
@@ -66,30 +74,32 @@ def page(
     connection: Connection, *, projection: str | None, after: tuple[str, int] | None, limit: int
 ) -> list[DeadLetter]:
     """Letters by projection and position."""
-    if not can_be_asked(projection):
+    if not is_storable_text(projection):
         return []
     place = (dead_letter.c.projection, dead_letter.c.position)
     statement = select(dead_letter).where(_IS_LIVE).order_by(*place).limit(limit)
     if projection is not None:
         statement = statement.where(dead_letter.c.projection == projection)
     if after is not None:
-        statement = statement.where(behind(place, after, first=projection))
+        statement = statement.where(after_key(place, after, first=projection))
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
-def at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
+def find_at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
     """The letters at positions, by position and projection."""
     # The key begins with the projection: all of them have a checkpoint.
     of_any = dead_letter.c.projection.in_(select(checkpoint.c.projection))
     statement = (
         select(dead_letter)
-        .where(_IS_LIVE, of_any, among(connection, dead_letter.c.position, storable(positions)))
+        .where(
+            _IS_LIVE, of_any, in_values(connection, dead_letter.c.position, within_int64(positions))
+        )
         .order_by(dead_letter.c.position, dead_letter.c.projection)
     )
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
-def of_next_streams(
+def page_by_stream(
     connection: Connection, projection: str, *, after: int, limit: int
 ) -> list[DeadLetter]:
     """A projection's letters of so many streams behind one, stream by stream."""
@@ -101,7 +111,7 @@ def of_next_streams(
         .limit(limit)
     )
     stream_ids = list(connection.execute(statement).scalars())
-    return sorted(of_streams(connection, projection, stream_ids), key=_place)
+    return sorted(find_in_streams(connection, projection, stream_ids), key=_place)
 
 
 def remove(connection: Connection, projection: str, positions: Sequence[int]) -> None:
@@ -109,12 +119,14 @@ def remove(connection: Connection, projection: str, positions: Sequence[int]) ->
     connection.execute(
         delete(dead_letter).where(
             dead_letter.c.projection == projection,
-            among(connection, dead_letter.c.position, positions),
+            in_values(connection, dead_letter.c.position, positions),
         )
     )
 
 
-def reasons(connection: Connection, *, projection: str | None) -> Sequence[Row[str, str, int]]:
+def count_by_reason(
+    connection: Connection, *, projection: str | None
+) -> Sequence[Row[str, str, int]]:
     """By projection and reason: how many letters; the most frequent ones first."""
     by = (dead_letter.c.projection, dead_letter.c.reason)
     number = func.count()
@@ -125,7 +137,7 @@ def reasons(connection: Connection, *, projection: str | None) -> Sequence[Row[s
     return connection.execute(statement).all()
 
 
-def concerned(connection: Connection, projections: Sequence[str]) -> Iterator[CustomerKey]:
+def customers_with(connection: Connection, projections: Sequence[str]) -> Iterator[CustomerKey]:
     """The customers with a dead letter of some projections, ordered by project and customer."""
     letters = select(dead_letter.c.stream_id).where(dead_letter.c.projection.in_(projections))
     statement = (
@@ -138,18 +150,18 @@ def concerned(connection: Connection, projections: Sequence[str]) -> Iterator[Cu
         yield from starmap(CustomerKey, rows)
 
 
-def of_streams(
+def find_in_streams(
     connection: Connection, projection: str, stream_ids: Sequence[int]
 ) -> list[DeadLetter]:
     """A projection's letters from some streams."""
     statement = select(dead_letter).where(
         dead_letter.c.projection == projection,
-        among(connection, dead_letter.c.stream_id, stream_ids),
+        in_values(connection, dead_letter.c.stream_id, stream_ids),
     )
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
-def streamless(connection: Connection, projection: str) -> list[int]:
+def without_customer(connection: Connection, projection: str) -> list[int]:
     """The positions of a projection's letters that name no customer."""
     statement = select(dead_letter.c.position).where(
         dead_letter.c.projection == projection, dead_letter.c.stream_id.is_(None)
@@ -157,18 +169,18 @@ def streamless(connection: Connection, projection: str) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
-def clear(connection: Connection, projection: str) -> None:
+def delete_all(connection: Connection, projection: str) -> None:
     """Forget a projection's letters, because it is rebuilt."""
     connection.execute(delete(dead_letter).where(dead_letter.c.projection == projection))
 
 
-def counts(connection: Connection) -> dict[str, int]:
+def count_by_projection(connection: Connection) -> dict[str, int]:
     """How many events each projection skipped."""
     statement = select(dead_letter.c.projection, func.count()).group_by(dead_letter.c.projection)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def concern(
+def has_any(
     connection: Connection, projections: Sequence[str], project_id: str, customer_id: str
 ) -> bool:
     """Whether an event of a customer was skipped by one of some projections."""
@@ -177,4 +189,24 @@ def concern(
         "customer_id": customer_id,
         "projections": list(projections),
     }
-    return bool(connection.execute(_CONCERN, customer).scalar_one())
+    return bool(connection.execute(_HAS_ANY, customer).scalar_one())
+
+
+def customers_with_any(
+    connection: Connection, projections: tuple[str, ...], customer_ids: Sequence[str]
+) -> set[CustomerKey]:
+    """Those who have one of some ids and a dead letter of some projections."""
+    statement = _select_customers_with_any(projections, connection.dialect.name)
+    rows = connection.execute(statement, {"ids": array_parameter(connection, customer_ids)}).all()
+    return {CustomerKey(*row) for row in rows}
+
+
+@cache
+def _select_customers_with_any(projections: tuple[str, ...], dialect: str) -> Select[Any]:
+    # Not by a join: SQLite would begin with the letters, and go through all of them.
+    letter = exists().where(
+        dead_letter.c.stream_id == stream.c.stream_id, dead_letter.c.projection.in_(projections)
+    )
+    return select(stream.c.project_id, stream.c.customer_id).where(
+        in_array(dialect, stream.c.customer_id, "ids"), letter
+    )

@@ -45,13 +45,13 @@ _KEEPALIVE = {
 _SECRET = re.compile("password|secret|scram", re.IGNORECASE)
 
 
-def shown(url: URL) -> str:
+def redact(url: URL) -> str:
     """A URL as people and logs may see it."""
     hidden = {name: "..." if _SECRET.search(name) else value for name, value in url.query.items()}
     return url.set(query=hidden).render_as_string(hide_password=True)
 
 
-def checked(text: str) -> URL:
+def parse_url(text: str) -> URL:
     """The URL that a text says, if this program can use it; raises BadDatabaseUrl."""
     try:
         url = make_url(text)
@@ -67,7 +67,7 @@ def checked(text: str) -> URL:
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
-        raise BadDatabaseUrl(url=shown(url), reason=f"{url.drivername} is not supported")
+        raise BadDatabaseUrl(url=redact(url), reason=f"{url.drivername} is not supported")
     if url.get_backend_name() == "sqlite":
         _check_file(url)
     return url
@@ -77,20 +77,22 @@ def _check_file(url: URL) -> None:
     """Raise BadDatabaseUrl for a URL of SQLite that names no file."""
     if url.username or url.password or url.host or url.port:
         reason = "before a file's name come three slashes, no host"
-        raise BadDatabaseUrl(url=shown(url), reason=reason)
+        raise BadDatabaseUrl(url=redact(url), reason=reason)
     if not url.database or ":memory:" in url.database or "memory" in url.query.get("mode", ""):
-        raise BadDatabaseUrl(url=shown(url), reason="a database in memory is gone with the process")
+        raise BadDatabaseUrl(
+            url=redact(url), reason="a database in memory is gone with the process"
+        )
 
 
-def sqlite(url: URL, lock_seconds_max: float) -> Engine:
+def create_sqlite_engine(url: URL, lock_seconds_max: float) -> Engine:
     """An engine for a file; a writer waits for others for so long."""
     engine = create_engine(
-        url, connect_args={"timeout": lock_seconds_max}, **_of_engines(lock_seconds_max)
+        url, connect_args={"timeout": lock_seconds_max}, **_common_options(lock_seconds_max)
     )
 
     @event.listens_for(engine, "do_connect")
     def make(_dialect: object, _record: object, arguments: list[Any], _named: object) -> None:
-        _make_for_few(arguments[0])
+        _create_private_file(arguments[0])
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
@@ -119,7 +121,7 @@ def sqlite(url: URL, lock_seconds_max: float) -> Engine:
     return engine
 
 
-def _make_for_few(path: str) -> None:
+def _create_private_file(path: str) -> None:
     """A new file is for its owner and group alone, or for fewer by the umask: customers are in it.
 
     One that is there stays as it is. SQLite gives the files beside it the same mode.
@@ -149,17 +151,19 @@ def _use_wal(connection: sqlite3.Connection, lock_seconds_max: float) -> None:
         raise sqlite3.OperationalError("the file system does not allow a write-ahead log")
 
 
-def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None) -> Engine:
+def create_postgres_engine(
+    url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None
+) -> Engine:
     """An engine for a server; the bounds are those of `engine.Database`."""
     try:
-        given = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
-        own = {name: value for name, value in given.items() if name not in url.query}
-        engine = create_engine(url, connect_args=own, **_of_engines(lock_seconds_max))
+        defaults = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
+        own = {name: value for name, value in defaults.items() if name not in url.query}
+        engine = create_engine(url, connect_args=own, **_common_options(lock_seconds_max))
     except ImportError as error:
         raise BadDatabaseUrl(
-            url=shown(url), reason="psycopg is missing; install the extra `postgres`"
+            url=redact(url), reason="psycopg is missing; install the extra `postgres`"
         ) from error
-    settings = "; ".join(_settings(lock_seconds_max, idle_seconds_max))
+    settings = "; ".join(_session_settings(lock_seconds_max, idle_seconds_max))
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: object) -> None:
@@ -181,7 +185,9 @@ def postgres(url: URL, lock_seconds_max: float | None, idle_seconds_max: float |
     return engine
 
 
-def _settings(lock_seconds_max: float | None, idle_seconds_max: float | None) -> Iterator[str]:
+def _session_settings(
+    lock_seconds_max: float | None, idle_seconds_max: float | None
+) -> Iterator[str]:
     """What a new connection to Postgres is told, as statements."""
     # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
     yield "SET TIME ZONE 'UTC'"
@@ -205,7 +211,7 @@ def _settings(lock_seconds_max: float | None, idle_seconds_max: float | None) ->
         )
 
 
-def _of_engines(lock_seconds_max: float | None) -> dict[str, Any]:
+def _common_options(lock_seconds_max: float | None) -> dict[str, Any]:
     """What SQLAlchemy is told on either database."""
     return {
         "max_overflow": OVERFLOW_MAX,

@@ -34,6 +34,6 @@ def of(rows: Iterable[tuple[Any, ...]]) -> int:
     return total
 
 
-def moved(digest: str, change: int) -> str:
+def apply(digest: str, change: int) -> str:
     """A digest, as text, after a change of its rows: the hashes that came less those that went."""
     return f"{(int(digest, 16) + change) % _MODULUS:0{2 * _BYTES}x}"

@@ -9,7 +9,7 @@ from attrs import frozen
 from sqlalchemy import Connection, select
 
 from projector.store import bulk
-from projector.store.predicates import among
+from projector.store.predicates import in_values
 from projector.store.tables import duplicate
 
 
@@ -38,5 +38,5 @@ def add(connection: Connection, repeated: Mapping[int, int], *, received_at: dat
 
 def find(connection: Connection, positions: Sequence[int]) -> dict[int, Duplicates]:
     """The repetitions of the events at some positions, as far as there are any."""
-    statement = select(duplicate).where(among(connection, duplicate.c.position, positions))
+    statement = select(duplicate).where(in_values(connection, duplicate.c.position, positions))
     return {row[0]: Duplicates(*row) for row in connection.execute(statement)}

@@ -22,7 +22,7 @@ class Lease:
     #: None where nobody ever took it, or it was given back.
     holder: str | None = None
     #: Grows with each sign of life.
-    beats: int = 0
+    heartbeats: int = 0
 
 
 def read(connection: Connection, job: str) -> Lease:
@@ -37,27 +37,27 @@ def take(connection: Connection, seen: Lease, holder: str) -> bool:
     Of several who saw the same one gets it.
     """
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    first = dialect.insert(lease).values(job=seen.job, holder=None, beats=0)
+    first = dialect.insert(lease).values(job=seen.job, holder=None, heartbeats=0)
     connection.execute(first.on_conflict_do_nothing())
     result = connection.execute(
         update(lease)
-        .where(lease.c.job == seen.job, lease.c.beats == seen.beats)
-        .values(holder=holder, beats=seen.beats + 1)
+        .where(lease.c.job == seen.job, lease.c.heartbeats == seen.heartbeats)
+        .values(holder=holder, heartbeats=seen.heartbeats + 1)
     )
     return result.rowcount == 1
 
 
-def beat(connection: Connection, job: str, holder: str) -> bool:
+def heartbeat(connection: Connection, job: str, holder: str) -> bool:
     """Give a sign of life; false, and nothing is changed, for who is not the holder any more."""
     result = connection.execute(
         update(lease)
         .where(lease.c.job == job, lease.c.holder == holder)
-        .values(beats=lease.c.beats + 1)
+        .values(heartbeats=lease.c.heartbeats + 1)
     )
     return result.rowcount == 1
 
 
-def give_back(connection: Connection, job: str, holder: str) -> None:
+def release(connection: Connection, job: str, holder: str) -> None:
     """Let others take the lease at once; nothing is changed for who is not the holder any more."""
     connection.execute(
         update(lease).where(lease.c.job == job, lease.c.holder == holder).values(holder=None)

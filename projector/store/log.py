@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
-from projector.store.predicates import among, array, in_array
+from projector.store.predicates import array_parameter, in_array, in_values
 from projector.store.tables import event, log_head, stream
 
 #: How many bytes of bodies one read holds in memory, about.
@@ -47,7 +47,7 @@ SCAN_ROWS = 1_000
 
 #: Position, stream, occurred_at (an instant as the driver gives it, so text from SQLite), event_id,
 #: type, source and body of an event.
-Scanned = tuple[int, int | None, Any, str, str, str, str]
+ScanRow = tuple[int, int | None, Any, str, str, str, str]
 
 #: A position that no index knows. Postgres would look up all positions up to a bound, which are
 #: nearly all there are, only to throw away those that are not in a few streams.
@@ -79,16 +79,16 @@ def read(
     """
     bounds = {"after": after, "until": until, "limit": limit}
     with connection.execute(_READ, bounds) as rows:
-        return _taken(rows, bytes_max)
+        return _take_up_to(rows, bytes_max)
 
 
-def at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
+def read_at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
     """The events at some positions, as far as they are there, in order."""
-    statement = _EVENT.where(among(connection, event.c.position, positions))
-    return [_recorded(row) for row in connection.execute(statement.order_by(event.c.position))]
+    statement = _EVENT.where(in_values(connection, event.c.position, positions))
+    return [_to_event(row) for row in connection.execute(statement.order_by(event.c.position))]
 
 
-def last_of_types(connection: Connection, *, after: int) -> dict[str, datetime]:
+def last_received_by_type(connection: Connection, *, after: int) -> dict[str, datetime]:
     """When the last event of each type came, of those behind a position."""
     statement = (
         select(event.c.type, func.max(event.c.received_at))
@@ -105,7 +105,7 @@ def read_streams(
     until: int,
 ) -> Iterator[RecordedEvent]:
     """The events of streams up to a position: stream by stream, each in canonical order."""
-    statement = _EVENT.where(among(connection, event.c.stream_id, stream_ids))
+    statement = _EVENT.where(in_values(connection, event.c.stream_id, stream_ids))
     return _in_canonical_order(connection, statement, until)
 
 
@@ -120,13 +120,13 @@ def read_customer(
     statement = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_THEN
     first = connection.execute(statement.limit(AT_ONCE_MAX + 1), bounds).all()
     if len(first) <= AT_ONCE_MAX:
-        yield from map(_recorded, first)
+        yield from map(_to_event, first)
         return
     with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), bounds) as rows:
-        yield from map(_recorded, rows)
+        yield from map(_to_event, rows)
 
 
-def is_longer(connection: Connection, customer: CustomerKey, events: int) -> bool:
+def has_more_events(connection: Connection, customer: CustomerKey, events: int) -> bool:
     """Whether a customer has more events than so many."""
     of_one = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
     beyond = of_one.where(
@@ -135,7 +135,7 @@ def is_longer(connection: Connection, customer: CustomerKey, events: int) -> boo
     return connection.execute(beyond.limit(1).offset(events)).first() is not None
 
 
-def page_of_customer(
+def read_customer_page(
     connection: Connection,
     customer: CustomerKey,
     *,
@@ -148,12 +148,12 @@ def page_of_customer(
     At the most `limit` of them, and no more than fill `bytes_max`; but one at the least.
     """
     bounds = {**customer._asdict(), "after": after, "limit": limit}
-    with connection.execute(_page_of_customer(connection.dialect.name), bounds) as rows:
-        return _taken(rows, bytes_max)
+    with connection.execute(_select_customer_page(connection.dialect.name), bounds) as rows:
+        return _take_up_to(rows, bytes_max)
 
 
 @cache
-def _page_of_customer(dialect: str) -> Select[Any]:
+def _select_customer_page(dialect: str) -> Select[Any]:
     # SQLite's index by stream has the positions in their order; Postgres sorts those of the stream.
     position = event.c.position if dialect == "sqlite" else _position
     return (
@@ -168,7 +168,7 @@ def _page_of_customer(dialect: str) -> Select[Any]:
     )
 
 
-def read_streamless(
+def read_without_customer(
     connection: Connection, types: Iterable[str], *, until: int
 ) -> Iterator[RecordedEvent]:
     """The events of some types that name no customer, up to a position."""
@@ -176,7 +176,7 @@ def read_streamless(
     return _in_canonical_order(connection, statement, until)
 
 
-def scan(connection: Connection, *, after: int, until: int) -> Iterator[Scanned]:
+def scan(connection: Connection, *, after: int, until: int) -> Iterator[ScanRow]:
     """What a fold needs of the events of positions after < position <= until, in order.
 
     Whose streams they are is not told; that is asked once a stream. Rows come from the driver as
@@ -205,43 +205,43 @@ def _in_canonical_order(
         event.c.stream_id, event.c.occurred_at, event.c.event_id
     )
     with connection.execute(ordered.execution_options(yield_per=1000)) as rows:
-        yield from map(_recorded, rows)
+        yield from map(_to_event, rows)
 
 
-def find(
+def find_by_ids(
     connection: Connection, event_ids: Mapping[str, Iterable[str]]
 ) -> dict[tuple[str, str], RecordedEvent]:
     """The events of these ids, given by project, as far as they are in the log."""
     found = {}
-    statement = _of_ids(connection.dialect.name)
+    statement = _select_by_ids(connection.dialect.name)
     for project_id, ids in event_ids.items():
-        asked = {"project_id": project_id, "event_ids": array(connection, list(ids))}
+        asked = {"project_id": project_id, "event_ids": array_parameter(connection, list(ids))}
         for row in connection.execute(statement, asked):
-            found[project_id, row.event_id] = _recorded(row)
+            found[project_id, row.event_id] = _to_event(row)
     return found
 
 
 @cache
-def _of_ids(dialect: str) -> Select[Any]:
+def _select_by_ids(dialect: str) -> Select[Any]:
     return _EVENT.where(
         event.c.project_id == bindparam("project_id"),
         in_array(dialect, event.c.event_id, "event_ids"),
     )
 
 
-def _taken(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:
+def _take_up_to(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:
     """The events of rows, until their bodies fill so many bytes; one at the least."""
     events: list[RecordedEvent] = []
     size = 0
     for row in rows:
-        events.append(_recorded(row))
+        events.append(_to_event(row))
         size += len(row.body)
         if size >= bytes_max:
             break
     return events
 
 
-def _recorded(row: Any) -> RecordedEvent:
+def _to_event(row: Any) -> RecordedEvent:
     (
         project_id, event_id, type_, customer_id, occurred_at, source, body,
         position, stream_id, received_at, late,

@@ -28,18 +28,26 @@ from sqlalchemy import (
     true,
 )
 
-from projector.store.predicates import behind, can_be_asked, same_customer
-from projector.store.tables import state
-from projector.store.verify.raw_rows import readable
+from projector.projections import (
+    customer,
+    loyalty_tier,
+    loyalty_tier_history,
+    segment_membership,
+    segment_membership_history,
+)
+from projector.projections.projection import Projection
+from projector.store.predicates import after_key, is_storable_text, same_customer
+from projector.store.read_errors import translate_read_errors
+from projector.store.tables import table_of
 
 
 @frozen(kw_only=True)
-class Grouping:
+class Group:
     """What customers are grouped by: which tables and columns tell who is in a group."""
 
     #: The projections of those who are in it now, and of those who ever were.
-    now: str
-    history: str
+    now: Projection
+    history: Projection
     #: The column of the group's id.
     id: str
     #: The columns of the instant since when, now and in the history.
@@ -51,18 +59,18 @@ class Grouping:
     place: tuple[str, ...]
 
 
-SEGMENT = Grouping(
-    now="segment_membership",
-    history="segment_membership_history",
+SEGMENT = Group(
+    now=segment_membership.PROJECTION,
+    history=segment_membership_history.PROJECTION,
     id="segment_id",
     since="entered_at",
     since_then="valid_from",
     holds="is_member",
     place=("project_id", "customer_id"),
 )
-TIER = Grouping(
-    now="loyalty_tier",
-    history="loyalty_tier_history",
+TIER = Group(
+    now=loyalty_tier.PROJECTION,
+    history=loyalty_tier_history.PROJECTION,
     id="tier_id",
     since="joined_at",
     since_then="joined_at",
@@ -72,7 +80,7 @@ TIER = Grouping(
 
 def page(
     connection: Connection,
-    grouping: Grouping,
+    grouping: Group,
     group_id: str,
     *,
     project_id: str | None,
@@ -81,44 +89,44 @@ def page(
     limit: int,
 ) -> Sequence[Row[Any]]:
     """The members whose place comes after one: place, since, and who they are, in order."""
-    if not can_be_asked(project_id):
+    if not is_storable_text(project_id):
         return []
-    table = state[grouping.now if as_of is None else grouping.history]
+    table = table_of(grouping.now if as_of is None else grouping.history)
     place = [table.c[name] for name in grouping.place]
     since = table.c[grouping.since if as_of is None else grouping.since_then].label("since")
     statement: Select[Any] = (
-        select(*place, since, _told("source_id", table), _told("name", table))
-        .where(table.c[grouping.id] == group_id, _holds(grouping, as_of))
+        select(*place, since, _customer_column("source_id", table), _customer_column("name", table))
+        .where(table.c[grouping.id] == group_id, _is_member(grouping, as_of))
         .order_by(*place)
         .limit(limit)
     )
     if project_id is not None:
         statement = statement.where(table.c.project_id == project_id)
     if after is not None:
-        statement = statement.where(behind(place, after, first=project_id))
-    with readable(table.name):
+        statement = statement.where(after_key(place, after, first=project_id))
+    with translate_read_errors(table.name):
         return connection.execute(statement).all()
 
 
-def _told(name: str, table: Table) -> ColumnElement[Any]:
+def _customer_column(name: str, table: Table) -> ColumnElement[Any]:
     """What the customer of a row is called.
 
     Not by a join: Postgres would merge, and for that go through all customers before the page.
     """
-    who = state["customer"]
+    who = table_of(customer.PROJECTION)
     asked = select(who.c[name]).where(same_customer(who, table))
     return asked.scalar_subquery().label(name)
 
 
-def is_known(connection: Connection, grouping: Grouping, group_id: str) -> bool:
+def is_known(connection: Connection, grouping: Group, group_id: str) -> bool:
     """Whether any customer is or ever was in a group, as far as the events told."""
     return any(
         connection.execute(
             select(literal(1))
-            .where(state[name].c[grouping.id] == group_id)
+            .where(table_of(name).c[grouping.id] == group_id)
             # The next column of the index. Of many rows with the id, as it may think that there are
             # whatever the id is, Postgres would rather look for one in the table.
-            .order_by(state[name].c[column])
+            .order_by(table_of(name).c[column])
             .limit(1)
         ).first()
         for name, column in (
@@ -128,31 +136,31 @@ def is_known(connection: Connection, grouping: Grouping, group_id: str) -> bool:
     )
 
 
-def segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
+def count_segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
     """By project, segment and name: members, and when the name was last told. In this order."""
-    if not can_be_asked(project_id):
+    if not is_storable_text(project_id):
         return []
-    table = state["segment_membership"]
+    table = table_of(segment_membership.PROJECTION)
     # An event that ends a membership may tell no name, and then the row keeps an older one.
-    told_at = func.max(table.c.entered_at)
+    name_seen_at = func.max(table.c.entered_at)
     group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
     members = func.sum(cast(table.c.is_member, Integer))
-    statement = _grouped(table.c.project_id, project_id, group, members, told_at)
-    with readable(table.name):
+    statement = _grouped(table.c.project_id, project_id, group, members, name_seen_at)
+    with translate_read_errors(table.name):
         return connection.execute(statement).all()
 
 
-def tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
+def count_tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
     """By project, campaign, tier and their names: members, and when the names were last told."""
-    if not can_be_asked(project_id):
+    if not is_storable_text(project_id):
         return []
-    table = state["loyalty_tier"]
+    table = table_of(loyalty_tier.PROJECTION)
     names = (table.c.campaign_name, table.c.tier_name)
     group = (table.c.project_id, table.c.campaign_id, table.c.tier_id, *names)
     statement = _grouped(
         table.c.project_id, project_id, group, func.count(), func.max(table.c.joined_at)
     )
-    with readable(table.name):
+    with translate_read_errors(table.name):
         return connection.execute(statement.where(table.c.tier_id.is_not(None))).all()
 
 
@@ -161,17 +169,19 @@ def _grouped(
     project_id: str | None,
     group: Sequence[Column[Any]],
     members: ColumnElement[Any],
-    told_at: ColumnElement[Any],
+    name_seen_at: ColumnElement[Any],
 ) -> Select[Any]:
-    shown = [*group, members.label("members"), told_at.label("told_at")]
+    shown = [*group, members.label("members"), name_seen_at.label("name_seen_at")]
     statement = select(*shown).group_by(*group).order_by(*group)
     return statement if project_id is None else statement.where(project == project_id)
 
 
-def _holds(grouping: Grouping, as_of: datetime | None) -> ColumnElement[bool]:
+def _is_member(grouping: Group, as_of: datetime | None) -> ColumnElement[bool]:
     """Whether a row is a member's, now or at an instant."""
     if as_of is None:
-        return true() if grouping.holds is None else state[grouping.now].c[grouping.holds] == true()
-    table = state[grouping.history]
+        return (
+            true() if grouping.holds is None else table_of(grouping.now).c[grouping.holds] == true()
+        )
+    table = table_of(grouping.history)
     begun = table.c.valid_from <= as_of
     return and_(begun, or_(table.c.valid_to.is_(None), table.c.valid_to > as_of))

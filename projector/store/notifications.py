@@ -36,18 +36,18 @@ def notify(connection: Connection) -> None:
 
 
 @contextmanager
-def listening(database: Database, bell: Event) -> Iterator[Listener]:
+def listen(database: Database, bell: Event) -> Iterator[Listener]:
     """A listener; on SQLite it hears the bell of this process, and nothing else."""
     if database.is_sqlite:
-        yield _Rung(bell)
+        yield _EventListener(bell)
         return
     with database.outside_of_transactions() as connection:
         connection.execute("LISTEN projector")
-        yield _Notified(connection)
+        yield _PostgresListener(connection)
 
 
 @frozen
-class _Rung:
+class _EventListener:
     bell: Event
 
     def wait(self, seconds: float) -> None:
@@ -57,7 +57,7 @@ class _Rung:
 
 
 @frozen
-class _Notified:
+class _PostgresListener:
     #: The driver's; Postgres keeps for it what comes while nobody waits.
     connection: Any
 

@@ -24,23 +24,23 @@ from sqlalchemy import (
 )
 
 
-def among(
+def in_values(
     connection: Connection, column: Column[Any], values: Sequence[str] | Sequence[int]
 ) -> ColumnElement[bool]:
     """Whether a column has one of the values."""
-    given = {"key": None, "value": array(connection, values), "unique": True}
-    return _in_array(connection.dialect.name, column, given)
+    parameter = {"key": None, "value": array_parameter(connection, values), "unique": True}
+    return _in_array(connection.dialect.name, column, parameter)
 
 
 def in_array(dialect: str, column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a column has one of the values of a parameter, which are given as an `array`.
+    """Whether a column has one of the values of a parameter, which are parameter as an `array`.
 
     For statements that are made once: to make one takes longer than to run it.
     """
     return _in_array(dialect, column, {"key": name})
 
 
-def array(connection: Connection, values: Sequence[str] | Sequence[int]) -> Any:
+def array_parameter(connection: Connection, values: Sequence[str] | Sequence[int]) -> Any:
     """Any number of values as one parameter.
 
     An IN list would be another statement for every number of values, and SQLite bounds its length.
@@ -50,14 +50,14 @@ def array(connection: Connection, values: Sequence[str] | Sequence[int]) -> Any:
     return list(values)
 
 
-def _in_array(dialect: str, column: Column[Any], given: dict[str, Any]) -> ColumnElement[bool]:
+def _in_array(dialect: str, column: Column[Any], parameter: dict[str, Any]) -> ColumnElement[bool]:
     if dialect == "sqlite":
-        values = func.json_each(bindparam(**given)).table_valued("value")
+        values = func.json_each(bindparam(**parameter)).table_valued("value")
         return column.in_(select(values.c.value))
-    return column == any_(bindparam(**given, type_=ARRAY(column.type)))
+    return column == any_(bindparam(**parameter, type_=ARRAY(column.type)))
 
 
-def behind(
+def after_key(
     place: Sequence[Column[Any]], after: Sequence[str | int], *, first: str | None
 ) -> ColumnElement[bool]:
     """Whether a row's place comes after one; `first` is the first column's value, if it is fixed.
@@ -80,7 +80,7 @@ def same_customer(one: Table, other: Table) -> ColumnElement[bool]:
     )
 
 
-def can_be_asked(text: str | None) -> bool:
+def is_storable_text(text: str | None) -> bool:
     """Whether a text column may hold it: a driver cannot even send half a character or a NUL."""
     try:
         return text is None or b"\0" not in text.encode()
@@ -88,6 +88,6 @@ def can_be_asked(text: str | None) -> bool:
         return False
 
 
-def storable(numbers: Sequence[int]) -> list[int]:
+def within_int64(numbers: Sequence[int]) -> list[int]:
     """Those that a column may hold: Postgres refuses to be asked for one of more than 64 bits."""
     return [number for number in numbers if -(2**63) <= number < 2**63]

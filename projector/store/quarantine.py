@@ -13,13 +13,13 @@ from attrs import astuple, fields, frozen
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from projector.envelope import Given, Rejected
-from projector.store.predicates import among, storable
+from projector.envelope import DeliveryDefaults, Rejected
+from projector.store.predicates import in_values, within_int64
 from projector.store.tables import quarantine
 
 
 @frozen(kw_only=True)
-class Entry:
+class QuarantineEntry:
     """A delivery that was put aside; its body, which may be long, is read by itself."""
 
     quarantine_id: int
@@ -54,43 +54,43 @@ _RESOLVE = (
     .values(resolved_at=bindparam("at"), resolved_position=bindparam("position"))
 )
 
-_KNOWN = tuple(quarantine.c[field.name] for field in fields(Entry))
+_KNOWN = tuple(quarantine.c[field.name] for field in fields(QuarantineEntry))
 
 
-class Aside(NamedTuple):
+class QuarantineItem(NamedTuple):
     """A delivery on its way into the quarantine, and what tells it apart there."""
 
     digest: str
     item: Rejected
 
 
-def aside(item: Rejected) -> Aside:
+def to_item(item: Rejected) -> QuarantineItem:
     """Told apart by the body, the reason, and what the caller said, without which none reads it."""
-    told = msgspec.json.encode([item.reason, *astuple(item.given)])
-    return Aside(hashlib.sha256(told + b"\n" + item.body).hexdigest(), item)
+    told = msgspec.json.encode([item.reason, *astuple(item.defaults)])
+    return QuarantineItem(hashlib.sha256(told + b"\n" + item.body).hexdigest(), item)
 
 
-def add(connection: Connection, put_aside: Sequence[Aside], *, received_at: datetime) -> None:
+def add(connection: Connection, items: Sequence[QuarantineItem], *, received_at: datetime) -> None:
     """Keep deliveries; one that is here already, for the same reason, is not kept twice.
 
     Whoever calls holds the lock of the head.
     """
-    if not put_aside:
+    if not items:
         return
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(quarantine).on_conflict_do_nothing(index_elements=["digest"])
     # Not by a sequence, which can go back (in a copy that crashes, or a standby that takes over):
     # what came then would have the number of what is there, and be taken for the same.
     ids = count(last_id(connection) + 1)
-    rows = [{"quarantine_id": next(ids), **_values(each, received_at)} for each in put_aside]
+    rows = [{"quarantine_id": next(ids), **_values(each, received_at)} for each in items]
     connection.execute(statement, rows)
 
 
-def filed(connection: Connection, put_aside: Sequence[Aside]) -> dict[str, int]:
+def resolved_positions(connection: Connection, items: Sequence[QuarantineItem]) -> dict[str, int]:
     """By digest: the positions at which retries filed such deliveries when they came before."""
-    digests = [each.digest for each in put_aside]
+    digests = [each.digest for each in items]
     statement = select(quarantine.c.digest, quarantine.c.resolved_position).where(
-        among(connection, quarantine.c.digest, digests),
+        in_values(connection, quarantine.c.digest, digests),
         quarantine.c.resolved_position.is_not(None),
     )
     return {row[0]: row[1] for row in connection.execute(statement)}
@@ -104,7 +104,7 @@ def page(
     after: int,
     until: int | None = None,
     limit: int,
-) -> list[Entry]:
+) -> list[QuarantineEntry]:
     """Entries in the order in which they came, without their bodies; resolved ones if asked for.
 
     Those of ids after < quarantine_id <= until.
@@ -117,30 +117,30 @@ def page(
     if not resolved:
         statement = statement.where(quarantine.c.resolved_at.is_(None))
     rows = connection.execute(statement.order_by(quarantine.c.quarantine_id).limit(limit))
-    return [Entry(**row._mapping) for row in rows]
+    return [QuarantineEntry(**row._mapping) for row in rows]
 
 
-def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes, Given]]:
+def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes, DeliveryDefaults]]:
     """The bodies of entries, and what the caller said of them."""
     statement = select(
         quarantine.c.quarantine_id,
         quarantine.c.body,
-        quarantine.c.given_project_id,
-        quarantine.c.given_type,
-        quarantine.c.given_occurred_at,
-    ).where(among(connection, quarantine.c.quarantine_id, ids))
+        quarantine.c.default_project_id,
+        quarantine.c.default_type,
+        quarantine.c.default_occurred_at,
+    ).where(in_values(connection, quarantine.c.quarantine_id, ids))
     return {
-        row[0]: (row[1], Given(project_id=row[2], type=row[3], occurred_at=row[4]))
+        row[0]: (row[1], DeliveryDefaults(project_id=row[2], type=row[3], occurred_at=row[4]))
         for row in connection.execute(statement)
     }
 
 
-def find(connection: Connection, ids: Sequence[int]) -> list[Entry]:
+def find(connection: Connection, ids: Sequence[int]) -> list[QuarantineEntry]:
     """The entries of these ids, as far as they are there, in their order."""
-    known = among(connection, quarantine.c.quarantine_id, storable(ids))
+    known = in_values(connection, quarantine.c.quarantine_id, within_int64(ids))
     statement = select(*_KNOWN).where(known)
     rows = connection.execute(statement.order_by(quarantine.c.quarantine_id))
-    return [Entry(**row._mapping) for row in rows]
+    return [QuarantineEntry(**row._mapping) for row in rows]
 
 
 def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetime) -> None:
@@ -153,7 +153,7 @@ def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetim
 
 
 def last_id(connection: Connection) -> int:
-    """The highest id given out; 0 for none."""
+    """The highest id defaults out; 0 for none."""
     return connection.execute(select(func.max(quarantine.c.quarantine_id))).scalar_one() or 0
 
 
@@ -174,7 +174,7 @@ def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str])
         select(*_KNOWN)
         .where(
             quarantine.c.project_id == project_id,
-            among(connection, quarantine.c.event_id, event_ids),
+            in_values(connection, quarantine.c.event_id, event_ids),
             quarantine.c.resolved_at.is_(None),
         )
         .order_by(quarantine.c.quarantine_id)
@@ -193,8 +193,8 @@ def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str])
     ]
 
 
-def _values(put_aside: Aside, received_at: datetime) -> dict[str, object]:
-    digest, item = put_aside
+def _values(quarantined: QuarantineItem, received_at: datetime) -> dict[str, object]:
+    digest, item = quarantined
     return {
         "digest": digest,
         "reason": item.reason,
@@ -202,8 +202,8 @@ def _values(put_aside: Aside, received_at: datetime) -> dict[str, object]:
         "project_id": item.project_id,
         "event_id": item.event_id,
         "received_at": received_at,
-        "given_project_id": item.given.project_id,
-        "given_type": item.given.type,
-        "given_occurred_at": item.given.occurred_at,
+        "default_project_id": item.defaults.project_id,
+        "default_type": item.defaults.type,
+        "default_occurred_at": item.defaults.occurred_at,
         "body": item.body,
     }

@@ -7,16 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy import Connection, MetaData, column, inspect, select, table
 
 from projector.errors import NotMigrated, SchemaUnknown
+from projector.projections import own
 from projector.store.database import Database
-from projector.store.tables import SCHEMA_REVISION, metadata
+from projector.store.tables import SCHEMA_REVISION, metadata, table_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["Migration", "check", "database_of_the_shell", "metadata", "migrate", "revision"]
+__all__ = [
+    "Migration",
+    "check",
+    "database_of_the_shell",
+    "migrate",
+    "migrated_metadata",
+    "revision",
+]
 
 #: Any number that no other program uses as an advisory lock on the same database.
 _MIGRATION_LOCK = 7_270_853_174
@@ -85,6 +93,11 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(_migrations()))
     config.attributes["connection"] = connection
     return config
+
+
+def migrated_metadata() -> list[MetaData]:
+    """The tables that the migrations make: all but those of other packages' projections."""
+    return [metadata, *(table_of(each).metadata for each in own())]
 
 
 def database_of_the_shell() -> Database:

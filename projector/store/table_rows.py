@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from projector.envelope import CustomerKey
 from projector.projections.projection import Projection, Row, Values
 from projector.store import bulk, digest, tables
-from projector.store.predicates import array, in_array
+from projector.store.predicates import array_parameter, in_array, same_customer
+from projector.store.read_errors import translate_read_errors
+from projector.store.tables import stream
 from projector.store.types import Instant
-from projector.store.verify.raw_rows import readable
 
 #: Rows by customer; a customer without rows may be left out.
 Rows = Mapping[CustomerKey, list[Row]]
@@ -25,7 +26,7 @@ Rows = Mapping[CustomerKey, list[Row]]
 
 def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:
     """All rows of some customers."""
-    statement = _of_several(projection, connection.dialect.name)
+    statement = _select_several(projection, connection.dialect.name)
     return _load(connection, projection, customers, statement)
 
 
@@ -41,8 +42,11 @@ def _load(
     found: dict[CustomerKey, list[Row]] = {}
     width = len(tables.table_of(projection).columns)
     for project_id, customer_ids in by_project.items():
-        asked = {"project_id": project_id, "customer_ids": array(connection, customer_ids)}
-        with readable(projection.name):
+        asked = {
+            "project_id": project_id,
+            "customer_ids": array_parameter(connection, customer_ids),
+        }
+        with translate_read_errors(projection.name):
             rows = connection.execute(statement, asked).all()
         for row in rows:
             key = CustomerKey(project_id, row[1])
@@ -57,15 +61,30 @@ def load_last(
 
     Of a place where somebody was in and out 100,000 times, that is one row.
     """
-    statement = _last_of_several if projection.appends else _of_several
+    statement = _select_last if projection.is_history else _select_several
     return _load(connection, projection, customers, statement(projection, connection.dialect.name))
 
 
 def load_one(connection: Connection, projection: Projection, customer: CustomerKey) -> list[Row]:
     """The rows of one customer."""
-    with readable(projection.name):
-        rows = connection.execute(_of_one(projection), customer._asdict()).all()
+    with translate_read_errors(projection.name):
+        rows = connection.execute(_select_one(projection), customer._asdict()).all()
     return [projection.row(*row[2:]) for row in rows]
+
+
+def load_by_ids(
+    connection: Connection, projection: Projection, customer_ids: Sequence[str]
+) -> dict[CustomerKey, list[Row]]:
+    """The rows of the customers who have one of some ids, in whatever project."""
+    found: dict[CustomerKey, list[Row]] = {}
+    statement = _select_by_ids(projection, connection.dialect.name)
+    with translate_read_errors(projection.name):
+        rows = connection.execute(
+            statement, {"ids": array_parameter(connection, customer_ids)}
+        ).all()
+    for row in rows:
+        found.setdefault(CustomerKey(row[0], row[1]), []).append(projection.row(*row[2:]))
+    return found
 
 
 def scan(connection: Connection, projection: Projection) -> Generator[tuple[CustomerKey, Row]]:
@@ -74,13 +93,13 @@ def scan(connection: Connection, projection: Projection) -> Generator[tuple[Cust
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
     # Who stops half-way and closes it leaves no cursor open.
     statement = statement.execution_options(yield_per=1000)
-    with readable(projection.name), connection.execute(statement) as rows:
+    with translate_read_errors(projection.name), connection.execute(statement) as rows:
         for row in rows:
             yield CustomerKey(row[0], row[1]), projection.row(*row[2:])
 
 
 @cache
-def _of_one(projection: Projection) -> Select[Any]:
+def _select_one(projection: Projection) -> Select[Any]:
     """Made once: to make a statement costs more than to run it."""
     table = tables.table_of(projection)
     return select(table).where(
@@ -90,7 +109,17 @@ def _of_one(projection: Projection) -> Select[Any]:
 
 
 @cache
-def _of_several(projection: Projection, dialect: str) -> Select[Any]:
+def _select_by_ids(projection: Projection, dialect: str) -> Select[Any]:
+    table = tables.table_of(projection)
+    return (
+        select(table)
+        .join_from(stream, table, same_customer(stream, table))
+        .where(in_array(dialect, stream.c.customer_id, "ids"))
+    )
+
+
+@cache
+def _select_several(projection: Projection, dialect: str) -> Select[Any]:
     """As above."""
     table = tables.table_of(projection)
     return select(table).where(
@@ -100,9 +129,9 @@ def _of_several(projection: Projection, dialect: str) -> Select[Any]:
 
 
 @cache
-def _last_of_several(projection: Projection, dialect: str) -> Select[Any]:
+def _select_last(projection: Projection, dialect: str) -> Select[Any]:
     """As above, but of each place only the row that counts highest."""
-    statement = _of_several(projection, dialect)
+    statement = _select_several(projection, dialect)
     table = tables.table_of(projection)
     *place, number = (table.c[name] for name in ("project_id", "customer_id", *projection.key))
     if dialect == "sqlite":
@@ -124,7 +153,7 @@ class Difference(NamedTuple):
 
 def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
     """What turns the rows of customers, as loaded, into others: only what differs."""
-    identity, values = _identity(projection), _reader(projection)
+    identity, values = _identity(projection), _values_of(projection)
     upserted: list[Values] = []
     replaced: list[Values] = []
     gone = []
@@ -166,7 +195,7 @@ def replace(
 
 def as_values(projection: Projection, rows: Rows) -> list[Values]:
     """Rows as the table's tuples."""
-    values = _reader(projection)
+    values = _values_of(projection)
     found = [customer + values(row) for customer, mine in rows.items() for row in mine]
     return _in_utc(projection, found)
 
@@ -188,7 +217,7 @@ def _delete(
 
 
 @cache
-def _reader(projection: Projection) -> Callable[[Row], Values]:
+def _values_of(projection: Projection) -> Callable[[Row], Values]:
     """From a row to the values of its fields."""
     return attrgetter(*(field.name for field in attrs.fields(projection.row)))
 

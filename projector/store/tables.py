@@ -5,9 +5,12 @@ from __future__ import annotations
 import types
 import typing
 from datetime import date, datetime
+from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 import attrs
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -26,13 +29,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0015"
+SCHEMA_REVISION = "0008"
 
 metadata = MetaData(
     naming_convention={
@@ -86,8 +88,8 @@ log_head = Table(
     CheckConstraint("log_head_id = 1", name="one_row"),
 )
 
-#: Of the quarantine: what no retry could file so far.
-_WAITING = text("resolved_at IS NULL")
+#: Entries of the quarantine that no retry could resolve so far.
+_UNRESOLVED = text("resolved_at IS NULL")
 
 quarantine = Table(
     "quarantine",
@@ -101,9 +103,9 @@ quarantine = Table(
     Column("event_id", Key),
     Column("received_at", Instant, nullable=False),
     # What the caller said of the delivery: a retry reads it in the same light.
-    Column("given_project_id", Text),
-    Column("given_type", Text),
-    Column("given_occurred_at", Instant),
+    Column("default_project_id", Text),
+    Column("default_type", Text),
+    Column("default_occurred_at", Instant),
     # Bytes, for not everything that arrives is text.
     Column("body", LargeBinary, nullable=False),
     # Set when a retry could file it: when that was, and the position of its event.
@@ -113,11 +115,11 @@ quarantine = Table(
     Index("quarantine_reason_idx", "reason", "quarantine_id"),
     Index(None, "event_id"),
     *(
-        Index(name, *columns, sqlite_where=_WAITING, postgresql_where=_WAITING)
+        Index(name, *columns, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
         for name, columns in (
-            ("quarantine_waiting_idx", ("quarantine_id",)),
-            # The last column is for SQLite, which else reads the row to see that it waits.
-            ("quarantine_waiting_reason_idx", ("reason", "quarantine_id", "resolved_at")),
+            ("quarantine_unresolved_idx", ("quarantine_id",)),
+            # The last column is for SQLite, which else reads the row to see that it is unresolved.
+            ("quarantine_unresolved_reason_idx", ("reason", "quarantine_id", "resolved_at")),
         )
     ),
 )
@@ -141,9 +143,13 @@ checkpoint = Table(
     Column("version", Integer, nullable=False),
     # Counts the times that rows were written otherwise than by going forward (rebuild, retry):
     # a projector that computed from older rows then loses its compare-and-set.
-    Column("revision", BigInteger, nullable=False),
+    Column("generation", BigInteger, nullable=False),
     # Of all rows, whatever their order: equal rows have equal digests, on any database.
     Column("digest", Text, nullable=False),
+    # Of the columns that the rows were written with: see `fingerprint`.
+    Column("fingerprint", Text, nullable=False),
+    # Why the projection is set aside; null while it runs.
+    Column("error", Text),
 )
 
 dead_letter = Table(
@@ -180,7 +186,7 @@ lease = Table(
     Column("holder", Text),
     # Counts the holder's signs of life: who sees it stand still takes the lease over. Times are
     # not kept, for the clocks of several machines differ.
-    Column("beats", BigInteger, nullable=False),
+    Column("heartbeats", BigInteger, nullable=False),
 )
 
 _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
@@ -190,6 +196,48 @@ _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
     datetime: Instant(),
     date: Date(),
 }
+
+#: The suffix of the names of tables that a rebuild fills, of their checkpoints and dead letters.
+SHADOW = "_shadow"
+
+
+@cache
+def table_of(projection: Projection) -> Table:
+    """Build the table of a projection, or of its shadow.
+
+    Constraints have the names of the live table's, also in a shadow: so on SQLite, where only the
+    names of tables must differ, a shadow that takes the live table's place is the same to the
+    letter.
+    """
+    live_name = projection.name.removesuffix(SHADOW)
+    identity = ("project_id", "customer_id", *projection.key)
+    return Table(
+        projection.name,
+        MetaData(),
+        Column("project_id", Key, nullable=False),
+        Column("customer_id", Key, nullable=False),
+        *_row_columns(projection),
+        PrimaryKeyConstraint(*identity, name=f"{live_name}_pkey"),
+        *(_index(live_name, columns, identity) for columns in projection.indexes),
+    )
+
+
+@cache
+def fingerprint(projection: Projection) -> str:
+    """Hash what decides the layout of a projection's table: its columns, its keys, its indexes."""
+    columns = [
+        [str(each.name), type(each.type).__name__, each.nullable]
+        for each in _row_columns(projection)
+    ]
+    layout = msgspec.json.encode([columns, projection.key, projection.indexes])
+    return blake2b(layout, digest_size=8).hexdigest()
+
+
+def _row_columns(projection: Projection) -> list[Column[Any]]:
+    hints = typing.get_type_hints(projection.row)
+    return [
+        _column(projection, field.name, hints[field.name]) for field in attrs.fields(projection.row)
+    ]
 
 
 def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
@@ -204,59 +252,11 @@ def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
     return Column(name, column_type, nullable=nullable, autoincrement=False)
 
 
-def _state_table(projection: Projection, name: str, metadata: MetaData) -> Table:
-    """The table of a projection; under whatever name, its constraints have those of the live one.
-
-    So on SQLite, where only tables have names that must differ, a table that takes the place of
-    the live one is the same to the letter.
-    """
-    hints = typing.get_type_hints(projection.row)
-    identity = ("project_id", "customer_id", *projection.key)
-    return Table(
-        name,
-        metadata,
-        Column("project_id", Key, nullable=False),
-        Column("customer_id", Key, nullable=False),
-        *(
-            _column(projection, field.name, hints[field.name])
-            for field in attrs.fields(projection.row)
-        ),
-        PrimaryKeyConstraint(*identity, name=f"{projection.name}_pkey"),
-        *(_lookup(projection, columns, identity) for columns in projection.lookups),
-    )
-
-
-def _lookup(
-    projection: Projection, columns: tuple[str, ...], identity: tuple[str, ...]
-) -> UniqueConstraint:
+def _index(live_name: str, columns: tuple[str, ...], identity: tuple[str, ...]) -> UniqueConstraint:
     """An index over columns, in the form of a constraint: with the primary key they are unique.
 
-    SQLite renames a table's constraints with the table, as a rebuild needs it, and has no way to
-    rename an index. The first column tells them apart; all of them make a name too long for
-    Postgres.
+    SQLite renames a table's constraints with the table, as a swap needs, and cannot rename an
+    index. The name has the first column only: all of them make a name too long for Postgres.
     """
     more = [name for name in identity if name not in columns]
-    return UniqueConstraint(*columns, *more, name=f"{projection.name}_{columns[0]}_key")
-
-
-#: The ending of the names of tables that a rebuild fills, and of their checkpoints.
-SHADOW = "_shadow"
-
-#: The current-state table of each projection, by the projection's name.
-state: dict[str, Table] = {
-    projection.name: _state_table(projection, projection.name, metadata)
-    for projection in discover()
-}
-
-#: Those that a rebuild fills, by their own names: no migration knows them.
-_shadows: dict[str, Table] = {
-    name: _state_table(projection, name, MetaData())
-    for projection in discover()
-    for name in (projection.name + SHADOW,)
-}
-
-
-def table_of(projection: Projection) -> Table:
-    """The table of a projection or of a shadow."""
-    table = state.get(projection.name)
-    return _shadows[projection.name] if table is None else table
+    return UniqueConstraint(*columns, *more, name=f"{live_name}_{columns[0]}_key")

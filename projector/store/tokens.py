@@ -46,7 +46,7 @@ class Token:
 
 
 @frozen(kw_only=True)
-class KnownToken(Token):
+class StoredToken(Token):
     """A token as it is checked against what a caller brings."""
 
     #: The SHA-256 of its secret part, in hex.
@@ -86,22 +86,22 @@ def revoke(connection: Connection, token_id: str, *, at: datetime) -> None:
 def find(connection: Connection, token_id: str) -> Token | None:
     """The token of this id, if there is one."""
     row = connection.execute(select(token).where(token.c.token_id == token_id)).one_or_none()
-    return None if row is None else Token(**_told(row))
+    return None if row is None else Token(**_fields(row))
 
 
-def listed(connection: Connection) -> list[Token]:
+def list_all(connection: Connection) -> list[Token]:
     """All tokens in the order in which they were made; revoked ones too."""
     rows = connection.execute(select(token).order_by(token.c.created_at, token.c.token_id))
-    return [Token(**_told(row)) for row in rows]
+    return [Token(**_fields(row)) for row in rows]
 
 
-def known(connection: Connection) -> dict[str, KnownToken]:
+def by_id(connection: Connection) -> dict[str, StoredToken]:
     """All tokens by their id, revoked ones too, as they are checked."""
     rows = connection.execute(select(token))
-    return {row.token_id: KnownToken(**_told(row), digest=row.digest) for row in rows}
+    return {row.token_id: StoredToken(**_fields(row), digest=row.digest) for row in rows}
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _fields(row: Any) -> dict[str, Any]:
     # A scope of a newer version means nothing to this one, and opens nothing.
     written = row.scopes.split(",")
     return {

@@ -23,9 +23,9 @@ def parse(text: str) -> datetime:
     try:
         value = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
-        raise ValueError(f"{shortened(text)!r} is not an RFC 3339 time") from None
+        raise ValueError(f"{shorten(text)!r} is not an RFC 3339 time") from None
     if value.tzinfo is None:
-        raise NaiveInstant(f"{shortened(text)!r} has no offset from UTC")
+        raise NaiveInstant(f"{shorten(text)!r} has no offset from UTC")
     return to_utc(value)
 
 
@@ -39,7 +39,7 @@ def to_utc(value: datetime) -> datetime:
         raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999 in UTC") from None
 
 
-def check(value: datetime | None) -> None:
+def check_instant(value: datetime | None) -> None:
     """Raise BadInstant for a datetime that is no instant, or none that can be compared in UTC."""
     if value is None:
         return
@@ -58,6 +58,6 @@ def to_text(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec=precision)[:-6] + "Z"
 
 
-def shortened(text: str, characters_max: int = 60) -> str:
+def shorten(text: str, characters_max: int = 60) -> str:
     """The text, cut for a message."""
     return text if len(text) <= characters_max else text[: characters_max - 1] + "…"

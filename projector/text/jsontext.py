@@ -21,7 +21,7 @@ _SIGNIFICANT = re.compile(
 )
 
 #: DEL, and U+0080 to U+009F in UTF-8.
-_STEERING = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+_CONTROL = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 
 #: A bracket, or a string, whose brackets do not count.
 _BRACKET = re.compile(r'[{}\[\]]|"[^"\\]*+(?>\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -85,12 +85,12 @@ def compact_json(body: bytes) -> bytes | None:
         return None
 
 
-def visible(document: bytes) -> bytes:
+def escape_control_characters(document: bytes) -> bytes:
     """A JSON document in which no character steers a terminal that shows it; it means the same.
 
     Encoders escape those below the space. Some terminals obey these as well.
     """
-    return _STEERING.sub(lambda found: b"\\u00%02x" % found[0][-1], document)
+    return _CONTROL.sub(lambda found: b"\\u00%02x" % found[0][-1], document)
 
 
 def find_end(text: bytes, begin: int, end: int, *, depth_max: int) -> tuple[int, list[int]]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from projector.errors import BadCursor, BadNumber
-from projector.text.instants import shortened
+from projector.text.instants import shorten
 
 #: The most entries on one page.
 LIMIT_MAX = 10_000
@@ -19,15 +19,15 @@ LIMIT_MAX = 10_000
 #: A number in a place: beyond 64 bits a database could not even be asked for what comes behind it.
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-Place = TypeVar("Place", bound=tuple[str | int, ...])
+CursorKey = TypeVar("CursorKey", bound=tuple[str | int, ...])
 
 
-def cursor(place: Sequence[str | int]) -> str:
+def to_cursor(place: Sequence[str | int]) -> str:
     """The cursor for the key of a page's last entry."""
     return base64.urlsafe_b64encode(msgspec.json.encode(list(place))).decode().rstrip("=")
 
 
-def place(text: str | None, kind: type[Place]) -> Place | None:
+def from_cursor(text: str | None, kind: type[CursorKey]) -> CursorKey | None:
     """The key that a cursor stands for; None for the beginning.
 
     Raises BadCursor for a text that no page of such keys ended with.
@@ -40,10 +40,10 @@ def place(text: str | None, kind: type[Place]) -> Place | None:
             base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
         )
     except (binascii.Error, ValueError) as error:
-        raise BadCursor(cursor=shortened(text)) from error
+        raise BadCursor(cursor=shorten(text)) from error
     if any("\0" in part for part in found if isinstance(part, str)):
         # The database could not even be asked.
-        raise BadCursor(cursor=shortened(text))
+        raise BadCursor(cursor=shorten(text))
     return found
 
 

@@ -10,13 +10,13 @@ from operator import itemgetter
 
 from projector.facts.codec import DECODE_ENCODED, Undecodable, decode_body, encode
 from projector.facts.events import FACTS
-from projector.projections.projection import KeyedFact, Unread
-from projector.runner.batch import Change, Story, fold_stories, fold_streams
+from projector.projections.projection import KeyedFact, UndecodableFact
+from projector.runner.batch import ProjectionChange, StreamFacts, fold_stream_facts, fold_streams
 from projector.store import log
 from replay import spill
-from replay.engines.engine import Job, Piece, put_down
+from replay.engines.engine import EnginePiece, Job, stage
 from replay.plan import PositionRange
-from replay.spill import NO_STREAM, Spilled
+from replay.spill import NO_STREAM, SpillRecord
 from replay.workspace import spilling
 
 #: A bucket with more bytes is not sorted in memory: a few customers have most of the events.
@@ -52,31 +52,31 @@ def _as_it_is(instant: datetime) -> datetime:
     return instant
 
 
-def fold_bucket(job: Job, bucket: int) -> tuple[int, Piece]:
+def fold_bucket(job: Job, bucket: int) -> tuple[int, EnginePiece]:
     """Fold the streams of a bucket; returns how many events that are, too."""
     path = spill.path_of(job.folder, bucket)
     with spilling(job.folder):
         is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
         events, changes = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
         spill.remove(job.folder, bucket)
-    return events, put_down(job, changes)
+    return events, stage(job, changes)
 
 
-def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[Change]]:
+def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
     events = list(chain.from_iterable(spill.read(job.folder, bucket)))
     events.sort()
     streams = {stream_id: list(some) for stream_id, some in groupby(events, key=_stream_id)}
-    nobodys = Story(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
+    nobodys = StreamFacts(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
     # By customer, as rows are written.
     stories = (
-        Story(customer, stream_id, map(_keyed, streams[stream_id]))
+        StreamFacts(customer, stream_id, map(_keyed, streams[stream_id]))
         for stream_id, customer in spill.customers(job.folder, bucket)
         if stream_id in streams
     )
-    return len(events), fold_stories(job.plan.projections, chain([nobodys], stories))
+    return len(events), fold_stream_facts(job.plan.projections, chain([nobodys], stories))
 
 
-def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
+def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
     """The database sorts what is too much to be sorted here."""
     events = 0
     stream_ids: set[int] = set()
@@ -86,12 +86,12 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[Change]]:
     with job.database.reading() as connection:
         whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
         if NO_STREAM in stream_ids:
-            whole = chain(whole, log.read_streamless(connection, FACTS, until=job.plan.until))
+            whole = chain(whole, log.read_without_customer(connection, FACTS, until=job.plan.until))
         return events, fold_streams(job.plan.projections, whole)
 
 
-def _keyed(spilled: Spilled) -> KeyedFact:
+def _keyed(spilled: SpillRecord) -> KeyedFact:
     _, key, position, type_, fact, reason = spilled
     if reason:
-        return key, Unread(FACTS[type_], reason), position
+        return key, UndecodableFact(FACTS[type_], reason), position
     return key, DECODE_ENCODED[type_](fact), position

@@ -9,24 +9,24 @@ from projector.envelope import RecordedEvent
 from projector.facts.events import FACTS
 from projector.runner.batch import fold_streams
 from projector.store import customers, log
-from replay.engines.engine import Job, Piece, put_down
+from replay.engines.engine import EnginePiece, Job, stage
 
 #: How many streams are folded in one go.
 STREAMS_MAX = 1_000
 
 
-def run(job: Job) -> Iterator[Piece]:
+def run(job: Job) -> Iterator[EnginePiece]:
     """Fold the streams by customer, then the events that are in none."""
     done, until = 0, job.plan.until
     with job.database.reading() as connection:
         stream_ids = (stream_id for stream_id, _ in customers.in_order(connection))
         while some := list(islice(stream_ids, STREAMS_MAX)):
             events = _Counted(log.read_streams(connection, some, until=until))
-            yield put_down(job, fold_streams(job.plan.projections, events))
+            yield stage(job, fold_streams(job.plan.projections, events))
             done += events.count
             job.on_progress("folding", done, until)
-        rest = log.read_streamless(connection, FACTS, until=until)
-        yield put_down(job, fold_streams(job.plan.projections, rest))
+        rest = log.read_without_customer(connection, FACTS, until=until)
+        yield stage(job, fold_streams(job.plan.projections, rest))
 
 
 class _Counted:

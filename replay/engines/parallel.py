@@ -25,8 +25,8 @@ from projector.store import customers
 from projector.store.database import Database
 from replay import spill, workspace
 from replay.engines import buckets
-from replay.engines.engine import Job, Piece
-from replay.plan import Plan, PositionRange
+from replay.engines.engine import EnginePiece, Job
+from replay.plan import PositionRange, RebuildPlan
 from replay.spill import Assignment
 from replay.workspace import spilling
 
@@ -34,13 +34,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def run(job: Job) -> Iterator[Piece]:
+def run(job: Job) -> Iterator[EnginePiece]:
     """Scan all ranges, then fold all buckets."""
     plan = job.plan
     with _pool(job) as pool:
         # They start while this process has something else to do.
         for _ in range(job.workers):
-            _submit(pool, _start)
+            _submit(pool, _warm_up)
         with (
             job.database.reading() as connection,
             # Before the connection, whatever happens: otherwise the driver complains.
@@ -94,7 +94,7 @@ def _pool(job: Job) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(
         job.workers,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
+        initializer=_start_worker,
         initargs=(url, job.plan, job.folder),
     )
     try:
@@ -115,7 +115,7 @@ class _Worker:
     bucket_of: Sequence[int] | None = None
 
 
-def _begin(url: str, plan: Plan, folder: Path) -> None:
+def _start_worker(url: str, plan: RebuildPlan, folder: Path) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     workspace.join(folder)
     # As the command line does.
@@ -134,7 +134,7 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _start() -> None:
+def _warm_up() -> None:
     """Nothing more: the imports are what takes time."""
 
 
@@ -144,7 +144,7 @@ def _scan(cut: PositionRange) -> int:
     return buckets.scan(_Worker.job, _Worker.bucket_of, cut)
 
 
-def _fold_bucket(bucket: int) -> tuple[int, Piece]:
+def _fold_bucket(bucket: int) -> tuple[int, EnginePiece]:
     return buckets.fold_bucket(_Worker.job, bucket)
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
 from projector.projections import discover
-from projector.store import tables
 from tests.benchmarks.others import statements
+from tests.support.databases import projection_tables
 from tests.support.postgres import Server
 
 _SCAN = (
@@ -94,7 +94,7 @@ class Postgres:
                 pass
         self._source.rollback()
         for name, rows in self._rows.items():
-            table = tables.state[name]
+            table = projection_tables[name]
             columns = ", ".join(
                 f"{each.name} {each.type.compile(_DIALECT)}" for each in table.columns
             )

@@ -8,7 +8,7 @@ from itertools import islice
 from attrs import frozen
 
 from projector import open_projector
-from projector.text.paging import cursor
+from projector.text.paging import to_cursor
 from tests.benchmarks.deliveries import PROJECT, customer_id, entries, stories
 from tests.benchmarks.measure import seconds
 
@@ -63,7 +63,7 @@ def large_segment(database: str, url: str, members: int) -> Iterator[Found]:
         catch_up = seconds(projector.catch_up)
         yield Found(database, of + "catch-up, an event", 1e3 * catch_up / members)
         for where, at in (("first", None), ("middle", members // 2), ("last", members - _PAGE)):
-            after = None if at is None else cursor((PROJECT, customer_id(at - 1)))
+            after = None if at is None else to_cursor((PROJECT, customer_id(at - 1)))
             page = partial(projector.members, segment_id=_SEGMENT, limit=_PAGE, after=after)
             yield Found(database, f"{of}the {where} page of {_PAGE}", _median(page))
         yield Found(database, of + "its number of members", _median(projector.segments, 3))

@@ -36,7 +36,7 @@ def _listed(done: Done) -> list[tuple[str, int]]:
     return [
         (refusal["projection"], each["position"])
         for each in done.json["dead_letters"]
-        for refusal in each["refusals"]
+        for refusal in each["failures"]
     ]
 
 
@@ -44,9 +44,9 @@ def test_the_list_has_its_keys_in_their_order(full: Cli) -> None:
     found = full("dead-letters", "list", "--json").json
     assert list(found) == ["dead_letters", "counts", "next"]
     assert list(found["dead_letters"][0]) == [
-        "position", "project_id", "customer_id", "event_id", "type", "occurred_at", "refusals",
+        "position", "project_id", "customer_id", "event_id", "type", "occurred_at", "failures",
     ]  # fmt: skip
-    assert list(found["dead_letters"][0]["refusals"][0]) == ["projection", "reason"]
+    assert list(found["dead_letters"][0]["failures"][0]) == ["projection", "reason"]
     assert list(found["counts"][0]) == ["projection", "reason", "count"]
     assert found["next"] is None
 
@@ -124,11 +124,11 @@ def test_without_dead_letters_people_are_told_so(cli: Cli) -> None:
 def test_a_letter_is_shown_with_its_body(full: Cli) -> None:
     found = full("dead-letters", "show", "2", "--json").json
     assert list(found) == [
-        "position", "project_id", "customer_id", "event_id", "type", "occurred_at", "refusals",
+        "position", "project_id", "customer_id", "event_id", "type", "occurred_at", "failures",
         "received_at", "source", "body",
     ]  # fmt: skip
     assert found["body"] == json.dumps(_BAD_SEGMENT)
-    assert [each["projection"] for each in found["refusals"]] == [
+    assert [each["projection"] for each in found["failures"]] == [
         name for name, position in _LETTERS if position == 2
     ]
     out = full("dead-letters", "show", "2").out

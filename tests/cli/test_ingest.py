@@ -57,7 +57,7 @@ def test_the_tables_are_brought_up_to_date(cli: Cli, write: Write) -> None:
 
 def test_without_projecting_the_tables_stay_behind(cli: Cli, write: Write) -> None:
     cli("ingest", write(*_MANY[:3]))
-    assert cli("ingest", write(*_MANY[:5]), "--no-project", "--json").json["head"] == 5
+    assert cli("ingest", write(*_MANY[:5]), "--no-catch-up", "--json").json["head"] == 5
     found = cli("status", "--json").json
     assert {(each["position"], each["lag"]) for each in found["projections"]} == {(3, 2)}
     assert cli("customer", "cust_4").code == 3

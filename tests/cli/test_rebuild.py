@@ -22,9 +22,9 @@ _KEYS = [
     "events",
     "seconds",
     "pause_seconds",
-    "attached",
+    "dependents",
     "found_leftovers",
-    "churn",
+    "impact",
 ]
 #: Three of four customers are in it no more.
 _LOSE = (
@@ -46,8 +46,8 @@ def test_programs_get_what_was_rebuilt(cli: Cli, tamper: Tamper, folder: Path) -
     for each in done.json["rebuilt"]:
         assert (each["position"], each["dead_letters"], each["matched"]) == (40, 0, True)
         assert each["digest"] == status[each["name"]]["digest"]
-    assert (done.json["swapped"], done.json["events"], done.json["churn"]) == (True, 40, None)
-    assert (done.json["attached"], done.json["found_leftovers"]) == ([], False)
+    assert (done.json["swapped"], done.json["events"], done.json["impact"]) == (True, 40, None)
+    assert (done.json["dependents"], done.json["found_leftovers"]) == ([], False)
     assert 0 < done.json["pause_seconds"] < done.json["seconds"]
     assert {each.name for each in folder.iterdir()} >= {"projector.db"}
     assert not (folder / "projector.db-rebuild").exists()
@@ -74,13 +74,13 @@ def test_people_are_told_of_leftovers_and_of_what_hangs_on_the_tables(
     out = cli("rebuild").out
     assert "A rebuild that was killed had left tables or files; they were removed." in out
     assert "Rows were moved, and not tables, for this to stay: index mine." in out
-    assert cli("rebuild", "--json").json["attached"] == ["index mine"]
+    assert cli("rebuild", "--json").json["dependents"] == ["index mine"]
 
 
 def test_the_projections_that_were_not_named_are_brought_to_the_head(
     cli: Cli, tamper: Tamper, write: Write
 ) -> None:
-    cli("ingest", write(entered("cust_9", "seg_1", at="2024-03-20T10:00:00Z")), "--no-project")
+    cli("ingest", write(entered("cust_9", "seg_1", at="2024-03-20T10:00:00Z")), "--no-catch-up")
     assert cli("rebuild", "customer").code == 0
     assert [each["lag"] for each in cli("status", "--json").json["projections"]] == [0] * 5
 
@@ -136,14 +136,14 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
         pytest.param(["--workers", "0"], "--workers cannot be 0", id="no workers"),
         pytest.param(["--workers", "-1"], "--workers cannot be -1", id="fewer workers"),
         pytest.param(["--workers", "1.5"], "1.5", id="half a worker"),
-        pytest.param(["--churn-max", "101"], "--churn-max cannot be 101", id="churn of 101"),
-        pytest.param(["--churn-max=-1"], "--churn-max cannot be -1", id="churn below 0"),
-        pytest.param(["--churn-max", "nan"], "--churn-max cannot be nan", id="churn of nan"),
-        pytest.param(["--churn-max", "much"], "much", id="churn of a word"),
+        pytest.param(["--max-change", "101"], "--max-change cannot be 101", id="impact of 101"),
+        pytest.param(["--max-change=-1"], "--max-change cannot be -1", id="impact below 0"),
+        pytest.param(["--max-change", "nan"], "--max-change cannot be nan", id="impact of nan"),
+        pytest.param(["--max-change", "much"], "much", id="impact of a word"),
         pytest.param(["customers"], "'customers'", id="unknown projection"),
         pytest.param(["--customer", "cust_1", "--dry-run"], "exactly one", id="dry repair"),
         pytest.param(["--customer", "cust_1", "--workers", "1"], "exactly one", id="workers"),
-        pytest.param(["--customer", "cust_1", "--churn-max", "0"], "exactly one", id="churn"),
+        pytest.param(["--customer", "cust_1", "--max-change", "0"], "exactly one", id="impact"),
         pytest.param(["--customer", "cust_1", "--engine", "parallel"], "exactly one", id="engine"),
     ],
 )
@@ -169,10 +169,10 @@ def test_a_dry_run_changes_nothing_and_tells(cli: Cli, tamper: Tamper, rows: Row
     assert {each["matched"] for each in done.json["rebuilt"]} == {None}
     assert [each["rows"] for each in done.json["rebuilt"]] == [4, 8, 12, 12, 16]
     assert done.json["pause_seconds"] == 0
-    churn = done.json["churn"]
-    assert list(churn) == ["customers", "percent", "segments", "tiers", "rows"]
-    assert (churn["customers"], churn["percent"], churn["tiers"]) == (3, 75.0, [])
-    assert churn["segments"] == [
+    impact = done.json["impact"]
+    assert list(impact) == ["customers", "percent", "segments", "tiers", "rows"]
+    assert (impact["customers"], impact["percent"], impact["tiers"]) == (3, 75.0, [])
+    assert impact["segments"] == [
         {
             "project_id": "proj_1",
             "id": "seg_5",
@@ -183,10 +183,10 @@ def test_a_dry_run_changes_nothing_and_tells(cli: Cli, tamper: Tamper, rows: Row
             "losing_examples": [],
         }
     ]
-    assert [list(each.values()) for each in churn["rows"]] == [
+    assert [list(each.values()) for each in impact["rows"]] == [
         [name, *([3, 3] if name == "segment_membership" else [0, 0])] for name in NAMES
     ]
-    assert list(churn["rows"][0]) == ["name", "rows_new", "rows_gone"]
+    assert list(impact["rows"][0]) == ["name", "rows_new", "rows_gone"]
 
 
 def test_people_see_who_would_gain_and_lose(cli: Cli, tamper: Tamper) -> None:
@@ -214,28 +214,28 @@ def test_people_see_the_first_groups_and_how_many_more_there_are(
     assert "seg_49" in out
     assert "seg_50" not in out
     assert "And 10 more; --json has them." in out
-    assert len(cli("rebuild", "--dry-run", "--json").json["churn"]["segments"]) == 60
+    assert len(cli("rebuild", "--dry-run", "--json").json["impact"]["segments"]) == 60
 
 
-def test_more_churn_than_allowed_ends_with_1_and_changes_nothing(
+def test_more_change_than_allowed_ends_with_1_and_changes_nothing(
     cli: Cli, tamper: Tamper, rows: Rows, folder: Path
 ) -> None:
     tamper(_LOSE)
     before = rows()
     for allowed in ("0", "74.9"):
-        done = cli("rebuild", "--churn-max", allowed, "--json")
+        done = cli("rebuild", "--max-change", allowed, "--json")
         assert done.code == 1
         assert done.failed_in_a_sentence
         assert "would change 75.00 % of the customers, more than " in done.err
         assert "--dry-run" in done.err
         assert rows() == before
         assert not (folder / "projector.db-rebuild").exists()
-    done = cli("rebuild", "--churn-max", "75", "--json")
-    assert (done.code, done.json["swapped"], done.json["churn"]["customers"]) == (0, True, 3)
+    done = cli("rebuild", "--max-change", "75", "--json")
+    assert (done.code, done.json["swapped"], done.json["impact"]["customers"]) == (0, True, 3)
     assert cli("verify").code == 0
 
 
-def test_no_churn_is_no_more_than_none(cli: Cli, tamper: Tamper) -> None:
-    done = cli("rebuild", "--churn-max", "0")
+def test_no_change_is_no_more_than_none(cli: Cli, tamper: Tamper) -> None:
+    done = cli("rebuild", "--max-change", "0")
     assert done.code == 0
     assert "Customers who gain or lose a segment or tier: 0, 0.00 %." in done.out

@@ -49,7 +49,7 @@ def test_it_folds_what_there_is_and_what_comes_and_ends_when_told_to(
         within(_LONG, lambda: found(database).holder is not None)
         for day in (4, 5):
             name = write(created("cust_1", at=f"2024-03-0{day}T10:00:00Z"))
-            command = ["ingest", name, "--no-project"]
+            command = ["ingest", name, "--no-catch-up"]
             assert run_program(tmp_path, *command, PROJECTOR_DATABASE_URL=database_url).code == 0
             position = day - 3
             within(1, lambda position=position: {*positions(database).values()} == {position})  # type: ignore[misc]

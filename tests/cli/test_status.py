@@ -50,7 +50,7 @@ def test_people_see_the_same_status(cli: Cli, write: Write) -> None:
 def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:
     cli("ingest", write(_BORN, entered("cust_1", "seg_1", at="2024-01-02T00:00:00Z"), _UNREADABLE))
     found = cli("rebuild", "--json").json
-    assert [found["swapped"], found["events"], found["churn"]] == [True, 3, None]
+    assert [found["swapped"], found["events"], found["impact"]] == [True, 3, None]
     assert [list(each.values())[:4] for each in found["rebuilt"]] == [
         ["customer", 1, 3, 1],
         ["loyalty_tier", 0, 3, 0],
@@ -85,7 +85,7 @@ def test_rebuilding_puts_right_what_somebody_changed(cli: Cli, write: Write) -> 
 
 
 def test_rebuilding_brings_tables_that_were_behind_to_the_head(cli: Cli, write: Write) -> None:
-    cli("ingest", write(_BORN), "--no-project")
+    cli("ingest", write(_BORN), "--no-catch-up")
     assert cli("rebuild", "customer").code == 0
     found = cli("status", "--json").json["projections"]
     assert {(each["position"], each["lag"]) for each in found} == {(1, 0)}

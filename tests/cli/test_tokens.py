@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from projector.app import open_projector
-from projector.operate.tokens import bearer, read_tokens
+from projector.operate.tokens import authenticate, read_tokens
 from tests.cli.conftest import Cli
 
 _FORM = r"pjt_([0-9a-f]{12})_[0-9a-f]{64}"
@@ -23,7 +23,7 @@ def _make(cli: Cli, name: str = "shop", *scopes: str) -> dict[str, Any]:
 
 def _comes_in(text: str, url: str = "sqlite:///projector.db") -> bool:
     with open_projector(url) as projector:
-        return bearer(read_tokens(projector.database), text) is not None
+        return authenticate(read_tokens(projector.database), text) is not None
 
 
 def test_a_token_is_made_for_programs(cli: Cli) -> None:

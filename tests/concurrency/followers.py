@@ -21,7 +21,7 @@ from projector import follow
 from projector.cli import main
 from projector.cli.commands import run
 follow.SQLITE_PACE = follow.POSTGRES_PACE = follow.Pace(
-    beat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
+    heartbeat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
 )
 follow.LIVE_BATCH_EVENTS_MAX = 50
 run.IDLE_SECONDS_MAX = 1.0

@@ -58,7 +58,7 @@ def test_what_an_ingest_leaves_to_it_is_in_the_tables_within_a_second(
     _append(database, 0)
     within(_LONG, lambda: _is_there(database))
     (tmp_path / "file").write_bytes(content(40))
-    ingest = ["ingest", "file", "--no-project"]
+    ingest = ["ingest", "file", "--no-catch-up"]
     assert run_program(tmp_path, *ingest, PROJECTOR_DATABASE_URL=database_url).code == 0
     within(1, lambda: _is_there(database))
     assert found(database).holder == two[0].holder

@@ -21,7 +21,7 @@ from tests.concurrency import rebuilds, story, traffic
 from tests.concurrency.logs import ended
 from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
 from tests.support.command import Done, run_program
-from tests.support.databases import letters, migrated, positions, stored
+from tests.support.databases import dead_letters, migrated, positions, stored
 from tests.support.given import RECEIVED_AT, envelope
 from tests.support.logs import happened, sql
 
@@ -57,7 +57,11 @@ def _disturbed_at(step: str, url: str) -> Rebuilding:
 def _live(database: Database) -> tuple[object, ...]:
     """The tables that everybody reads, and what belongs to them."""
     marks = {name: at for name, at in positions(database).items() if "shadow" not in name}
-    return stored(database), marks, [each for each in letters(database) if "shadow" not in each[0]]
+    return (
+        stored(database),
+        marks,
+        [each for each in dead_letters(database) if "shadow" not in each[0]],
+    )
 
 
 def _is_a_sentence(done: Done, *words: str) -> bool:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from projector import Given, IngestReport
+from projector import DeliveryDefaults, IngestReport
 from projector.app import Projector
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 from projector.intake.sources import read
 from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
@@ -23,7 +23,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 _SAMPLE = _DOCS / "sample" / "deliveries.ndjson"
 _STORY = (_DOCS / "sample" / "README.md").read_text()
 
-_GIVEN = Given(project_id="proj_Kestrel4mZr8QwTx2LbVn6Yd")
+_GIVEN = DeliveryDefaults(project_id="proj_Kestrel4mZr8QwTx2LbVn6Yd")
 
 _MARA, _THEO, _PRIYA, _JONAS = "shop-1001", "shop-0874", "shop-0952", "shop-0961"
 
@@ -116,7 +116,7 @@ def test_every_line_of_the_sample_becomes_what_its_story_says(database_url: str)
 
 
 def _became(database: Database, line: bytes) -> list[str]:
-    items = [item for frame in frames([line]) for item in read(frame, _GIVEN)]
+    items = [item for frame in split_documents([line]) for item in read(frame, _GIVEN)]
     receipts = append(database, items, received_at=datetime.now(UTC))
     return [_in_words(database, receipt) for receipt in receipts]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, settings
 from hypothesis import given as for_any
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from projector.facts.codec import Undecodable, decode, same_facts
 from projector.facts.events import FACTS, CustomerFact, SegmentEntered, TierJoined, TierUpgraded
 from projector.intake import sources
@@ -77,14 +77,14 @@ def test_every_shape_gives_the_same_fact(shape: str) -> None:
 def test_an_entry_of_the_activity_may_hold_its_facts_one_level_higher() -> None:
     entry = in_shape("activity", ENTERED)
     entry["data"] = entry["data"]["data"]
-    [flat] = sources.read(json.dumps(entry).encode(), Given(project_id="proj_1"))
+    [flat] = sources.read(json.dumps(entry).encode(), DeliveryDefaults(project_id="proj_1"))
     assert isinstance(flat, Envelope)
     assert flat.source == "activity"
     assert decode(flat) == decode(envelope(ENTERED))
 
 
 def test_bare_data_is_a_fact_by_the_word_of_the_caller() -> None:
-    given = Given(project_id="proj_1", type="customer.loyalty.tier.joined")
+    given = DeliveryDefaults(project_id="proj_1", type="customer.loyalty.tier.joined")
     data = joined("cust_1", "gold", at=MONDAY, created_at=MONDAY)["data"]
     [bare] = sources.read(json.dumps(data).encode(), given)
     assert isinstance(bare, Envelope)
@@ -147,7 +147,7 @@ def test_the_reason_is_one_sentence_in_whatever_shape_it_comes(
 def test_nesting_without_an_end_is_undecodable_or_skipped_but_never_a_crash() -> None:
     text = json.dumps({**ENTERED, "data": {**ENTERED["data"], "deep": "DEEP"}})
     bottomless = "[" * 100_000 + "]" * 100_000
-    [item] = sources.read(text.replace('"DEEP"', bottomless).encode(), Given())
+    [item] = sources.read(text.replace('"DEEP"', bottomless).encode(), DeliveryDefaults())
     if isinstance(item, Envelope):
         with pytest.raises(Undecodable):
             decode(item)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given as for_any
 from hypothesis import settings
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode
 from projector.facts.events import CustomerCreated, CustomerFact, canonical_json
 from projector.intake import sources
@@ -50,7 +50,7 @@ def test_a_fact_comes_back_from_what_a_rebuild_keeps_of_it(webhook: Delivery) ->
 )
 def test_odd_metadata_come_back_to_the_byte(metadata: str) -> None:
     body = json.dumps(created("cust_1", at=MONDAY, metadata="ODD")).replace('"ODD"', metadata)
-    [event] = sources.read(body.encode(), Given())
+    [event] = sources.read(body.encode(), DeliveryDefaults())
     assert isinstance(event, Envelope)
     fact = decode(event)
     assert isinstance(fact, CustomerCreated)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from projector.cli import main
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
 from projector.store.append import Receipt, append
 from projector.store.database import Database
@@ -194,7 +194,7 @@ def _let_something_come_in(path: Path) -> None:
             items = [
                 item
                 for line in waiting.pop().read_bytes().splitlines()
-                for item in sources.read(line, Given())
+                for item in sources.read(line, DeliveryDefaults())
             ]
             database = Database(os.environ["PROJECTOR_DATABASE_URL"])
             append(database, items, received_at=datetime.now(UTC))

@@ -18,7 +18,7 @@ import pytest
 from attrs import frozen
 from sqlalchemy import Connection, func, select
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.facts.events import FACTS
 from projector.intake import sources
 from projector.projections import discover
@@ -33,13 +33,19 @@ from projector.store.tables import (
     event,
     log_head,
     quarantine,
-    state,
     stream,
 )
 from replay import verify
 from tests.concurrency.rebuilds import left
 from tests.faults.sent import Acknowledged, Sent
-from tests.support.databases import Contents, letters, migrated, positions, rows
+from tests.support.databases import (
+    Contents,
+    dead_letters,
+    migrated,
+    positions,
+    projection_tables,
+    rows,
+)
 from tests.support.given import RECEIVED_AT
 from tests.support.logs import schema_of
 from tests.support.oracle import Truth, truth
@@ -59,7 +65,7 @@ class Reference:
     """What an undisturbed database makes of the same events, in another order and other batches."""
 
     rows: Contents
-    letters: list[tuple[str, str, str]]
+    dead_letters: list[tuple[str, str, str]]
     schema: dict[bool, set[str]]
 
     @classmethod
@@ -72,14 +78,16 @@ class Reference:
         order += chance.sample(sent.conflicting, len(sent.conflicting))
         while order:
             size = chance.randint(1, 200)
-            items = [item for line in order[:size] for item in sources.read(line, Given())]
+            items = [
+                item for line in order[:size] for item in sources.read(line, DeliveryDefaults())
+            ]
             append(database, items, received_at=RECEIVED_AT)
             order = order[size:]
             if chance.random() < 0.5:
                 catch_up(database, discover(), batch_events_max=chance.randint(1, 150))
         catch_up(database, discover())
-        found = cls(rows(database), letters(database), {})
-        assert Truth(found.rows, found.letters) == truth(discover(), sent.envelopes)
+        found = cls(rows(database), dead_letters(database), {})
+        assert Truth(found.rows, found.dead_letters) == truth(discover(), sent.envelopes)
         return found
 
 
@@ -102,7 +110,7 @@ def hold_whole(
     hold_now(database, sent, acknowledged)
     # 1 and 2.
     assert rows(database) == reference.rows
-    assert letters(database) == reference.letters
+    assert dead_letters(database) == reference.dead_letters
     _every_delivery_ended_as_one_thing(database, sent)
     _every_event_was_folded_once(database)
     # 9.
@@ -224,7 +232,7 @@ def _every_event_was_folded_once(database: Database) -> None:
             .where(event.c.type.in_(FACTS), event.c.position.not_in(refused))
             .group_by(stream.c.project_id, stream.c.customer_id)
         )
-        table = state["customer"]
+        table = projection_tables["customer"]
         counted = select(table.c.project_id, table.c.customer_id, table.c.event_count)
         assert sorted(map(tuple, connection.execute(counted))) == sorted(
             map(tuple, connection.execute(statement))
@@ -237,7 +245,7 @@ def _answers_tell_what_is_missing(database: Database) -> None:
         statement = select(stream.c.customer_id).join(
             dead_letter, dead_letter.c.stream_id == stream.c.stream_id
         )
-        live = statement.where(dead_letter.c.projection.in_([*state]))
+        live = statement.where(dead_letter.c.projection.in_([*projection_tables]))
         unsure = set(connection.execute(live).scalars())
     told = {answer.customer_id: answer.complete for answer in export_customers(database)}
     assert {name for name, complete in told.items() if not complete} == unsure & set(told)

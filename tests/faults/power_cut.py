@@ -26,7 +26,7 @@ from replay.engines import ENGINES
 from tests.concurrency.rebuilds import left
 from tests.faults.disk import Disk, Image, Operation, Write
 from tests.faults.sqlite_vfs import recording
-from tests.support.databases import letters, positions, rows
+from tests.support.databases import dead_letters, positions, rows
 from tests.support.items import RECEIVED_AT, envelope, logged
 from tests.support.oracle import Truth, truth
 
@@ -197,7 +197,9 @@ def _check_tables(projector: Projector) -> None:
     projector.catch_up()
     _demand(verify(database, discover()).is_right, "tables do not catch up")
     expected = truth(discover(), logged(database))
-    _demand(Truth(rows(database), letters(database)) == expected, "tables are not what is true")
+    _demand(
+        Truth(rows(database), dead_letters(database)) == expected, "tables are not what is true"
+    )
     [receipt] = append(database, [envelope("afterwards")], received_at=RECEIVED_AT)
     _demand(receipt.position == head + 1, "the log does not go on")
 

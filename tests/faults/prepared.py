@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from projector.cli import run
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.errors import DatabaseUnreachable
 from projector.intake.ingest import ingest
 from projector.projections import discover
@@ -118,7 +118,7 @@ def prepare(server: Server, nursery: Nursery, folder: Path) -> Prepared:
 
 
 def _take_in(database: Database, lines: tuple[bytes, ...], *, until: int | None) -> None:
-    ingest(database, [b"\n".join(lines)], Given())
+    ingest(database, [b"\n".join(lines)], DeliveryDefaults())
     catch_up(database, discover(), until=until)
 
 
@@ -167,7 +167,7 @@ def _rebuild(*options: str, template: str = "most") -> Operation:
 OPERATIONS = {
     "append": Operation(
         template="some",
-        arguments=lambda prepared: ["ingest", str(prepared.file), "--no-project", "--json"],
+        arguments=lambda prepared: ["ingest", str(prepared.file), "--no-catch-up", "--json"],
     ),
     "project": Operation(
         template="log", arguments=lambda prepared: ["ingest", str(prepared.nothing), "--json"]

@@ -4,7 +4,7 @@ import json
 
 from attrs import field, frozen
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from projector.intake import sources
 
 
@@ -52,4 +52,4 @@ class Sent:
 
 
 def _read(line: bytes) -> list[Envelope]:
-    return [each for each in sources.read(line, Given()) if isinstance(each, Envelope)]
+    return [each for each in sources.read(line, DeliveryDefaults()) if isinstance(each, Envelope)]

@@ -13,9 +13,9 @@ _WRITE = "projector.store.append:_write"
 _PROJECT = "projector.runner.runner:_write"
 _FINISH = "replay.fill:_finish"
 _CREATE = "projector.store.rebuild.shadow:create"
-_PUT = "projector.store.rebuild.staging:put"
-_POUR = "projector.store.rebuild.staging:pour"
-_TRY = "replay.swap:_try"
+_PUT = "projector.store.rebuild.staging:write"
+_POUR = "projector.store.rebuild.staging:load"
+_TRY = "replay.swap:_try_swap"
 _LOCKED = "replay.workspace:_locked"
 _REPLACE = "replay.swap:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
@@ -110,7 +110,12 @@ def _append() -> list[Step]:
     second = {"since": _WRITE, "since_nth": 2}
     insert, update = "projector.store.bulk:insert_many", "projector.store.bulk:update_many"
     return [
-        before("before the look", "projector.store.append:_look", nth=2, locks=(_HEAD, _STREAMS)),
+        before(
+            "before the look",
+            "projector.store.append:_read_snapshot",
+            nth=2,
+            locks=(_HEAD, _STREAMS),
+        ),
         after("after the plan", "projector.store.append:_plan", nth=2, locks=(_HEAD, _STREAMS)),
         before("before the head's lock", head, nth=2, of="lock=True"),
         after("after the head's lock", head, nth=2, of="lock=True"),
@@ -167,7 +172,7 @@ def _project() -> list[Step]:
 
 def _rebuild() -> list[Step]:
     before, after = partial(_before, "rebuild"), partial(_after, "rebuild")
-    finish = "projector.store.rebuild.shadow:finish"
+    finish = "projector.store.rebuild.shadow:add_constraints"
     rows: dict[str, Any] = {"since": _PUT, "since_nth": 2}
     poured: dict[str, Any] = {"since": _POUR, "since_nth": 2, "only": "sqlite"}
     return [
@@ -231,10 +236,10 @@ def _swap() -> list[Step]:
         after("after the tail's fold", "projector.runner.runner:fold_batch", locks=(_MARKS,)),
         *_commit("swap", "the tail", _PROJECT, is_between=True),
         before("before the exchange", _TRY, locks=(_HEAD, _READS), is_between=True),
-        after("after the look for what hangs", "projector.store.rebuild.swap:attached", nth=5),
-        after("after the tables' lock", "projector.store.rebuild.shadow:hold_tables", **postgres),
+        after("after the look for what hangs", "projector.store.rebuild.swap:dependents", nth=5),
+        after("after the tables' lock", "projector.store.rebuild.shadow:lock_tables", **postgres),
         after("after the head's lock", "projector.store.log:head", of="lock=True"),
-        after("after the first comparison", "replay.swap:_matches"),
+        after("after the first comparison", "replay.swap:_has_same_digest"),
         before("before the first table", _REPLACE),
         statement("after a checkpoint", of="UPDATE checkpoint"),
         statement("after the pragma", of="PRAGMA legacy_alter_table = ON", **sqlite),
@@ -274,7 +279,7 @@ def _swap() -> list[Step]:
 def _rows_swap() -> list[Step]:
     """Where users hung something on a table, rows are moved."""
     before, after = partial(_before, "swap of rows"), partial(_after, "swap of rows")
-    move = "projector.store.rebuild.swap:move"
+    move = "projector.store.rebuild.swap:copy_rows"
     return [
         before("before the rows", move),
         after("without live rows", "statement", of="DELETE FROM customer", since=move),

@@ -19,7 +19,7 @@ from tests.faults.matrix import CASES, Case
 from tests.faults.prepared import OPERATIONS, Prepared, program, until_it_answers
 from tests.faults.proxy import Proxy, proxied
 from tests.support.command import Done
-from tests.support.databases import letters, positions, stored
+from tests.support.databases import dead_letters, positions, stored
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -132,7 +132,11 @@ def _ended_as_it_may(case: Case, done: Done) -> None:
 def _live(database: Database) -> tuple[object, ...]:
     """The tables that everybody reads, and what belongs to them."""
     marks = {name: at for name, at in positions(database).items() if "shadow" not in name}
-    return stored(database), marks, [each for each in letters(database) if "shadow" not in each[0]]
+    return (
+        stored(database),
+        marks,
+        [each for each in dead_letters(database) if "shadow" not in each[0]],
+    )
 
 
 def _run_again(case: Case, url: str, prepared: Prepared) -> None:

@@ -22,7 +22,7 @@ from alembic import command
 from sqlalchemy import URL, Engine, event
 
 from projector.app import Projector, open_projector
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.intake import sources
 from projector.projections import discover
 from projector.server.writer import Writer
@@ -85,7 +85,7 @@ def _together(story: Story) -> None:
         writer = Writer(projector.database, on_commit=lambda _: story.tell(projector.database))
         running = asyncio.create_task(writer.run())
         for number in range(0, 120, 20):
-            items = [sources.read(line, Given()) for line in _lines(number, number + 20)]
+            items = [sources.read(line, DeliveryDefaults()) for line in _lines(number, number + 20)]
             appending = [writer.append(each, 1) for each in items]
             await asyncio.gather(*appending, asyncio.to_thread(projector.catch_up))
         writer.stop()
@@ -199,9 +199,9 @@ def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     def weaken(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous = {level}")
 
-    sqlite = dialects.sqlite
+    sqlite = dialects.create_sqlite_engine
     with monkeypatch.context() as patched:
-        patched.setattr(dialects, "sqlite", careless)
+        patched.setattr(dialects, "create_sqlite_engine", careless)
         story = _told(folder, _appended)
     survivor = Survivor(story, folder / "left")
     assert any(re.search(breach, each) for each in _breaches(survivor))

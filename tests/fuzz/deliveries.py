@@ -9,17 +9,17 @@ import attrs
 import msgspec
 from msgspec import UNSET, Raw
 
-from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
 from projector.facts.events import CustomerFact, canonical_json
 from projector.intake import sources
 from projector.intake.sources import raw_envelope, voucherify, webhook
-from projector.intake.sources.header import LEVELS_MAX, NotReadable, outline_of
+from projector.intake.sources.header import LEVELS_MAX, Unreadable, read_header
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
 from projector.projections.projection import fold
 from projector.server.errors import SignatureWrong
-from projector.server.webhooks import open_delivery
+from projector.server.webhooks import verify_and_read
 from projector.store import digest
 from projector.text import instants
 from projector.text.jsontext import compact, is_deeper, is_object
@@ -29,16 +29,18 @@ _AT = datetime(2024, 1, 1, tzinfo=UTC)
 
 #: What the caller says of a delivery, by the first letter of an input.
 GIVEN = {
-    b"n": Given(),
-    b"p": Given(project_id="proj_1"),
-    b"s": Given(project_id="proj_1", type="customer.segment.entered", occurred_at=_AT),
-    b"t": Given(project_id="proj_1", type="customer.loyalty.tier.upgraded", occurred_at=_AT),
-    b"c": Given(project_id="proj_1", type="customer.updated", occurred_at=_AT),
+    b"n": DeliveryDefaults(),
+    b"p": DeliveryDefaults(project_id="proj_1"),
+    b"s": DeliveryDefaults(project_id="proj_1", type="customer.segment.entered", occurred_at=_AT),
+    b"t": DeliveryDefaults(
+        project_id="proj_1", type="customer.loyalty.tier.upgraded", occurred_at=_AT
+    ),
+    b"c": DeliveryDefaults(project_id="proj_1", type="customer.updated", occurred_at=_AT),
 }
 _SHAPES = {"webhook", "activity", "minimal", "cloudevents", "bare"}
 
 
-def told(data: bytes) -> tuple[Given, bytes]:
+def told(data: bytes) -> tuple[DeliveryDefaults, bytes]:
     """What the caller says, and the body."""
     return GIVEN.get(data[:1], GIVEN[b"p"]), data[1:]
 
@@ -66,10 +68,10 @@ def _entries(body: bytes) -> list[bytes]:
     return [bytes(entry) for entry in msgspec.json.decode(page["data"], type=list[Raw])]
 
 
-def check(item: Envelope | Rejected, given: Given) -> None:
+def check(item: Envelope | Rejected, given: DeliveryDefaults) -> None:
     """An item can be stored on any database."""
     if isinstance(item, Rejected):
-        assert item.given == given
+        assert item.defaults == given
         assert item.detail.endswith(".")
         storable([item.reason, item.detail])
         assert all(
@@ -95,7 +97,7 @@ def storable(values: Sequence[object]) -> None:
             assert value.tzinfo is UTC
 
 
-def _check_filed(item: Envelope, given: Given) -> None:
+def _check_filed(item: Envelope, given: DeliveryDefaults) -> None:
     """By the quick road or the slow one, and however it is laid out: it is the same event."""
     assert sources.read(item.body.encode(), given) == [item]
     if item.source == "webhook" and webhook.read(item.body) is not None:
@@ -103,7 +105,9 @@ def _check_filed(item: Envelope, given: Given) -> None:
         assert parts is None or parts.event is not None
         if parts is not None:
             assert (
-                raw_envelope.file(voucherify.draft(parts, parts.event, given), item.body, given)
+                raw_envelope.to_envelope(
+                    voucherify.to_raw_envelope(parts, parts.event, given), item.body, given
+                )
                 == item
             )
     for again in (compact(item.body.encode()), msgspec.json.format(item.body.encode(), indent=1)):
@@ -117,8 +121,8 @@ def _check_filed(item: Envelope, given: Given) -> None:
 def _outline(text: str) -> Any:
     """None where a number that the quick road steps over is beyond what Python can hold."""
     try:
-        return outline_of(text)
-    except NotReadable:
+        return read_header(text)
+    except Unreadable:
         return None
 
 
@@ -126,7 +130,7 @@ def _int(text: str) -> int | str:
     return int(text) if len(text) < 1000 else text
 
 
-def _check_filing(item: Envelope, given: Given, document: Any) -> None:
+def _check_filing(item: Envelope, given: DeliveryDefaults, document: Any) -> None:
     """A plain reader of JSON finds the same six things."""
     event = document["event"] if item.source == "webhook" else document
     if not item.event_id.startswith("sha256:"):
@@ -265,9 +269,9 @@ def opened(data: bytes) -> None:
     project = "proj_1" if how in b"abc" else None
     secret = {b"a": "one", b"b": "two", b"c": "three"}.get(how, "three")
     try:
-        items = open_delivery(body, sign(compact(body), secret), project, _SECRETS)
+        items = verify_and_read(body, sign(compact(body), secret), project, _SECRETS)
     except SignatureWrong:
-        named = sources.read(body, Given(project_id=project or "proj_2"))
+        named = sources.read(body, DeliveryDefaults(project_id=project or "proj_2"))
         mine = "proj_1" if secret in ("one", "two") else "proj_2"
         wrong = project not in (None, mine)
         assert wrong or any(item.project_id not in (None, mine) for item in named)
@@ -276,7 +280,7 @@ def opened(data: bytes) -> None:
     for item in items:
         assert item.project_id in (None, "proj_2" if secret == "three" else "proj_1")
     try:
-        open_delivery(body, sign(compact(body) + b"x", secret), project, _SECRETS)
+        verify_and_read(body, sign(compact(body) + b"x", secret), project, _SECRETS)
     except SignatureWrong:
         return
     raise AssertionError("it is not signed")

@@ -20,7 +20,7 @@ from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.server import positions
 from projector.server.connections import HEADERS_BYTES_MAX, BoundedProtocol
-from projector.server.context import Service, Setup
+from projector.server.context import ServerConfig, ServerContext
 from projector.server.problems import RULES, code_of
 from projector.server.routes import build
 from projector.store.database import Database
@@ -73,7 +73,7 @@ class Wire:
     """A server that runs while it is asked, and stands still in between."""
 
     runner: asyncio.Runner
-    service: Service
+    service: ServerContext
     protocol: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -265,7 +265,7 @@ def running(folder: Path) -> Iterator[Wire]:
 def _served(database: Database, runner: asyncio.Runner) -> Iterator[Wire]:
     logging.disable(logging.CRITICAL)
     secrets = [WebhookSecret(project_id=None, text=SECRET)]
-    service = Service(database, Setup(secrets=secrets, projects=False))
+    service = ServerContext(database, ServerConfig(secrets=secrets, runs_follower=False))
     context = service.running()
     runner.run(context.__aenter__())
     try:

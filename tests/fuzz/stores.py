@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from projector.envelope import Envelope, Rejected
 from projector.intake import sources
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import tables
@@ -29,7 +29,9 @@ _RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 def stored(both: Sequence[Database], data: bytes) -> None:
     """The first letter says what the caller says; the rest is a stream of deliveries."""
     given, stream = told(data)
-    items = [item for frame in frames([stream]) for item in sources.read(frame, given)][:50]
+    items = [item for frame in split_documents([stream]) for item in sources.read(frame, given)][
+        :50
+    ]
     found = [_taken_in(database, items) for database in both]
     assert all(each == found[0] for each in found)
 
@@ -59,7 +61,7 @@ def _taken_in(database: Database, items: Sequence[Envelope | Rejected]) -> Any:
             assert body in kept
     known = truth(discover(), events)
     assert databases.rows(database) == known.rows
-    assert databases.letters(database) == known.letters
+    assert databases.dead_letters(database) == known.dead_letters
     return receipts, kept, known
 
 

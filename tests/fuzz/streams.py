@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 
 from projector.errors import FileCorrupt
-from projector.intake.documents import _Cutter, _View, frames
+from projector.intake.documents import _Cutter, _View, split_documents
 from projector.intake.files import read_chunks
-from projector.server.bulk import _unzipped
+from projector.server.bulk import _gunzip
 from projector.text.jsontext import find_end, is_deeper
 
 #: Deeper than this the framing may give a document up.
@@ -41,10 +41,10 @@ def framing(data: bytes) -> None:
     how, stream = data[:1], data[1:]
     size = how[0] if how else 0
     bytes_max = 1 << 20 if size % 2 else 1 + size
-    found = list(frames([stream], frame_bytes_max=bytes_max))
+    found = list(split_documents([stream], frame_bytes_max=bytes_max))
     # Byte by byte takes long.
     for chunk_bytes in (1 if len(stream) < 600 else 37, 2 + size % 7, 64):
-        assert list(frames(cut(stream, chunk_bytes), frame_bytes_max=bytes_max)) == found
+        assert list(split_documents(cut(stream, chunk_bytes), frame_bytes_max=bytes_max)) == found
     assert list(_StepByStep(_View([stream], bytes_max)).frames()) == found
     _check_whole(stream, found, bytes_max)
     if bytes_max > len(stream):
@@ -68,7 +68,7 @@ def _check_documents(stream: bytes, found: list[bytes]) -> None:
     if isinstance(document, dict):
         assert found == [stream.strip(b" \t\r\n")]
         # What comes behind it changes nothing.
-        assert list(frames([stream, b"\n", _GOOD])) == [*found, _GOOD]
+        assert list(split_documents([stream, b"\n", _GOOD])) == [*found, _GOOD]
     elif isinstance(document, list):
         assert [_read(frame) for frame in found] == document
 
@@ -118,7 +118,7 @@ def packed_in(folder: Path) -> Callable[[bytes], None]:
         path.write_bytes(data)
         from_file = _unpacked(read_chunks(str(path)))
         for chunk_bytes in (len(data), 7):
-            from_body = _unpacked(_unzipped(cut(data, chunk_bytes)))
+            from_body = _unpacked(_gunzip(cut(data, chunk_bytes)))
             # zlib checks what is reserved in a header, and its sum; Python's gzip does not.
             differ = from_file[1] and not from_body[1] and _ODD_HEADER.search(data)
             assert differ or from_body[1] == from_file[1], (from_body[1], from_file[1])

@@ -14,9 +14,9 @@ from attrs import fields
 from projector.envelope import id_problem
 from projector.errors import BadCursor, BadDatabaseUrl, BadSecrets
 from projector.intake import webhook_secrets
-from projector.intake.signature import signers
+from projector.intake.signature import matching_secrets
 from projector.operate import tokens
-from projector.operate.tokens import KnownToken, Scope
+from projector.operate.tokens import Scope, StoredToken
 from projector.server import parameters
 from projector.server.errors import BadQuery
 from projector.server.middleware import _path, id_in
@@ -40,8 +40,8 @@ def laid_out(data: bytes) -> None:
     assert found == known
     for laid_out_anew in (data, msgspec.json.format(data, indent=2), b" " + found + b"\r\n"):
         assert compact(laid_out_anew) == found
-        assert signers(laid_out_anew, sign(found, "k"), ["j", "k"]) == {"k"}
-    assert signers(data + b"x", sign(found, "k"), ["k"]) == set()
+        assert matching_secrets(laid_out_anew, sign(found, "k"), ["j", "k"]) == {"k"}
+    assert matching_secrets(data + b"x", sign(found, "k"), ["k"]) == set()
 
 
 _RFC_3339 = re.compile(
@@ -104,11 +104,11 @@ def cursors(data: bytes) -> None:
     text = data.decode(errors="surrogateescape")
     for kind in _PLACES:
         try:
-            place = paging.place(text, kind)
+            place = paging.from_cursor(text, kind)
         except BadCursor:
             continue
         assert place is not None
-        assert paging.place(paging.cursor(place), kind) == place
+        assert paging.from_cursor(paging.to_cursor(place), kind) == place
         for part in place:
             assert isinstance(part, int) or "\0" not in part.encode().decode()
             assert isinstance(part, str) or 0 <= part < 2**63
@@ -127,14 +127,14 @@ def secrets(data: bytes) -> None:
     for each in found:
         assert each.text == each.text.strip() != ""
         assert each.project_id is None or not id_problem(each.project_id)
-        assert signers(b"{}", "é", [each.text]) == set()
+        assert matching_secrets(b"{}", "é", [each.text]) == set()
         again = f"{each.project_id}={each.text}" if each.project_id is not None else each.text
         assert webhook_secrets.parse(again) == (each,)
 
 
 _TOKEN = f"pjt_{'0a' * 6}_{'1b' * 32}"
 _KNOWN = {
-    "0a" * 6: KnownToken(
+    "0a" * 6: StoredToken(
         token_id="0a" * 6,
         name="fuzz",
         scopes=(Scope.READ,),
@@ -148,7 +148,7 @@ _KNOWN = {
 def bearers(data: bytes) -> None:
     """One text lets in, and no other."""
     text = data.decode("latin-1")
-    assert (tokens.bearer(_KNOWN, text) is not None) == (text == _TOKEN)
+    assert (tokens.authenticate(_KNOWN, text) is not None) == (text == _TOKEN)
 
 
 def paths(data: bytes) -> None:
@@ -162,13 +162,13 @@ def paths(data: bytes) -> None:
 
 
 _QUERIES: tuple[Any, ...] = (
-    parameters.OfCustomer,
-    parameters.BySourceId,
-    parameters.Why,
-    parameters.OfEvents,
-    parameters.OfMembers,
-    parameters.Told,
-    parameters.Nothing,
+    parameters.CustomerParameters,
+    parameters.SourceIdParameters,
+    parameters.WhyParameters,
+    parameters.EventParameters,
+    parameters.MemberParameters,
+    parameters.DeliveryParameters,
+    parameters.NoParameters,
 )
 
 

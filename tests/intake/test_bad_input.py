@@ -154,7 +154,7 @@ def _all_of(database: Database) -> dict[str, Any]:
         kept = sorted(map(repr, connection.execute(select(*columns))))
     return {
         "tables": databases.rows(database),
-        "letters": databases.letters(database),
+        "letters": databases.dead_letters(database),
         "quarantine": kept,
         "positions": databases.positions(database),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 
 _A, _B, _C = b'{"a": 1}', b'{"b": [{"c": "}{\\"]["}, [], {}]}', b'{"c": null}'
 _VALUE = {"a": {"b": [1, {"c": []}]}, "d": "x"}
@@ -21,9 +21,9 @@ def _cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
 
 def _framed(data: bytes, **bounds: int) -> list[bytes]:
     """The frames, which are the same however the stream is cut."""
-    whole = list(frames([data], **bounds))
+    whole = list(split_documents([data], **bounds))
     for chunk_bytes in (1, 2, 3, 7, 64):
-        assert list(frames(_cut(data, chunk_bytes), **bounds)) == whole
+        assert list(split_documents(_cut(data, chunk_bytes), **bounds)) == whole
     return whole
 
 
@@ -143,7 +143,7 @@ def test_a_broken_element_takes_the_rest_of_its_line_and_no_other() -> None:
 def test_documents_cut_off_a_thousand_times_leave_the_next_one_alone() -> None:
     for count in range(990, 1010):
         lines = [b'{"a":'] * count
-        assert list(frames([b"\n".join([*lines, _FLAT])])) == [*lines, _FLAT]
+        assert list(split_documents([b"\n".join([*lines, _FLAT])])) == [*lines, _FLAT]
 
 
 def test_an_array_that_was_cut_off_gives_the_elements_it_has() -> None:
@@ -206,7 +206,7 @@ def test_memory_does_not_grow_with_the_stream(begin: bytes, piece: bytes) -> Non
     chunks = (begin if at == 0 else piece * (4096 // len(piece)) for at in range(500))
     tracemalloc.start()
     try:
-        for _ in frames(chunks, frame_bytes_max=50_000):
+        for _ in split_documents(chunks, frame_bytes_max=50_000):
             pass
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_stream(begin: bytes, piece: bytes) -> Non
 def test_frames_come_while_the_stream_is_still_read() -> None:
     for begin, behind in ((b"", b"\n"), (b"[", b","), (b"[\n  ", b",\n  ")):
         chunks = iter([begin, *[_A + behind] * 100])
-        stream = frames(chunks, frame_bytes_max=100)
+        stream = split_documents(chunks, frame_bytes_max=100)
         assert [next(stream), next(stream)] == [_A, _A]
         assert len(list(chunks)) > 80
 
@@ -247,6 +247,6 @@ def test_no_text_takes_long(begin: bytes, piece: bytes) -> None:
     """A second at most: looking from every bracket to the end would take minutes."""
     data = begin + piece * (100_000 // len(piece)) + b"x\n"
     began = time.process_time()
-    for _ in frames(_cut(data, 4096)):
+    for _ in split_documents(_cut(data, 4096)):
         pass
     assert time.process_time() - began < 15

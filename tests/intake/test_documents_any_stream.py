@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.intake.documents import frames
+from projector.intake.documents import split_documents
 
 
 def _cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ def test_every_document_is_read_back_from_any_mix_of_layouts(
 ) -> None:
     text = "\n".join(part for part, _ in parts)
     data = text.replace("\n", "\r\n" if crlf else "\n").encode("utf-8-sig" if marked else "utf-8")
-    found = [json.loads(frame) for frame in frames(_cut(data, chunk_bytes))]
+    found = [json.loads(frame) for frame in split_documents(_cut(data, chunk_bytes))]
     assert found == [value for _, values in parts for value in values]
 
 
@@ -70,8 +70,8 @@ _LEFT_OUT = rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*?"
 def test_nothing_but_space_and_the_punctuation_of_arrays_is_left_out(
     data: bytes, frame_bytes_max: int, chunk_bytes: int
 ) -> None:
-    found = list(frames([data], frame_bytes_max=frame_bytes_max))
-    assert list(frames(_cut(data, chunk_bytes), frame_bytes_max=frame_bytes_max)) == found
+    found = list(split_documents([data], frame_bytes_max=frame_bytes_max))
+    assert list(split_documents(_cut(data, chunk_bytes), frame_bytes_max=frame_bytes_max)) == found
     assert all(0 < len(frame) <= frame_bytes_max for frame in found)
     pattern = _LEFT_OUT.join([b"", *map(re.escape, found), b""])
     assert re.fullmatch(pattern, data)
@@ -91,7 +91,7 @@ def _garbage(alphabet: bytes) -> st.SearchStrategy[bytes]:
 def test_every_line_is_a_frame_where_lines_are_cut_off_or_hold_no_brackets(
     lines: list[bytes], chunk_bytes: int
 ) -> None:
-    found = list(frames(_cut(b"\n".join(lines), chunk_bytes)))
+    found = list(split_documents(_cut(b"\n".join(lines), chunk_bytes)))
     assert found == [line.strip() for line in lines]
 
 
@@ -102,6 +102,6 @@ def test_a_good_line_is_a_frame_whatever_garbage_comes_before_it(
     lines: list[tuple[bytes, bool]],
 ) -> None:
     """Garbage with closing brackets is left out: it can end what other garbage began."""
-    found = iter(frames([b"\n".join(line for line, _ in lines)]))
+    found = iter(split_documents([b"\n".join(line for line, _ in lines)]))
     for line, good in lines:
         assert not good or line in found

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.intake import signature as module
-from projector.intake.signature import signers
+from projector.intake.signature import matching_secrets
 from projector.text.jsontext import compact
 
 KEY = "secretKey"
@@ -32,7 +32,7 @@ VECTORS = {
 
 def signed(body: bytes, signature: str | None, secret: str) -> bool:
     """Whether it is, by a sender who has a secret of three."""
-    return signers(body, signature, ["another", secret, "a third"]) == {secret}
+    return matching_secrets(body, signature, ["another", secret, "a third"]) == {secret}
 
 
 def _sign(message: bytes, secret: str = KEY) -> str:
@@ -182,8 +182,8 @@ def test_nothing_is_signed_under_an_empty_secret() -> None:
 
 
 def test_without_a_signature_nobody_signed() -> None:
-    assert signers(_BODY, None, [KEY]) == set()
-    assert signers(_BODY, _RIGHT, []) == set()
+    assert matching_secrets(_BODY, None, [KEY]) == set()
+    assert matching_secrets(_BODY, _RIGHT, []) == set()
 
 
 def test_a_body_is_laid_out_once_however_many_secrets_there_are(
@@ -196,7 +196,7 @@ def test_a_body_is_laid_out_once_however_many_secrets_there_are(
         return compact(body)
 
     monkeypatch.setattr(module, "compact", counted)
-    assert not signers(b'{"a": 2}', _RIGHT, [f"secret{number}" for number in range(100)])
+    assert not matching_secrets(b'{"a": 2}', _RIGHT, [f"secret{number}" for number in range(100)])
     assert bodies == [b'{"a": 2}']
 
 

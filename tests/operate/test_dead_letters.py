@@ -12,7 +12,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import letters, positions, rows
+from tests.support.databases import dead_letters, positions, rows
 from tests.support.given import (
     RECEIVED_AT,
     Delivery,
@@ -51,7 +51,7 @@ def arrive(database: Database, *webhooks: Delivery) -> list[tuple[str, str]]:
     for each in webhooks:
         append(database, [envelope(each)], received_at=RECEIVED_AT)
         catch_up(database, FUSSY)
-    return [(name, event_id) for name, _, event_id in letters(database)]
+    return [(name, event_id) for name, _, event_id in dead_letters(database)]
 
 
 def is_complete(database: Database, customer_id: str) -> bool:
@@ -171,7 +171,7 @@ def test_whatever_a_fold_says_can_be_kept(database: Database, words: str) -> Non
     append(database, [envelope(created("cust_1", at=MONDAY, id="e1"))], received_at=RECEIVED_AT)
     [customer] = named(["customer"])
     catch_up(database, [evolve(customer, evolvers={CustomerCreated: refuse})])
-    assert letters(database) == [("customer", "proj_1", "e1")]
+    assert dead_letters(database) == [("customer", "proj_1", "e1")]
 
 
 @pytest.mark.parametrize("projections", [list(discover()), FUSSY], ids=["before", "after"])
@@ -186,4 +186,4 @@ def test_a_rebuild_with_a_better_fold_resolves_what_it_can_take(
     arrive(database, *happened)
     rebuild(database, projections, ENGINES["in-process"])
     expected = truth(projections, map(envelope, happened))
-    assert (rows(database), letters(database)) == (expected.rows, expected.letters)
+    assert (rows(database), dead_letters(database)) == (expected.rows, expected.dead_letters)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from projector.errors import BadCursor, ProjectionUnknown
-from projector.operate.dead_letters import ReasonCount, list_letters, show_letter
+from projector.operate.dead_letters import ReasonCount, list_dead_letters, show_dead_letter
 from projector.store import dead_letters as store_dead_letters
 from projector.store.database import Database
 from tests.support.dead_letters import READERS, arrive, many
@@ -40,12 +40,12 @@ def _pages(database: Database, **asked: Any) -> list[list[tuple[str, int]]]:
     pages = []
     after = None
     while True:
-        page = list_letters(database, after=after, **asked)
+        page = list_dead_letters(database, after=after, **asked)
         pages.append(
             [
                 (refusal.projection, each.position)
                 for each in page.dead_letters
-                for refusal in each.refusals
+                for refusal in each.failures
             ]
         )
         after = page.next
@@ -62,8 +62,8 @@ def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
     for projection in (None, *names):
         found, cursor = [], None
         while True:
-            page = list_letters(database, projection=projection, after=cursor, limit=limit)
-            found += [(each.refusals[0].projection, each.position) for each in page.dead_letters]
+            page = list_dead_letters(database, projection=projection, after=cursor, limit=limit)
+            found += [(each.failures[0].projection, each.position) for each in page.dead_letters]
             cursor = page.next
             if cursor is None:
                 break
@@ -73,13 +73,13 @@ def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
             for position in (1, 2, 3)
             if projection in (None, name)
         ]
-    first = list_letters(database, projection="segment_membership", limit=1).next
+    first = list_dead_letters(database, projection="segment_membership", limit=1).next
     for projection, behind in (
         ("customer", []),
         ("segment_membership", [2, 3]),
         ("segment_membership_history", [1, 2, 3]),
     ):
-        page = list_letters(database, projection=projection, after=first, limit=9)
+        page = list_dead_letters(database, projection=projection, after=first, limit=9)
         assert [each.position for each in page.dead_letters] == behind
 
 
@@ -96,25 +96,27 @@ def test_only_the_most_frequent_reasons_are_told(
 
 
 def _counts(database: Database, projection: str | None) -> Sequence[ReasonCount]:
-    return list_letters(database, projection=projection, limit=1).counts
+    return list_dead_letters(database, projection=projection, limit=1).counts
 
 
 def test_the_counts_are_those_of_all_pages(database: Database) -> None:
     arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
-    counts = list_letters(database, limit=1).counts
+    counts = list_dead_letters(database, limit=1).counts
     assert [(each.projection, each.count) for each in counts] == [
         ("segment_membership", 3), ("customer", 1), ("segment_membership", 1),
         ("segment_membership_history", 1),
     ]  # fmt: skip
-    mine = list_letters(database, projection="customer", limit=1).counts
+    mine = list_dead_letters(database, projection="customer", limit=1).counts
     assert mine == counts[1:2]
 
 
 @pytest.mark.parametrize(
     "ask",
     [
-        pytest.param(lambda at: list_letters(at, projection="customers", limit=1), id="mistyped"),
-        pytest.param(lambda at: list_letters(at, projection="\udcff", limit=1), id="no text"),
+        pytest.param(
+            lambda at: list_dead_letters(at, projection="customers", limit=1), id="mistyped"
+        ),
+        pytest.param(lambda at: list_dead_letters(at, projection="\udcff", limit=1), id="no text"),
     ],
 )
 def test_a_projection_that_there_is_not_has_no_list(
@@ -126,14 +128,14 @@ def test_a_projection_that_there_is_not_has_no_list(
 
 def test_the_cursor_of_another_list_is_refused(database: Database) -> None:
     with pytest.raises(BadCursor):
-        list_letters(database, after="WzJd", limit=1)
+        list_dead_letters(database, after="WzJd", limit=1)
 
 
 def test_a_letter_is_shown_with_all_that_is_known_of_its_event(database: Database) -> None:
     bad = entered("cust_1", {"name": "of no id"}, at=MONDAY, id="e2")
     arrive(database, created("cust_1", at=MONDAY), bad)
-    found = show_letter(database, 2)
+    found = show_dead_letter(database, 2)
     assert (found.event_id, found.customer_id, found.source) == ("e2", "cust_1", "webhook")
     assert found.received_at == RECEIVED_AT
     assert found.body == envelope(bad).body
-    assert [each.projection for each in found.refusals] == [*READERS]
+    assert [each.projection for each in found.failures] == [*READERS]

@@ -6,14 +6,14 @@ from attrs import evolve
 from projector.envelope import Envelope
 from projector.facts.codec import Undecodable
 from projector.facts.events import FACTS, SegmentLeft
-from projector.operate.dead_letters import list_letters, retry_letters
+from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.projections import discover, named
-from projector.queries.customers import Moment, find_customer
+from projector.queries.customers import PointInTime, find_customer
 from projector.runner import batch
 from projector.runner.runner import catch_up, project_batch
 from projector.store.append import append
 from projector.store.database import Database
-from tests.support.databases import letters, positions, rows
+from tests.support.databases import dead_letters, positions, rows
 from tests.support.dead_letters import (
     READERS,
     REFUSED,
@@ -54,9 +54,9 @@ def test_after_a_fix_of_the_fold_the_rows_are_those_of_a_rebuild(
     assert positions_of(database) == {1, 3, 4}
     before = revisions(database)
     asked = None if which == "all" else [4, 1, 3, 3]
-    assert retry_letters(database, discover(), asked) == retried(resolved=3)
+    assert retry_dead_letters(database, discover(), asked) == retried(resolved=3)
     expected = truth(discover(), map(envelope, REFUSED))
-    assert (rows(database), letters(database)) == (expected.rows, [])
+    assert (rows(database), dead_letters(database)) == (expected.rows, [])
     changed = {name for name, number in revisions(database).items() if number != before[name]}
     assert changed == {"segment_membership"}, "the others had nothing to be done"
     assert is_as_rebuilt(database)
@@ -67,14 +67,14 @@ def test_after_a_fix_of_the_decoder_all_who_refused_the_event_take_it(
 ) -> None:
     unreadable.event_ids.update({"e3", "e7"})
     arrive(database, *REFUSED)
-    assert {name for name, _, event_id in letters(database) if event_id == "e3"} == {*READERS}
+    assert {name for name, _, event_id in dead_letters(database) if event_id == "e3"} == {*READERS}
     unreadable.learn("e3")
-    assert retry_letters(database, discover()) == retried(resolved=3, waiting=3)
-    assert {event_id for _, _, event_id in letters(database)} == {"e7"}
+    assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=3)
+    assert {event_id for _, _, event_id in dead_letters(database)} == {"e7"}
     unreadable.learn("e7")
-    assert retry_letters(database, discover()) == retried(resolved=3)
+    assert retry_dead_letters(database, discover()) == retried(resolved=3)
     expected = truth(discover(), map(envelope, REFUSED))
-    assert (rows(database), letters(database)) == (expected.rows, [])
+    assert (rows(database), dead_letters(database)) == (expected.rows, [])
     assert is_as_rebuilt(database)
 
 
@@ -86,8 +86,8 @@ def test_a_letter_that_stays_says_why_it_is_refused_now(
     with monkeypatch.context() as patched:
         patched.setattr(batch, "decode", _refuse_in_old_words)
         arrive(database, nobodys, entered("cust_1", {"name": "of no id"}, at=MONDAY))
-    assert retry_letters(database, discover()) == retried(waiting=6)
-    reasons = {each.reason for each in list_letters(database, limit=10).counts}
+    assert retry_dead_letters(database, discover()) == retried(waiting=6)
+    reasons = {each.reason for each in list_dead_letters(database, limit=10).counts}
     assert len(reasons) == 2
     assert not any("old words" in reason for reason in reasons)
     assert is_as_rebuilt(database)
@@ -109,10 +109,10 @@ def test_a_letter_of_nobody_is_resolved_when_nobody_reads_its_type(
         )
     assert positions_of(database) == {1, 2}
     before = revisions(database)
-    assert retry_letters(database, discover(), [1]) == retried(resolved=3)
+    assert retry_dead_letters(database, discover(), [1]) == retried(resolved=3)
     assert revisions(database) == before, "no rows were written"
     assert positions_of(database) == {2}
-    assert retry_letters(database, discover()) == retried(waiting=3)
+    assert retry_dead_letters(database, discover()) == retried(waiting=3)
     assert is_as_rebuilt(database)
 
 
@@ -122,10 +122,10 @@ def test_an_answer_is_complete_when_the_customers_last_dead_letter_is_resolved(
     unreadable.event_ids.update({"e2", "e4"})
     arrive(database, *REFUSED)
     for learnt, complete in (("e2", False), ("e4", True)):
-        retry_letters(database, discover())
+        retry_dead_letters(database, discover())
         assert not is_complete(database, "cust_1")
         unreadable.learn(learnt)
-        retry_letters(database, discover())
+        retry_dead_letters(database, discover())
         assert is_complete(database, "cust_1") is complete
         assert is_complete(database, "cust_2")
 
@@ -138,10 +138,10 @@ def test_an_answer_is_not_complete_while_one_projection_that_it_is_made_of_still
     unreadable.learn("e2")
     for name in ("customer", "segment_membership"):
         assert not is_complete(database, "cust_1")
-        assert retry_letters(database, named([name])) == retried(resolved=1)
+        assert retry_dead_letters(database, named([name])) == retried(resolved=1)
     # The history, which refuses it still, is not in the answer.
     assert is_complete(database, "cust_1")
-    assert find_customer(database, "cust_1", moment=Moment(at_position=1)).complete
+    assert find_customer(database, "cust_1", moment=PointInTime(at_position=1)).complete
 
 
 def test_a_retry_goes_no_further_than_the_projection_is(database: Database) -> None:
@@ -151,7 +151,7 @@ def test_a_retry_goes_no_further_than_the_projection_is(database: Database) -> N
         left("cust_1", "seg_2", at="2024-03-08T10:00:00Z"),
     ]
     append(database, [envelope(each) for each in beyond], received_at=RECEIVED_AT)
-    assert retry_letters(database, discover()) == retried(resolved=3)
+    assert retry_dead_letters(database, discover()) == retried(resolved=3)
     assert set(positions(database).values()) == {6}
     assert rows(database) == truth(discover(), map(envelope, REFUSED)).rows
     catch_up(database, discover())
@@ -165,7 +165,7 @@ def test_each_projection_is_folded_up_to_where_it_is_itself(database: Database) 
     catch_up(database, [each for each in discover() if each.name != "segment_membership"])
     membership = [each for each in FUSSY if each.name == "segment_membership"]
     project_batch(database, membership, batch_events_max=1)
-    assert retry_letters(database, discover()) == retried(resolved=1)
+    assert retry_dead_letters(database, discover()) == retried(resolved=1)
     found = rows(database)["segment_membership"]
     assert found == truth(discover(), [envelope(REFUSED[0])]).rows["segment_membership"]
     catch_up(database, discover())
@@ -184,6 +184,6 @@ def test_a_letter_of_a_fold_that_still_refuses_stays(database: Database) -> None
     ]
     arrive(database, *REFUSED, projections=stubborn)
     before = made(database)
-    assert retry_letters(database, stubborn) == retried(waiting=6)
+    assert retry_dead_letters(database, stubborn) == retried(waiting=6)
     assert made(database) == before
     assert is_as_rebuilt(database, stubborn)

@@ -9,7 +9,11 @@ import pytest
 from sqlalchemy import Connection
 
 from projector.errors import CheckpointMoved, DeadLetterNotFound
-from projector.operate.dead_letters import LettersRetried, retry_letters, show_letter
+from projector.operate.dead_letters import (
+    DeadLetterRetryReport,
+    retry_dead_letters,
+    show_dead_letter,
+)
 from projector.projections import discover, named
 from projector.projections.projection import Projection
 from projector.runner import runner
@@ -51,7 +55,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Unreadable:
 
 @pytest.fixture
 def in_pieces_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[retry_letters.__module__], "RETRY_STREAMS_MAX", 2)
+    monkeypatch.setattr(sys.modules[retry_dead_letters.__module__], "RETRY_STREAMS_MAX", 2)
 
 
 @pytest.fixture
@@ -75,35 +79,35 @@ def test_a_letter_of_nobody_beyond_the_checkpoint_is_left_to_the_projector(
     [projection] = named(["segment_membership"])
     nobodys = delivery("customer.segment.left", None, at=MONDAY, segment=segment("seg_1"))
     arrive(database, nobodys)
-    read = store_dead_letters.streamless
+    read = store_dead_letters.without_customer
 
     def then_rebuilt(connection: Connection, name: str) -> list[int]:
         found = read(connection, name)
         monkeypatch.undo()
         with database.writing() as other:
             mark = checkpoints.read(other, [projection], lock=True)[projection.name]
-            store_dead_letters.clear(other, projection.name)
+            store_dead_letters.delete_all(other, projection.name)
             checkpoints.advance(
-                other, mark, position=0, version=1, digest=mark.digest, rewritten=True
+                other, mark, projection, position=0, digest=mark.digest, rewritten=True
             )
         return found
 
-    monkeypatch.setattr(store_dead_letters, "streamless", then_rebuilt)
-    retry_letters(database, [projection])
+    monkeypatch.setattr(store_dead_letters, "without_customer", then_rebuilt)
+    retry_dead_letters(database, [projection])
     catch_up(database, [projection])
     with database.reading() as connection:
-        assert store_dead_letters.streamless(connection, projection.name) == [1]
+        assert store_dead_letters.without_customer(connection, projection.name) == [1]
 
 
 def test_only_the_customers_of_the_named_positions_are_folded_anew(
     database: Database, refolded: list[tuple[str, int]]
 ) -> None:
     arrive(database, *REFUSED, projections=FUSSY)
-    assert retry_letters(database, discover(), [4]) == retried(resolved=1)
+    assert retry_dead_letters(database, discover(), [4]) == retried(resolved=1)
     assert refolded == [("segment_membership", 1)]
     # The customer's other letter is resolved on the way, though nobody asked for it.
     assert positions_of(database) == {1, 3}
-    assert retry_letters(database, discover(), [3]) == retried(resolved=1)
+    assert retry_dead_letters(database, discover(), [3]) == retried(resolved=1)
     assert positions_of(database) == set()
 
 
@@ -114,25 +118,25 @@ def test_with_a_position_of_no_dead_letter_among_them_nothing_is_done(
     arrive(database, *REFUSED, projections=FUSSY)
     before = made(database)
     with pytest.raises(DeadLetterNotFound, match=str(unknown)):
-        retry_letters(database, discover(), [1, unknown])
+        retry_dead_letters(database, discover(), [1, unknown])
     assert made(database) == before
     with pytest.raises(DeadLetterNotFound, match=str(unknown)):
-        show_letter(database, unknown)
+        show_dead_letter(database, unknown)
 
 
 def test_a_second_retry_changes_nothing(database: Database) -> None:
     unreadable = entered("cust_1", {"name": "of no id"}, at=MONDAY)
     arrive(database, unreadable, *REFUSED, projections=FUSSY)
-    assert retry_letters(database, discover()) == retried(resolved=3, waiting=3)
+    assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=3)
     before = made(database)
-    assert retry_letters(database, discover()) == retried(waiting=3)
+    assert retry_dead_letters(database, discover()) == retried(waiting=3)
     assert made(database) == before
 
 
 def test_with_no_dead_letter_nothing_is_written(database: Database) -> None:
     arrive(database, *REFUSED)
     before = revisions(database)
-    assert retry_letters(database, discover()) == retried()
+    assert retry_dead_letters(database, discover()) == retried()
     assert revisions(database) == before
 
 
@@ -142,7 +146,7 @@ def test_a_projector_that_folded_on_the_older_rows_does_not_write(
     arrive(database, *REFUSED[:4], projections=FUSSY)
     append(database, [envelope(each) for each in REFUSED[4:]], received_at=RECEIVED_AT)
     with closing(Interrupted(shared_url)) as slow:
-        slow.before_writing = lambda: retry_letters(database, discover())
+        slow.before_writing = lambda: retry_dead_letters(database, discover())
         with pytest.raises(CheckpointMoved):
             project_batch(slow, named(["segment_membership"]), batch_events_max=10)
         assert rows(database)["segment_membership"]
@@ -157,7 +161,7 @@ def test_many_customers_are_folded_anew_in_pieces(
 ) -> None:
     arrive(database, *many(5), projections=FUSSY)
     tried: list[int] = []
-    done = retry_letters(database, discover(), on_piece=tried.append)
+    done = retry_dead_letters(database, discover(), on_piece=tried.append)
     assert done == retried(resolved=5)
     assert tried == [2, 4, 5]
     assert refolded == [("segment_membership", number) for number in (2, 2, 1)]
@@ -179,7 +183,7 @@ def test_every_letter_of_a_customer_with_many_is_tried_once(
     if learnt:
         unreadable.event_ids.clear()
     expected = retried(resolved=21) if learnt else retried(waiting=21)
-    assert retry_letters(database, discover()) == expected
+    assert retry_dead_letters(database, discover()) == expected
     assert refolded == [(name, 2) for name in READERS]
 
 
@@ -188,7 +192,7 @@ def test_many_letters_of_nobody_are_read_anew_in_pieces(database: Database) -> N
     nobodys = [delivery("customer.segment.left", None, at=MONDAY, id=f"e{n}") for n in range(5)]
     arrive(database, *nobodys, *many(1), projections=FUSSY)
     tried: list[int] = []
-    done = retry_letters(database, discover(), on_piece=tried.append)
+    done = retry_dead_letters(database, discover(), on_piece=tried.append)
     assert done == retried(resolved=1, waiting=15)
     assert tried == [2, 4, 5, 6, 8, 10, 11, 13, 15, 16]
     assert is_as_rebuilt(database)
@@ -198,11 +202,11 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
     nobodys = [delivery("customer.segment.left", None, at=MONDAY, id=f"e{n}") for n in range(5)]
     happened = [*nobodys, *many(20)]
     arrive(database, *happened, projections=FUSSY)
-    done: list[LettersRetried] = []
+    done: list[DeadLetterRetryReport] = []
 
     def retry() -> None:
         with closing(Database(shared_url)) as other:
-            done.append(retry_letters(other, discover()))
+            done.append(retry_dead_letters(other, discover()))
 
     threads = [threading.Thread(target=retry) for _ in range(3)]
     for thread in threads:
@@ -221,7 +225,7 @@ def test_of_two_retries_of_a_letter_of_nobody_one_waits(
     """Otherwise both would write the letter anew, and the second one fail."""
     arrive(database, delivery("customer.segment.left", None, at=MONDAY))
     with closing(Database(shared_url)) as other:
-        retrying = threading.Thread(target=retry_letters, args=(other, discover()))
+        retrying = threading.Thread(target=retry_dead_letters, args=(other, discover()))
         with database.writing() as connection:
             checkpoints.read(connection, discover(), lock=True)
             retrying.start()

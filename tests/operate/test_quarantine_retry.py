@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec import Raw
 
-from projector.envelope import Given, Rejected
+from projector.envelope import DeliveryDefaults, Rejected
 from projector.intake import sources
 from projector.intake.ingest import ingest
-from projector.intake.sources.header import Outline
-from projector.intake.sources.raw_envelope import Draft
+from projector.intake.sources.header import Header
+from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.operate.quarantine import list_quarantine, retry_quarantine, show_entry
 from projector.projections import discover
 from projector.runner.runner import catch_up
@@ -50,18 +50,20 @@ def _without(key: str) -> Delivery:
     ("missing", "told"),
     [
         pytest.param("project_id", HOME, id="project"),
-        pytest.param("type", Given(type="customer.segment.entered"), id="type"),
+        pytest.param("type", DeliveryDefaults(type="customer.segment.entered"), id="type"),
         pytest.param(
-            "created_at", Given(occurred_at=datetime(2024, 3, 4, 10, tzinfo=UTC)), id="time"
+            "created_at",
+            DeliveryDefaults(occurred_at=datetime(2024, 3, 4, 10, tzinfo=UTC)),
+            id="time",
         ),
     ],
 )
 def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
-    database: Database, missing: str, told: Given
+    database: Database, missing: str, told: DeliveryDefaults
 ) -> None:
     [waits] = arrive(database, _without(missing))
     assert retry_quarantine(database).resolved == 0
-    assert retry_quarantine(database, given=told) == retried(resolved=1)
+    assert retry_quarantine(database, defaults=told) == retried(resolved=1)
     [event] = logged(database)
     assert (event.event_id, event.project_id, event.type, event.occurred_at.isoformat()) == (
         "e1", "proj_1", "customer.segment.entered", "2024-03-04T10:00:00+00:00",
@@ -75,7 +77,7 @@ def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
 
 def test_what_is_resolved_waits_and_counts_no_more(database: Database) -> None:
     resolved, still = arrive(database, unfiled(created("cust_1", at=MONDAY)), b"{")
-    retry_quarantine(database, given=HOME)
+    retry_quarantine(database, defaults=HOME)
     page = list_quarantine(database, limit=10)
     assert page.counts == {"broken_json": 1}
     assert [each.quarantine_id for each in page.quarantine] == [still]
@@ -91,9 +93,9 @@ def test_what_the_program_has_learnt_to_read_comes_in(
     arrive(database, payload)
     assert retry_quarantine(database) == retried(unknown_shape=1)
 
-    def recognise(outline: Outline, text: str, given: Given) -> Draft:
+    def recognise(outline: Header, text: str, given: DeliveryDefaults) -> RawEnvelope:
         known = json.loads(text)
-        return Draft(
+        return RawEnvelope(
             source="shop",
             project_id=given.project_id,
             event_id="e1",
@@ -103,19 +105,19 @@ def test_what_the_program_has_learnt_to_read_comes_in(
             content=memoryview(Raw(text.encode())),
         )
 
-    monkeypatch.setattr(sources, "_recognise", recognise)
+    monkeypatch.setattr(sources, "_recognize", recognise)
     assert retry_quarantine(database) == retried(missing_project=1)
-    assert retry_quarantine(database, given=HOME) == retried(resolved=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
     assert [(each.source, each.customer_id) for each in logged(database)] == [("shop", "cust_1")]
 
 
 def test_what_was_told_then_is_not_replaced_by_what_is_told_now(database: Database) -> None:
-    then = Given(project_id="proj_1", type="customer.created")
+    then = DeliveryDefaults(project_id="proj_1", type="customer.created")
     lacking = {"id": "e1", "data": {"customer": {"id": "cust_1"}}}
-    arrive(database, lacking, given=then)
+    arrive(database, lacking, defaults=then)
     noon = datetime(2024, 3, 1, 12, tzinfo=UTC)
-    told = Given(project_id="proj_2", type="customer.deleted", occurred_at=noon)
-    assert retry_quarantine(database, given=told) == retried(resolved=1)
+    told = DeliveryDefaults(project_id="proj_2", type="customer.deleted", occurred_at=noon)
+    assert retry_quarantine(database, defaults=told) == retried(resolved=1)
     [event] = logged(database)
     assert (event.project_id, event.type, event.occurred_at) == ("proj_1", then.type, noon)
 
@@ -124,10 +126,12 @@ def test_a_conflict_in_one_project_does_not_come_in_as_an_event_of_another(
     database: Database,
 ) -> None:
     """As when the whole quarantine is read again because some entries lack their project."""
-    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Ada")), given=HOME)
-    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve")), given=HOME)
+    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Ada")), defaults=HOME)
+    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve")), defaults=HOME)
     before = everything(database)
-    assert retry_quarantine(database, given=Given(project_id="proj_2")) == retried(conflict=1)
+    assert retry_quarantine(database, defaults=DeliveryDefaults(project_id="proj_2")) == retried(
+        conflict=1
+    )
     assert everything(database) == before
 
 
@@ -137,7 +141,7 @@ def test_an_entry_whose_event_came_in_otherwise_is_closed_with_its_position(
     happened = created("cust_1", at=MONDAY, id="e1")
     [waits] = arrive(database, unfiled(happened))
     arrive(database, created("cust_0", at=MONDAY), happened)
-    assert retry_quarantine(database, given=HOME) == retried(resolved=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
     assert entry(database, waits).resolved_position == 2
     assert len(logged(database)) == 2
     assert repeats(database) == {2: 1}
@@ -148,7 +152,7 @@ def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Da
     other = unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve"))
     arrive(database, known)
     [before] = arrive(database, other)
-    assert retry_quarantine(database, given=HOME) == retried(conflict=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(conflict=1)
     assert [each.body for each in logged(database)] == [json.dumps(known)]
     [still] = waiting(database)
     assert (still.reason, still.event_id, still.received_at) == ("conflict", "e1", ARRIVED_AT)
@@ -156,7 +160,7 @@ def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Da
     assert entry(database, before).resolved_position == 1
     # Again and again, it remains the one entry.
     for _ in range(2):
-        assert retry_quarantine(database, given=HOME) == retried(conflict=1)
+        assert retry_quarantine(database, defaults=HOME) == retried(conflict=1)
     assert list(waiting(database)) == [still]
 
 
@@ -167,7 +171,7 @@ def test_of_two_entries_that_contradict_each_other_the_first_one_comes_in(
         unfiled(updated("cust_1", at=MONDAY, id="e1", name=name)) for name in ("Ada", "Eve")
     )
     arrive(database, first, second)
-    assert retry_quarantine(database, given=HOME) == retried(resolved=1, conflict=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(resolved=1, conflict=1)
     assert [each.body for each in logged(database)] == [json.dumps(first)]
     assert [each.reason for each in waiting(database)] == ["conflict"]
 
@@ -193,7 +197,7 @@ def test_of_a_page_that_can_be_read_now_every_entry_has_its_end(database: Databa
         reason="unknown_shape", detail="Not yet known.", body=json.dumps(page).encode()
     )
     append(database, [put_aside], received_at=ARRIVED_AT)
-    assert retry_quarantine(database, given=HOME) == retried(missing_time=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(missing_time=1)
     assert [each.event_id for each in logged(database)] == ["e0", "e1", "e2"]
     assert {each.received_at for each in logged(database)} == {ARRIVED_AT}
     [rest] = waiting(database)
@@ -207,12 +211,12 @@ def test_what_still_cannot_be_read_stays_and_is_counted_by_what_keeps_it_now(
     timeless = {**unfiled(created("cust_2", at=MONDAY)), "created_at": None}
     arrive(database, b"{", b"[", b"", b"\xff", timeless, unfiled(created("cust_1", at=MONDAY)))
     before = quarantined(database)
-    with_time = Given(occurred_at=ARRIVED_AT)
-    assert retry_quarantine(database, given=with_time) == retried(
+    with_time = DeliveryDefaults(occurred_at=ARRIVED_AT)
+    assert retry_quarantine(database, defaults=with_time) == retried(
         broken_json=3, missing_project=2, not_utf8=1
     )
     assert quarantined(database) == before
-    assert retry_quarantine(database, given=HOME) == retried(
+    assert retry_quarantine(database, defaults=HOME) == retried(
         resolved=1, broken_json=3, missing_time=1, not_utf8=1
     )
 
@@ -221,7 +225,7 @@ def test_deliveries_of_different_days_keep_the_time_of_their_arrival(database: D
     arrivals = [ARRIVED_AT + timedelta(days=number) for number in (2, 0, 2, 1)]
     for number, at in enumerate(arrivals):
         arrive(database, unfiled(created(f"cust_{number}", at=MONDAY)), at=at)
-    retry_quarantine(database, given=HOME)
+    retry_quarantine(database, defaults=HOME)
     assert [each.received_at for each in logged(database)] == arrivals
 
 
@@ -236,7 +240,7 @@ def test_what_comes_late_out_of_the_quarantine_is_folded_where_it_belongs(
     arrive(database, unfiled(happened[0]))
     arrive(database, happened[2], unfiled(happened[1]))
     catch_up(database, discover())
-    assert retry_quarantine(database, given=HOME) == retried(resolved=2)
+    assert retry_quarantine(database, defaults=HOME) == retried(resolved=2)
     catch_up(database, discover())
     assert [each.late for each in logged(database)] == [False, True, True]
     assert rows(database) == truth(discover(), map(envelope, happened)).rows
@@ -247,13 +251,13 @@ def test_a_delivery_that_was_resolved_and_comes_again_does_not_wait_again(
 ) -> None:
     body = unfiled(created("cust_1", at=MONDAY))
     [known] = arrive(database, body)
-    retry_quarantine(database, given=HOME)
+    retry_quarantine(database, defaults=HOME)
     closed = entry(database, known)
     assert arrive(database, body, at=ARRIVED_AT + timedelta(days=1)) == []
     assert entry(database, known) == closed
     assert len(logged(database)) == 1
     # It repeats the event that the retry has filed.
-    report = ingest(database, [json.dumps(body).encode()], Given())
+    report = ingest(database, [json.dumps(body).encode()], DeliveryDefaults())
     assert (report.duplicates, report.quarantined) == (1, 0)
     with database.reading() as connection:
         assert duplicates.find(connection, [1])[1].count == 2
@@ -262,9 +266,11 @@ def test_a_delivery_that_was_resolved_and_comes_again_does_not_wait_again(
 def test_one_body_of_two_projects_is_two_entries_and_two_events(database: Database) -> None:
     timeless = {"id": "e1", "type": "customer.created", "data": {"customer": {"id": "cust_1"}}}
     for project_id in ("proj_1", "proj_2", "proj_1"):
-        arrive(database, timeless, given=Given(project_id=project_id))
+        arrive(database, timeless, defaults=DeliveryDefaults(project_id=project_id))
     assert len(waiting(database)) == 2
-    done = retry_quarantine(database, given=Given(project_id="other", occurred_at=ARRIVED_AT))
+    done = retry_quarantine(
+        database, defaults=DeliveryDefaults(project_id="other", occurred_at=ARRIVED_AT)
+    )
     assert done == retried(resolved=2)
     assert [each.project_id for each in logged(database)] == ["proj_1", "proj_2"]
     positions = [each["resolved_position"] for each in quarantined(database)]

@@ -8,7 +8,7 @@ import pytest
 
 from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.operate.quarantine import (
-    QuarantineRetried,
+    QuarantineRetryReport,
     list_quarantine,
     retry_quarantine,
     show_entry,
@@ -34,9 +34,9 @@ def database(wiped_database: Database) -> Database:
 @pytest.mark.parametrize("which", ["all", "ids"])
 def test_a_second_retry_changes_nothing(database: Database, which: str) -> None:
     ids = arrive(database, unfiled(created("cust_1", at=MONDAY)), b"{")
-    retry_quarantine(database, given=HOME)
+    retry_quarantine(database, defaults=HOME)
     before = everything(database)
-    again = retry_quarantine(database, ids if which == "ids" else None, given=HOME)
+    again = retry_quarantine(database, ids if which == "ids" else None, defaults=HOME)
     assert again == retried(resolved=int(which == "ids"), broken_json=1)
     assert everything(database) == before
 
@@ -45,7 +45,7 @@ def test_only_the_entries_that_were_named_are_read_again(database: Database) -> 
     one, other, third = arrive(
         database, *(unfiled(created(f"cust_{n}", at=MONDAY)) for n in range(3))
     )
-    done = retry_quarantine(database, [third, one, one], given=HOME)
+    done = retry_quarantine(database, [third, one, one], defaults=HOME)
     assert done == retried(resolved=2)
     assert [each.quarantine_id for each in waiting(database)] == [other]
     assert [each.customer_id for each in logged(database)] == ["cust_0", "cust_2"]
@@ -55,7 +55,7 @@ def test_only_the_entries_that_were_named_are_read_again(database: Database) -> 
 def test_with_an_unknown_id_among_them_nothing_is_done(database: Database, unknown: int) -> None:
     [known] = arrive(database, unfiled(created("cust_1", at=MONDAY)))
     with pytest.raises(QuarantineEntryNotFound, match=str(unknown)):
-        retry_quarantine(database, [known, unknown], given=HOME)
+        retry_quarantine(database, [known, unknown], defaults=HOME)
     assert logged(database) == []
     with pytest.raises(QuarantineEntryNotFound, match=str(unknown)):
         show_entry(database, unknown)
@@ -63,7 +63,7 @@ def test_with_an_unknown_id_among_them_nothing_is_done(database: Database, unkno
 
 def test_only_the_entries_of_a_reason_are_read_again(database: Database) -> None:
     arrive(database, b"{", unfiled(created("cust_1", at=MONDAY)), b"[")
-    done = retry_quarantine(database, reason="missing_project", given=HOME)
+    done = retry_quarantine(database, reason="missing_project", defaults=HOME)
     assert done == retried(resolved=1)
     assert retry_quarantine(database, reason="of_no_kind") == retried()
     with pytest.raises(BadIdentifier):
@@ -78,7 +78,7 @@ def test_many_entries_are_read_again_in_pieces(
     monkeypatch.setattr(sys.modules[retry_quarantine.__module__], "RETRY_ENTRIES_MAX", 2)
     arrive(database, b"{", *(unfiled(created(f"cust_{n}", at=MONDAY)) for n in range(4)))
     tried: list[int] = []
-    done = retry_quarantine(database, given=HOME, on_piece=tried.append)
+    done = retry_quarantine(database, defaults=HOME, on_piece=tried.append)
     assert done == retried(resolved=4, broken_json=1)
     assert tried == [2, 4, 5]
 
@@ -90,7 +90,7 @@ def test_a_retry_does_not_try_what_it_has_put_aside_itself(
     arrive(database, updated("cust_1", at=MONDAY, id="e1", name="Ada"))
     arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve")))
     tried: list[int] = []
-    assert retry_quarantine(database, given=HOME, on_piece=tried.append) == retried(conflict=1)
+    assert retry_quarantine(database, defaults=HOME, on_piece=tried.append) == retried(conflict=1)
     assert tried == [1]
 
 
@@ -101,10 +101,10 @@ def test_an_interruption_between_append_and_closing_loses_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(quarantine, "resolve", _fail)
         with pytest.raises(ZeroDivisionError):
-            retry_quarantine(database, given=HOME)
+            retry_quarantine(database, defaults=HOME)
     [event] = logged(database)
     assert entry(database, waits).resolved_at is None
-    assert retry_quarantine(database, given=HOME) == retried(resolved=1)
+    assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
     assert entry(database, waits).resolved_position == event.position
     assert logged(database) == [event]
 
@@ -118,11 +118,11 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
         updated(f"cust_{n % 3}", at=f"2024-03-04T10:00:{n:02}Z", name=f"{n}") for n in range(40)
     ]
     arrive(database, *(unfiled(each) for each in happened), b"{")
-    done: list[QuarantineRetried] = []
+    done: list[QuarantineRetryReport] = []
 
     def retry() -> None:
         with closing(Database(shared_url)) as other:
-            done.append(retry_quarantine(other, given=HOME))
+            done.append(retry_quarantine(other, defaults=HOME))
 
     threads = [threading.Thread(target=retry) for _ in range(3)]
     for thread in threads:

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from projector.app import Projector
 from projector.errors import BadIdentifier, ScopeMissing, ScopeUnknown, TokenNotFound
 from projector.operate.tokens import (
-    KnownToken,
     Scope,
-    bearer,
+    StoredToken,
+    authenticate,
     create_token,
     list_tokens,
     read_tokens,
@@ -38,8 +38,8 @@ def _rows(database: Database) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(select(token))]
 
 
-def _come_in(database: Database, text: str) -> KnownToken | None:
-    return bearer(read_tokens(database), text)
+def _come_in(database: Database, text: str) -> StoredToken | None:
+    return authenticate(read_tokens(database), text)
 
 
 def test_who_has_a_token_comes_in_by_it(database: Database) -> None:
@@ -185,10 +185,10 @@ def test_the_library_makes_lists_and_revokes(database: Database) -> None:
 SECRET = "5" * 64
 
 
-def _known(identifier: str = "0123456789ab", **other: Any) -> KnownToken:
+def _known(identifier: str = "0123456789ab", **other: Any) -> StoredToken:
     digest = hashlib.sha256(SECRET.encode()).hexdigest()
     values: dict[str, Any] = {"name": "shop", "scopes": (Scope.READ,), "digest": digest} | other
-    return KnownToken(token_id=identifier, created_at=NOON, revoked_at=None, **values)
+    return StoredToken(token_id=identifier, created_at=NOON, revoked_at=None, **values)
 
 
 _GOOD = _known()
@@ -197,9 +197,9 @@ _TEXT = f"pjt_{_GOOD.token_id}_{SECRET}"
 
 
 def test_a_text_is_checked_against_the_tokens_that_are_known() -> None:
-    assert bearer(_KNOWN, _TEXT) is _GOOD
-    assert bearer({}, _TEXT) is None
-    assert bearer({_GOOD.token_id: evolve(_GOOD, revoked_at=NOON)}, _TEXT) is None
+    assert authenticate(_KNOWN, _TEXT) is _GOOD
+    assert authenticate({}, _TEXT) is None
+    assert authenticate({_GOOD.token_id: evolve(_GOOD, revoked_at=NOON)}, _TEXT) is None
 
 
 @pytest.mark.parametrize(
@@ -227,14 +227,14 @@ def test_a_text_is_checked_against_the_tokens_that_are_known() -> None:
     ],
 )
 def test_any_other_text_lets_nobody_in(text: str) -> None:
-    assert bearer(_KNOWN, text) is None
+    assert authenticate(_KNOWN, text) is None
 
 
 def test_the_secret_of_another_token_lets_nobody_in() -> None:
     other = _known("ffffffffffff", digest=hashlib.sha256(b"6" * 64).hexdigest())
     known = {**_KNOWN, other.token_id: other}
-    assert bearer(known, f"pjt_{other.token_id}_{SECRET}") is None
-    assert bearer(known, f"pjt_{other.token_id}_{'6' * 64}") is other
+    assert authenticate(known, f"pjt_{other.token_id}_{SECRET}") is None
+    assert authenticate(known, f"pjt_{other.token_id}_{'6' * 64}") is other
 
 
 def test_an_id_that_nobody_has_takes_as_much_work_as_one_that_is_known(
@@ -247,15 +247,15 @@ def test_an_id_that_nobody_has_takes_as_much_work_as_one_that_is_known(
         return True
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    assert bearer(_KNOWN, _TEXT) is _GOOD
-    assert bearer({}, _TEXT) is None, "even if the comparison were right by chance"
-    assert bearer({_GOOD.token_id: evolve(_GOOD, revoked_at=NOON)}, _TEXT) is None
+    assert authenticate(_KNOWN, _TEXT) is _GOOD
+    assert authenticate({}, _TEXT) is None, "even if the comparison were right by chance"
+    assert authenticate({_GOOD.token_id: evolve(_GOOD, revoked_at=NOON)}, _TEXT) is None
     assert compared == [(64, 64)] * 3
 
 
 def test_a_digest_that_somebody_spoilt_by_hand_is_no_error() -> None:
     for digest in ("", "é"):
-        assert bearer({_GOOD.token_id: evolve(_GOOD, digest=digest)}, _TEXT) is None
+        assert authenticate({_GOOD.token_id: evolve(_GOOD, digest=digest)}, _TEXT) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ _COMPARED = "a rebuild that is compared before it takes over compares everything
 
 #: They go on from a place of an index, in its order, and stop: no sort, and not without an index.
 PAGES = {
-    "dead_letters.of_next_streams": _PAGE,
+    "dead_letters.page_by_stream": _PAGE,
     "dead_letters.page": _PAGE,
     "log_counts.last_stream_id": "the last entry of an index",
     "log_counts.stream_ids": _PAGE,
@@ -25,62 +25,66 @@ PAGES = {
 #: They go through all rows, or all of a kind that may be most of them.
 WHOLE = {
     "difference._moves": _COMPARED,
-    "difference.customers": _COMPARED,
-    "difference.rows.<genexpr>": _COMPARED,
+    "difference.count_customers": _COMPARED,
+    "difference.count_rows.<genexpr>": _COMPARED,
     "customers.in_order": "a rebuild or an export is of all customers",
-    "dead_letters.clear": _ALL_LETTERS,
-    "dead_letters.concerned": "an export tells of all customers",
-    "dead_letters.counts": _COUNTED,
-    "dead_letters.reasons": _COUNTED,
-    "dead_letters.streamless": "all letters that name nobody are retried, or verified",
+    "dead_letters.delete_all": _ALL_LETTERS,
+    "dead_letters.customers_with": "an export tells of all customers",
+    "dead_letters.count_by_projection": _COUNTED,
+    "dead_letters.count_by_reason": _COUNTED,
+    "dead_letters.without_customer": "all letters that name nobody are retried, or verified",
     "log_counts._orphans": _CHECKED,
     "log_counts._span": _CHECKED,
     "log_counts.count": _CHECKED,
     "log_counts.strays": _CHECKED,
     "log._in_canonical_order": "a rebuild or a verification reads all events that name nobody",
-    "log.last_of_types": "all events behind a position, which the caller keeps near the head",
+    "log.last_received_by_type": (
+        "all events behind a position, which the caller keeps near the head"
+    ),
     "log.scan": "a rebuild reads the whole log, range by range, in its order",
-    "members.segments": _COUNTED,
-    "members.tiers": _COUNTED,
+    "members.count_segments": _COUNTED,
+    "members.count_tiers": _COUNTED,
     "quarantine.counts": _COUNTED,
-    "shadow.count": "a rebuild counts what has come to be there",
+    "shadow.count_rows": "a rebuild counts what has come to be there",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
-    "raw_rows.of_nobody": _CHECKED,
-    "swap.move": "all rows are put in the place of all others",
-    "swap.take_letters": _ALL_LETTERS,
+    "raw_rows.read_without_stream": _CHECKED,
+    "swap.copy_rows": "all rows are put in the place of all others",
+    "swap.move_dead_letters": _ALL_LETTERS,
 }
 
 #: They sort what they have found.
 SORTED = {
     "difference._moves": _COMPARED,
-    "difference.customers": "each customer counts once; " + _COMPARED,
-    "difference.rows.<genexpr>": _COMPARED,
+    "difference.count_customers": "each customer counts once; " + _COMPARED,
+    "difference.count_rows.<genexpr>": _COMPARED,
     "customers.in_order": (
         "a whole table, of short rows and once a rebuild or export: an index in this order would"
         " cost every new customer, whom the one that there is finds without the project"
     ),
-    "dead_letters.at": "the letters of the positions that are asked for",
-    "dead_letters.concerned": "the customers with letters, who should be few",
-    "dead_letters.reasons": "a line for each reason, the most frequent ones first",
+    "dead_letters.find_at": "the letters of the positions that are asked for",
+    "dead_letters.customers_with": "the customers with letters, who should be few",
+    "dead_letters.count_by_reason": "a line for each reason, the most frequent ones first",
     "log_counts.strays": "events without a stream, of which there should be none",
     "log._in_canonical_order": "each stream by itself, within those that are asked for",
-    "log.last_of_types": "a line for each type",
-    "log.page_of_customer": (
+    "log.last_received_by_type": "a line for each type",
+    "log.read_customer_page": (
         "the events of one customer, on Postgres alone: an index by stream and position takes four"
         " times the room of the one by stream, and only who has thousands of events would feel it"
     ),
     "log.read_customer": "the events of one customer",
-    "members.segments": "a line for each segment; on Postgres the rows, where it thinks them few",
-    "members.tiers": "a line for each tier; on Postgres the rows, where it thinks them few",
+    "members.count_segments": (
+        "a line for each segment; on Postgres the rows, where it thinks them few"
+    ),
+    "members.count_tiers": "a line for each tier; on Postgres the rows, where it thinks them few",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
     "table_rows._load": (
-        "the stints of a batch's customers, on Postgres where it takes them unordered"
+        "the periods of a batch's customers, on Postgres where it takes them unordered"
     ),
 }
 
 #: Calls that are not reached, by their function.
 UNSENT = {
-    "staging._write": "a file of its own, without indexes, which nothing is looked up in",
-    "swap._take_over_rights": "a table of another owner, who needs another role of the server",
+    "staging._write_file": "a file of its own, without indexes, which nothing is looked up in",
+    "swap._copy_privileges": "a table of another owner, who needs another role of the server",
 }

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.intake import sources
-from projector.operate.dead_letters import list_letters, retry_letters
+from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, list_tokens, read_tokens, revoke_token
 from projector.projections import discover, named
-from projector.runner.follower import Follower, Pace
+from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
 from projector.store import dead_letters, schema
 from projector.store.append import append
 from projector.store.database import Database
-from replay import engines, rebuild, repair, swap
+from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
@@ -59,7 +59,7 @@ def _append_few(database: Database) -> None:
         items = [envelope(each) for each in (*new, *strangers, *late, other)]
         append(database, [*items, rejected(b"no")], received_at=RECEIVED_AT)
         catch_up(database, discover())
-    # Two stints of unknown beginning, which were none, as comes out later.
+    # Two periods of unknown beginning, which were none, as comes out later.
     kinds = (given.tier_left, "ltr_1", "12:01"), (given.tier_left, "ltr_2", "12:02")
     for happens, tier_id, at in (*kinds, (given.joined, "ltr_3", "12:00")):
         _come_in(database, happens("new_1", tier_id, "camp_9", at=f"2024-04-01T{at}:00Z"))
@@ -89,29 +89,35 @@ def _come_in(database: Database, *webhooks: Delivery) -> None:
 def _retry(database: Database) -> None:
     """What a project was missing for, and letters of customers and of nobody."""
     unfiled = in_shape("activity", given.updated("cust_1", at="2024-04-02T12:00:00Z"))
-    append(database, sources.read(json.dumps(unfiled).encode(), Given()), received_at=RECEIVED_AT)
+    append(
+        database,
+        sources.read(json.dumps(unfiled).encode(), DeliveryDefaults()),
+        received_at=RECEIVED_AT,
+    )
     retry_quarantine(database, [3_500, 3_501])
-    retry_quarantine(database, reason="missing_project", given=Given(project_id="proj_1"))
+    retry_quarantine(
+        database, reason="missing_project", defaults=DeliveryDefaults(project_id="proj_1")
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("projector.operate.quarantine.RETRY_ENTRIES_MAX", 20)
         retry_quarantine(database, reason="reason 1")
         patched.setattr("projector.operate.dead_letters.RETRY_STREAMS_MAX", 20)
         tiers = named(["loyalty_tier"])
-        retry_letters(database, tiers)
-        [first] = list_letters(database, projection="loyalty_tier", limit=1).dead_letters
-        retry_letters(database, tiers, [first.position])
+        retry_dead_letters(database, tiers)
+        [first] = list_dead_letters(database, projection="loyalty_tier", limit=1).dead_letters
+        retry_dead_letters(database, tiers, [first.position])
     with database.reading() as connection:
-        [nobodys, *_] = dead_letters.streamless(connection, "segment_membership")
-    retry_letters(database, named(["segment_membership"]), [nobodys])
+        [nobodys, *_] = dead_letters.without_customer(connection, "segment_membership")
+    retry_dead_letters(database, named(["segment_membership"]), [nobodys])
 
 
 def _follow(database: Database) -> None:
     """Take the lease, fold what is there, give signs of life, and give the lease back."""
     stop = Event()
     append(database, _some_more("f"), received_at=RECEIVED_AT)
-    pace = Pace(beat_seconds=0.0, gather_seconds=0.0)
+    pace = Intervals(heartbeat_seconds=0.0, gather_seconds=0.0)
     follower = Follower(
-        database, discover(), holder="one", on_batch=lambda _position: stop.set(), pace=pace
+        database, discover(), holder="one", on_batch=lambda _position: stop.set(), intervals=pace
     )
     follower.run(stop)
 
@@ -124,7 +130,7 @@ def _some_more(suffix: str) -> list[Any]:
 
 
 def _repair(database: Database) -> None:
-    repair(database, named(["customer", "loyalty_tier"]), "cust_9")
+    rebuild_customer(database, named(["customer", "loyalty_tier"]), "cust_9")
 
 
 def _rebuild_by_index(database: Database) -> None:
@@ -151,7 +157,7 @@ def _rebuild_by_buckets(database: Database) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("replay.plan.BUCKET_EVENTS", 5_000)
         patched.setattr(buckets, "SORTED_BYTES_MAX", 0)
-        rebuild(database, some, by_steps, churn_percent_max=100.0)
+        rebuild(database, some, by_steps, change_percent_max=100.0)
 
 
 def _use_tokens(database: Database) -> None:

@@ -8,16 +8,15 @@ import pytest
 
 from projector import Projector
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound, StreamTooLong
-from projector.operate.dead_letters import list_letters, show_letter
+from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
 from projector.queries import export
 from projector.queries.customer_events import find_events
-from projector.queries.customers import NOW, Moment, find_customer
-from projector.queries.lookup import find_customers
-from projector.queries.why.explain import Question, why
-from projector.runner.follower import Watch
-from projector.server.positions import read_reached
+from projector.queries.customers import NOW, PointInTime, find_customer, find_customers
+from projector.queries.why.explain import WhyQuery, why
+from projector.runner.lease_monitor import LeaseMonitor
+from projector.server.positions import read_tables_position
 from projector.store import log
 from projector.store.database import Database
 from replay import verify
@@ -26,9 +25,9 @@ from tests.plans.filled import LONG, THEN
 
 _MOMENTS = [
     NOW,
-    Moment(as_of=THEN),
-    Moment(at_position=15_000),
-    Moment(as_of=THEN, at_position=15_000),
+    PointInTime(as_of=THEN),
+    PointInTime(at_position=15_000),
+    PointInTime(as_of=THEN, at_position=15_000),
 ]
 
 
@@ -61,14 +60,14 @@ def _find_customers(database: Database) -> None:
 def _explain(database: Database) -> None:
     for moment in _MOMENTS:
         about: dict[str, Any] = {"identifier": "cust_12", "moment": moment}
-        why(database, Question(segment_id="seg_1", **about))
-        why(database, Question(campaign_id="camp_1", **about))
-        why(database, Question(not_="seg_1", **about))
-        why(database, Question(not_="ltr_1", **about))
+        why(database, WhyQuery(segment_id="seg_1", **about))
+        why(database, WhyQuery(campaign_id="camp_1", **about))
+        why(database, WhyQuery(not_="seg_1", **about))
+        why(database, WhyQuery(not_="ltr_1", **about))
         with suppress(GroupNotFound):
-            why(database, Question(not_="nothing", **about))
+            why(database, WhyQuery(not_="nothing", **about))
     with suppress(StreamTooLong):
-        why(database, Question(segment_id="seg_1", identifier=LONG), events_max=10)
+        why(database, WhyQuery(segment_id="seg_1", identifier=LONG), events_max=10)
 
 
 def _list_members(database: Database) -> None:
@@ -112,18 +111,18 @@ def _look_at_the_quarantine(database: Database) -> None:
 
 def _look_at_dead_letters(database: Database) -> None:
     for projection in (None, "segment_membership"):
-        page = list_letters(database, projection=projection, limit=7)
-        list_letters(database, projection=projection, after=page.next, limit=7)
-    show_letter(database, page.dead_letters[0].position)
+        page = list_dead_letters(database, projection=projection, limit=7)
+        list_dead_letters(database, projection=projection, after=page.next, limit=7)
+    show_dead_letter(database, page.dead_letters[0].position)
 
 
 def _look_at_the_whole(database: Database) -> None:
     status = Projector(database).status()
-    read_reached(database)
-    Watch(database).look()
+    read_tables_position(database)
+    LeaseMonitor(database).look()
     with database.reading() as connection:
-        log.last_of_types(connection, after=status.head - 100)
-        log.at(connection, [status.head])
+        log.last_received_by_type(connection, after=status.head - 100)
+        log.read_at(connection, [status.head])
 
 
 def _export(database: Database) -> None:

@@ -96,7 +96,7 @@ def test_every_statement_of_the_program_is_looked_at(on_sqlite: Seen, on_postgre
 
 def test_a_statement_that_nobody_sends_is_noticed(on_sqlite: Seen, on_postgres: Seen) -> None:
     sites = on_sqlite[1].sites | on_postgres[1].sites
-    for function in ("log.find", "log.scan", "bulk._copy", "tokens.revoke"):
+    for function in ("log.find_by_ids", "log.scan", "bulk._copy", "tokens.revoke"):
         left = unsent({each for each in sites if each.function != function})
         [sent, *_] = [each for each in left if each.function == function]
         assert isinstance(ast.parse(sent.text, mode="eval").body, ast.Call)

@@ -1,4 +1,4 @@
-"""Whatever happened, the stints on tiers are what the tiers were."""
+"""Whatever happened, the periods on tiers are what the tiers were."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -42,7 +42,7 @@ def test_the_last_stint_of_each_campaign_is_what_the_tier_says(history: list[Del
         tiers, also_refused = folded("loyalty_tier", events)
         assert [each[1:] for each in refused] == [each[1:] for each in also_refused]
         last = {each.campaign_id: each for each in found}
-        assert [_of_stint(each) for each in last.values()] == [_of_tier(each) for each in tiers]
+        assert [_of_period(each) for each in last.values()] == [_of_tier(each) for each in tiers]
 
 
 @settings(max_examples=200)
@@ -73,7 +73,7 @@ def test_stints_are_numbered_and_begin_and_end_with_the_events_that_they_name(
         when = {each.event_id: each.occurred_at for each in events}
         numbers: dict[str, list[int]] = {}
         for each in _rows("loyalty_tier_history", events):
-            numbers.setdefault(each.campaign_id, []).append(each.stint)
+            numbers.setdefault(each.campaign_id, []).append(each.period)
             assert each.valid_from == (each.opened_by and when[each.opened_by])
             assert each.valid_to == (each.closed_by and when[each.closed_by])
         assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
@@ -83,19 +83,19 @@ def _rows(projection: str, events: Iterable[Envelope]) -> list[Any]:
     return folded(projection, events)[0]
 
 
-def _holds(stint: Row, instant: datetime) -> bool:
-    if stint.valid_from is None or stint.valid_from > instant:
+def _holds(period: Row, instant: datetime) -> bool:
+    if period.valid_from is None or period.valid_from > instant:
         return False
-    return stint.valid_to is None or stint.valid_to > instant
+    return period.valid_to is None or period.valid_to > instant
 
 
-def _of_stint(stint: Row) -> dict[str, Any]:
-    """What the last stint says of the present tier."""
-    known = {"campaign_id": stint.campaign_id, "campaign_name": stint.campaign_name}
-    if stint.closed_by is not None:
-        return {**known, "previous_tier_id": stint.tier_id, "left_at": stint.valid_to}
+def _of_period(period: Row) -> dict[str, Any]:
+    """What the last period says of the present tier."""
+    known = {"campaign_id": period.campaign_id, "campaign_name": period.campaign_name}
+    if period.closed_by is not None:
+        return {**known, "previous_tier_id": period.tier_id, "left_at": period.valid_to}
     names = ("tier_id", "tier_name", "joined_at", "previous_tier_id")
-    return {**known, **{name: getattr(stint, name) for name in names}}
+    return {**known, **{name: getattr(period, name) for name in names}}
 
 
 def _of_tier(tier: loyalty_tier.Row) -> dict[str, Any]:

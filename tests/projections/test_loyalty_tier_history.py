@@ -31,11 +31,11 @@ def on(at: str) -> datetime:
     return datetime.fromisoformat(at).astimezone(UTC)
 
 
-def row(tier_id: str = "gold", stint: int = 1, **values: Any) -> Row:
-    """A stint on a tier of camp_1; what is not said is not known."""
+def row(tier_id: str = "gold", period: int = 1, **values: Any) -> Row:
+    """A period on a tier of camp_1; what is not said is not known."""
     plain: dict[str, Any] = {
         "campaign_id": "camp_1",
-        "stint": stint,
+        "period": period,
         "campaign_name": "Campaign camp_1",
         "tier_id": tier_id,
         "tier_name": f"Tier {tier_id}",
@@ -50,16 +50,16 @@ def row(tier_id: str = "gold", stint: int = 1, **values: Any) -> Row:
 
 
 def began(at: str, by: str) -> dict[str, Any]:
-    """What an event that opens a stint sets, where it tells no other time."""
+    """What an event that opens a period sets, where it tells no other time."""
     return {"joined_at": on(at), "valid_from": on(at), "opened_by": by}
 
 
 def ended(at: str, by: str) -> dict[str, Any]:
-    """What an event that ends a stint sets."""
+    """What an event that ends a period sets."""
     return {"valid_to": on(at), "closed_by": by}
 
 
-def stints(*events: Delivery) -> list[Row]:
+def periods(*events: Delivery) -> list[Row]:
     return given(*events).then_rows("loyalty_tier_history")
 
 
@@ -88,21 +88,21 @@ REFRESHES = {
 
 
 def test_who_has_no_events_has_no_stints() -> None:
-    assert stints() == []
+    assert periods() == []
 
 
 def test_who_joins_begins_a_stint_that_lasts() -> None:
-    assert stints(ON_GOLD) == [row(**began(MONDAY, "e1"))]
+    assert periods(ON_GOLD) == [row(**began(MONDAY, "e1"))]
 
 
 def test_a_stint_begins_with_its_event_although_the_tier_was_joined_at_another_time() -> None:
-    [only] = stints(joined("cust_1", "gold", at=MONDAY, created_at=TOLD))
+    [only] = periods(joined("cust_1", "gold", at=MONDAY, created_at=TOLD))
     assert (only.valid_from, only.joined_at) == (on(MONDAY), on(TOLD))
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
 def test_who_moves_ends_one_stint_and_begins_the_next(move: Delivery) -> None:
-    assert stints(ON_GOLD, move) == [
+    assert periods(ON_GOLD, move) == [
         row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
         row("silver", 2, previous_tier_id="gold", **began(TUESDAY, "e2")),
     ]
@@ -112,14 +112,14 @@ def test_who_moves_ends_one_stint_and_begins_the_next(move: Delivery) -> None:
 def test_who_is_found_on_another_tier_is_on_it_since_then_and_joined_it_nobody_knows_when(
     event: Delivery,
 ) -> None:
-    assert stints(ON_GOLD, event) == [
+    assert periods(ON_GOLD, event) == [
         row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
         row("silver", 2, previous_tier_id="gold", valid_from=on(TUESDAY), opened_by="e2"),
     ]
 
 
 def test_a_move_from_a_tier_that_was_never_seen_is_from_that_tier() -> None:
-    assert stints(ON_GOLD, upgraded("cust_1", "bronze", "silver", at=TUESDAY, id="e2")) == [
+    assert periods(ON_GOLD, upgraded("cust_1", "bronze", "silver", at=TUESDAY, id="e2")) == [
         row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
         row("silver", 2, previous_tier_id="bronze", **began(TUESDAY, "e2")),
     ]
@@ -127,16 +127,16 @@ def test_a_move_from_a_tier_that_was_never_seen_is_from_that_tier() -> None:
 
 @pytest.mark.parametrize("event", REFRESHES.values(), ids=REFRESHES)
 def test_news_of_the_present_tier_keep_the_stint_and_refresh_its_name(event: Delivery) -> None:
-    assert stints(ON_GOLD, event) == [row(tier_name="Oro", **began(MONDAY, "e1"))]
+    assert periods(ON_GOLD, event) == [row(tier_name="Oro", **began(MONDAY, "e1"))]
 
 
 def test_a_move_to_the_present_tier_tells_which_one_was_before() -> None:
     again = upgraded("cust_1", "silver", "gold", at=TUESDAY)
-    assert stints(ON_GOLD, again) == [row(previous_tier_id="silver", **began(MONDAY, "e1"))]
+    assert periods(ON_GOLD, again) == [row(previous_tier_id="silver", **began(MONDAY, "e1"))]
 
 
 def test_who_leaves_ends_the_stint_and_what_was_known_of_it_stays() -> None:
-    assert stints(
+    assert periods(
         ON_GOLD,
         upgraded("cust_1", "gold", "platinum", at=TUESDAY, id="e2", created_at=TOLD),
         tier_left("cust_1", "platinum", at=WEDNESDAY, id="e3"),
@@ -152,8 +152,8 @@ def test_who_leaves_ends_the_stint_and_what_was_known_of_it_stays() -> None:
     ]
 
 
-def test_who_comes_back_begins_the_next_stint() -> None:
-    assert stints(
+def test_who_comes_back_begins_the_next_period() -> None:
+    assert periods(
         ON_GOLD,
         tier_left("cust_1", "gold", at=TUESDAY, id="e2"),
         joined("cust_1", "gold", at=WEDNESDAY, id="e3"),
@@ -165,20 +165,20 @@ def test_who_comes_back_begins_the_next_stint() -> None:
 
 def test_the_leave_that_accompanies_a_move_changes_nothing() -> None:
     moved = (ON_GOLD, upgraded("cust_1", "gold", "platinum", at=TUESDAY, id="e2"))
-    assert stints(*moved, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*moved)
+    assert periods(*moved, tier_left("cust_1", "gold", at=WEDNESDAY)) == periods(*moved)
 
 
 def test_leaving_a_second_time_changes_nothing() -> None:
     gone = (ON_GOLD, tier_left("cust_1", "gold", at=TUESDAY, id="e2"))
-    assert stints(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*gone)
+    assert periods(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == periods(*gone)
 
 
 def test_leaving_a_tier_that_was_never_seen_ends_a_stint_of_unknown_beginning() -> None:
-    assert stints(tier_left("cust_1", "gold", at=MONDAY, id="e1")) == [row(**ended(MONDAY, "e1"))]
+    assert periods(tier_left("cust_1", "gold", at=MONDAY, id="e1")) == [row(**ended(MONDAY, "e1"))]
 
 
 def test_each_unseen_tier_that_is_left_is_a_stint_and_its_second_leave_is_none() -> None:
-    assert stints(
+    assert periods(
         tier_left("cust_1", "gold", at=MONDAY, id="e1"),
         tier_left("cust_1", "silver", at=TUESDAY, id="e2"),
         tier_left("cust_1", "silver", at=WEDNESDAY, id="e3"),
@@ -186,18 +186,18 @@ def test_each_unseen_tier_that_is_left_is_a_stint_and_its_second_leave_is_none()
 
 
 def test_after_a_stint_of_unknown_beginning_its_tier_is_the_previous_one() -> None:
-    [_, second] = stints(
+    [_, second] = periods(
         tier_left("cust_1", "gold", at=MONDAY), joined("cust_1", "silver", at=TUESDAY)
     )
     assert (second.tier_id, second.previous_tier_id) == ("silver", "gold")
 
 
-def test_leaving_an_unseen_tier_while_on_another_changes_no_stint() -> None:
-    assert stints(ON_GOLD, tier_left("cust_1", "silver", at=TUESDAY)) == stints(ON_GOLD)
+def test_leaving_an_unseen_tier_while_on_another_changes_no_period() -> None:
+    assert periods(ON_GOLD, tier_left("cust_1", "silver", at=TUESDAY)) == periods(ON_GOLD)
 
 
 def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
-    assert stints(
+    assert periods(
         ON_GOLD,
         joined("cust_1", "one", "camp_2", at=MONDAY, id="e2"),
         tier_left("cust_1", "one", "camp_2", at=TUESDAY, id="e3"),
@@ -214,23 +214,23 @@ def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
     ]
 
 
-def test_a_deletion_of_who_is_on_no_tier_makes_no_stint() -> None:
-    assert stints(deleted("cust_1", at=MONDAY)) == []
+def test_a_deletion_of_who_is_on_no_tier_makes_no_period() -> None:
+    assert periods(deleted("cust_1", at=MONDAY)) == []
 
 
 def test_leaving_after_the_deletion_accompanies_it() -> None:
     gone = (ON_GOLD, deleted("cust_1", at=TUESDAY, id="e2"))
-    assert stints(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == stints(*gone)
+    assert periods(*gone, tier_left("cust_1", "gold", at=WEDNESDAY)) == periods(*gone)
 
 
 def test_campaigns_count_their_stints_apart() -> None:
-    found = stints(
+    found = periods(
         ON_GOLD,
         joined("cust_1", "one", "camp_2", at=TUESDAY),
         joined("cust_1", "silver", at=WEDNESDAY),
         joined("cust_1", "two", "camp_2", at=THURSDAY),
     )
-    assert [(each.campaign_id, each.stint, each.tier_id) for each in found] == [
+    assert [(each.campaign_id, each.period, each.tier_id) for each in found] == [
         ("camp_1", 1, "gold"),
         ("camp_1", 2, "silver"),
         ("camp_2", 1, "one"),
@@ -243,7 +243,7 @@ def _in_campaign(name: str | None) -> dict[str, Any]:
 
 
 def test_a_campaign_has_the_name_that_was_told_last_and_ended_stints_keep_theirs() -> None:
-    found = stints(
+    found = periods(
         joined("cust_1", "gold", at=MONDAY, **_in_campaign("Club")),
         tier_left("cust_1", "gold", at=TUESDAY, **_in_campaign("Great Club")),
         joined("cust_1", "gold", at=WEDNESDAY, **_in_campaign(None)),
@@ -252,8 +252,8 @@ def test_a_campaign_has_the_name_that_was_told_last_and_ended_stints_keep_theirs
     assert [each.campaign_name for each in found] == ["Great Club", "Greatest Club"]
 
 
-def test_other_facts_change_no_stint() -> None:
-    assert stints(ON_GOLD, entered("cust_1", "seg_1", at=TUESDAY)) == stints(ON_GOLD)
+def test_other_facts_change_no_period() -> None:
+    assert periods(ON_GOLD, entered("cust_1", "seg_1", at=TUESDAY)) == periods(ON_GOLD)
 
 
 def test_what_the_fold_of_the_tiers_refuses_leaves_the_stints_as_they_were() -> None:
@@ -262,11 +262,11 @@ def test_what_the_fold_of_the_tiers_refuses_leaves_the_stints_as_they_were() -> 
         upgraded("cust_1", "gold", "silver", None, at=TUESDAY),
         joined("cust_1", soon, at=WEDNESDAY),
     )
-    assert stints(ON_GOLD, *refused) == stints(ON_GOLD)
+    assert periods(ON_GOLD, *refused) == periods(ON_GOLD)
 
 
 def test_a_stint_within_one_instant_is_kept_although_it_never_held() -> None:
-    [first, second] = stints(
+    [first, second] = periods(
         joined("cust_1", "gold", at=MONDAY, id="a"), joined("cust_1", "silver", at=MONDAY, id="b")
     )
     assert (first.valid_from, first.valid_to) == (on(MONDAY), on(MONDAY))
@@ -282,7 +282,7 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     )
     for webhooks in permutations(happened):
         arrived = given(*webhooks).delivered(times=2)
-        assert arrived.then_rows("loyalty_tier_history") == stints(*happened)
+        assert arrived.then_rows("loyalty_tier_history") == periods(*happened)
 
 
 def test_a_campaign_keeps_its_name_where_who_comes_back_is_not_told_it() -> None:

@@ -1,13 +1,13 @@
-"""A list of stints that grows at its end and copies nothing."""
+"""A list of periods that grows at its end and copies nothing."""
 
-from projector.projections.periods import Stints
+from projector.projections.periods import Periods
 
 
-def _of(*stints: int) -> Stints[int]:
-    """These stints, the first one first."""
-    found: Stints[int] | None = None
-    for each in stints:
-        found = Stints(each, found)
+def _of(*periods: int) -> Periods[int]:
+    """These periods, the first one first."""
+    found: Periods[int] | None = None
+    for each in periods:
+        found = Periods(each, found)
     assert found is not None
     return found
 
@@ -24,7 +24,7 @@ def test_equal_stints_are_equal() -> None:
 
 def test_what_there_was_is_still_there_when_one_is_put_on_top() -> None:
     before = _of(1, 2)
-    assert Stints(3, before).earlier is before
+    assert Periods(3, before).earlier is before
     assert list(before) == [2, 1]
 
 

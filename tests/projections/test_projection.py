@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerConfirmed, CustomerCreated, CustomerFact, CustomerUpdated
-from projector.projections.projection import Failure, KeyedFact, Projection, Unread, fold
+from projector.projections.projection import Failure, KeyedFact, Projection, UndecodableFact, fold
 
 _BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CREATED, UPDATED, CONFIRMED = CustomerCreated(), CustomerUpdated(), CustomerConfirmed()
@@ -101,9 +101,9 @@ def test_an_event_that_cannot_be_read_is_a_failure_of_each_projection_that_would
     [created, broken, updated, again] = keyed(CREATED, CREATED, UPDATED, CREATED)
     facts = [
         created,
-        (broken[0], Unread(CustomerUpdated, "no customer"), 2),
+        (broken[0], UndecodableFact(CustomerUpdated, "no customer"), 2),
         updated,
-        (again[0], Unread(CustomerCreated, "cut off"), 4),
+        (again[0], UndecodableFact(CustomerCreated, "cut off"), 4),
     ]
     states, failures = fold([FUSSY, DEAF, NOTES], ["", "", ""], facts)
     assert states == ["CustomerCreated@e1 ", "", "CustomerCreated@e1 CustomerUpdated@e3 "]

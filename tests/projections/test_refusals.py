@@ -44,9 +44,9 @@ def test_the_tier_cannot_be_told_and_the_customer_can(delivery: Delivery, reason
         loyalty_tier_history.PROJECTION,
     ]
     initial: list[Any] = [each.initial for each in projections]
-    [who, tiers, stints], failures = fold(projections, initial, [(event.key, fact, 7)])
+    [who, tiers, periods], failures = fold(projections, initial, [(event.key, fact, 7)])
     assert who.event_count == 1
-    assert tiers == stints == {}
+    assert tiers == periods == {}
     assert [(each.projection, each.position) for each in failures] == [
         ("loyalty_tier", 7),
         ("loyalty_tier_history", 7),

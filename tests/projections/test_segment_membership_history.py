@@ -40,11 +40,11 @@ def on(at: str) -> datetime:
     return datetime.fromisoformat(at).astimezone(UTC)
 
 
-def row(stint: int = 1, **values: Any) -> Row:
-    """A stint in segment seg_1; what is not said is not known."""
+def row(period: int = 1, **values: Any) -> Row:
+    """A period in segment seg_1; what is not said is not known."""
     plain: dict[str, Any] = {
         "segment_id": "seg_1",
-        "stint": stint,
+        "period": period,
         "segment_name": "Segment seg_1",
         "valid_from": None,
         "valid_to": None,
@@ -54,35 +54,35 @@ def row(stint: int = 1, **values: Any) -> Row:
     return Row(**{**plain, **values})
 
 
-def stints(*events: Delivery) -> list[Row]:
+def periods(*events: Delivery) -> list[Row]:
     return given(*events).then_rows("segment_membership_history")
 
 
 def test_who_has_no_events_has_no_stints() -> None:
-    assert stints() == []
+    assert periods() == []
 
 
 def test_who_enters_begins_a_stint_that_lasts() -> None:
-    assert stints(entered("cust_1", "seg_1", at=MONDAY, id="e1")) == [
+    assert periods(entered("cust_1", "seg_1", at=MONDAY, id="e1")) == [
         row(valid_from=on(MONDAY), opened_by="e1")
     ]
 
 
-def test_a_member_who_is_announced_again_begins_no_other_stint() -> None:
+def test_a_member_who_is_announced_again_begins_no_other_period() -> None:
     first = entered("cust_1", "seg_1", at=MONDAY, id="e1")
     again = entered("cust_1", segment("seg_1", name="Renamed"), at=TUESDAY, id="e2")
-    assert stints(first, again) == stints(first)
+    assert periods(first, again) == periods(first)
 
 
-def test_who_leaves_ends_the_stint() -> None:
-    assert stints(
+def test_who_leaves_ends_the_period() -> None:
+    assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         left("cust_1", "seg_1", at=TUESDAY, id="e2"),
     ) == [row(valid_from=on(MONDAY), valid_to=on(TUESDAY), opened_by="e1", closed_by="e2")]
 
 
 def test_who_comes_back_begins_the_next_stint_and_the_one_before_stays() -> None:
-    assert stints(
+    assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         left("cust_1", "seg_1", at=TUESDAY, id="e2"),
         entered("cust_1", "seg_1", at=WEDNESDAY, id="e3"),
@@ -93,21 +93,21 @@ def test_who_comes_back_begins_the_next_stint_and_the_one_before_stays() -> None
 
 
 def test_leaving_without_an_entry_ends_a_stint_of_unknown_beginning() -> None:
-    assert stints(left("cust_1", "seg_1", at=MONDAY, id="e1")) == [
+    assert periods(left("cust_1", "seg_1", at=MONDAY, id="e1")) == [
         row(valid_to=on(MONDAY), closed_by="e1")
     ]
 
 
 def test_every_lost_entry_is_a_stint_of_its_own() -> None:
     days = {"e1": MONDAY, "e2": TUESDAY, "e3": WEDNESDAY}
-    assert stints(*(left("cust_1", "seg_1", at=day, id=id) for id, day in days.items())) == [
-        row(stint, valid_to=on(day), closed_by=id)
-        for stint, (id, day) in enumerate(days.items(), 1)
+    assert periods(*(left("cust_1", "seg_1", at=day, id=id) for id, day in days.items())) == [
+        row(period, valid_to=on(day), closed_by=id)
+        for period, (id, day) in enumerate(days.items(), 1)
     ]
 
 
 def test_leaving_twice_is_a_second_stint_of_unknown_beginning() -> None:
-    assert stints(
+    assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         left("cust_1", "seg_1", at=TUESDAY, id="e2"),
         left("cust_1", "seg_1", at=WEDNESDAY, id="e3"),
@@ -117,8 +117,8 @@ def test_leaving_twice_is_a_second_stint_of_unknown_beginning() -> None:
     ]
 
 
-def test_who_enters_after_a_gap_begins_a_stint() -> None:
-    assert stints(
+def test_who_enters_after_a_gap_begins_a_period() -> None:
+    assert periods(
         left("cust_1", "seg_1", at=MONDAY, id="e1"),
         entered("cust_1", "seg_1", at=TUESDAY, id="e2"),
     ) == [
@@ -128,7 +128,7 @@ def test_who_enters_after_a_gap_begins_a_stint() -> None:
 
 
 def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
-    assert stints(
+    assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         entered("cust_1", "seg_2", at=MONDAY, id="e2"),
         left("cust_1", "seg_2", at=TUESDAY, id="e3"),
@@ -146,18 +146,18 @@ def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
     ]
 
 
-def test_a_deletion_of_who_is_in_no_segment_makes_no_stint() -> None:
-    assert stints(deleted("cust_1", at=MONDAY)) == []
+def test_a_deletion_of_who_is_in_no_segment_makes_no_period() -> None:
+    assert periods(deleted("cust_1", at=MONDAY)) == []
 
 
 def test_segments_count_their_stints_apart() -> None:
-    found = stints(
+    found = periods(
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
         left("cust_1", "seg_2", at=TUESDAY),
         entered("cust_1", "seg_1", at=WEDNESDAY),
     )
-    assert [(each.segment_id, each.stint) for each in found] == [
+    assert [(each.segment_id, each.period) for each in found] == [
         ("seg_1", 1),
         ("seg_1", 2),
         ("seg_2", 1),
@@ -165,7 +165,7 @@ def test_segments_count_their_stints_apart() -> None:
 
 
 def test_a_stint_has_the_name_that_was_told_last_and_the_ones_before_keep_theirs() -> None:
-    found = stints(
+    found = periods(
         entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
         left("cust_1", segment("seg_1", name="New customers"), at=TUESDAY),
         entered("cust_1", segment("seg_1", name="New"), at=WEDNESDAY),
@@ -175,7 +175,7 @@ def test_a_stint_has_the_name_that_was_told_last_and_the_ones_before_keep_theirs
 
 @pytest.mark.parametrize("name", [{"name": None}, {}], ids=["null", "absent"])
 def test_an_event_that_tells_no_name_leaves_the_known_one(name: Any) -> None:
-    found = stints(
+    found = periods(
         entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
         left("cust_1", {"id": "seg_1", **name}, at=TUESDAY),
         left("cust_1", {"id": "seg_1", **name}, at=WEDNESDAY),
@@ -184,13 +184,13 @@ def test_an_event_that_tells_no_name_leaves_the_known_one(name: Any) -> None:
     assert [each.segment_name for each in found] == ["Newcomers"] * 3
 
 
-def test_other_facts_change_no_stint() -> None:
+def test_other_facts_change_no_period() -> None:
     history = (entered("cust_1", "seg_1", at=MONDAY, id="e1"), updated("cust_1", at=TUESDAY))
-    assert stints(*history) == stints(history[0])
+    assert periods(*history) == periods(history[0])
 
 
 def test_a_stint_within_one_instant_is_kept_although_it_never_held() -> None:
-    [only] = stints(
+    [only] = periods(
         entered("cust_1", "seg_1", at=MONDAY, id="a"), left("cust_1", "seg_1", at=MONDAY, id="b")
     )
     assert (only.valid_from, only.valid_to) == (on(MONDAY), on(MONDAY))
@@ -204,17 +204,17 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     )
     for webhooks in permutations(happened):
         arrived = given(*webhooks).delivered(times=2)
-        assert arrived.then_rows("segment_membership_history") == stints(*happened)
+        assert arrived.then_rows("segment_membership_history") == periods(*happened)
 
 
 def test_a_stint_more_copies_none_of_those_before() -> None:
     """There may be 100,000 of them."""
-    before = PROJECTION.from_rows(stints(left("cust_1", "seg_1", at=MONDAY)))
+    before = PROJECTION.from_rows(periods(left("cust_1", "seg_1", at=MONDAY)))
     event = envelope(entered("cust_1", "seg_1", at=TUESDAY))
     fact = decode(event)
     assert fact is not None
     [after], _ = fold([PROJECTION], [before], [(event.key, fact, 1)])
-    assert after["seg_1"].last.stint == 2
+    assert after["seg_1"].last.period == 2
     assert after["seg_1"].earlier is before["seg_1"]
 
 
@@ -266,7 +266,7 @@ def test_stints_are_numbered_and_begin_and_end_with_the_events_that_they_name(
         when = {each.event_id: each.occurred_at for each in events}
         numbers: dict[str, list[int]] = {}
         for each in found:
-            numbers.setdefault(each.segment_id, []).append(each.stint)
+            numbers.setdefault(each.segment_id, []).append(each.period)
             assert each.valid_from == (each.opened_by and when[each.opened_by])
             assert each.valid_to == (each.closed_by and when[each.closed_by])
         assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
@@ -276,7 +276,7 @@ def _rows(projection: str, events: Iterable[Envelope]) -> list[Any]:
     return folded(projection, events)[0]
 
 
-def _holds(stint: Row, instant: datetime) -> bool:
-    if stint.valid_from is None or stint.valid_from > instant:
+def _holds(period: Row, instant: datetime) -> bool:
+    if period.valid_from is None or period.valid_from > instant:
         return False
-    return stint.valid_to is None or stint.valid_to > instant
+    return period.valid_to is None or period.valid_to > instant

@@ -6,7 +6,7 @@ import pytest
 
 from projector import Projector
 from projector.errors import BadInstant, CustomerNotFound, PositionUnknown
-from projector.queries.customers import NOW, Moment
+from projector.queries.customers import NOW, PointInTime
 from projector.store.database import Database
 from tests.support.given import created, entered, happened
 
@@ -29,7 +29,7 @@ def database(wiped_database: Database) -> Database:
 def test_a_datetime_that_is_no_instant_is_refused(database: Database, when: datetime) -> None:
     happened(database, created("cust_1", at="2024-01-01T00:00:00Z"))
     with pytest.raises(BadInstant):
-        Moment(as_of=when)
+        PointInTime(as_of=when)
     with pytest.raises(BadInstant):
         Projector(database).customer("cust_1", as_of=when)
 
@@ -51,6 +51,6 @@ def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_pos
 
 def test_a_moment_is_told_in_words() -> None:
     assert (str(NOW), NOW.is_now) == ("", True)
-    then = Moment(as_of=datetime(2024, 1, 1, tzinfo=UTC), at_position=0)
+    then = PointInTime(as_of=datetime(2024, 1, 1, tzinfo=UTC), at_position=0)
     assert str(then) == " as of 2024-01-01T00:00:00.000Z at position 0"
     assert not then.is_now

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
 from sqlalchemy import event, select
 
-from projector import Answer, Projector
+from projector import CustomerState, Projector
 from projector.envelope import CustomerKey
 from projector.errors import CustomerNotFound, PositionUnknown
 from projector.queries.export import PIECE_CUSTOMERS_MAX
@@ -47,15 +47,15 @@ def postgres_database(postgres_url: str) -> Iterator[Database]:
         yield database
 
 
-def exported(database: Database, at_position: int | None = None) -> list[Answer]:
+def exported(database: Database, at_position: int | None = None) -> list[CustomerState]:
     return list(Projector(database).export_customers(at_position=at_position))
 
 
-def keys(answers: Sequence[Answer]) -> list[tuple[str, str]]:
+def keys(answers: Sequence[CustomerState]) -> list[tuple[str, str]]:
     return [(each.project_id, each.customer_id) for each in answers]
 
 
-def one_by_one(database: Database) -> list[Answer]:
+def one_by_one(database: Database) -> list[CustomerState]:
     """What is answered when each customer of the log is asked for, in the order of the bytes."""
     with database.reading() as connection:
         rows = connection.execute(select(stream.c.project_id, stream.c.customer_id)).all()

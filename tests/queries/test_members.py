@@ -7,7 +7,7 @@ import pytest
 
 from projector import Projector
 from projector.errors import BadInstant, GroupNotFound, NotOne
-from projector.queries.members import Page
+from projector.queries.members import MemberPage
 from projector.store.database import Database
 from tests.support.given import (
     created,
@@ -111,7 +111,7 @@ def test_only_what_somebody_was_ever_in_is_known(database: Database) -> None:
         {"tier_id": "ltr_2"},
     ]
     for group in groups:
-        assert Projector(database).members(**group, limit=1) == Page(members=(), next=None)
+        assert Projector(database).members(**group, limit=1) == MemberPage(members=(), next=None)
     for unknown in ("ltr_1", "seg_3", "", "x" * 201, "\0", "\udcff"):
         with pytest.raises(GroupNotFound, match="segment"):
             Projector(database).members(segment_id=unknown, limit=1)
@@ -147,7 +147,7 @@ def test_the_members_of_then_are_those_whose_stint_had_begun_and_not_ended(
             assert names(database, **group, as_of=at - _TICK) == ["cust_1"] * (text == TUESDAY)
 
 
-def test_since_when_is_that_of_the_stint(database: Database) -> None:
+def test_since_when_is_that_of_the_period(database: Database) -> None:
     happened(
         database,
         entered("cust_1", "seg_1", at=MONDAY),

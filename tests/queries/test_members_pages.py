@@ -8,7 +8,7 @@ import pytest
 
 from projector import Projector
 from projector.errors import BadCursor, BadNumber, GroupNotFound
-from projector.queries.members import Page
+from projector.queries.members import MemberPage
 from projector.store.database import Database
 from projector.text import paging
 from tests.support.given import Delivery, entered, happened, joined, left
@@ -27,7 +27,7 @@ def database(wiped_database: Database) -> Database:
     return wiped_database
 
 
-def pages(database: Database, *, limit: int, **asked: Any) -> Iterator[Page]:
+def pages(database: Database, *, limit: int, **asked: Any) -> Iterator[MemberPage]:
     """One page after the other."""
     page = Projector(database).members(**asked, limit=limit)
     yield page
@@ -111,8 +111,8 @@ def test_a_cursor_may_be_followed_in_another_project(database: Database) -> None
 def test_behind_a_cursor_what_nobody_was_ever_in_is_not_known_either(database: Database) -> None:
     happened(database, *_everywhere(["proj_1"], ["cust_1"]))
     for unknown, cursor in (
-        ({"segment_id": "nothing"}, paging.cursor(["proj_1", "cust_1"])),
-        ({"tier_id": "nothing"}, paging.cursor(["proj_1", "cust_1", "camp_1"])),
+        ({"segment_id": "nothing"}, paging.to_cursor(["proj_1", "cust_1"])),
+        ({"tier_id": "nothing"}, paging.to_cursor(["proj_1", "cust_1", "camp_1"])),
     ):
         asked: dict[str, Any] = {**unknown, "after": cursor}
         with pytest.raises(GroupNotFound):
@@ -132,12 +132,12 @@ def test_a_page_has_from_1_to_10_000_members(database: Database, limit: int) -> 
         pytest.param("garbage", id="garbage"),
         pytest.param("é", id="no ASCII"),
         pytest.param("W10", id="an empty list"),
-        pytest.param(paging.cursor(["proj_1"]), id="too short"),
-        pytest.param(paging.cursor([7]), id="of the quarantine"),
-        pytest.param(paging.cursor(["customer", 7]), id="of the dead letters"),
-        pytest.param(paging.cursor(["proj_1", 2**70]), id="a number"),
-        pytest.param(paging.cursor(["proj_1", "cust\0"]), id="NUL, segment"),
-        pytest.param(paging.cursor(["proj_1", "cust_1", "camp\0"]), id="NUL, tier"),
+        pytest.param(paging.to_cursor(["proj_1"]), id="too short"),
+        pytest.param(paging.to_cursor([7]), id="of the quarantine"),
+        pytest.param(paging.to_cursor(["customer", 7]), id="of the dead letters"),
+        pytest.param(paging.to_cursor(["proj_1", 2**70]), id="a number"),
+        pytest.param(paging.to_cursor(["proj_1", "cust\0"]), id="NUL, segment"),
+        pytest.param(paging.to_cursor(["proj_1", "cust_1", "camp\0"]), id="NUL, tier"),
         pytest.param("WyJcdWQ4MDAiLCJhIl0", id="half a character"),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_cursor_of_the_other_kind_is_none(database: Database) -> None:
 
 def test_a_long_text_that_is_no_cursor_is_not_repeated_whole() -> None:
     with pytest.raises(BadCursor) as raised:
-        paging.place("x" * 100_000, tuple[str, str])
+        paging.from_cursor("x" * 100_000, tuple[str, str])
     assert len(str(raised.value)) < 200
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from projector.errors import GroupNotFound
-from projector.queries.customers import Moment
+from projector.queries.customers import PointInTime
 from projector.queries.why.explain import WhyNot
 from projector.store.database import Database
 from projector.text.instants import parse
@@ -83,7 +83,7 @@ def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
     assert found.taken_by.decides
     assert found.taken_by.before.tier_id == "gold"  # type: ignore[union-attr]
     assert found.taken_by.after.tier_id == "silver"  # type: ignore[union-attr]
-    then = why_not(database, "gold", moment=Moment(as_of=parse(WEDNESDAY)))
+    then = why_not(database, "gold", moment=PointInTime(as_of=parse(WEDNESDAY)))
     assert verdict(then) == ("tier", "holds", "gold", None, "camp_1")
 
 
@@ -109,7 +109,7 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
         tier_left("cust_1", "gold", "camp_2", at=THURSDAY, id="-2"),
     )
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "2", "-2", "camp_2")
-    then = why_not(database, "gold", moment=Moment(as_of=parse(WEDNESDAY)))
+    then = why_not(database, "gold", moment=PointInTime(as_of=parse(WEDNESDAY)))
     assert verdict(then) == ("tier", "holds", "2", None, "camp_2")
     arrive(
         database,
@@ -170,7 +170,7 @@ def test_what_was_given_only_later_is_known_and_was_never_given_before(database:
         joined("cust_1", "gold", at=TUESDAY),
         tier_left("cust_1", "gold", at=WEDNESDAY),
     )
-    for moment in (Moment(as_of=parse(MONDAY)), Moment(at_position=1)):
+    for moment in (PointInTime(as_of=parse(MONDAY)), PointInTime(at_position=1)):
         found = why_not(database, "gold", moment=moment)
         assert verdict(found) == ("tier", "never given", None, None, "camp_1")
 

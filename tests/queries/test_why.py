@@ -17,8 +17,8 @@ from projector.errors import (
     PositionUnknown,
 )
 from projector.projections import named, segment_membership
-from projector.queries.customers import Moment
-from projector.queries.why.explain import Question, WhyCampaign, WhySegment
+from projector.queries.customers import PointInTime
+from projector.queries.why.explain import WhyCampaign, WhyQuery, WhySegment
 from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
@@ -222,15 +222,15 @@ STORY = [
 @pytest.mark.parametrize(
     ("moment", "ids", "position"),
     [
-        pytest.param(Moment(), "abce", 4, id="now"),
-        pytest.param(Moment(as_of=parse(WEDNESDAY)), "abc", 4, id="true then"),
-        pytest.param(Moment(as_of=parse(TUESDAY)), "ab", 4, id="before it left"),
-        pytest.param(Moment(at_position=2), "ac", 2, id="known then"),
-        pytest.param(Moment(at_position=2, as_of=parse(TUESDAY)), "a", 2, id="both"),
+        pytest.param(PointInTime(), "abce", 4, id="now"),
+        pytest.param(PointInTime(as_of=parse(WEDNESDAY)), "abc", 4, id="true then"),
+        pytest.param(PointInTime(as_of=parse(TUESDAY)), "ab", 4, id="before it left"),
+        pytest.param(PointInTime(at_position=2), "ac", 2, id="known then"),
+        pytest.param(PointInTime(at_position=2, as_of=parse(TUESDAY)), "a", 2, id="both"),
     ],
 )
 def test_only_what_counts_at_a_moment_is_told(
-    database: Database, moment: Moment, ids: str, position: int
+    database: Database, moment: PointInTime, ids: str, position: int
 ) -> None:
     arrive(database, *STORY)
     found = why_segment(database, moment=moment)
@@ -248,7 +248,7 @@ def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
     found = why_segment(database)
     assert [each.event_id for each in found.steps] == ["a", "c"]
     assert (found.position, why_not(database, "seg_1").position) == (2, 2)
-    assert why_segment(database, moment=Moment(at_position=4)).position == 4
+    assert why_segment(database, moment=PointInTime(at_position=4)).position == 4
     # The projections need not be equally far: a verdict goes as far as both of them.
     catch_up(database, named(["segment_membership"]))
     assert why_segment(database).position == 4
@@ -267,7 +267,7 @@ def test_it_is_complete_where_every_event_of_the_projection_could_be_folded(
     )
     assert why_segment(database).complete
     assert not why_campaign(database).complete
-    assert why_campaign(database, moment=Moment(at_position=2)).complete
+    assert why_campaign(database, moment=PointInTime(at_position=2)).complete
     assert len(why_campaign(database).steps) == 1
     assert why_not(database, "seg_1").complete
     assert not why_not(database, "ltr_1").complete
@@ -298,13 +298,13 @@ def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Databa
     with pytest.raises(CustomerNotFound):
         why_segment(database, identifier="nobody")
     with pytest.raises(CustomerNotFound):
-        why_segment(database, **mine, moment=Moment(as_of=parse(MONDAY) - timedelta(days=1)))
+        why_segment(database, **mine, moment=PointInTime(as_of=parse(MONDAY) - timedelta(days=1)))
     with pytest.raises(PositionUnknown):
-        why_segment(database, **mine, moment=Moment(at_position=4))
+        why_segment(database, **mine, moment=PointInTime(at_position=4))
     with pytest.raises(BadInstant):
-        Moment(as_of=datetime(2024, 3, 4))  # noqa: DTZ001 - that is what is refused
+        PointInTime(as_of=datetime(2024, 3, 4))  # noqa: DTZ001 - that is what is refused
     with pytest.raises(NothingConcerns, match=r"'cust_1'.*'seg_1' as of 2024-03-04"):
-        why_segment(database, **mine, moment=Moment(as_of=parse(MONDAY)))
+        why_segment(database, **mine, moment=PointInTime(as_of=parse(MONDAY)))
     with pytest.raises(NothingConcerns, match="segment 'seg_1'"):
         why_segment(database, project_id="proj_2")
     with pytest.raises(NothingConcerns, match="campaign 'seg_1'"):
@@ -316,4 +316,4 @@ def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Databa
 )
 def test_one_thing_is_asked(asked: dict[str, Any]) -> None:
     with pytest.raises(NotOne):
-        Question(identifier="cust_1", **asked)
+        WhyQuery(identifier="cust_1", **asked)

@@ -12,7 +12,7 @@ from projector.envelope import CustomerKey, Envelope
 from projector.errors import GroupNotFound, NothingConcerns
 from projector.projections import discover, loyalty_tier, segment_membership
 from projector.queries import customers
-from projector.queries.why.explain import Question, WhyCampaign, WhySegment, why
+from projector.queries.why.explain import WhyCampaign, WhyQuery, WhySegment, why
 from projector.queries.why.steps import Step
 from projector.runner.runner import catch_up
 from projector.store import table_rows
@@ -75,15 +75,13 @@ def _customers(
     catch_up(database, discover())
     with database.reading() as connection:
         known = [
-            key
-            for key in streams
-            if customers.answer_at(connection, key, customers.NOW) is not None
+            key for key in streams if customers.state_at(connection, key, customers.NOW) is not None
         ]
     return [(key, sorted(streams[key].values(), key=lambda each: each.key)) for key in known]
 
 
 def _ask(database: Database, customer: CustomerKey, **asked: Any) -> Any:
-    question = Question(identifier=customer.customer_id, project_id=customer.project_id, **asked)
+    question = WhyQuery(identifier=customer.customer_id, project_id=customer.project_id, **asked)
     try:
         return why(database, question)
     except (NothingConcerns, GroupNotFound):

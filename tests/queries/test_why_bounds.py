@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from projector.errors import StreamTooLong
-from projector.queries.why.explain import Question, WhySegment, why
+from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.store.database import Database
 from tests.support.databases import migrated
 from tests.support.given import entered, happened
@@ -22,7 +22,7 @@ def database(database_url: str) -> Iterator[Database]:
 def test_with_more_events_than_the_bound_it_is_refused(database: Database) -> None:
     days = [entered("cust_1", "seg_1", at=f"2024-03-0{day + 1}T10:00:00Z") for day in range(_DAYS)]
     happened(database, *days, entered("cust_2", "seg_1", at="2024-03-01T10:00:00Z"))
-    question = Question(identifier="cust_1", segment_id="seg_1")
+    question = WhyQuery(identifier="cust_1", segment_id="seg_1")
     found = why(database, question, events_max=_DAYS)
     assert isinstance(found, WhySegment)
     assert len(found.steps) == _DAYS

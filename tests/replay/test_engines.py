@@ -16,8 +16,8 @@ from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, spill
-from replay.engines import ENGINES, Engine, Job, Piece, buckets, parallel
-from tests.support.databases import letters, migrated, positions, stored, wipe
+from replay.engines import ENGINES, Engine, EnginePiece, Job, buckets, parallel
+from tests.support.databases import dead_letters, migrated, positions, stored, wipe
 from tests.support.given import RECEIVED_AT, delivery, entered, joined
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.logs import MONDAY, by_steps, cut_small, happened, sql
@@ -90,7 +90,7 @@ def test_events_that_nobody_can_read_are_dead_letters_of_the_shadow_first(
         delivery("customer.segment.left", None, at=MONDAY, segment={"id": "seg_1"}),
         delivery("order.created", "cust_1", at=MONDAY),
     )
-    assert len(letters(database)) == 6
+    assert len(dead_letters(database)) == 6
     live = _found(database)
     rebuild(database, discover(), engine)
     assert _found(database) == live
@@ -121,7 +121,7 @@ def test_a_bucket_that_is_gone_ends_the_rebuild_and_leaves_everything_as_it_was(
     happened(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(40)))
     live = _found(database)
 
-    def robbed(job: Job) -> Iterator[Piece]:
+    def robbed(job: Job) -> Iterator[EnginePiece]:
         for piece in parallel.run(job):
             yield piece
             spill.remove(job.folder, job.plan.buckets - 1)
@@ -154,4 +154,4 @@ def _project(database: Database, arriving: list[Arrival], projections: list[Proj
 def _found(database: Database) -> tuple[object, ...]:
     # Whose a letter is decides who is told that the answer is not complete.
     whole = sorted(sql(database, "SELECT * FROM dead_letter"), key=repr)
-    return stored(database), letters(database), whole, positions(database)
+    return stored(database), dead_letters(database), whole, positions(database)

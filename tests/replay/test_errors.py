@@ -13,7 +13,7 @@ from projector.projections import discover
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging, swap
 from replay import fill, rebuild, verify
-from replay.engines import ENGINES, Job, Piece
+from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import migrated, stored
 from tests.support.logs import happened, sql
 from tests.support.tampering import life
@@ -40,12 +40,14 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
 ) -> None:
     seen = []
 
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         try:
             yield from IN_PROCESS(job)
         finally:
             with database.reading() as connection:
-                seen.append((len(shadow.leftovers(connection, discover())), job.folder.exists()))
+                seen.append(
+                    (len(shadow.find_leftovers(connection, discover())), job.folder.exists())
+                )
 
     def failing(*_given: object) -> None:
         raise KeyboardInterrupt
@@ -55,7 +57,7 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
         rebuild(database, discover(), engine)
     assert seen == [(5, True)]
     with database.reading() as connection:
-        assert shadow.leftovers(connection, discover()) == []
+        assert shadow.find_leftovers(connection, discover()) == []
 
 
 def test_a_projector_that_computed_from_the_rows_before_does_not_write(database: Database) -> None:
@@ -91,7 +93,7 @@ def test_rows_that_cannot_be_poured_leave_the_connection_durable(
         for each in discover():
             shadow.create(connection, shadow.of(each))
     with pytest.raises((DatabaseUnreachable, sqlite3.Error)):
-        staging.pour(sqlite_database, [shadow.of(each) for each in discover()], path)
+        staging.load(sqlite_database, [shadow.of(each) for each in discover()], path)
     assert _settings(sqlite_database) == before
 
 
@@ -99,7 +101,7 @@ def test_a_swap_that_fails_leaves_the_connection_as_it_was(sqlite_database: Data
     before = _settings(sqlite_database), stored(sqlite_database)
     # There is no shadow.
     with pytest.raises(DatabaseUnreachable), sqlite_database.writing() as connection:
-        swap.rename(connection, discover()[0])
+        swap.swap_names(connection, discover()[0])
     assert (_settings(sqlite_database), stored(sqlite_database)) == before
 
 
@@ -130,7 +132,7 @@ def test_on_postgres_what_uses_the_type_of_the_rows_stays(postgres_url: str, mad
         sql(database, made)
         sql(database, "UPDATE customer SET name = 'wrong'")
         done = rebuild(database, discover(), IN_PROCESS)
-        assert any("mine" in what for what in done.attached)
+        assert any("mine" in what for what in done.dependents)
         assert verify(database, discover()).is_right
 
 

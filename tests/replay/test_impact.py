@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from projector.errors import ChurnTooGreat
+from projector.errors import ImpactTooGreat
 from projector.facts.events import SegmentEntered, SegmentLeft, TierJoined
 from projector.projections import discover, named
 from projector.projections.projection import Projection
 from projector.runner import runner
 from projector.store.database import Database
-from replay import Rebuild, rebuild, verify
-from replay.engines import ENGINES, Job, Piece
-from replay.impact import Churn, GroupChange
-from tests.support.databases import letters, migrated, positions, stored
+from replay import RebuildReport, rebuild, verify
+from replay.engines import ENGINES, EnginePiece, Job
+from replay.impact import GroupChange, Impact
+from tests.support.databases import dead_letters, migrated, positions, stored
 from tests.support.given import created, deleted, entered, joined, left
 from tests.support.logs import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, by_steps, happened, logged, sql
 
@@ -56,17 +56,17 @@ def _by_other_rules(**evolvers: Any) -> list[Projection]:
     return changed
 
 
-def _dry(database: Database, projections: Sequence[Projection] = ()) -> Churn:
+def _dry(database: Database, projections: Sequence[Projection] = ()) -> Impact:
     before = _found(database)
     done = rebuild(database, projections or discover(), by_steps, dry_run=True)
     assert not done.swapped
-    assert done.churn is not None
+    assert done.impact is not None
     assert _found(database) == before
-    return done.churn
+    return done.impact
 
 
 def _found(database: Database) -> tuple[object, ...]:
-    return stored(database), letters(database), positions(database)
+    return stored(database), dead_letters(database), positions(database)
 
 
 def _change(id: str, name: str | None, **more: Any) -> GroupChange:
@@ -76,54 +76,54 @@ def _change(id: str, name: str | None, **more: Any) -> GroupChange:
 
 
 def test_nothing_changes_where_the_rows_are_right(database: Database) -> None:
-    churn = _dry(database)
-    assert (churn.customers, churn.percent, churn.segments, churn.tiers) == (0, 0.0, (), ())
-    assert {(each.rows_new, each.rows_gone) for each in churn.rows} == {(0, 0)}
-    assert [each.name for each in churn.rows] == [each.name for each in discover()]
+    impact = _dry(database)
+    assert (impact.customers, impact.percent, impact.segments, impact.tiers) == (0, 0.0, (), ())
+    assert {(each.rows_new, each.rows_gone) for each in impact.rows} == {(0, 0)}
+    assert [each.name for each in impact.rows] == [each.name for each in discover()]
 
 
 def test_who_would_gain_a_segment_is_told(database: Database) -> None:
-    churn = _dry(database, _by_other_rules(left=_ignored))
-    assert churn.segments == (
+    impact = _dry(database, _by_other_rules(left=_ignored))
+    assert impact.segments == (
         _change("seg_1", "Segment seg_1", gaining=1, gaining_examples=("cust_4",)),
     )
-    assert (churn.customers, churn.tiers) == (1, ())
-    assert churn.percent == pytest.approx(100 / 6)
+    assert (impact.customers, impact.tiers) == (1, ())
+    assert impact.percent == pytest.approx(100 / 6)
 
 
 def test_who_would_lose_a_segment_is_told_by_project_with_the_first_ones(
     database: Database,
 ) -> None:
     happened(database, entered("cust_6", "seg_1", at=MONDAY), entered("cust_7", "seg_0", at=MONDAY))
-    churn = _dry(database, _by_other_rules(entered=_ignored))
-    assert churn.segments == (
+    impact = _dry(database, _by_other_rules(entered=_ignored))
+    assert impact.segments == (
         _change(
             "seg_1", "Segment seg_1", project_id="proj_0", losing=1, losing_examples=("cust_1",)
         ),
         _change("seg_0", "Segment seg_0", losing=1, losing_examples=("cust_7",)),
         _change("seg_1", "Segment seg_1", losing=4, losing_examples=("cust_1", "cust_2", "cust_3")),
     )
-    assert churn.customers == 6
-    assert churn.percent == pytest.approx(100 * 6 / 8)
+    assert impact.customers == 6
+    assert impact.percent == pytest.approx(100 * 6 / 8)
 
 
 def test_a_customer_who_changes_twice_counts_once(database: Database) -> None:
-    churn = _dry(database, _by_other_rules(entered=_ignored, joined=_ignored))
-    assert [each.losing for each in churn.tiers] == [2]
-    assert churn.tiers[0].losing_examples == ("cust_1", "cust_2")
-    assert (churn.tiers[0].id, churn.tiers[0].name) == ("ltr_1", "Tier ltr_1")
-    assert churn.customers == 4
+    impact = _dry(database, _by_other_rules(entered=_ignored, joined=_ignored))
+    assert [each.losing for each in impact.tiers] == [2]
+    assert impact.tiers[0].losing_examples == ("cust_1", "cust_2")
+    assert (impact.tiers[0].id, impact.tiers[0].name) == ("ltr_1", "Tier ltr_1")
+    assert impact.customers == 4
 
 
 def test_from_one_tier_to_another_is_gained_and_lost(database: Database) -> None:
     sql(database, "UPDATE loyalty_tier SET tier_id = 'ltr_0', tier_name = NULL")
     sql(database, "UPDATE loyalty_tier SET tier_id = NULL WHERE customer_id = 'cust_2'")
-    churn = _dry(database)
-    assert churn.tiers == (
+    impact = _dry(database)
+    assert impact.tiers == (
         _change("ltr_0", None, losing=1, losing_examples=("cust_1",)),
         _change("ltr_1", "Tier ltr_1", gaining=2, gaining_examples=("cust_1", "cust_2")),
     )
-    assert churn.customers == 2
+    assert impact.customers == 2
 
 
 def test_gains_and_losses_of_one_segment_are_told_together(database: Database) -> None:
@@ -137,9 +137,9 @@ def test_gains_and_losses_of_one_segment_are_told_together(database: Database) -
 
 def test_a_membership_that_ended_is_neither_gained_nor_lost(database: Database) -> None:
     sql(database, "DELETE FROM segment_membership WHERE customer_id = 'cust_4'")
-    churn = _dry(database)
-    assert (churn.customers, churn.segments) == (0, ())
-    assert {each.name: (each.rows_new, each.rows_gone) for each in churn.rows} == {
+    impact = _dry(database)
+    assert (impact.customers, impact.segments) == (0, ())
+    assert {each.name: (each.rows_new, each.rows_gone) for each in impact.rows} == {
         **{each.name: (0, 0) for each in discover()},
         "segment_membership": (1, 0),
     }
@@ -153,34 +153,34 @@ def test_a_row_whose_columns_differ_is_new_and_gone(database: Database) -> None:
         " metadata, created_at, deleted_at, first_event_at, last_event_at, event_count, changed_by"
         " FROM customer WHERE customer_id = 'cust_2'",
     )
-    churn = _dry(database)
-    assert (churn.rows[0].name, churn.rows[0].rows_new, churn.rows[0].rows_gone) == (
+    impact = _dry(database)
+    assert (impact.rows[0].name, impact.rows[0].rows_new, impact.rows[0].rows_gone) == (
         "customer",
         1,
         2,
     )
-    assert churn.customers == 0
+    assert impact.customers == 0
 
 
 def test_only_the_named_projections_are_compared(database: Database) -> None:
     sql(database, "DELETE FROM loyalty_tier")
     sql(database, "DELETE FROM segment_membership WHERE customer_id = 'cust_1'")
-    churn = _dry(database, named(["loyalty_tier", "customer"]))
-    assert ([each.gaining for each in churn.tiers], churn.segments) == ([2], ())
-    assert [each.name for each in churn.rows] == ["loyalty_tier", "customer"]
-    assert churn.customers == 2
-    churn = _dry(database, named(["customer"]))
-    assert (churn.customers, churn.percent, churn.tiers) == (0, 0.0, ())
+    impact = _dry(database, named(["loyalty_tier", "customer"]))
+    assert ([each.gaining for each in impact.tiers], impact.segments) == ([2], ())
+    assert [each.name for each in impact.rows] == ["loyalty_tier", "customer"]
+    assert impact.customers == 2
+    impact = _dry(database, named(["customer"]))
+    assert (impact.customers, impact.percent, impact.tiers) == (0, 0.0, ())
 
 
 def test_nobody_changes_in_an_empty_log(database_url: str) -> None:
     with migrated(database_url) as database:
-        churn = _dry(database)
-        assert (churn.customers, churn.percent) == (0, 0.0)
+        impact = _dry(database)
+        assert (impact.customers, impact.percent) == (0, 0.0)
 
 
 def test_live_rows_that_go_on_meanwhile_are_met_where_they_are(database: Database) -> None:
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
         happened(database, entered("cust_9", "seg_2", at=WEDNESDAY))
 
@@ -201,7 +201,7 @@ def test_live_rows_stay_where_they_are_and_the_new_ones_come_to_them(database: D
     done = rebuild(database, discover(), IN_PROCESS, dry_run=True)
     assert _told(done)[0] == 0
     assert {each.name: each.position for each in done.rebuilt} == positions(database)
-    assert {each.rows_new for each in done.churn.rows} == {0}  # type: ignore[union-attr]
+    assert {each.rows_new for each in done.impact.rows} == {0}  # type: ignore[union-attr]
     assert _found(database) == before
 
 
@@ -212,9 +212,9 @@ def test_rows_that_are_not_there_yet_are_new_and_a_dry_run_does_not_make_them(
     sql(database, "DELETE FROM segment_membership")
     before = _found(database)
     done = rebuild(database, discover(), IN_PROCESS, dry_run=True)
-    assert done.churn is not None
-    assert sum(each.gaining for each in done.churn.segments) > 0
-    assert [each.name for each in done.churn.rows if each.rows_new] == ["segment_membership"]
+    assert done.impact is not None
+    assert sum(each.gaining for each in done.impact.segments) > 0
+    assert [each.name for each in done.impact.rows if each.rows_new] == ["segment_membership"]
     assert _found(database) == before
 
 
@@ -223,26 +223,26 @@ def test_rows_of_another_version_are_compared_where_they_are(
 ) -> None:
     logged(database, entered("cust_9", "seg_2", at=WEDNESDAY))
     changed = _by_other_rules(left=_ignored, joined=_ignored)
-    churn = _dry(database, changed)
-    assert [(each.id, each.gaining) for each in churn.segments] == [("seg_1", 1)]
-    assert [(each.id, each.losing) for each in churn.tiers] == [("ltr_1", 2)]
-    assert churn.customers == 3
+    impact = _dry(database, changed)
+    assert [(each.id, each.gaining) for each in impact.segments] == [("seg_1", 1)]
+    assert [(each.id, each.losing) for each in impact.tiers] == [("ltr_1", 2)]
+    assert impact.customers == 3
 
 
 def test_too_much_churn_refuses_the_new_rules_and_enough_takes_them(database: Database) -> None:
     changed = _by_other_rules(entered=_ignored)
     before = _found(database)
-    with pytest.raises(ChurnTooGreat, match=r"66\.67 % of the customers, more than 66 %"):
-        rebuild(database, changed, IN_PROCESS, churn_percent_max=66)
+    with pytest.raises(ImpactTooGreat, match=r"66\.67 % of the customers, more than 66 %"):
+        rebuild(database, changed, IN_PROCESS, change_percent_max=66)
     assert _found(database) == before
     assert verify(database, discover()).is_right
-    done = rebuild(database, changed, IN_PROCESS, churn_percent_max=66.7)
+    done = rebuild(database, changed, IN_PROCESS, change_percent_max=66.7)
     assert (done.swapped, _told(done)[0]) == (True, 4)
     assert sql(database, "SELECT is_member FROM segment_membership WHERE is_member") == []
 
 
 def test_churn_is_compared_only_where_it_is_asked(database: Database) -> None:
-    assert rebuild(database, discover(), IN_PROCESS).churn is None
+    assert rebuild(database, discover(), IN_PROCESS).impact is None
 
 
 def test_a_customer_who_is_gone_has_left_everything(database: Database) -> None:
@@ -250,6 +250,6 @@ def test_a_customer_who_is_gone_has_left_everything(database: Database) -> None:
     assert _dry(database).customers == 0
 
 
-def _told(done: Rebuild) -> tuple[int, set[int]]:
-    assert done.churn is not None
-    return done.churn.customers, {each.position for each in done.rebuilt}
+def _told(done: RebuildReport) -> tuple[int, set[int]]:
+    assert done.impact is not None
+    return done.impact.customers, {each.position for each in done.rebuilt}

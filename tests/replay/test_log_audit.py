@@ -9,7 +9,7 @@ from projector.projections import discover, named
 from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
-from replay import Verified, verify
+from replay import VerifyReport, verify
 from tests.support.databases import opened, unguarded, wipe
 from tests.support.given import RECEIVED_AT, created, delivery, entered, envelope, left, updated
 from tests.support.tampering import rowless
@@ -47,10 +47,10 @@ def database(reused: Database) -> Database:
 
 
 @pytest.fixture
-def after(database: Database) -> Callable[..., Verified]:
+def after(database: Database) -> Callable[..., VerifyReport]:
     """What is found after somebody has run plain SQL without the guards."""
 
-    def after(*statements: str) -> Verified:
+    def after(*statements: str) -> VerifyReport:
         with database.writing() as connection, unguarded(connection):
             assert all(connection.exec_driver_sql(each).rowcount for each in statements)
         return verify(database, discover())

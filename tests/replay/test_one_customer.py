@@ -14,8 +14,8 @@ from projector.errors import (
 from projector.projections import discover, named
 from projector.runner import runner
 from projector.store.database import Database
-from replay import repair, verify
-from tests.support.databases import letters, migrated, positions, stored
+from replay import rebuild_customer, verify
+from tests.support.databases import dead_letters, migrated, positions, stored
 from tests.support.given import created, entered, joined
 from tests.support.logs import THURSDAY, happened, logged, sql
 from tests.support.tampering import life
@@ -34,7 +34,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def _found(database: Database) -> tuple[object, ...]:
-    return stored(database), letters(database), positions(database)
+    return stored(database), dead_letters(database), positions(database)
 
 
 def _is_right(database: Database) -> bool:
@@ -62,7 +62,7 @@ def test_rows_of_every_table_are_put_right_with_the_digest(
     sql(database, tampering.format(name, own=own, column=column) + where)
     assert not _is_right(database)
     for customer_id in ("cust_1", "cust_2"):
-        repair(database, discover(), customer_id)
+        rebuild_customer(database, discover(), customer_id)
     assert _is_right(database)
     assert _found(database) == before
 
@@ -81,8 +81,8 @@ def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None
         column = key[name.removesuffix("_history")]
         sql(database, f"UPDATE {name} SET {column} = 'more' WHERE customer_id = 'cust_3'")
     assert not _is_right(database)
-    repair(database, discover(), "cust_3")
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_3")
+    rebuild_customer(database, discover(), "cust_1")
     assert _is_right(database)
     assert _found(database) == right
     assert _found(database) != before
@@ -90,7 +90,7 @@ def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None
 
 def test_it_tells_how_many_rows_there_are_now(database: Database) -> None:
     sql(database, "DELETE FROM segment_membership_history")
-    done = repair(database, discover(), "cust_1")
+    done = rebuild_customer(database, discover(), "cust_1")
     assert (done.project_id, done.customer_id) == ("proj_1", "cust_1")
     assert done.rows == {
         "customer": 1,
@@ -106,19 +106,19 @@ def test_the_customers_rows_need_not_be_readable(database: Database) -> None:
     wrong = "CAST(x'61ff' AS TEXT)" if database.is_sqlite else "'infinity'"
     for name, column in (("customer", "created_at"), ("loyalty_tier", "joined_at")):
         sql(database, f"UPDATE {name} SET {column} = {wrong} WHERE customer_id = 'cust_1'")
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_1")
     assert _found(database) == before
     assert _is_right(database)
 
 
 def test_the_dead_letters_are_those_of_the_log_again(database: Database) -> None:
     before = _found(database)
-    assert len(letters(database)) == 3
+    assert len(dead_letters(database)) == 3
     sql(database, "UPDATE dead_letter SET reason = 'another'")
     sql(database, "INSERT INTO dead_letter VALUES ('customer', 1, 1, 'none')")
     sql(database, "DELETE FROM dead_letter WHERE projection = 'loyalty_tier'")
     assert not _is_right(database)
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_1")
     assert _found(database) == before
     assert "another" not in {
         reason for (reason,) in sql(database, "SELECT reason FROM dead_letter")
@@ -130,7 +130,7 @@ def test_another_customers_rows_and_dead_letters_stay_as_they_are(database: Data
     happened(database, joined("cust_2", "", at=THURSDAY))
     sql(database, "UPDATE customer SET name = 'wrong'")
     sql(database, "UPDATE dead_letter SET reason = 'wrong'")
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_1")
     assert sorted(sql(database, "SELECT customer_id, name FROM customer")) == [
         ("cust_1", "Ada"),
         ("cust_2", "wrong"),
@@ -143,10 +143,10 @@ def test_the_digest_is_that_of_the_rows_as_they_are(database: Database) -> None:
     """It does not vouch for a row of another customer that is wrong."""
     right = sql(database, "SELECT digest FROM checkpoint WHERE projection = 'customer'")
     sql(database, "UPDATE customer SET name = 'wrong' WHERE customer_id = 'cust_2'")
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_1")
     now = sql(database, "SELECT digest FROM checkpoint WHERE projection = 'customer'")
     assert now != right
-    repair(database, discover(), "cust_2")
+    rebuild_customer(database, discover(), "cust_2")
     assert sql(database, "SELECT digest FROM checkpoint WHERE projection = 'customer'") == right
 
 
@@ -155,7 +155,7 @@ def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> No
     logged(database, created("cust_1", at=THURSDAY, name="Eve"))
     before = _found(database)
     sql(database, "DELETE FROM customer WHERE customer_id = 'cust_1'")
-    repair(database, discover(), "cust_1")
+    rebuild_customer(database, discover(), "cust_1")
     assert _found(database) == before
     assert set(positions(database).values()) == {HEAD + 1}
     assert _is_right(database)
@@ -166,7 +166,7 @@ def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> No
 def test_a_projection_that_never_ran_gets_no_rows(database_url: str) -> None:
     with migrated(database_url) as database:
         logged(database, *life("cust_1"))
-        assert set(repair(database, discover(), "cust_1").rows.values()) == {0}
+        assert set(rebuild_customer(database, discover(), "cust_1").rows.values()) == {0}
         assert _is_right(database)
         runner.catch_up(database, discover())
         assert _is_right(database)
@@ -175,14 +175,14 @@ def test_a_projection_that_never_ran_gets_no_rows(database_url: str) -> None:
 def test_a_projector_that_computed_from_the_old_rows_does_not_write(database: Database) -> None:
     revision = "SELECT projection, revision FROM checkpoint"
     before = dict(sql(database, revision))
-    repair(database, named(["customer"]), "cust_1")
+    rebuild_customer(database, named(["customer"]), "cust_1")
     assert dict(sql(database, revision)) == {**before, "customer": before["customer"] + 1}
 
 
 def test_only_the_named_projections_are_touched(database: Database) -> None:
     sql(database, "UPDATE customer SET name = 'x'")
     sql(database, "UPDATE loyalty_tier SET gaps = 9")
-    assert list(repair(database, named(["customer"]), "cust_1").rows) == ["customer"]
+    assert list(rebuild_customer(database, named(["customer"]), "cust_1").rows) == ["customer"]
     assert set(sql(database, "SELECT gaps FROM loyalty_tier")) == {(9,)}
 
 
@@ -190,7 +190,7 @@ def test_rows_of_another_version_of_the_fold_are_refused(database: Database) -> 
     before = _found(database)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with pytest.raises(ProjectionOutdated, match="'customer' were written by version 1"):
-        repair(database, newer, "cust_1")
+        rebuild_customer(database, newer, "cust_1")
     assert _found(database) == before
 
 
@@ -207,7 +207,7 @@ def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
         sql(database, "UPDATE customer SET name = 'wrong' WHERE customer_id = 'cust_1'")
         before = _found(database)
         with pytest.raises(RowsUnreadable, match="'customer' has rows that cannot be read"):
-            repair(database, discover(), "cust_1")
+            rebuild_customer(database, discover(), "cust_1")
         assert _found(database) == before
 
 
@@ -218,17 +218,19 @@ def test_text_that_is_none_is_told_too(sqlite_url: str) -> None:
             database, "UPDATE customer SET email = CAST(x'61ff' AS TEXT) WHERE customer_id='cust_2'"
         )
         with pytest.raises(RowsUnreadable, match="UTF-8"):
-            repair(database, discover(), "cust_1")
+            rebuild_customer(database, discover(), "cust_1")
 
 
 def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
     happened(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
     with pytest.raises(CustomerNotFound, match="'cust_9' is known in project 'proj_1'"):
-        repair(database, discover(), "cust_9", project_id="proj_1")
+        rebuild_customer(database, discover(), "cust_9", project_id="proj_1")
     with pytest.raises(CustomerAmbiguous, match="cust_1 in proj_1, cust_1 in proj_2"):
-        repair(database, discover(), "cust_1")
+        rebuild_customer(database, discover(), "cust_1")
     sql(database, "UPDATE customer SET name = 'x' WHERE customer_id = 'cust_1'")
-    assert repair(database, discover(), "cust_1", project_id="proj_2").project_id == "proj_2"
+    assert (
+        rebuild_customer(database, discover(), "cust_1", project_id="proj_2").project_id == "proj_2"
+    )
     statement = "SELECT project_id, name FROM customer WHERE customer_id = 'cust_1'"
     assert sorted(sql(database, statement), key=str) == [("proj_1", "x"), ("proj_2", None)]
 
@@ -236,6 +238,6 @@ def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
 def test_the_shops_own_id_will_do(database: Database) -> None:
     happened(database, created("cust_3", at=THURSDAY, source_id="shop_3"))
     sql(database, "UPDATE customer SET name = 'x' WHERE customer_id = 'cust_3'")
-    done = repair(database, discover(), "shop_3", by_source_id=True)
+    done = rebuild_customer(database, discover(), "shop_3", by_source_id=True)
     assert done.customer_id == "cust_3"
     assert _is_right(database)

@@ -10,7 +10,7 @@ from projector.projections import discover
 from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import rebuild, verify
-from replay.engines import ENGINES, Job, Piece
+from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import migrated, stored
 from tests.support.given import entered, joined
 from tests.support.logs import TUESDAY, happened, sql
@@ -42,7 +42,7 @@ def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
     refused = []
 
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
         with pytest.raises(RebuildRunning, match="being rebuilt already") as told:
             rebuild(other, discover(), IN_PROCESS)
@@ -59,7 +59,7 @@ def test_on_postgres_another_machine_is_told_so_too(
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
     with (
         migrated(postgres_url) as database,
-        shadow.locked(database),
+        shadow.lock(database),
         migrated(postgres_url) as other,
         pytest.raises(RebuildRunning),
     ):
@@ -72,7 +72,7 @@ def test_on_postgres_a_rebuild_whose_lock_is_gone_takes_nobodys_place(postgres_u
         happened(database, *HISTORY)
         found = []
 
-        def engine(job: Job) -> Iterator[Piece]:
+        def engine(job: Job) -> Iterator[EnginePiece]:
             yield from IN_PROCESS(job)
             held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
             ended = sql(other, f"SELECT pg_terminate_backend(pid, 5000) FROM ({held}) AS holder")

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replay import plan
-from replay.plan import Plan
+from replay.plan import RebuildPlan
 from tests.support.logs import cut_small
 
 
-def _plan(until: int, streams: int = 1) -> Plan:
-    return Plan(projections=(), until=until, streams=streams)
+def _plan(until: int, streams: int = 1) -> RebuildPlan:
+    return RebuildPlan(projections=(), until=until, streams=streams)
 
 
 @given(until=st.integers(0, 300), size=st.integers(1, 40))

@@ -17,9 +17,9 @@ from projector.store import checkpoints, log, schema, table_rows
 from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import rebuild, swap, verify
-from replay.engines import ENGINES, Job, Piece
+from replay.engines import ENGINES, EnginePiece, Job
 from replay.workspace import path_for
-from tests.support.databases import letters, migrated, positions, stored
+from tests.support.databases import dead_letters, migrated, positions, stored
 from tests.support.given import created, entered, joined, left
 from tests.support.logs import (
     MONDAY,
@@ -63,7 +63,7 @@ def other(database: Database, database_url: str) -> Iterator[Database]:
 
 
 def _found(database: Database) -> tuple[object, ...]:
-    return stored(database), letters(database), positions(database)
+    return stored(database), dead_letters(database), positions(database)
 
 
 def _is_right(database: Database) -> bool:
@@ -89,14 +89,14 @@ def test_nothing_is_left_over(database: Database) -> None:
     assert not done.found_leftovers
     assert not path_for(database).exists()
     with database.reading() as connection:
-        assert shadow.leftovers(connection, discover()) == []
+        assert shadow.find_leftovers(connection, discover()) == []
     assert sql(database, "SELECT projection FROM checkpoint WHERE projection LIKE '%shadow'") == []
 
 
 def test_what_comes_in_while_the_shadows_are_filled_is_in_the_new_tables(
     database: Database, other: Database
 ) -> None:
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
         logged(other, *MORE)
 
@@ -112,7 +112,7 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
     monkeypatch.setattr(swap, "TAIL_EVENTS_MAX", 0)
     phases = []
 
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         yield from by_steps(job)
         logged(other, *MORE)
 
@@ -139,7 +139,7 @@ def test_it_tells_whether_the_rows_before_were_the_same(database: Database) -> N
 def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
     database: Database, other: Database
 ) -> None:
-    def engine(job: Job) -> Iterator[Piece]:
+    def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
         happened(other, *MORE)
 
@@ -157,10 +157,10 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
     sql(database, "INSERT INTO dead_letter VALUES ('customer_shadow', 1, NULL, 'half a rebuild')")
     path_for(database).mkdir()
     (path_for(database) / "bucket-7").write_bytes(b"half a block")
-    before = letters(database)
+    before = dead_letters(database)
     done = rebuild(database, named(["customer"]), IN_PROCESS)
     assert done.found_leftovers
-    assert [each for each in before if "shadow" not in each[0]] == letters(database)
+    assert [each for each in before if "shadow" not in each[0]] == dead_letters(database)
     assert _is_right(database)
     test_nothing_is_left_over(database)
 
@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_tables_are_as_they_were(
 def test_rows_that_did_not_arrive_are_noticed_before_the_swap(database: Database) -> None:
     before = _found(database)
 
-    def losing(job: Job) -> Iterator[Piece]:
+    def losing(job: Job) -> Iterator[EnginePiece]:
         for piece in IN_PROCESS(job):
             yield evolve(piece, folded=[evolve(each, rows=each.rows + 1) for each in piece.folded])
 
@@ -197,8 +197,8 @@ def test_the_users_views_show_the_new_rows(database: Database) -> None:
     logged(database, *MORE)
     done = rebuild(database, discover(), by_steps)
     assert sorted(sql(database, "SELECT * FROM mine")) == [("cust_2",), ("cust_3",)]
-    assert [what for what in done.attached if "mine" in what] == list(done.attached)
-    assert bool(done.attached) != database.is_sqlite
+    assert [what for what in done.dependents if "mine" in what] == list(done.dependents)
+    assert bool(done.dependents) != database.is_sqlite
     assert _is_right(database)
 
 
@@ -209,7 +209,7 @@ def test_the_users_indexes_and_triggers_stay(database: Database) -> None:
     before = schema_of(database)
     logged(database, *MORE)
     done = rebuild(database, discover(), by_steps)
-    assert any("mine" in what for what in done.attached)
+    assert any("mine" in what for what in done.dependents)
     assert schema_of(database) == before
     assert _is_right(database)
 
@@ -232,10 +232,10 @@ def test_on_postgres_rights_and_the_owner_stay(postgres_url: str, postgres_serve
                 " ORDER BY 1"
             )
             before = sql(database, rights)
-            assert not rebuild(database, discover(), by_steps).attached
+            assert not rebuild(database, discover(), by_steps).dependents
             assert sql(database, rights) == before
             sql(database, "GRANT SELECT (email) ON customer TO reader")
-            assert rebuild(database, discover(), by_steps).attached == ("rights on column email",)
+            assert rebuild(database, discover(), by_steps).dependents == ("rights on column email",)
         finally:
             for role in ("reader", "keeper"):
                 sql(database, f"DROP OWNED BY {role}")

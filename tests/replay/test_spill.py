@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from projector.envelope import CanonicalKey, CustomerKey
 from replay import spill
-from replay.spill import NO_STREAM, Assignment, Spilled
+from replay.spill import NO_STREAM, Assignment, SpillRecord
 
 _AT = datetime(2024, 3, 4, 10, tzinfo=UTC)
 
 
-def _event(stream_id: int, position: int, **more: str) -> Spilled:
+def _event(stream_id: int, position: int, **more: str) -> SpillRecord:
     key = CanonicalKey(_AT, more.get("event_id", f"e{position}"))
     return stream_id, key, position, "customer.created", b"{}", more.get("reason", "")
 

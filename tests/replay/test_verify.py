@@ -7,11 +7,10 @@ import pytest
 
 from projector.projections import discover, named
 from projector.store.database import Database
-from projector.store.tables import state
 from replay import verify
 from replay.comparison import Difference
 from tests.support import tampering
-from tests.support.databases import migrated, opened, wipe
+from tests.support.databases import migrated, opened, projection_tables, wipe
 from tests.support.given import created
 from tests.support.tampering import PROJECT, life, literal, merged, rowless, rows_of
 from tests.support.verification import (
@@ -26,7 +25,7 @@ from tests.support.verification import (
 
 MONDAY = "2024-03-04T10:00:00Z"
 
-every_table = pytest.mark.parametrize("name", state)
+every_table = pytest.mark.parametrize("name", projection_tables)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -79,7 +78,7 @@ def test_a_wrong_value_in_any_cell_of_any_row_is_found_and_named(many: Database,
 
 @every_table
 def test_a_row_that_is_gone_is_found(few: Database, name: str) -> None:
-    table = state[name]
+    table = projection_tables[name]
     row = rows_of(few, table)["cust_2"][-1]
     assert run(few, f"DELETE FROM {name} WHERE {tampering.key_of(table, row)}") == 1
     found = verify(few, discover())
@@ -95,31 +94,33 @@ def insert(database: Database, name: str, row: dict[str, Any]) -> None:
 
 @every_table
 def test_a_row_of_somebody_who_should_have_none_is_found(few: Database, name: str) -> None:
-    [row, *_] = rows_of(few, state[name])["cust_1"]
+    [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
     known_without_rows, stranger = ({**row, "customer_id": each} for each in ("cust_3", "cust_4"))
     of_another_project = {**row, "project_id": "proj_2"}
     rows = [known_without_rows, stranger, of_another_project]
     for each in rows:
         insert(few, name, each)
     found = verify(few, discover())
-    assert differing(found) == merged(*(tampering.surplus(state[name], each) for each in rows))
+    assert differing(found) == merged(
+        *(tampering.surplus(projection_tables[name], each) for each in rows)
+    )
     assert (found.checked, found.differing, found.is_right) == (3, 3, False)
 
 
 # Of the table `customer` nobody has more than one row.
-@pytest.mark.parametrize("name", [name for name in state if name != "customer"])
+@pytest.mark.parametrize("name", [name for name in projection_tables if name != "customer"])
 def test_a_row_too_many_of_somebody_who_has_some_is_found(few: Database, name: str) -> None:
-    [row, *_] = rows_of(few, state[name])["cust_1"]
-    key = [*state[name].primary_key][-1].name
-    another = {**row, key: 99 if key == "stint" else "99"}
+    [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
+    key = [*projection_tables[name].primary_key][-1].name
+    another = {**row, key: 99 if key == "period" else "99"}
     insert(few, name, another)
     found = verify(few, discover())
-    assert differing(found) == tampering.surplus(state[name], another)
+    assert differing(found) == tampering.surplus(projection_tables[name], another)
     assert (found.differing, found.is_right) == (1, False)
 
 
 def test_a_row_that_was_moved_to_another_customer_is_found_at_both(few: Database) -> None:
-    table = state["customer"]
+    table = projection_tables["customer"]
     row = rows_of(few, table)["cust_1"][0]
     assert run(few, "UPDATE customer SET customer_id = 'cust_3' WHERE customer_id = 'cust_1'") == 1
     moved = {**row, "customer_id": "cust_3"}
@@ -150,7 +151,7 @@ def test_of_one_changed_row_only_its_customer_is_named(many: Database) -> None:
 
 
 def test_a_customer_who_differs_in_several_tables_is_one(few: Database) -> None:
-    for name in state:
+    for name in projection_tables:
         run(few, f"DELETE FROM {name} WHERE customer_id = 'cust_1'")
         run(few, f"UPDATE {name} SET project_id = 'another' WHERE customer_id = 'cust_2'")
     found = verify(few, discover())
@@ -161,7 +162,7 @@ def test_a_customer_who_differs_in_several_tables_is_one(few: Database) -> None:
         ("another", "cust_2"),
     ]
     assert [{cell.projection for cell in each.differences} for each in found.customers] == [
-        set(state)
+        set(projection_tables)
     ] * 3
 
 
@@ -261,7 +262,7 @@ def test_a_wrong_dead_letter_that_names_no_customer_is_found(
 # The checkpoints.
 
 
-@pytest.mark.parametrize("name", state)
+@pytest.mark.parametrize("name", projection_tables)
 def test_a_digest_that_is_not_that_of_the_rows_is_found(few: Database, name: str) -> None:
     run(few, f"UPDATE checkpoint SET digest = '{'0' * 31}1' WHERE projection = '{name}'")
     found = verify(few, discover())
@@ -270,7 +271,7 @@ def test_a_digest_that_is_not_that_of_the_rows_is_found(few: Database, name: str
     assert repaired(few)
 
 
-@pytest.mark.parametrize("name", state)
+@pytest.mark.parametrize("name", projection_tables)
 def test_a_checkpoint_that_went_back_is_found(few: Database, name: str) -> None:
     run(few, f"UPDATE checkpoint SET position = 1 WHERE projection = '{name}'")
     found = verify(few, discover())

@@ -8,14 +8,14 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from projector.errors import ProjectionUnknown
-from projector.operate.dead_letters import retry_letters
+from projector.operate.dead_letters import retry_dead_letters
 from projector.projections import discover, named
 from projector.projections.projection import Projection
 from projector.runner.runner import catch_up, project_batch
 from projector.store.append import append
 from projector.store.database import Database
 from replay import verify
-from tests.support.databases import letters, opened, wipe
+from tests.support.databases import dead_letters, opened, wipe
 from tests.support.given import RECEIVED_AT, entered, envelope, left
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.oracle import FUSSY
@@ -114,10 +114,10 @@ def test_dead_letters_and_what_became_of_them_are_right(database: Database) -> N
         append(database, [envelope(each)], received_at=RECEIVED_AT)
         catch_up(database, FUSSY)
         assert verify(database, FUSSY).is_right
-    before = letters(database)
+    before = dead_letters(database)
     assert not verify(database, discover()).is_right
-    retry_letters(database, discover())
-    assert letters(database) != before
+    retry_dead_letters(database, discover())
+    assert dead_letters(database) != before
     assert verify(database, discover()).is_right
 
 

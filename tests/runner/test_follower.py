@@ -17,7 +17,8 @@ from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.runner import follower as follower_module
 from projector.runner import runner
-from projector.runner.follower import Follower, Pace, Watch
+from projector.runner.follower import Follower, Intervals
+from projector.runner.lease_monitor import LeaseMonitor
 from projector.store import notifications
 from projector.store.database import Database
 from replay import rebuild
@@ -54,10 +55,10 @@ def _follower(
     projections: Sequence[Projection] = discover(),
     *,
     holder: str = "a",
-    pace: Pace = QUICK,
+    intervals: Intervals = QUICK,
     **more: Any,
 ) -> Follower:
-    return Follower(database, projections, holder=holder, pace=pace, **more)
+    return Follower(database, projections, holder=holder, intervals=intervals, **more)
 
 
 def _is_there(database: Database, position: int) -> bool:
@@ -84,7 +85,7 @@ def test_who_appends_in_the_same_process_may_wake_it(
 ) -> None:
     monkeypatch.setattr(notifications, "WAIT_SECONDS_MAX", _LONG)
     with migrated(sqlite_url) as database, closing(Database(sqlite_url)) as own:
-        follower = _follower(own, pace=evolve(QUICK, poll_seconds=_LONG))
+        follower = _follower(own, intervals=evolve(QUICK, poll_seconds=_LONG))
         with following(follower) as stop:
             within(_LONG, lambda: found(database).holder == "a")
             time.sleep(0.3)
@@ -150,9 +151,9 @@ def test_only_the_holder_works_and_the_other_one_takes_over_what_is_given_back(
 
 def test_one_who_lost_the_lease_notices_it_and_stands_by(database: Database, own: Database) -> None:
     with following(_follower(own)):
-        within(_LONG, lambda: found(database).beats > 1)
+        within(_LONG, lambda: found(database).heartbeats > 1)
         with database.writing() as connection:
-            connection.exec_driver_sql("UPDATE lease SET holder = 'b', beats = beats + 1")
+            connection.exec_driver_sql("UPDATE lease SET holder = 'b', heartbeats = heartbeats + 1")
         time.sleep(QUICK.lease_seconds / 2)
         assert found(database).holder == "b"
         _update(database, 1)
@@ -199,12 +200,12 @@ def test_a_database_that_is_locked_is_tried_again(
         _update(database, 1)
         within(_LONG, lambda: _is_there(database, 1))
         with database.writing() as connection:
-            connection.exec_driver_sql("UPDATE lease SET beats = beats")
+            connection.exec_driver_sql("UPDATE lease SET heartbeats = heartbeats")
             within(_LONG, lambda: "stayed locked" in caplog.text)
         _update(database, 2)
         within(_LONG, lambda: _is_there(database, 2))
-        beats = found(database).beats
-        within(_LONG, lambda: found(database).beats > beats)
+        heartbeats = found(database).heartbeats
+        within(_LONG, lambda: found(database).heartbeats > heartbeats)
     assert "Traceback" not in caplog.text
 
 
@@ -217,7 +218,7 @@ def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
         migrated(postgres_url) as database,
         closing(Database(postgres_url)) as own,
         psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as server,
-        following(Follower(own, discover(), pace=evolve(QUICK, poll_seconds=_LONG))),
+        following(Follower(own, discover(), intervals=evolve(QUICK, poll_seconds=_LONG))),
     ):
         _update(database, 1)
         within(_LONG, lambda: _is_there(database, 1))
@@ -229,8 +230,8 @@ def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
         within(_LONG, lambda: caplog.text.count("cannot be used") > 2)
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         within(_LONG, lambda: _is_there(database, 1))
-        beats = found(database).beats
-        within(_LONG, lambda: found(database).beats > beats)
+        heartbeats = found(database).heartbeats
+        within(_LONG, lambda: found(database).heartbeats > heartbeats)
         for number in (2, 3):
             _update(database, number)
             # It listens again, too.
@@ -247,7 +248,7 @@ def test_rows_of_another_version_of_a_fold_are_told_once_and_are_no_life(
         within(_LONG, lambda: "version" in caplog.text)
         _update(database, 1)
         time.sleep(1)
-        assert found(database).beats == 0
+        assert found(database).heartbeats == 0
         assert _is_there(database, 1)
         [told] = [each for each in caplog.records if each.name == _LOG]
         assert told.levelno == logging.ERROR
@@ -255,7 +256,7 @@ def test_rows_of_another_version_of_a_fold_are_told_once_and_are_no_life(
         rebuild(database, newer, ENGINES["in-process"])
         _update(database, 2)
         within(_LONG, lambda: _is_there(database, 3))
-        within(_LONG, lambda: found(database).beats > 1)
+        within(_LONG, lambda: found(database).heartbeats > 1)
 
 
 def test_a_holder_whose_version_is_outdated_leaves_the_place_to_a_newer_one(
@@ -265,7 +266,9 @@ def test_a_holder_whose_version_is_outdated_leaves_the_place_to_a_newer_one(
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with following(_follower(own, holder="old")):
         within(_LONG, lambda: found(database).holder == "old")
-        with following(_follower(own, newer, holder="new", pace=evolve(QUICK, lease_seconds=60))):
+        with following(
+            _follower(own, newer, holder="new", intervals=evolve(QUICK, lease_seconds=60))
+        ):
             rebuild(database, newer, ENGINES["in-process"])
             within(_LONG, lambda: found(database).holder == "new")
             _update(database, 1)
@@ -280,7 +283,7 @@ def test_a_follower_that_fails_at_everything_tries_again_and_shows_no_life(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    watch = Watch(database, lease_seconds=1)
+    watch = LeaseMonitor(database, lease_seconds=1)
     _update(database, 1)
     with monkeypatch.context() as patched, following(_follower(own)):
         patched.setattr(runner, "project_batch", lambda *_, **__: 1 / 0)

@@ -7,8 +7,9 @@ from contextlib import closing
 import pytest
 
 from projector.projections import discover
-from projector.runner import follower
-from projector.runner.follower import Follower, Sight, Watch
+from projector.runner import lease_monitor
+from projector.runner.follower import Follower
+from projector.runner.lease_monitor import LeaseMonitor, LeaseStatus
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.support.databases import migrated
@@ -31,25 +32,25 @@ def own(database: Database, database_url: str) -> Iterator[Database]:
 
 
 def test_a_watcher_knows_of_life_only_what_it_has_seen(database: Database, own: Database) -> None:
-    watch = Watch(database, lease_seconds=1)
-    assert watch.look() == Sight(holder=None, is_alive=False)
-    with following(Follower(own, discover(), holder="a", pace=QUICK)):
+    watch = LeaseMonitor(database, lease_seconds=1)
+    assert watch.look() == LeaseStatus(holder=None, is_alive=False)
+    with following(Follower(own, discover(), holder="a", intervals=QUICK)):
         within(_LONG, lambda: watch.look().holder == "a")
         within(_LONG, lambda: watch.look().is_alive)
-        late = Watch(database, lease_seconds=1)
-        assert late.look() == Sight(holder="a", is_alive=False)
+        late = LeaseMonitor(database, lease_seconds=1)
+        assert late.look() == LeaseStatus(holder="a", is_alive=False)
         time.sleep(0.5)
-        assert late.look() == Sight(holder="a", is_alive=True)
-    within(_LONG, lambda: watch.look() == Sight(holder=None, is_alive=False))
+        assert late.look() == LeaseStatus(holder="a", is_alive=True)
+    within(_LONG, lambda: watch.look() == LeaseStatus(holder=None, is_alive=False))
 
 
 def test_while_one_hands_over_to_another_nothing_is_wrong(
     database: Database, own: Database, database_url: str
 ) -> None:
-    watch = Watch(database, lease_seconds=5)
+    watch = LeaseMonitor(database, lease_seconds=5)
     with closing(Database(database_url)) as others:
-        first = Follower(own, discover(), holder="a", pace=QUICK)
-        second = Follower(others, discover(), holder="b", pace=QUICK)
+        first = Follower(own, discover(), holder="a", intervals=QUICK)
+        second = Follower(others, discover(), holder="b", intervals=QUICK)
         with following(first):
             within(_LONG, lambda: watch.look().is_alive)
         seen = [watch.look()]
@@ -63,24 +64,24 @@ def test_while_one_hands_over_to_another_nothing_is_wrong(
 def test_a_lease_that_nobody_takes_is_not_alive_for_long(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "HANDOVER_SECONDS", 0.2)
-    watch = Watch(database, lease_seconds=_LONG)
-    with following(Follower(own, discover(), holder="a", pace=QUICK)):
+    monkeypatch.setattr(lease_monitor, "HANDOVER_SECONDS", 0.2)
+    watch = LeaseMonitor(database, lease_seconds=_LONG)
+    with following(Follower(own, discover(), holder="a", intervals=QUICK)):
         within(_LONG, lambda: watch.look().is_alive)
-    within(_LONG / 2, lambda: watch.look() == Sight(holder=None, is_alive=False))
+    within(_LONG / 2, lambda: watch.look() == LeaseStatus(holder=None, is_alive=False))
 
 
 def test_a_holder_that_died_is_not_alive_for_longer_than_a_silence_may_last(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch = Watch(database, lease_seconds=0.5)
+    watch = LeaseMonitor(database, lease_seconds=0.5)
     with (
         monkeypatch.context() as patched,
-        following(Follower(own, discover(), holder="a", pace=QUICK)),
+        following(Follower(own, discover(), holder="a", intervals=QUICK)),
     ):
         patched.setattr(Follower, "_give_back", lambda _: None)
         within(_LONG, lambda: watch.look().is_alive)
     begun = time.monotonic()
     within(_LONG, lambda: not watch.look().is_alive)
     assert time.monotonic() - begun < 5
-    assert watch.look() == Sight(holder="a", is_alive=False)
+    assert watch.look() == LeaseStatus(holder="a", is_alive=False)

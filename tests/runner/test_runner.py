@@ -17,7 +17,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import letters, migrated, positions, rows, stored
+from tests.support.databases import dead_letters, migrated, positions, rows, stored
 from tests.support.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
 from tests.support.oracle import truth
 
@@ -73,7 +73,7 @@ def _project(
 
 def _holds(database: Database, *webhooks: Delivery) -> bool:
     expected = truth(discover(), map(envelope, webhooks))
-    return (rows(database), letters(database)) == (expected.rows, expected.letters)
+    return (rows(database), dead_letters(database)) == (expected.rows, expected.dead_letters)
 
 
 INTERLUDES: dict[str, Callable[[Database], object]] = {
@@ -230,7 +230,7 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
     assert set(positions(database).values()) == {4}
     with database.reading() as connection:
         marks = checkpoints.read(connection, discover())
-    assert {each.revision for each in marks.values()} == {1}
+    assert {each.generation for each in marks.values()} == {1}
     assert _holds(database, *HISTORY)
 
 

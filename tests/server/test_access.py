@@ -10,7 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from projector.operate.tokens import Scope, create_token, revoke_token
-from projector.server.access import Gate
+from projector.server.access import Authenticator
 from projector.server.errors import TokenMissing
 from projector.store.database import Database
 from tests.serving.servers import problem
@@ -262,7 +262,7 @@ def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
 
 def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(sqlite_url: str) -> None:
     with migrated(sqlite_url) as database:
-        gate = Gate(database, is_public=True)
+        gate = Authenticator(database, is_public=True)
         scope = {"type": "http", "headers": [(b"host", b"localhost")]}
         with pytest.raises(TokenMissing):
             asyncio.run(gate.check(Request(scope), Scope.READ))

@@ -12,11 +12,11 @@ import pytest
 from projector.projections.projection import Projection
 from projector.queries.status import Status, read_status
 from projector.server import health, metrics
-from projector.server.batcher import Bounds, Group
-from projector.server.health import Doctor
+from projector.server.batcher import Batcher, Bounds
+from projector.server.health import HealthMonitor
 from projector.server.metrics import Metrics
-from projector.server.positions import read_reached
-from projector.server.writer import Committed, Writer
+from projector.server.positions import read_tables_position
+from projector.server.writer import Commit, Writer
 from projector.store.append import Outcome
 from projector.store.database import Database
 from tests.support.databases import migrated
@@ -37,7 +37,7 @@ def test_work_with_too_few_or_too_many_answers_fails_and_the_next_is_done(answer
         return [0] * answers if jobs == [13, 13] else [job + 1 for job in jobs]
 
     async def story() -> None:
-        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        group: Batcher[int, int] = Batcher(work, _BOUNDS, name="test")
         both = [asyncio.create_task(group.do(13)) for _ in range(2)]
         await asyncio.sleep(0)
         running = asyncio.create_task(group.run())
@@ -56,7 +56,7 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
         return [100 // job for job in jobs]
 
     async def story() -> None:
-        group: Group[int, int] = Group(work, _BOUNDS, name="test")
+        group: Batcher[int, int] = Batcher(work, _BOUNDS, name="test")
         running = asyncio.create_task(group.run())
         async with asyncio.timeout(5):
             with pytest.raises(ZeroDivisionError):
@@ -71,7 +71,7 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
 def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
     database: Database,
 ) -> None:
-    def uncountable(_done: Committed) -> None:
+    def uncountable(_done: Commit) -> None:
         raise ValueError
 
     async def story() -> None:
@@ -96,16 +96,16 @@ def test_health_is_looked_at_again_after_a_look_that_failed(
     def fails_once(database: Database) -> Any:
         if failures:
             raise failures.pop()
-        return read_reached(database)
+        return read_tables_position(database)
 
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(health, "read_reached", fails_once)
+    monkeypatch.setattr(health, "read_tables_position", fails_once)
 
     async def story() -> None:
-        doctor = Doctor(database, lag_max=0, is_working=lambda: True)
+        doctor = HealthMonitor(database, lag_max=0, is_working=lambda: True)
         looking = asyncio.create_task(doctor.run())
         async with asyncio.timeout(5):
-            while not doctor.tell().database:
+            while not doctor.health().database:
                 await asyncio.sleep(0.01)
         assert not failures
         looking.cancel()

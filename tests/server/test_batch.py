@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projector.queries.lookup import IDS_MAX
+from projector.queries.customers import IDS_MAX
 from tests.support.given import created, entered
 from tests.support.http_client import Client, Reply, ndjson
 from tests.support.server_process import Server

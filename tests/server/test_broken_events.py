@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from projector.server.context import Service, Setup
+from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import ask
@@ -31,7 +31,7 @@ def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Dat
     body = gzip.compress("".join(f"{json.dumps(each)}\n" for each in deliveries).encode())
 
     async def story() -> None:
-        service = Service(database, Setup(projects=False))
+        service = ServerContext(database, ServerConfig(runs_follower=False))
         async with service.running():
             reply = await ask(
                 build(service), "POST", "/events", body=body[:-4], content_encoding="gzip"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from projector.text.paging import cursor
+from projector.text.paging import to_cursor
 from tests.support.given import Delivery, entered, in_shape, left
 from tests.support.http_client import Client, encoded, ndjson
 from tests.support.server_process import SECRET, Server
@@ -30,7 +30,7 @@ def _told(server: Server) -> None:
 
 
 def test_a_cursor_that_no_page_ended_with_is_refused(client: Client) -> None:
-    for forged in (cursor((2**63,)), cursor((-1,)), cursor(("e1",)), "no"):
+    for forged in (to_cursor((2**63,)), to_cursor((-1,)), to_cursor(("e1",)), "no"):
         got = client.get(f"/customers/cust_1/events?after={forged}")
         assert got.refusal == (400, "bad_cursor")
 

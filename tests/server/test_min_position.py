@@ -47,7 +47,7 @@ def test_every_question_may_wait(client: Client, path: str) -> None:
 @pytest.fixture
 def idle(sqlite_url: str, tmp_path: Path) -> Iterator[Server]:
     """A server that leaves the tables to somebody else."""
-    with serving(tmp_path, sqlite_url, "--no-project") as server:
+    with serving(tmp_path, sqlite_url, "--no-follower") as server:
         yield server
 
 

@@ -171,7 +171,7 @@ def test_requests_are_counted_by_what_was_asked_and_not_by_path(client: Client) 
 @pytest.fixture
 def idle(sqlite_url: str, tmp_path: Path) -> Iterator[Server]:
     """A server that leaves the tables to somebody else."""
-    with serving(tmp_path, sqlite_url, "--no-project", "--lag-max", "2") as server:
+    with serving(tmp_path, sqlite_url, "--no-follower", "--lag-max", "2") as server:
         yield server
 
 

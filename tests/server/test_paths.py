@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from projector.server.context import Service, Setup
+from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import get
@@ -21,7 +21,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Database) -> None:
-    reply = asyncio.run(get(build(Service(database, Setup())), "/events"))
+    reply = asyncio.run(get(build(ServerContext(database, ServerConfig())), "/events"))
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
 
 
@@ -29,6 +29,6 @@ def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Dat
     "path", ["/%ff", "/docs/static/%ff", "/%ed%a0%80", "/%00", "/%0d%0aa:%20b", "//x.test", "/%25"]
 )
 def test_a_path_that_nobody_knows_is_unknown_be_it_no_text(database: Database, path: str) -> None:
-    reply = asyncio.run(get(build(Service(database, Setup())), path))
+    reply = asyncio.run(get(build(ServerContext(database, ServerConfig())), path))
     assert reply.status == 404
     assert msgspec.json.decode(reply.body)["code"] == "path_unknown"

@@ -17,7 +17,7 @@ from projector.errors import ProjectorError
 from projector.server import errors as server_errors
 from projector.server import problems
 from projector.server.endpoints import QUERIES
-from projector.server.middleware import Shell
+from projector.server.middleware import Middleware
 from projector.server.openapi import document
 from projector.server.problems import RULES, code_of, describe, status_of
 from tests.support.given import entered
@@ -119,7 +119,7 @@ def test_what_cannot_be_written_is_replaced() -> None:
     assert found.detail == "There is nothing at /?."
 
 
-def _shell(error: Exception, *, begun: bool = False) -> tuple[Shell, list[tuple[str, int]]]:
+def _shell(error: Exception, *, begun: bool = False) -> tuple[Middleware, list[tuple[str, int]]]:
     """What surrounds an application that fails."""
     counted: list[tuple[str, int]] = []
 
@@ -128,10 +128,10 @@ def _shell(error: Exception, *, begun: bool = False) -> tuple[Shell, list[tuple[
             await send({"type": "http.response.start", "status": 200, "headers": []})
         raise error
 
-    return Shell(fails, on_answer=lambda name, status: counted.append((name, status))), counted
+    return Middleware(fails, on_answer=lambda name, status: counted.append((name, status))), counted
 
 
-def _call(shell: Shell, headers: dict[str, str]) -> list[Any]:
+def _call(shell: Middleware, headers: dict[str, str]) -> list[Any]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

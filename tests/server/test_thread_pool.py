@@ -10,10 +10,10 @@ import pytest
 
 from projector.queries.members import SegmentCount
 from projector.server import endpoints
-from projector.server.context import Service, Setup
+from projector.server.context import ServerConfig, ServerContext
 from projector.server.errors import Overloaded
 from projector.server.routes import build
-from projector.server.thread_pool import QUESTIONS_MAX, THREADS_MAX, Questions
+from projector.server.thread_pool import THREADS_MAX, WAITING_MAX, ThreadPool
 from projector.store.append import Outcome
 from projector.store.database import Database
 from tests.support.asgi import get
@@ -42,7 +42,7 @@ def test_many_long_questions_starve_neither_webhooks_nor_health(
     monkeypatch.setattr(endpoints, "list_segments", takes_long)
 
     async def story() -> None:
-        service = Service(database, Setup(projects=False))
+        service = ServerContext(database, ServerConfig(runs_follower=False))
         app = build(service)
         async with service.running():
             long = [asyncio.create_task(get(app, "/segments")) for _ in range(60)]
@@ -51,13 +51,13 @@ def test_many_long_questions_starve_neither_webhooks_nor_health(
                 async with asyncio.timeout(_LONG / 2):
                     [receipt] = await service.writer.append([envelope("a")], 100)
                     assert receipt.outcome is Outcome.APPENDED
-                    await service.progress.reach(0)
+                    await service.positions.wait_for(0)
                     assert (await get(app, "/customers/cust_2")).status == 404
                     # Looked at once more, by a thread.
-                    seen = service.doctor.tell()
-                    while service.doctor.tell() is seen:
+                    seen = service.health_monitor.health()
+                    while service.health_monitor.health() is seen:
                         await asyncio.sleep(0.05)
-                    assert service.doctor.tell().database
+                    assert service.health_monitor.health().database
             finally:
                 ended.set()
             assert {(await each).status for each in long} == {200}
@@ -69,16 +69,16 @@ def test_no_more_questions_wait_than_fit() -> None:
     ended = Event()
 
     async def story() -> None:
-        questions = Questions()
-        some = [asyncio.create_task(questions.ask(ended.wait, _LONG)) for _ in range(QUESTIONS_MAX)]
+        questions = ThreadPool()
+        some = [asyncio.create_task(questions.run(ended.wait, _LONG)) for _ in range(WAITING_MAX)]
         await asyncio.sleep(0)
         try:
             with pytest.raises(Overloaded):
-                await questions.ask(ended.wait, _LONG)
+                await questions.run(ended.wait, _LONG)
         finally:
             ended.set()
         assert all(await asyncio.gather(*some))
-        assert await questions.ask(ended.wait, _LONG)
+        assert await questions.run(ended.wait, _LONG)
 
     asyncio.run(story())
 

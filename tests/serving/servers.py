@@ -34,7 +34,7 @@ from projector import follow
 from projector.cli.commands import run, serve
 from projector.server import bodies, bulk, connections, health, serving
 follow.SQLITE_PACE = follow.POSTGRES_PACE = follow.Pace(
-    beat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
+    heartbeat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
 )
 health.Watch = partial(follow.Watch, lease_seconds={LEASE_SECONDS})
 health.LOOK_SECONDS = 0.2

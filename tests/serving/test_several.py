@@ -5,7 +5,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
-from projector.runner.follower import JOB
+from projector.runner.lease_monitor import JOB
 from projector.store import lease
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
@@ -155,5 +155,5 @@ def test_a_server_whose_projector_lives_and_is_far_behind_is_not_ready(postgres_
 def _beats(database: Database, server: Serving) -> str:
     """What a server gives as its reason after a sign of life."""
     with database.writing() as connection:
-        lease.beat(connection, JOB, "alive")
+        lease.heartbeat(connection, JOB, "alive")
     return str(server.readiness()["reason"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from attrs import define, field, frozen
 
-from projector.server.positions import read_reached
+from projector.server.positions import read_tables_position
 from projector.store.database import Database
 from tests.serving.servers import LEASE_SECONDS, Serving
 from tests.support.followers import found
@@ -73,7 +73,7 @@ def _looking(
     def look() -> None:
         nonlocal last
         now = found(database)
-        reached = read_reached(database)
+        reached = read_tables_position(database)
         lag = reached.head - reached.position
         lagged = lagging.see(lag > lag_max)
         was_silent = silent.see(now == last)

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from projector.envelope import CanonicalKey, CustomerKey
 from projector.facts.events import CustomerCreated, SegmentLeft
-from projector.operate.dead_letters import retry_letters
+from projector.operate.dead_letters import retry_dead_letters
 from projector.projections import customer, discover, named, segment_membership
 from projector.projections.projection import Projection
 from projector.queries.status import read_status
@@ -24,10 +24,9 @@ from projector.store import digest
 from projector.store.append import append
 from projector.store.database import Database
 from projector.store.table_rows import difference
-from projector.store.tables import state
 from replay import rebuild, verify
 from replay.engines import ENGINES
-from tests.support.databases import positions, wipe
+from tests.support.databases import positions, projection_tables, wipe
 from tests.support.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.oracle import FUSSY
@@ -85,9 +84,11 @@ def of_tables(database: Database, projections: Sequence[Projection]) -> dict[str
     """Computed from the rows as they are read."""
     with database.reading() as connection:
         return {
-            each.name: digest.moved(
+            each.name: digest.apply(
                 digest.EMPTY,
-                digest.of(tuple(row) for row in connection.execute(select(state[each.name]))),
+                digest.of(
+                    tuple(row) for row in connection.execute(select(projection_tables[each.name]))
+                ),
             )
             for each in projections
         }
@@ -119,13 +120,13 @@ def test_the_hash_of_a_row_never_changes() -> None:
     )
     expected = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
     assert digest.of([ROW]) == expected
-    assert digest.moved(digest.EMPTY, digest.of([ROW])) == "00c12ef19a00e70d303c1c095a6677f4"
+    assert digest.apply(digest.EMPTY, digest.of([ROW])) == "00c12ef19a00e70d303c1c095a6677f4"
 
 
 def test_no_rows_have_the_digest_of_nothing() -> None:
     assert digest.EMPTY == "0" * 32
     assert digest.of([]) == 0
-    assert digest.moved(digest.EMPTY, 0) == digest.EMPTY
+    assert digest.apply(digest.EMPTY, 0) == digest.EMPTY
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
@@ -166,11 +167,11 @@ def test_what_is_undone_leaves_the_former_digest(begin: int, changes: list[int])
     former = f"{begin:032x}"
     now = former
     for change in changes:
-        now = digest.moved(now, change)
+        now = digest.apply(now, change)
         assert len(now) == 32
-    assert digest.moved(former, sum(changes)) == now
+    assert digest.apply(former, sum(changes)) == now
     for change in changes:
-        now = digest.moved(now, -change)
+        now = digest.apply(now, -change)
     assert now == former
 
 
@@ -260,7 +261,7 @@ def test_the_retry_of_dead_letters_is_reckoned_with(database: Database) -> None:
     ]
     arrive(database, FUSSY, *refused)
     before = digests(database)
-    assert retry_letters(database, discover()).resolved == 3
+    assert retry_dead_letters(database, discover()).resolved == 3
     assert kept_right(database, discover())
     assert digests(database) != before
     # And back again.

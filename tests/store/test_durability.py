@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, event
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
@@ -43,7 +43,7 @@ def _append(database: Database) -> None:
 
 
 def _retry(database: Database) -> None:
-    retry_quarantine(database, given=Given(project_id="proj_1"))
+    retry_quarantine(database, defaults=DeliveryDefaults(project_id="proj_1"))
 
 
 def _tokens(database: Database) -> None:

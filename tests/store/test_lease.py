@@ -21,18 +21,18 @@ def _take(database: Database, seen: Lease, holder: str) -> bool:
         return lease.take(connection, seen, holder)
 
 
-def _beat(database: Database, holder: str) -> bool:
+def _heartbeat(database: Database, holder: str) -> bool:
     with database.writing() as connection:
-        return lease.beat(connection, "job", holder)
+        return lease.heartbeat(connection, "job", holder)
 
 
 def _give_back(database: Database, holder: str) -> None:
     with database.writing() as connection:
-        lease.give_back(connection, "job", holder)
+        lease.release(connection, "job", holder)
 
 
 def test_a_lease_that_nobody_ever_took_has_no_holder(database: Database) -> None:
-    assert _read(database) == Lease(job="job", holder=None, beats=0)
+    assert _read(database) == Lease(job="job", holder=None, heartbeats=0)
 
 
 def test_of_two_takers_who_saw_the_same_the_first_gets_it(database: Database) -> None:
@@ -78,16 +78,16 @@ def test_of_many_takers_at_the_same_moment_one_gets_it(
 def test_a_sign_of_life_keeps_a_taker_off_who_saw_none(database: Database) -> None:
     assert _take(database, _read(database), "a")
     seen = _read(database)
-    assert _beat(database, "a")
+    assert _heartbeat(database, "a")
     assert not _take(database, seen, "b")
-    assert _read(database) == Lease(job="job", holder="a", beats=seen.beats + 1)
+    assert _read(database) == Lease(job="job", holder="a", heartbeats=seen.heartbeats + 1)
 
 
 def test_who_lost_the_lease_can_neither_keep_it_nor_give_it_back(database: Database) -> None:
     assert _take(database, _read(database), "a")
     assert _take(database, _read(database), "b")
     before = _read(database)
-    assert not _beat(database, "a")
+    assert not _heartbeat(database, "a")
     _give_back(database, "a")
     assert _read(database) == before
 
@@ -96,13 +96,13 @@ def test_what_was_given_back_has_no_holder_and_no_beat(database: Database) -> No
     assert _take(database, _read(database), "a")
     _give_back(database, "a")
     assert _read(database).holder is None
-    assert not _beat(database, "a")
+    assert not _heartbeat(database, "a")
 
 
 def test_leases_of_several_jobs_have_nothing_to_do_with_each_other(database: Database) -> None:
     assert _take(database, _read(database), "a")
     assert _take(database, Lease(job="another job"), "b")
-    assert _beat(database, "a")
+    assert _heartbeat(database, "a")
     _give_back(database, "b")
     assert _read(database).holder == "a"
 

@@ -130,7 +130,7 @@ def test_events_about_nobody_are_read_by_type(database: Database) -> None:
         envelope("d", customer_id=None),
     )
     with database.reading() as connection:
-        found = log.read_streamless(connection, {"customer.updated"}, until=3)
+        found = log.read_without_customer(connection, {"customer.updated"}, until=3)
         assert [each.event_id for each in found] == ["a"]
 
 
@@ -138,7 +138,7 @@ def test_events_are_found_by_project_and_id(filled: Database) -> None:
     put(filled, envelope("e1", project_id="proj_2"))
     by_id = {each.event_id: each for each in logged(filled) if each.project_id == "proj_1"}
     with filled.reading() as connection:
-        found = log.find(
+        found = log.find_by_ids(
             connection, {"proj_1": ["e1", "e2", "E2", "unknown"], "proj_2": ["e2"], "proj_3": []}
         )
     assert found == {("proj_1", "e1"): by_id["e1"], ("proj_1", "e2"): by_id["e2"]}
@@ -147,7 +147,7 @@ def test_events_are_found_by_project_and_id(filled: Database) -> None:
 def test_thousands_of_ids_can_be_looked_up_at_once(filled: Database) -> None:
     ids = [f"e{number}" for number in range(40_000)]
     with filled.reading() as connection:
-        assert len(log.find(connection, {"proj_1": ids})) == 10
+        assert len(log.find_by_ids(connection, {"proj_1": ids})) == 10
 
 
 _BODIES = {

@@ -19,7 +19,7 @@ from projector.store import schema
 from projector.store.database import Database
 from projector.store.schema import Migration
 from projector.store.tables import SCHEMA_REVISION, metadata
-from tests.support.databases import letters, rows
+from tests.support.databases import dead_letters, rows
 from tests.support.given import entered, happened, joined
 from tests.support.items import envelope, logged, put, streams
 
@@ -127,7 +127,7 @@ def test_each_step_down_is_undone_by_its_step_up(fresh: Database) -> None:
 def test_the_log_outlives_the_tables_of_the_projections(database: Database) -> None:
     put(database, envelope("a"), envelope("b", minute=5))
     before = logged(database), streams(database)
-    _downgrade(database, "0001")
+    _downgrade(database, "0002")
     _upgrade(database, "head")
     assert (logged(database), streams(database)) == before
 
@@ -138,12 +138,12 @@ def test_the_projector_fills_what_was_dropped_dead_letters_included(database: Da
         joined("cust_1", "", at="2024-03-01T10:00:00Z"),
         entered("cust_1", {"name": "of no id"}, at="2024-03-01T11:00:00Z"),
     )
-    before = rows(database), letters(database)
-    assert {name for name, _, _ in letters(database)} > {*_HISTORIES}
-    _downgrade(database, "0006")
+    before = rows(database), dead_letters(database)
+    assert {name for name, _, _ in dead_letters(database)} > {*_HISTORIES}
+    _downgrade(database, "0004")
     _upgrade(database, "head")
     catch_up(database, discover())
-    assert (rows(database), letters(database)) == before
+    assert (rows(database), dead_letters(database)) == before
 
 
 def test_a_step_that_fails_leaves_the_schema_as_it_was(fresh: Database) -> None:
@@ -158,8 +158,8 @@ def test_a_step_that_fails_leaves_the_schema_as_it_was(fresh: Database) -> None:
 def test_migrating_says_what_it_did(fresh: Database) -> None:
     assert schema.migrate(fresh) == Migration(before=None, after=SCHEMA_REVISION)
     assert schema.migrate(fresh) == Migration(before=SCHEMA_REVISION, after=SCHEMA_REVISION)
-    _downgrade(fresh, "0002")
-    assert schema.migrate(fresh) == Migration(before="0002", after=SCHEMA_REVISION)
+    _downgrade(fresh, "0003")
+    assert schema.migrate(fresh) == Migration(before="0003", after=SCHEMA_REVISION)
 
 
 def test_a_sqlite_file_is_made_and_migrated_on_first_use(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from projector.errors import DatabaseUnreachable
 from projector.store import notifications
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.notifications import Listener, listening
+from projector.store.notifications import Listener, listen
 from tests.support.items import RECEIVED_AT, envelope, put
 
 _LONG = 20.0
@@ -37,13 +37,13 @@ def _a_moment_later(do: Callable[[], object]) -> None:
 
 def test_a_commit_of_another_connection_ends_a_wait(postgres_database: Database) -> None:
     url = postgres_database.url.render_as_string(hide_password=False)
-    with closing(Database(url)) as other, listening(postgres_database, Event()) as listener:
+    with closing(Database(url)) as other, listen(postgres_database, Event()) as listener:
         _a_moment_later(lambda: put(other, envelope("a")))
         assert 0.1 < _waited(listener) < _AT_ONCE
 
 
 def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) -> None:
-    with listening(postgres_database, Event()) as listener:
+    with listen(postgres_database, Event()) as listener:
         for each in "abc":
             put(postgres_database, envelope(each))
         # Postgres may tell of them together or one by one, but of none of them twice.
@@ -53,7 +53,7 @@ def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) 
 
 def test_what_is_not_appended_wakes_nobody(postgres_database: Database) -> None:
     put(postgres_database, envelope("a"))
-    with listening(postgres_database, Event()) as listener:
+    with listen(postgres_database, Event()) as listener:
         put(postgres_database, envelope("a"))
         with pytest.raises(AttributeError):
             append(postgres_database, [envelope("b"), None], received_at=RECEIVED_AT)  # type: ignore[list-item]
@@ -62,7 +62,7 @@ def test_what_is_not_appended_wakes_nobody(postgres_database: Database) -> None:
 
 def test_the_bell_of_the_process_ends_a_wait_on_sqlite(sqlite_database: Database) -> None:
     bell = Event()
-    with listening(sqlite_database, bell) as listener:
+    with listen(sqlite_database, bell) as listener:
         _a_moment_later(bell.set)
         assert 0.1 < _waited(listener) < _AT_ONCE
         bell.set()
@@ -71,7 +71,7 @@ def test_the_bell_of_the_process_ends_a_wait_on_sqlite(sqlite_database: Database
 
 
 def test_no_wait_is_longer_than_was_asked_for(database: Database) -> None:
-    with listening(database, Event()) as listener:
+    with listen(database, Event()) as listener:
         assert 0.09 < _waited(listener, 0.1) < _AT_ONCE
 
 
@@ -83,7 +83,7 @@ def test_a_listener_whose_connection_was_ended_says_so(postgres_database: Databa
 
 
 def _listen_on(database: Database) -> None:
-    with listening(database, Event()) as listener:
+    with listen(database, Event()) as listener:
         _terminate(database)
         # The first one hears the server's last words.
         for _ in range(2):
@@ -91,7 +91,7 @@ def _listen_on(database: Database) -> None:
 
 
 def test_a_listener_leaves_nothing_behind_in_the_pool(postgres_database: Database) -> None:
-    with listening(postgres_database, Event()):
+    with listen(postgres_database, Event()):
         pass
     with postgres_database.reading() as connection:
         listens = connection.exec_driver_sql("SELECT pg_listening_channels()").all()

@@ -5,13 +5,13 @@ from contextlib import suppress
 import pytest
 from attrs import evolve
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.store import quarantine
 from projector.store.append import Outcome
 from projector.store.database import Database
 from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, rejected
 
-_CALLER = Given(project_id="proj_1", type="customer.created", occurred_at=at(3))
+_CALLER = DeliveryDefaults(project_id="proj_1", type="customer.created", occurred_at=at(3))
 
 _BODIES = {
     "nothing": b"",
@@ -31,7 +31,7 @@ def test_a_body_is_kept_byte_for_byte(database: Database, body: bytes) -> None:
 
 
 def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
-    put(database, rejected(b"{", "bad_time", project_id="proj_1", event_id="a", given=_CALLER))
+    put(database, rejected(b"{", "bad_time", project_id="proj_1", event_id="a", defaults=_CALLER))
     [kept] = quarantined(database)
     assert len(kept.pop("digest")) == 64
     assert kept == {
@@ -41,9 +41,9 @@ def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
         "project_id": "proj_1",
         "event_id": "a",
         "received_at": RECEIVED_AT,
-        "given_project_id": "proj_1",
-        "given_type": "customer.created",
-        "given_occurred_at": at(3),
+        "default_project_id": "proj_1",
+        "default_type": "customer.created",
+        "default_occurred_at": at(3),
         "body": b"{",
         "resolved_at": None,
         "resolved_position": None,
@@ -58,7 +58,7 @@ def test_what_is_put_aside_takes_no_position_in_the_log(database: Database) -> N
 def test_entries_are_numbered_by_what_is_there(database: Database) -> None:
     """A sequence of the database counts what is undone, too, and can go back."""
     put(database, rejected(b"x"))
-    aside = [quarantine.aside(rejected(b"undone"))]
+    aside = [quarantine.to_item(rejected(b"undone"))]
     with suppress(KeyboardInterrupt), database.writing() as connection:
         quarantine.add(connection, aside, received_at=RECEIVED_AT)
         raise KeyboardInterrupt
@@ -80,16 +80,16 @@ def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Databas
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(rejected(b"x ", given=_CALLER), id="bytes"),
-        pytest.param(rejected(b"x", "not_utf8", given=_CALLER), id="reason"),
-        pytest.param(rejected(b"x", given=evolve(_CALLER, project_id="proj_2")), id="project"),
-        pytest.param(rejected(b"x", given=evolve(_CALLER, type=None)), id="type"),
-        pytest.param(rejected(b"x", given=evolve(_CALLER, occurred_at=at(4))), id="time"),
+        pytest.param(rejected(b"x ", defaults=_CALLER), id="bytes"),
+        pytest.param(rejected(b"x", "not_utf8", defaults=_CALLER), id="reason"),
+        pytest.param(rejected(b"x", defaults=evolve(_CALLER, project_id="proj_2")), id="project"),
+        pytest.param(rejected(b"x", defaults=evolve(_CALLER, type=None)), id="type"),
+        pytest.param(rejected(b"x", defaults=evolve(_CALLER, occurred_at=at(4))), id="time"),
         pytest.param(rejected(b"x"), id="nothing told"),
     ],
 )
 def test_what_differs_in_any_way_is_kept_too(database: Database, other: object) -> None:
-    put(database, rejected(b"x", given=_CALLER), other)  # type: ignore[arg-type]
+    put(database, rejected(b"x", defaults=_CALLER), other)  # type: ignore[arg-type]
     assert len(quarantined(database)) == 2
 
 

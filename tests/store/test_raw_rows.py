@@ -5,8 +5,8 @@ from sqlalchemy.exc import DBAPIError
 
 from projector.projections import named
 from projector.store.database import Database
-from projector.store.tables import state
 from projector.store.verify import raw_rows
+from tests.support.databases import projection_tables
 from tests.support.given import created, happened
 
 [CUSTOMER] = named(["customer"])
@@ -16,13 +16,13 @@ def test_a_table_that_is_gone_is_an_error(database: Database) -> None:
     with database.writing() as connection:
         connection.exec_driver_sql("DROP TABLE customer")
     with database.reading() as connection, pytest.raises(DBAPIError, match="customer"):
-        raw_rows.holds(connection, CUSTOMER, [1], [])
+        raw_rows.matches(connection, CUSTOMER, [1], [])
 
 
 def test_what_the_server_says_of_data_is_an_error(postgres_database: Database) -> None:
     """The driver calls it a DataError, as it calls a value that it cannot read itself."""
     happened(postgres_database, created("cust_1", at="2024-03-04T10:00:00Z"))
-    columns = [column.name for column in state["customer"].columns]
+    columns = [column.name for column in projection_tables["customer"].columns]
     shown = ", ".join("refuse() AS name" if name == "name" else name for name in columns)
     with postgres_database.writing() as connection:
         for statement in (
@@ -33,4 +33,4 @@ def test_what_the_server_says_of_data_is_an_error(postgres_database: Database) -
         ):
             connection.exec_driver_sql(statement)
     with postgres_database.reading() as connection, pytest.raises(DBAPIError, match="refused"):
-        raw_rows.holds(connection, CUSTOMER, [1], [])
+        raw_rows.matches(connection, CUSTOMER, [1], [])

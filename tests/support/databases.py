@@ -4,13 +4,23 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Table, insert, select, text
 
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.store import schema
 from projector.store.database import Database
-from projector.store.tables import checkpoint, dead_letter, event, log_head, metadata, state
+from projector.store.tables import (
+    checkpoint,
+    dead_letter,
+    event,
+    log_head,
+    metadata,
+    table_of,
+)
+
+#: The current-state table of each projection, by the projection's name.
+projection_tables: dict[str, Table] = {each.name: table_of(each) for each in discover()}
 
 #: A table's rows as text, sorted.
 Contents = dict[str, list[str]]
@@ -42,7 +52,7 @@ def opened(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> I
 def wipe(database: Database) -> None:
     """Make a database as empty as it was when it was migrated, the guards of the log included."""
     with database.writing() as connection, unguarded(connection):
-        for table in metadata.sorted_tables:
+        for table in (*metadata.sorted_tables, *projection_tables.values()):
             connection.execute(table.delete())
         connection.execute(insert(log_head).values(log_head_id=1, position=0, stream_id=0))
 
@@ -73,7 +83,7 @@ def stored(database: Database) -> Contents:
                 repr(tuple(row))
                 for row in connection.exec_driver_sql(f"SELECT {what} FROM {name} AS whole")
             )
-            for name in state
+            for name in projection_tables
         }
 
 
@@ -82,12 +92,14 @@ def rows(database: Database, projections: Iterable[Projection] = ()) -> Contents
     names = [projection.name for projection in projections or discover()]
     with database.reading() as connection:
         return {
-            name: sorted(repr(tuple(row)) for row in connection.execute(select(state[name])))
+            name: sorted(
+                repr(tuple(row)) for row in connection.execute(select(projection_tables[name]))
+            )
             for name in names
         }
 
 
-def letters(database: Database) -> list[tuple[str, str, str]]:
+def dead_letters(database: Database) -> list[tuple[str, str, str]]:
     """The dead letters by projection, project and event id."""
     statement = select(dead_letter.c.projection, event.c.project_id, event.c.event_id).where(
         dead_letter.c.position == event.c.position

@@ -8,7 +8,7 @@ from attrs import frozen
 from sqlalchemy import select
 
 from projector.facts import codec
-from projector.operate.dead_letters import LettersRetried, list_letters
+from projector.operate.dead_letters import DeadLetterRetryReport, list_dead_letters
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.runner.runner import catch_up
@@ -73,7 +73,7 @@ def is_as_rebuilt(database: Database, projections: Sequence[Projection] = discov
 
 
 def positions_of(database: Database) -> set[int]:
-    return {each.position for each in list_letters(database, limit=1000).dead_letters}
+    return {each.position for each in list_dead_letters(database, limit=1000).dead_letters}
 
 
 def revisions(database: Database) -> dict[str, int]:
@@ -82,8 +82,8 @@ def revisions(database: Database) -> dict[str, int]:
         return {row[0]: row[1] for row in found}
 
 
-def retried(*, resolved: int = 0, waiting: int = 0) -> LettersRetried:
-    return LettersRetried(tried=resolved + waiting, resolved=resolved, waiting=waiting)
+def retried(*, resolved: int = 0, waiting: int = 0) -> DeadLetterRetryReport:
+    return DeadLetterRetryReport(tried=resolved + waiting, resolved=resolved, waiting=waiting)
 
 
 #: Some of it is refused by the fussy projections.

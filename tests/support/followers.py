@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
-from projector.runner.follower import JOB, Follower, Pace
+from projector.runner.follower import Follower, Intervals
+from projector.runner.lease_monitor import JOB
 from projector.store import lease
 from projector.store.database import Database
 from projector.store.lease import Lease
 
 #: All is twenty times as quick as it is for users, but for how long a silence may last.
-QUICK = Pace(beat_seconds=0.1, lease_seconds=1.0, poll_seconds=0.05, retry_seconds_max=0.2)
+QUICK = Intervals(
+    heartbeat_seconds=0.1, lease_seconds=1.0, poll_seconds=0.05, retry_seconds_max=0.2
+)
 
 _WAIT_SECONDS_MAX = 30
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from attrs import frozen
 
-from projector.envelope import CustomerKey, Envelope, Given
+from projector.envelope import CustomerKey, DeliveryDefaults, Envelope
 from projector.facts.codec import Undecodable, decode
 from projector.intake import sources
 from projector.projections import named
 from projector.projections.projection import Failure, fold
-from projector.queries.customer_state import Answer
+from projector.queries.customer_state import CustomerState
 from projector.queries.customers import find_customer
 from projector.runner.runner import BATCH_EVENTS_MAX, catch_up
 from projector.store import table_rows
@@ -187,7 +187,7 @@ def in_shape(shape: str, webhook: Delivery) -> Delivery:
 def envelope(webhook: Delivery, shape: str = "webhook") -> Envelope:
     """What a delivery becomes when it comes in a shape."""
     body = json.dumps(in_shape(shape, webhook)).encode()
-    [item] = sources.read(body, Given(project_id=webhook["project_id"]))
+    [item] = sources.read(body, DeliveryDefaults(project_id=webhook["project_id"]))
     assert isinstance(item, Envelope), item
     return item
 
@@ -262,7 +262,7 @@ class Stored:
         with self.database.reading() as connection:
             return list(table_rows.load(connection, named([projection])[0], [key]).get(key, []))
 
-    def then_answer(self, customer_id: str = "cust_1") -> Answer:
+    def then_answer(self, customer_id: str = "cust_1") -> CustomerState:
         """What is said of a customer."""
         return find_customer(self.database, customer_id)
 

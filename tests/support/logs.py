@@ -12,7 +12,7 @@ from projector.store import customers
 from projector.store.append import append
 from projector.store.database import Database
 from replay import plan, spill
-from replay.engines import Job, Piece, buckets
+from replay.engines import EnginePiece, Job, buckets
 from replay.spill import Assignment
 from tests.support.given import RECEIVED_AT, Delivery, envelope
 
@@ -39,7 +39,7 @@ def cut_small(events: int) -> Iterator[None]:
         yield
 
 
-def by_steps(job: Job) -> Iterator[Piece]:
+def by_steps(job: Job) -> Iterator[EnginePiece]:
     """An engine: what the workers of the parallel one do, one after the other in this process."""
     with job.database.reading() as connection:
         in_order = customers.in_order(connection)

@@ -11,7 +11,7 @@ from projector.facts.events import FACTS, SegmentEntered, SegmentLeft
 from projector.projections import discover, segment_membership
 from projector.projections.projection import Projection
 
-Letter = tuple[str, str, str]
+DeadLetterKey = tuple[str, str, str]
 
 
 @frozen
@@ -19,13 +19,13 @@ class Truth:
     """The rows of each projection, as text and sorted, and the dead letters."""
 
     rows: dict[str, list[str]]
-    letters: list[Letter]
+    dead_letters: list[DeadLetterKey]
 
 
 def truth(projections: Sequence[Projection], events: Iterable[Envelope]) -> Truth:
     """What projections make of distinct events."""
     rows: dict[str, list[str]] = {projection.name: [] for projection in projections}
-    letters: list[Letter] = []
+    letters: list[DeadLetterKey] = []
     streams: dict[tuple[str, str | None], list[Envelope]] = {}
     for each in events:
         streams.setdefault((each.project_id, each.customer_id), []).append(each)

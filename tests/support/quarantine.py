@@ -5,25 +5,25 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from projector.intake import sources
-from projector.operate.quarantine import QuarantineRetried, list_quarantine
+from projector.operate.quarantine import QuarantineRetryReport, list_quarantine
 from projector.store import duplicates, quarantine
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.quarantine import Entry
+from projector.store.quarantine import QuarantineEntry
 from tests.support.given import Delivery, in_shape
 from tests.support.items import logged, quarantined
 
 #: When the deliveries came; long before anybody reads them again.
 ARRIVED_AT = datetime(2024, 4, 1, tzinfo=UTC)
-HOME = Given(project_id="proj_1")
+HOME = DeliveryDefaults(project_id="proj_1")
 
 
 def arrive(
     database: Database,
     *bodies: bytes | Delivery,
-    given: Given = Given(),  # noqa: B008 - a frozen value
+    defaults: DeliveryDefaults = DeliveryDefaults(),  # noqa: B008 - a frozen value
     at: datetime = ARRIVED_AT,
 ) -> list[int]:
     """Deliveries come in; gives the ids of the entries that wait afterwards."""
@@ -31,18 +31,18 @@ def arrive(
         item
         for body in bodies
         for item in sources.read(
-            body if isinstance(body, bytes) else json.dumps(body).encode(), given
+            body if isinstance(body, bytes) else json.dumps(body).encode(), defaults
         )
     ]
     append(database, items, received_at=at)
     return [each.quarantine_id for each in waiting(database)]
 
 
-def waiting(database: Database) -> Sequence[Entry]:
+def waiting(database: Database) -> Sequence[QuarantineEntry]:
     return list_quarantine(database, limit=1000).quarantine
 
 
-def entry(database: Database, quarantine_id: int) -> Entry:
+def entry(database: Database, quarantine_id: int) -> QuarantineEntry:
     with database.reading() as connection:
         [found] = quarantine.find(connection, [quarantine_id])
     return found
@@ -65,8 +65,8 @@ def unfiled(webhook: Delivery) -> Delivery:
     return in_shape("activity", webhook)
 
 
-def retried(*, resolved: int = 0, **reasons: int) -> QuarantineRetried:
+def retried(*, resolved: int = 0, **reasons: int) -> QuarantineRetryReport:
     still = sum(reasons.values())
-    return QuarantineRetried(
+    return QuarantineRetryReport(
         tried=resolved + still, resolved=resolved, waiting=still, reasons=reasons
     )

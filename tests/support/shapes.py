@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
 
 #: As a change to a builder: the key is left out.
@@ -12,7 +12,7 @@ ABSENT: Any = object()
 
 JSON = dict[str, Any]
 
-NOBODY = Given()
+NOBODY = DeliveryDefaults()
 HAPPENED_AT = datetime(2025, 10, 16, 16, 54, 11, 700_000, tzinfo=UTC)
 
 
@@ -145,12 +145,12 @@ def as_bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def read_all(body: Any, given: Given = NOBODY) -> list[Envelope | Rejected]:
+def read_all(body: Any, given: DeliveryDefaults = NOBODY) -> list[Envelope | Rejected]:
     """Read a delivery, given as bytes or as what JSON can hold."""
     return sources.read(body if isinstance(body, bytes) else as_bytes(body), given)
 
 
-def filed(body: Any, given: Given = NOBODY) -> Envelope:
+def filed(body: Any, given: DeliveryDefaults = NOBODY) -> Envelope:
     """Read one delivery that can be filed; its body must be kept as it came."""
     [item] = read_all(body, given)
     assert isinstance(item, Envelope), item
@@ -158,11 +158,11 @@ def filed(body: Any, given: Given = NOBODY) -> Envelope:
     return item
 
 
-def rejected(body: Any, given: Given = NOBODY) -> Rejected:
+def rejected(body: Any, given: DeliveryDefaults = NOBODY) -> Rejected:
     """Read one delivery that cannot be filed; body and caller's word must be kept as they came."""
     [item] = read_all(body, given)
     assert isinstance(item, Rejected), item
     assert item.body == (body if isinstance(body, bytes) else as_bytes(body))
-    assert item.given == given
+    assert item.defaults == given
     assert item.detail.endswith("."), "the detail is a sentence"
     return item

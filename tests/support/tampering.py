@@ -12,9 +12,9 @@ from attrs import frozen
 from sqlalchemy import BigInteger, Boolean, Column, Date, Table, select
 
 from projector.store.database import Database
-from projector.store.tables import state
 from projector.store.types import Instant
 from replay.comparison import Difference
+from tests.support.databases import projection_tables
 from tests.support.given import (
     Delivery,
     created,
@@ -107,7 +107,7 @@ class Case:
 
 def cases(database: Database, name: str) -> Iterator[Case]:
     """Each cell of a customer's rows in a table changed to each wrong value: of another each."""
-    table = state[name]
+    table = projection_tables[name]
     lives = iter(rows_of(database, table).values())
     for number, row in enumerate(next(lives)):
         for column in table.columns:

@@ -4,7 +4,7 @@ from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
-from replay import Verified, rebuild, verify
+from replay import VerifyReport, rebuild, verify
 from replay.engines import ENGINES
 from tests.support.databases import unguarded
 from tests.support.given import RECEIVED_AT, Delivery, delivery, entered, envelope
@@ -30,7 +30,7 @@ def run(database: Database, *statements: str) -> int:
         return sum(connection.exec_driver_sql(each).rowcount for each in statements)
 
 
-def differing(found: Verified) -> Found:
+def differing(found: VerifyReport) -> Found:
     """The differences by customer."""
     return {
         (each.project_id, each.customer_id): sorted(each.differences, key=repr)

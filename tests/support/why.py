@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from projector.projections import discover
-from projector.queries.why.explain import Question, WhyCampaign, WhyNot, WhySegment, why
+from projector.queries.why.explain import WhyCampaign, WhyNot, WhyQuery, WhySegment, why
 from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
@@ -19,21 +19,21 @@ def arrive(database: Database, *webhooks: Delivery, received_at: datetime = RECE
 
 def why_segment(database: Database, segment_id: str = "seg_1", **more: Any) -> WhySegment:
     question: dict[str, Any] = {"identifier": "cust_1", "segment_id": segment_id, **more}
-    found = why(database, Question(**question))
+    found = why(database, WhyQuery(**question))
     assert isinstance(found, WhySegment)
     return found
 
 
 def why_campaign(database: Database, campaign_id: str = "camp_1", **more: Any) -> WhyCampaign:
     question: dict[str, Any] = {"identifier": "cust_1", "campaign_id": campaign_id, **more}
-    found = why(database, Question(**question))
+    found = why(database, WhyQuery(**question))
     assert isinstance(found, WhyCampaign)
     return found
 
 
 def why_not(database: Database, what: str, **more: Any) -> WhyNot:
     question: dict[str, Any] = {"identifier": "cust_1", "not_": what, **more}
-    found = why(database, Question(**question))
+    found = why(database, WhyQuery(**question))
     assert isinstance(found, WhyNot)
     return found
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from projector.errors import BadInstant
-from projector.text.instants import NaiveInstant, check, parse, shortened, to_text, to_utc
+from projector.text.instants import NaiveInstant, check_instant, parse, shorten, to_text, to_utc
 
 _NEPAL = timezone(timedelta(hours=5, minutes=45))
 
@@ -51,9 +51,9 @@ def test_a_time_that_utc_has_no_year_for_is_none(text: str) -> None:
 
 
 def test_a_text_of_the_length_that_there_is_room_for_is_not_shortened() -> None:
-    assert shortened("x" * 60) == "x" * 60
-    assert shortened("x" * 61) == "x" * 59 + "…"
-    assert shortened("abc", 2) == "a…"
+    assert shorten("x" * 60) == "x" * 60
+    assert shorten("x" * 61) == "x" * 59 + "…"
+    assert shorten("abc", 2) == "a…"
 
 
 def test_an_instant_that_is_in_utc_stays_the_very_same() -> None:
@@ -62,19 +62,19 @@ def test_an_instant_that_is_in_utc_stays_the_very_same() -> None:
 
 
 def test_no_instant_needs_no_check_and_one_of_any_offset_stands_it() -> None:
-    check(None)
-    check(datetime(2024, 3, 4, tzinfo=UTC))
-    check(datetime(2024, 3, 4, tzinfo=_NEPAL))
+    check_instant(None)
+    check_instant(datetime(2024, 3, 4, tzinfo=UTC))
+    check_instant(datetime(2024, 3, 4, tzinfo=_NEPAL))
 
 
 def test_what_cannot_be_placed_is_refused_with_the_reason() -> None:
     with pytest.raises(BadInstant) as refused:
-        check(datetime(2024, 3, 4))  # noqa: DTZ001 - that is the point
+        check_instant(datetime(2024, 3, 4))  # noqa: DTZ001 - that is the point
     assert str(refused.value) == (
         "'2024-03-04 00:00:00' is not a time that can be placed: it has no offset from UTC"
     )
     with pytest.raises(BadInstant) as refused:
-        check(datetime(1, 1, 1, tzinfo=_NEPAL))
+        check_instant(datetime(1, 1, 1, tzinfo=_NEPAL))
     assert str(refused.value) == (
         "'0001-01-01 00:00:00+05:45' is not a time that can be placed:"
         " 0001-01-01T00:00:00+05:45 lies outside the years 1 to 9999 in UTC"

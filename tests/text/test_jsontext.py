@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projector.text.jsontext import compact, compact_json, find_end, is_deeper, visible
+from projector.text.jsontext import (
+    compact,
+    compact_json,
+    escape_control_characters,
+    find_end,
+    is_deeper,
+)
 
 TEXTS = {
     "nothing": (b"", b""),
@@ -94,7 +100,7 @@ def test_compact_takes_out_nothing_but_whitespace(body: bytes) -> None:
 
 @given(st.text(st.characters(max_codepoint=0xFF, codec="utf-8") | st.characters(codec="utf-8")))
 def test_what_is_made_visible_means_the_same_and_steers_no_terminal(text: str) -> None:
-    shown = visible(msgspec.json.encode([text])).decode()
+    shown = escape_control_characters(msgspec.json.encode([text])).decode()
     assert json.loads(shown) == [text]
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
 
@@ -194,7 +200,7 @@ def test_brackets_count_as_deep_as_they_are_nested_and_not_in_strings(
 
 def test_each_character_that_steers_a_terminal_is_escaped() -> None:
     document = '"a\x7f\x80\x9f\xa0b"'.encode()
-    assert visible(document) == b'"a\\u007f\\u0080\\u009f\xc2\xa0b"'
+    assert escape_control_characters(document) == b'"a\\u007f\\u0080\\u009f\xc2\xa0b"'
 
 
 @pytest.mark.parametrize("begin", ["{", "["])

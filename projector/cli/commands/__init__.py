@@ -1,31 +1,37 @@
-"""The commands: each opens the database, lets the library work, and prints what came of it."""
+"""The commands: each opens the database, calls the library, and prints the result."""
 
 from __future__ import annotations
 
 from projector.cli.commands import (
     customers,
+    dead_letters,
     export,
     groups,
     ingest,
-    projections,
-    put_aside,
+    migrate,
+    quarantine,
     rebuild,
     run,
     serve,
+    status,
     token,
+    verify,
     why,
 )
 
 __all__ = [
     "customers",
+    "dead_letters",
     "export",
     "groups",
     "ingest",
-    "projections",
-    "put_aside",
+    "migrate",
+    "quarantine",
     "rebuild",
     "run",
     "serve",
+    "status",
     "token",
+    "verify",
     "why",
 ]

@@ -52,4 +52,4 @@ def customer(
     if json:
         output.document(answer)
     else:
-        output.answer(answer, as_of=then)
+        output.print_customer(answer, as_of=then)

@@ -7,7 +7,7 @@ from operator import add
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, app, catch_up, given
+from projector.cli.application import Flag, Json, Url, app, catch_up, delivery_defaults
 from projector.errors import FileCorrupt, FileUnreadable
 from projector.intake.files import read_chunks, size
 from projector.intake.ingest import IngestReport
@@ -23,7 +23,7 @@ def ingest(
     type: str | None = None,
     occurred_at: str | None = None,
     strict: Flag = False,
-    no_project: Flag = False,
+    no_catch_up: Flag = False,
     json: Json = False,
 ) -> int:
     """Append the deliveries of files to the log, then bring the tables up to date.
@@ -43,12 +43,12 @@ def ingest(
         When the events happened, as RFC 3339, where deliveries do not tell.
     strict
         Exit with 1 if anything was quarantined.
-    no_project
+    no_catch_up
         Leave the tables as they are.
     json
         Print one JSON document.
     """
-    told = given(project, type, occurred_at)
+    told = delivery_defaults(project, type, occurred_at)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
     with open_projector(url) as projector:
@@ -60,7 +60,7 @@ def ingest(
                 except (FileCorrupt, FileUnreadable) as error:
                     broken = error
                     break
-        if not no_project:
+        if not no_catch_up:
             catch_up(projector)
         if broken is not None:
             raise broken

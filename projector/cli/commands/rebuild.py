@@ -7,8 +7,8 @@ from projector.cli import output, rebuilding
 from projector.cli.application import Flag, Json, Url, Whole, app, catch_up
 from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
-from replay import Rebuild, Repaired, repair
-from replay.impact import Churn, GroupChange
+from replay import CustomerRebuild, RebuildReport, rebuild_customer
+from replay.impact import GroupChange, Impact
 
 #: How many segments or tiers people see.
 GROUPS_SHOWN_MAX = 50
@@ -21,7 +21,7 @@ def rebuild(
     engine: str | None = None,
     workers: Whole | None = None,
     dry_run: Flag = False,
-    churn_max: float | None = None,
+    max_change: float | None = None,
     customer: str | None = None,
     project: str | None = None,
     source_id: Flag = False,
@@ -41,7 +41,7 @@ def rebuild(
         How many processes the parallel engine uses; by default as many as there are cores.
     dry_run
         Leave the tables as they are, and say what would change.
-    churn_max
+    max_change
         Leave them so, too, if more customers than this percentage gain or lose a segment or tier.
     customer
         The id of the one customer whose rows are to be computed anew.
@@ -53,18 +53,18 @@ def rebuild(
         Print one JSON document.
     """
     projections = named(list(names))
-    is_of_all = engine or workers is not None or dry_run or churn_max is not None
+    is_of_all = engine or workers is not None or dry_run or max_change is not None
     if customer is not None and is_of_all:
-        raise NotOne(options="--customer, or --engine, --workers, --dry-run and --churn-max")
+        raise NotOne(options="--customer, or --engine, --workers, --dry-run and --max-change")
     if customer is None and (project or source_id):
         raise CustomerNotGiven
     if workers is not None and workers < 1:
         raise BadNumber(name="--workers", value=workers, range="1 upwards")
-    if churn_max is not None and not 0 <= churn_max <= 100:
-        raise BadNumber(name="--churn-max", value=churn_max, range="0 to 100")
+    if max_change is not None and not 0 <= max_change <= 100:
+        raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
     with open_projector(url) as projector:
         if customer is not None:
-            one = repair(
+            one = rebuild_customer(
                 projector.database,
                 projections,
                 customer,
@@ -79,7 +79,7 @@ def rebuild(
             engine=engine,
             workers=workers,
             dry_run=dry_run,
-            churn_percent_max=churn_max,
+            change_percent_max=max_change,
         )
         if done.swapped:
             catch_up(projector)
@@ -89,7 +89,7 @@ def rebuild(
         _show(done)
 
 
-def _show_repaired(done: Repaired, json: bool) -> None:
+def _show_repaired(done: CustomerRebuild, json: bool) -> None:
     if json:
         output.document(done)
         return
@@ -97,40 +97,40 @@ def _show_repaired(done: Repaired, json: bool) -> None:
     output.table("Rows", ("projection", "rows"), list(done.rows.items()))
 
 
-def _show(done: Rebuild) -> None:
+def _show(done: RebuildReport) -> None:
     if done.found_leftovers:
         output.line("A rebuild that was killed had left tables or files; they were removed.")
     _show_projections(done)
-    if done.churn is not None:
-        _show_churn(done.churn)
+    if done.impact is not None:
+        _show_impact(done.impact)
     speed = done.events / done.seconds if done.seconds else 0
     words = f"{done.events} events in {done.seconds:.1f} s, {speed:,.0f} a second."
     if done.swapped:
         words += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
     output.line(words)
-    for what in done.attached:
+    for what in done.dependents:
         output.line(f"Rows were moved, and not tables, for this to stay: {what}.")
 
 
-def _show_projections(done: Rebuild) -> None:
+def _show_projections(done: RebuildReport) -> None:
     columns = ["projection", "rows", "position", "dead letters"]
     rows = [[each.name, each.rows, each.position, each.dead_letters] for each in done.rebuilt]
     if done.swapped:
         columns.append("as before")
         for row, each in zip(rows, done.rebuilt, strict=True):
             row.append(each.matched)
-    if done.churn is not None:
+    if done.impact is not None:
         columns += ["rows new", "rows gone"]
-        for row, change in zip(rows, done.churn.rows, strict=True):
+        for row, change in zip(rows, done.impact.rows, strict=True):
             row += [change.rows_new, change.rows_gone]
     output.table("Rebuilt" if done.swapped else "Would be rebuilt", columns, rows)
 
 
-def _show_churn(churn: Churn) -> None:
+def _show_impact(impact: Impact) -> None:
     output.line(
-        f"Customers who gain or lose a segment or tier: {churn.customers}, {churn.percent:.2f} %."
+        f"Customers who gain or lose a segment or tier: {impact.customers}, {impact.percent:.2f} %."
     )
-    for title, changes in (("Segments", churn.segments), ("Tiers", churn.tiers)):
+    for title, changes in (("Segments", impact.segments), ("Tiers", impact.tiers)):
         if changes:
             output.table(
                 title,

@@ -23,7 +23,7 @@ def serve(
     url: Url,
     host: str = HOST_DEFAULT,
     port: Whole = PORT_DEFAULT,
-    no_project: Flag = False,
+    no_follower: Flag = False,
     lag_max: Whole = 10_000,
 ) -> None:
     """Receive webhooks and answer questions over HTTP, until stopped.
@@ -37,13 +37,13 @@ def serve(
         The address to listen on. Without a token (`projector token create`) only this machine's.
     port
         The port to listen on; 0 takes one that is free.
-    no_project
+    no_follower
         Leave the tables to `projector run`.
     lag_max
         How many events the tables may be behind for /health/ready to say yes.
     """
     try:
-        from projector.server.context import Setup
+        from projector.server.context import ServerConfig
         from projector.server.main import serve as run
     except ImportError as error:
         raise ExtraMissing(reason=error) from error
@@ -53,10 +53,10 @@ def serve(
         if not 0 <= value <= most:
             raise BadNumber(name=name, value=value, range=f"0 to {most}")
     secrets = read_webhook_secrets()
-    setup = Setup(
+    config = ServerConfig(
         secrets=secrets,
         is_public=not is_loopback(host),
-        projects=not no_project,
+        runs_follower=not no_follower,
         lag_max=lag_max,
     )
 
@@ -68,4 +68,4 @@ def serve(
     with open_projector(
         url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX
     ) as projector:
-        run(projector.database, setup, host=host, port=port, on_start=started)
+        run(projector.database, config, host=host, port=port, on_start=started)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from projector.app import open_projector
 from projector.cli import output, why_output
 from projector.cli.application import Flag, Json, Url, Whole, app, instant
-from projector.queries.why.explain import only_one
+from projector.queries.why.explain import require_one_question
 
 
 @app.command
@@ -51,7 +51,7 @@ def why(
         Print one JSON document.
     """
     then = instant(as_of)
-    only_one(segment, campaign, not_)
+    require_one_question(segment, campaign, not_)
     with open_projector(url) as projector:
         found = projector.why(
             identifier,
@@ -66,4 +66,4 @@ def why(
     if json:
         output.document(found)
     else:
-        why_output.explanation(found, as_of=then)
+        why_output.print_explanation(found, as_of=then)

@@ -1,22 +1,22 @@
 """How a body becomes envelopes. PURE.
 
-`webhook` (what nearly always arrives, in one decode); for all else `outline` (the keys that tell a
-shape), one module a shape (`voucherify`, `activity`, `cloudevents`, `bare`), and `draft` (what the
+`webhook` (what nearly always arrives, in one decode); for all else `header` (the keys that tell a
+shape), one module a shape (`voucherify`, `activity`, `cloudevents`, `bare`), and `raw` (what the
 shape says, checked and filed).
 """
 
 from __future__ import annotations
 
-from projector.envelope import BODY_BYTES_MAX, Envelope, Given, Rejected
+from projector.envelope import BODY_BYTES_MAX, DeliveryDefaults, Envelope, Rejected
 from projector.intake.sources import activity, bare, cloudevents, voucherify, webhook
-from projector.intake.sources.header import NotReadable, Outline, outline_of
-from projector.intake.sources.raw_envelope import Draft, file
+from projector.intake.sources.header import Header, Unreadable, read_header
+from projector.intake.sources.raw_envelope import RawEnvelope, to_envelope
 
 __all__ = ["read"]
 
 
 def read(
-    body: bytes, given: Given, *, body_bytes_max: int = BODY_BYTES_MAX
+    body: bytes, defaults: DeliveryDefaults, *, body_bytes_max: int = BODY_BYTES_MAX
 ) -> list[Envelope | Rejected]:
     """Read one delivery; a page of activity gives one item an entry, all else gives one item.
 
@@ -27,63 +27,71 @@ def read(
         text = body.decode()
     except UnicodeDecodeError as error:
         detail = f"Byte {error.start} is not UTF-8."
-        return [Rejected(reason="not_utf8", detail=detail, body=body, given=given)]
+        return [Rejected(reason="not_utf8", detail=detail, body=body, defaults=defaults)]
     too_large = len(body) > body_bytes_max
     if not too_large and (envelope := webhook.read(text)) is not None:
         return [envelope]
     try:
-        parts = outline_of(text)
+        parts = read_header(text)
         if activity.is_page(parts):
-            return [_entry(entry, given, body_bytes_max) for entry in activity.entries(text)]
-    except NotReadable as unreadable:
+            return [_entry(entry, defaults, body_bytes_max) for entry in activity.entries(text)]
+    except Unreadable as unreadable:
         return [
-            _too_large(body, body_bytes_max, given)
+            _too_large(body, body_bytes_max, defaults)
             if too_large
-            else _rejected(unreadable, body, given)
+            else _rejected(unreadable, body, defaults)
         ]
-    return [_too_large(body, body_bytes_max, given) if too_large else _file(parts, text, given)]
+    return [
+        _too_large(body, body_bytes_max, defaults)
+        if too_large
+        else _to_envelope(parts, text, defaults)
+    ]
 
 
-def _entry(entry: str, given: Given, body_bytes_max: int) -> Envelope | Rejected:
+def _entry(entry: str, defaults: DeliveryDefaults, body_bytes_max: int) -> Envelope | Rejected:
     """An entry of a page; a page within a page is no delivery of anybody's."""
     body = entry.encode()
     if len(body) > body_bytes_max:
-        return _too_large(body, body_bytes_max, given)
+        return _too_large(body, body_bytes_max, defaults)
     try:
-        return _file(outline_of(entry), entry, given)
-    except NotReadable as unreadable:
-        return _rejected(unreadable, body, given)
+        return _to_envelope(read_header(entry), entry, defaults)
+    except Unreadable as unreadable:
+        return _rejected(unreadable, body, defaults)
 
 
-def _file(parts: Outline, text: str, given: Given) -> Envelope | Rejected:
-    shape = _recognise(parts, text, given)
-    if isinstance(shape, Draft):
-        return file(shape, text, given)
+def _to_envelope(parts: Header, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
+    shape = _recognize(parts, text, defaults)
+    if isinstance(shape, RawEnvelope):
+        return to_envelope(shape, text, defaults)
     reason, detail = shape
-    return Rejected(reason=reason, detail=detail, body=text.encode(), given=given)
+    return Rejected(reason=reason, detail=detail, body=text.encode(), defaults=defaults)
 
 
-def _recognise(parts: Outline, text: str, given: Given) -> Draft | tuple[str, str]:
-    """The draft of the shape that a body has, or the reason code and the sentence for none."""
+def _recognize(
+    parts: Header, text: str, defaults: DeliveryDefaults
+) -> RawEnvelope | tuple[str, str]:
+    """The raw of the shape that a body has, or the reason code and the sentence for none."""
     if parts.event is not None:
-        return voucherify.draft(parts, parts.event, given)
+        return voucherify.to_raw_envelope(parts, parts.event, defaults)
     if cloudevents.is_cloudevent(parts):
-        return cloudevents.draft(parts, given)
+        return cloudevents.to_raw_envelope(parts, defaults)
     if voucherify.is_legacy(parts):
         return "legacy_format", voucherify.LEGACY
     if voucherify.is_headless(parts):
         return "missing_id", "This webhook has no `event`, whose id and time name what happened."
-    if activity.is_entry(parts, given):
-        return activity.draft(parts, given)
-    if bare.is_bare(parts, given):
-        return bare.draft(parts, text, given)
+    if activity.is_entry(parts, defaults):
+        return activity.to_raw_envelope(parts, defaults)
+    if bare.is_bare(parts, defaults):
+        return bare.to_raw_envelope(parts, text, defaults)
     return "unknown_shape", "This is JSON, but no shape of delivery that is known here."
 
 
-def _rejected(unreadable: NotReadable, body: bytes, given: Given) -> Rejected:
-    return Rejected(reason=unreadable.reason, detail=unreadable.detail, body=body, given=given)
+def _rejected(unreadable: Unreadable, body: bytes, defaults: DeliveryDefaults) -> Rejected:
+    return Rejected(
+        reason=unreadable.reason, detail=unreadable.detail, body=body, defaults=defaults
+    )
 
 
-def _too_large(body: bytes, body_bytes_max: int, given: Given) -> Rejected:
+def _too_large(body: bytes, body_bytes_max: int, defaults: DeliveryDefaults) -> Rejected:
     detail = f"The body has {len(body)} bytes, the limit is {body_bytes_max}."
-    return Rejected(reason="too_large", detail=detail, body=body, given=given)
+    return Rejected(reason="too_large", detail=detail, body=body, defaults=defaults)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from projector.envelope import Given
-from projector.intake.sources.header import NotReadable, Outline, data_part
-from projector.intake.sources.raw_envelope import Draft
+from projector.envelope import DeliveryDefaults
+from projector.intake.sources.header import Header, Unreadable, data_part
+from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_array, is_object
 
 
@@ -20,9 +20,9 @@ class _Page(Struct, gc=False):
     data: list[Raw]
 
 
-def is_page(outline: Outline) -> bool:
+def is_page(header: Header) -> bool:
     """Whether a body is a page of a list."""
-    return outline.object == "list" and is_array(outline.data)
+    return header.object == "list" and is_array(header.data)
 
 
 def entries(text: str) -> list[str]:
@@ -30,27 +30,27 @@ def entries(text: str) -> list[str]:
     try:
         page = msgspec.json.decode(text, type=_Page)
     except (ValueError, RecursionError) as error:
-        raise NotReadable("broken_json", f"This page is not readable JSON: {error}.") from None
+        raise Unreadable("broken_json", f"This page is not readable JSON: {error}.") from None
     return [bytes(entry).decode() for entry in page.data]
 
 
-def is_entry(outline: Outline, given: Given) -> bool:
+def is_entry(header: Header, defaults: DeliveryDefaults) -> bool:
     """Whether a body is an entry of the activity, or a minimal envelope."""
-    return is_object(outline.data) and (outline.type or given.type) is not None
+    return is_object(header.data) and (header.type or defaults.type) is not None
 
 
-def draft(outline: Outline, given: Given) -> Draft:
+def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
     """What an entry or a minimal envelope says of itself."""
-    data = data_part(outline.data)
+    data = data_part(header.data)
     nested = is_object(data.data)
-    facts = data.data if nested else outline.data
+    facts = data.data if nested else header.data
     customer = data_part(facts).customer if nested else data.customer
-    return Draft(
-        source="activity" if nested or outline.group_id is not None else "minimal",
-        project_id=outline.project_id or given.project_id,
-        event_id=outline.id,
-        type=outline.type or given.type,
+    return RawEnvelope(
+        source="activity" if nested or header.group_id is not None else "minimal",
+        project_id=header.project_id or defaults.project_id,
+        event_id=header.id,
+        type=header.type or defaults.type,
         customer_id=customer.id if customer is not None else None,
-        occurred_at=outline.created_at or given.occurred_at,
+        occurred_at=header.created_at or defaults.occurred_at,
         content=memoryview(facts),
     )

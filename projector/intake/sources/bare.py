@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import msgspec
 
-from projector.envelope import Given
-from projector.intake.sources.header import CustomerPart, Outline
-from projector.intake.sources.raw_envelope import Draft
+from projector.envelope import DeliveryDefaults
+from projector.intake.sources.header import CustomerPart, Header
+from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_object
 
 
-def is_bare(outline: Outline, given: Given) -> bool:
+def is_bare(header: Header, defaults: DeliveryDefaults) -> bool:
     """Whether a body is bare data: a customer, and what happened to it or the caller's word."""
     facts = (
-        outline.segment,
-        outline.loyalty_tier,
-        outline.loyalty_tier_from,
-        outline.loyalty_tier_to,
+        header.segment,
+        header.loyalty_tier,
+        header.loyalty_tier_from,
+        header.loyalty_tier_to,
     )
-    return is_object(outline.customer) and (given.type is not None or any(map(is_object, facts)))
+    return is_object(header.customer) and (defaults.type is not None or any(map(is_object, facts)))
 
 
-def draft(outline: Outline, text: str, given: Given) -> Draft:
+def to_raw_envelope(header: Header, text: str, defaults: DeliveryDefaults) -> RawEnvelope:
     """What bare data and its bringer say."""
-    return Draft(
+    return RawEnvelope(
         source="bare",
-        project_id=given.project_id,
+        project_id=defaults.project_id,
         event_id=None,
-        type=given.type,
-        customer_id=_customer_id(outline),
-        occurred_at=given.occurred_at or outline.created_at,
+        type=defaults.type,
+        customer_id=_customer_id(header),
+        occurred_at=defaults.occurred_at or header.created_at,
         content=memoryview(text.encode()),
     )
 
 
-def _customer_id(outline: Outline) -> object:
+def _customer_id(header: Header) -> object:
     try:
-        return msgspec.json.decode(outline.customer, type=CustomerPart).id
+        return msgspec.json.decode(header.customer, type=CustomerPart).id
     except (ValueError, RecursionError):
         return None

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import msgspec
 
-from projector.envelope import Given
-from projector.intake.sources.header import Outline, data_part
-from projector.intake.sources.raw_envelope import Draft
+from projector.envelope import DeliveryDefaults
+from projector.intake.sources.header import Header, data_part
+from projector.intake.sources.raw_envelope import RawEnvelope
 
 
-def is_cloudevent(outline: Outline) -> bool:
+def is_cloudevent(header: Header) -> bool:
     """Whether a body is a CloudEvent."""
-    return outline.specversion is not None
+    return header.specversion is not None
 
 
-def draft(outline: Outline, given: Given) -> Draft:
+def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
     """What a CloudEvent says of itself."""
-    customer = data_part(outline.data).customer
-    return Draft(
+    customer = data_part(header.data).customer
+    return RawEnvelope(
         source="cloudevents",
-        project_id=given.project_id or _last_path_part(outline),
+        project_id=defaults.project_id or _last_path_part(header),
         # The specification requires an id: without one it is not named by its content.
-        event_id="" if outline.id is None else outline.id,
-        type=outline.type or given.type,
+        event_id="" if header.id is None else header.id,
+        type=header.type or defaults.type,
         customer_id=customer.id if customer is not None else None,
-        occurred_at=outline.time or given.occurred_at,
-        content=memoryview(outline.data),
+        occurred_at=header.time or defaults.occurred_at,
+        content=memoryview(header.data),
     )
 
 
-def _last_path_part(outline: Outline) -> str | None:
+def _last_path_part(header: Header) -> str | None:
     try:
-        source = msgspec.json.decode(outline.source, type=str)
+        source = msgspec.json.decode(header.source, type=str)
     except (ValueError, RecursionError):
         return None
     return source.rstrip("/").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""The outline of a delivery: the few keys by which its shape is told and its envelope filled. PURE.
+"""The header of a delivery: the few keys by which its shape is told and its envelope filled. PURE.
 
 Scalars are taken as anything, so that a wrong one gives a precise reason later; everything else in
 the body is skipped by the decoder, not built.
@@ -27,7 +27,7 @@ class EventPart(Struct, gc=False):
     entity_id: Any = None
 
 
-class Outline(Struct, gc=False):
+class Header(Struct, gc=False):
     """The top level of a delivery."""
 
     id: Any = None
@@ -62,12 +62,12 @@ class DataPart(Struct, gc=False):
     data: Raw = Raw(b"null")
 
 
-_outline = msgspec.json.Decoder(Outline)
+_header = msgspec.json.Decoder(Header)
 _data = msgspec.json.Decoder(DataPart)
 _any = msgspec.json.Decoder(Raw)
 
 
-class NotReadable(Exception):
+class Unreadable(Exception):
     """The body is not a JSON object: the reason code and the sentence for it."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -75,30 +75,30 @@ class NotReadable(Exception):
         self.detail = detail
 
 
-def outline_of(text: str) -> Outline:
-    """The outline of a body; raises NotReadable where it is no JSON object of a known form."""
+def read_header(text: str) -> Header:
+    """The header of a body; raises NotReadable where it is no JSON object of a known form."""
     if is_deeper(text, LEVELS_MAX):
         detail = f"This is not readable JSON: it is nested deeper than {LEVELS_MAX} levels."
-        raise NotReadable("broken_json", detail)
+        raise Unreadable("broken_json", detail)
     try:
-        return _outline.decode(text)
+        return _header.decode(text)
     except msgspec.ValidationError as error:
         # The decoder stops at the first wrong type: whether the rest is JSON at all is not known.
         _check_syntax(text)
-        raise NotReadable("unknown_shape", f"This is no delivery: {error}.") from None
+        raise Unreadable("unknown_shape", f"This is no delivery: {error}.") from None
     except (ValueError, RecursionError) as error:
-        raise NotReadable("broken_json", f"This is not readable JSON: {error}.") from None
+        raise Unreadable("broken_json", f"This is not readable JSON: {error}.") from None
 
 
 def _check_syntax(text: str) -> None:
     try:
         _any.decode(text)
     except (ValueError, RecursionError) as error:
-        raise NotReadable("broken_json", f"This is not readable JSON: {error}.") from None
+        raise Unreadable("broken_json", f"This is not readable JSON: {error}.") from None
 
 
 def data_part(raw: Raw) -> DataPart:
-    """The outline of an event's data; an empty one where it cannot be read."""
+    """The header of an event's data; an empty one where it cannot be read."""
     try:
         return _data.decode(raw)
     except (ValueError, RecursionError):

@@ -6,12 +6,12 @@ import hashlib
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from projector.envelope import Envelope, Given, Rejected, id_problem
+from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.text import instants
 from projector.text.jsontext import compact
 
 
-class Draft(NamedTuple):
+class RawEnvelope(NamedTuple):
     """The six things that file a delivery, as the body and the caller give them, unchecked."""
 
     source: str
@@ -26,38 +26,38 @@ class Draft(NamedTuple):
     content: memoryview
 
 
-class _Unfit(Exception):
+class _Invalid(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
         self.detail = detail
 
 
-def file(draft: Draft, text: str, given: Given) -> Envelope | Rejected:
-    """Check a draft; `text` is the whole body."""
+def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
+    """Check a raw; `text` is the whole body."""
     try:
-        type_ = _identifier("type", draft.type, "Give it with --type.")
-        occurred_at = _instant(draft.occurred_at)
-        if draft.event_id is None:
-            event_id = content_id(type_, occurred_at, draft.content)
+        type_ = _identifier("type", raw.type, "Give it with --type.")
+        occurred_at = _instant(raw.occurred_at)
+        if raw.event_id is None:
+            event_id = content_id(type_, occurred_at, raw.content)
         else:
-            event_id = _identifier("id", draft.event_id, "")
+            event_id = _identifier("id", raw.event_id, "")
         return Envelope(
-            project_id=_identifier("project", draft.project_id, "Give it with --project."),
+            project_id=_identifier("project", raw.project_id, "Give it with --project."),
             event_id=event_id,
             type=type_,
-            customer_id=_customer(draft.customer_id),
+            customer_id=_customer(raw.customer_id),
             occurred_at=occurred_at,
-            source=draft.source,
+            source=raw.source,
             body=text,
         )
-    except _Unfit as unfit:
+    except _Invalid as unfit:
         return Rejected(
             reason=unfit.reason,
             detail=unfit.detail,
             body=text.encode(),
-            project_id=_if_fit(draft.project_id),
-            event_id=_if_fit(draft.event_id),
-            given=given,
+            project_id=_if_valid(raw.project_id),
+            event_id=_if_valid(raw.event_id),
+            defaults=defaults,
         )
 
 
@@ -72,10 +72,10 @@ def content_id(type_: str, occurred_at: datetime, content: memoryview) -> str:
 
 def _identifier(name: str, value: Any, advice: str) -> str:
     if value is None or value == "":
-        raise _Unfit(f"missing_{name}", f"The delivery has no {name}. {advice}".rstrip())
+        raise _Invalid(f"missing_{name}", f"The delivery has no {name}. {advice}".rstrip())
     problem = id_problem(value)
     if problem:
-        raise _Unfit("bad_id", f"The delivery's {name} {problem}.")
+        raise _Invalid("bad_id", f"The delivery's {name} {problem}.")
     return str(value)
 
 
@@ -84,7 +84,7 @@ def _customer(value: Any) -> str | None:
         return None
     problem = id_problem(value)
     if problem:
-        raise _Unfit("bad_id", f"The customer's id {problem}.")
+        raise _Invalid("bad_id", f"The customer's id {problem}.")
     return str(value)
 
 
@@ -92,19 +92,19 @@ def _instant(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
     if value is None or value == "":
-        raise _Unfit(
+        raise _Invalid(
             "missing_time",
             "The delivery does not say when it happened. Give it with --occurred-at.",
         )
     if not isinstance(value, str):
-        raise _Unfit("bad_time", f"The time is {type(value).__name__}, not RFC 3339 text.")
+        raise _Invalid("bad_time", f"The time is {type(value).__name__}, not RFC 3339 text.")
     try:
         return instants.parse(value)
     except instants.NaiveInstant as error:
-        raise _Unfit("naive_time", f"The time {error}: nobody can say when that was.") from None
+        raise _Invalid("naive_time", f"The time {error}: nobody can say when that was.") from None
     except ValueError as error:
-        raise _Unfit("bad_time", f"The time {error}.") from None
+        raise _Invalid("bad_time", f"The time {error}.") from None
 
 
-def _if_fit(value: Any) -> str | None:
+def _if_valid(value: Any) -> str | None:
     return None if id_problem(value) else str(value)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from projector.envelope import Given
-from projector.intake.sources.header import EventPart, Outline, data_part
-from projector.intake.sources.raw_envelope import Draft
+from projector.envelope import DeliveryDefaults
+from projector.intake.sources.header import EventPart, Header, data_part
+from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_object
 
 LEGACY = (
@@ -29,50 +29,50 @@ class _LegacyData(Struct, gc=False):
     object: Raw = Raw(b"null")
 
 
-def draft(outline: Outline, event: EventPart, given: Given) -> Draft:
+def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults) -> RawEnvelope:
     """What a v2024-01-01 webhook, which is known by its `event`, says of itself."""
-    customer = data_part(outline.data).customer
+    customer = data_part(header.data).customer
     customer_id = customer.id if customer is not None else None
     if not customer_id and isinstance(event.entity_id, str) and event.entity_id.startswith("cust_"):
         customer_id = event.entity_id
-    return Draft(
+    return RawEnvelope(
         source="webhook",
-        project_id=outline.project_id or given.project_id,
+        project_id=header.project_id or defaults.project_id,
         # An empty id is told from none: a webhook without one is not named by its content.
         event_id="" if event.id is None else event.id,
-        type=event.type or _project_webhook_type(outline) or given.type,
+        type=event.type or _project_webhook_type(header) or defaults.type,
         customer_id=customer_id,
-        occurred_at=event.created_at or given.occurred_at,
-        content=memoryview(outline.data),
+        occurred_at=event.created_at or defaults.occurred_at,
+        content=memoryview(header.data),
     )
 
 
-def is_headless(outline: Outline) -> bool:
+def is_headless(header: Header) -> bool:
     """Whether a body is a webhook whose `event`, which names it, was designed away."""
-    if isinstance(outline.id, str) and outline.id.startswith("whs_"):
+    if isinstance(header.id, str) and header.id.startswith("whs_"):
         return True
-    return _sender(outline) in ("distribution", "webhook")
+    return _sender(header) in ("distribution", "webhook")
 
 
-def is_legacy(outline: Outline) -> bool:
+def is_legacy(header: Header) -> bool:
     """Whether a body is a webhook of the format v2018-08-01."""
-    if outline.object != "event" or not is_object(outline.data):
+    if header.object != "event" or not is_object(header.data):
         return False
     try:
-        data = msgspec.json.decode(outline.data, type=_LegacyData)
+        data = msgspec.json.decode(header.data, type=_LegacyData)
     except (ValueError, RecursionError):
         return False
     return is_object(data.object)
 
 
-def _project_webhook_type(outline: Outline) -> object:
-    return None if _sender(outline) == "distribution" else outline.type
+def _project_webhook_type(header: Header) -> object:
+    return None if _sender(header) == "distribution" else header.type
 
 
-def _sender(outline: Outline) -> str | None:
-    if not is_object(outline.source):
+def _sender(header: Header) -> str | None:
+    if not is_object(header.source):
         return None
     try:
-        return msgspec.json.decode(outline.source, type=_Sender).object
+        return msgspec.json.decode(header.source, type=_Sender).object
     except (ValueError, RecursionError):
         return None

@@ -1,7 +1,7 @@
 """The commonest delivery, a complete webhook of the format v2024-01-01, in a single decode. PURE.
 
 Nearly all that ever arrives is this. What is in any way unusual (an id missing or too long, no
-customer, a time that cannot be read) gives None, and `voucherify` and `draft` take it apart step by
+customer, a time that cannot be read) gives None, and `voucherify` and `raw` take it apart step by
 step; a test holds the two roads to the same result.
 """
 

@@ -12,9 +12,9 @@ from projector.envelope import CustomerKey, RecordedEvent, id_problem
 from projector.errors import GroupNotFound, NothingConcerns, NotOne, StreamTooLong
 from projector.projections import loyalty_tier, segment_membership
 from projector.queries import customers
-from projector.queries.customers import NOW, Moment
-from projector.queries.why.steps import CAMPAIGN, SEGMENT, Step, Subject, trace
-from projector.queries.why.verdict import Findings, Kind, Stint, Verdict, find
+from projector.queries.customers import NOW, PointInTime
+from projector.queries.why.steps import CAMPAIGN, SEGMENT, RowKind, Step, trace
+from projector.queries.why.verdict import Findings, Kind, LastPeriod, Verdict, find_evidence
 from projector.store import checkpoints, duplicates, log, members, quarantine
 from projector.store.database import Database
 from projector.store.quarantine import Conflict
@@ -87,7 +87,7 @@ Explanation = WhySegment | WhyCampaign | WhyNot
 
 
 @frozen(kw_only=True)
-class Question:
+class WhyQuery:
     """One of the three, and the customer and the moment that it is asked for."""
 
     identifier: str
@@ -97,19 +97,19 @@ class Question:
     not_: str | None = None
     project_id: str | None = None
     by_source_id: bool = False
-    moment: Moment = NOW
+    moment: PointInTime = NOW
 
     def __attrs_post_init__(self) -> None:
-        only_one(self.segment_id, self.campaign_id, self.not_)
+        require_one_question(self.segment_id, self.campaign_id, self.not_)
 
 
-def only_one(*asked: str | None) -> None:
+def require_one_question(*asked: str | None) -> None:
     """See that one thing is asked, and not several or none; raises NotOne."""
     if sum(each is not None for each in asked) != 1:
         raise NotOne(options="--segment, --campaign or --not")
 
 
-def why(database: Database, question: Question, *, events_max: int | None = None) -> Explanation:
+def why(database: Database, question: WhyQuery, *, events_max: int | None = None) -> Explanation:
     """Every event that has a say in a row with what it did to it, or who took something away.
 
     All of it is held in memory: give `events_max` where that must have a bound. Raises
@@ -117,7 +117,7 @@ def why(database: Database, question: Question, *, events_max: int | None = None
     """
     with database.reading_tables() as connection:
         customer = _customer(connection, question)
-        if events_max is not None and log.is_longer(connection, customer, events_max):
+        if events_max is not None and log.has_more_events(connection, customer, events_max):
             raise StreamTooLong(customer=customer.customer_id, events_max=events_max)
         if question.segment_id is not None:
             told = _trace(connection, question, customer, SEGMENT, question.segment_id)
@@ -128,16 +128,16 @@ def why(database: Database, question: Question, *, events_max: int | None = None
         return _why_not(connection, question, customer, str(question.not_))
 
 
-def _customer(connection: Connection, question: Question) -> CustomerKey:
+def _customer(connection: Connection, question: WhyQuery) -> CustomerKey:
     """Who is meant; that anything was known of them is seen when their events are read."""
     asked = (question.identifier, question.project_id, question.by_source_id)
-    keys = customers.candidates(connection, *asked)
-    return keys[0] if len(keys) == 1 else _known(connection, question)
+    keys = customers.find_keys(connection, *asked)
+    return keys[0] if len(keys) == 1 else _require_known(connection, question)
 
 
-def _known(connection: Connection, question: Question) -> CustomerKey:
+def _require_known(connection: Connection, question: WhyQuery) -> CustomerKey:
     """Who is meant; raises CustomerNotFound for one of whom nothing was known at the moment."""
-    found = customers.resolve(
+    found = customers.read_customer(
         connection,
         question.identifier,
         question.project_id,
@@ -150,24 +150,24 @@ def _known(connection: Connection, question: Question) -> CustomerKey:
 def _events(
     connection: Connection,
     customer: CustomerKey,
-    moment: Moment,
-    subjects: Sequence[Subject],
+    moment: PointInTime,
+    subjects: Sequence[RowKind],
 ) -> tuple[int, Iterator[RecordedEvent]]:
     """A customer's events in canonical order, and the position that they go up to.
 
     What is true now is what the tables say: it goes up to where they are, and not to the log's end.
     """
     if moment.is_now:
-        marks = checkpoints.read(connection, [each.projection for each in subjects])
-        moment = Moment(at_position=min(each.position for each in marks.values()))
+        by_projection = checkpoints.read(connection, [each.projection for each in subjects])
+        moment = PointInTime(at_position=min(each.position for each in by_projection.values()))
     return customers.events_at(connection, customer, moment)
 
 
 def _trace(
     connection: Connection,
-    question: Question,
+    question: WhyQuery,
     customer: CustomerKey,
-    subject: Subject,
+    subject: RowKind,
     row_id: str,
 ) -> dict[str, Any]:
     """What an explanation of one row tells, whatever the row is about."""
@@ -175,7 +175,7 @@ def _trace(
     traced = trace(subject, row_id, events)
     # An id that no event could ever have is not what a dead letter may be about.
     if not traced.steps or id_problem(row_id):
-        _known(connection, question)
+        _require_known(connection, question)
         raise NothingConcerns(
             customer=customer.customer_id,
             what=f"{subject.name} {row_id!r}",
@@ -201,24 +201,24 @@ def _with_duplicates(connection: Connection, steps: Sequence[Step]) -> tuple[Ste
 
 
 def _why_not(
-    connection: Connection, question: Question, customer: CustomerKey, what: str
+    connection: Connection, question: WhyQuery, customer: CustomerKey, what: str
 ) -> WhyNot:
     position, events = _events(connection, customer, question.moment, [SEGMENT, CAMPAIGN])
-    findings = find(what, events)
-    stint = findings.last_stint()
-    if stint is not None:
-        kind: Kind | None = stint.kind
-        campaign_id = stint.row_id if kind is Kind.TIER else None
+    findings = find_evidence(what, events)
+    period = findings.last_period()
+    if period is not None:
+        kind: Kind | None = period.kind
+        campaign_id = period.row_id if kind is Kind.TIER else None
     else:
-        _known(connection, question)
+        _require_known(connection, question)
         kind, campaign_id = _identify(connection, question, customer, findings)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
-    given_by, taken_by = _stint_steps(connection, stint)
+    given_by, taken_by = _period_steps(connection, period)
     return WhyNot(
         **customer._asdict(),
         not_=what,
         kind=kind,
-        verdict=_verdict(stint),
+        verdict=_verdict(period),
         given_by=given_by,
         taken_by=taken_by,
         campaign_id=campaign_id,
@@ -228,22 +228,24 @@ def _why_not(
     )
 
 
-def _verdict(stint: Stint | None) -> Verdict:
-    if stint is None:
+def _verdict(period: LastPeriod | None) -> Verdict:
+    if period is None:
         return Verdict.NEVER_GIVEN
-    return Verdict.HOLDS if stint.taken_by is None else Verdict.TAKEN
+    return Verdict.HOLDS if period.taken_by is None else Verdict.TAKEN
 
 
-def _stint_steps(connection: Connection, stint: Stint | None) -> tuple[Step | None, Step | None]:
-    if stint is None:
+def _period_steps(
+    connection: Connection, period: LastPeriod | None
+) -> tuple[Step | None, Step | None]:
+    if period is None:
         return None, None
-    steps = [stint.given_by] if stint.taken_by is None else [stint.given_by, stint.taken_by]
+    steps = [period.given_by] if period.taken_by is None else [period.given_by, period.taken_by]
     given_by, *taken_by = _with_duplicates(connection, steps)
     return given_by, taken_by[0] if taken_by else None
 
 
 def _identify(
-    connection: Connection, question: Question, customer: CustomerKey, findings: Findings
+    connection: Connection, question: WhyQuery, customer: CustomerKey, findings: Findings
 ) -> tuple[Kind | None, str | None]:
     """What an id that was never given is the id of, and of which campaign, as far as it is known.
 
@@ -253,7 +255,7 @@ def _identify(
     named = findings.named
     if not named and not question.moment.is_now:
         # What the customer got only later is known as well.
-        named = find(what, customers.events_at(connection, customer, NOW)[1]).named
+        named = find_evidence(what, customers.events_at(connection, customer, NOW)[1]).named
     # Of an id that is none the database could not even be asked.
     if not named and not id_problem(what):
         named = {

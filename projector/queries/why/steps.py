@@ -66,7 +66,7 @@ class Step:
 
 
 @frozen(kw_only=True, eq=False)
-class Subject:
+class RowKind:
     """What may be asked about: the rows of a projection, told apart by one id."""
 
     #: What one row is about, in a word.
@@ -84,14 +84,14 @@ def _campaign_id(fact: TierFact | TierMove | CustomerDeleted) -> str | None:
     return None if isinstance(fact, CustomerDeleted) else fact.campaign_id
 
 
-SEGMENT = Subject(name="segment", projection=segment_membership.PROJECTION, named_by=_segment_id)
-CAMPAIGN = Subject(name="campaign", projection=loyalty_tier.PROJECTION, named_by=_campaign_id)
+SEGMENT = RowKind(name="segment", projection=segment_membership.PROJECTION, named_by=_segment_id)
+CAMPAIGN = RowKind(name="campaign", projection=loyalty_tier.PROJECTION, named_by=_campaign_id)
 
 
-class Turn(NamedTuple):
+class FoldStep(NamedTuple):
     """One event's turn in the fold of a projection that reads it."""
 
-    subject: Subject
+    subject: RowKind
     event: RecordedEvent
     #: None where the event cannot be decoded.
     fact: CustomerFact | None
@@ -143,12 +143,12 @@ class Trace:
     complete: bool
 
 
-def turns(subjects: Sequence[Subject], events: Iterable[RecordedEvent]) -> Iterator[Turn]:
+def fold_steps(subjects: Sequence[RowKind], events: Iterable[RecordedEvent]) -> Iterator[FoldStep]:
     """Fold a customer's events, in canonical order, and tell each turn: one pass, one decoding."""
     projections = [each.projection for each in subjects]
     states: list[State] = [each.initial for each in projections]
     for event in events:
-        fact, problem = _read(event)
+        fact, problem = _decode(event)
         reader = FACTS.get(event.type)
         before, reasons = states, {}
         if fact is not None:
@@ -158,30 +158,30 @@ def turns(subjects: Sequence[Subject], events: Iterable[RecordedEvent]) -> Itera
         for subject, was, now in zip(subjects, before, states, strict=True):
             if reader in subject.projection.evolvers:
                 reason = problem or reasons.get(subject.projection.name)
-                yield Turn(subject, event, fact, was, now, reason)
+                yield FoldStep(subject, event, fact, was, now, reason)
 
 
-def trace(subject: Subject, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
+def trace(subject: RowKind, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
     """The steps of one row, from the events of its customer in canonical order."""
     steps: list[Step] = []
     complete = True
     current = None
-    for turn in turns([subject], events):
+    for turn in fold_steps([subject], events):
         complete = complete and turn.reason is None
         current = turn.after.get(row_id)
         if turn.concerns(row_id):
             steps.append(turn.step(row_id))
-    decided = tuple(decide(each, current) for each in steps)
+    decided = tuple(mark_deciding(each, current) for each in steps)
     return Trace(steps=decided, current=current, complete=complete)
 
 
-def decide(step: Step, current: Row | None) -> Step:
+def mark_deciding(step: Step, current: Row | None) -> Step:
     """The step, marked if the row is as it is because of its event."""
     decides = current is not None and step.event_id == current.changed_by
     return evolve(step, decides=True) if decides else step
 
 
-def _read(event: RecordedEvent) -> tuple[CustomerFact | None, str | None]:
+def _decode(event: RecordedEvent) -> tuple[CustomerFact | None, str | None]:
     """The fact of an event, or why there is none; neither for a type that nobody reads."""
     try:
         return decode(event), None

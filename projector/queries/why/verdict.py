@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from projector.envelope import RecordedEvent
 from projector.facts.events import CustomerFact, SegmentEntered, SegmentLeft, TierFact, TierMove
 from projector.projections.projection import State
-from projector.queries.why.steps import CAMPAIGN, SEGMENT, Step, Turn, decide, turns
+from projector.queries.why.steps import CAMPAIGN, SEGMENT, FoldStep, Step, fold_steps, mark_deciding
 
 
 class Verdict(StrEnum):
@@ -35,7 +35,7 @@ _KINDS = {SEGMENT.name: Kind.SEGMENT, CAMPAIGN.name: Kind.TIER}
 
 
 @frozen(kw_only=True)
-class Stint:
+class LastPeriod:
     """The last time that a row held it: a membership, or a tier in one campaign."""
 
     kind: Kind
@@ -52,36 +52,38 @@ class Findings:
 
     what: str
     #: By kind and row id.
-    stints: dict[tuple[Kind, str], Stint] = field(factory=dict)
+    periods: dict[tuple[Kind, str], LastPeriod] = field(factory=dict)
     #: As what the customer's own events name it; for a tier, the campaign if that is told.
     named: dict[Kind, str | None] = field(factory=dict)
     #: The projections that could not take an event.
     incomplete: set[Kind] = field(factory=set)
     states: dict[Kind, State] = field(factory=dict)
 
-    def take(self, turn: Turn) -> None:
+    def take(self, turn: FoldStep) -> None:
         """Take an event into account."""
         kind = _KINDS[turn.subject.name]
         self.states[kind] = turn.after
         if turn.reason is not None:
             self.incomplete.add(kind)
         if turn.fact is not None:
-            for named, campaign_id in _named(turn.fact, self.what):
+            for named, campaign_id in _names_of(turn.fact, self.what):
                 self.named[named] = campaign_id or self.named.get(named)
         for row_id, row in turn.after.items():
             before = turn.before.get(row_id)
             if row is not before:
                 self._compare(turn, kind, row_id, before, row)
 
-    def _compare(self, turn: Turn, kind: Kind, row_id: str, before: Any, after: Any) -> None:
+    def _compare(self, turn: FoldStep, kind: Kind, row_id: str, before: Any, after: Any) -> None:
         held, holds = _holds(kind, before, self.what), _holds(kind, after, self.what)
         identity = kind, row_id
         if holds and not held:
             step = turn.step(row_id)
-            self.stints[identity] = Stint(kind=kind, row_id=row_id, given_by=step, taken_by=None)
+            self.periods[identity] = LastPeriod(
+                kind=kind, row_id=row_id, given_by=step, taken_by=None
+            )
         elif held and not holds:
-            given_by, taken_by = self.stints[identity].given_by, turn.step(row_id)
-            self.stints[identity] = Stint(
+            given_by, taken_by = self.periods[identity].given_by, turn.step(row_id)
+            self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
@@ -96,31 +98,31 @@ class Findings:
             gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
         return gaps
 
-    def last_stint(self) -> Stint | None:
-        """The stint that counts: one that goes on, else the one that ended last."""
-        if not self.stints:
+    def last_period(self) -> LastPeriod | None:
+        """The period that counts: one that goes on, else the one that ended last."""
+        if not self.periods:
             return None
-        found = max(self.stints.values(), key=_recency)
+        found = max(self.periods.values(), key=_recency)
         current = self.states[found.kind].get(found.row_id)
-        return Stint(
+        return LastPeriod(
             kind=found.kind,
             row_id=found.row_id,
-            given_by=decide(found.given_by, current),
-            taken_by=found.taken_by and decide(found.taken_by, current),
+            given_by=mark_deciding(found.given_by, current),
+            taken_by=found.taken_by and mark_deciding(found.taken_by, current),
         )
 
 
-def find(what: str, events: Iterable[RecordedEvent]) -> Findings:
+def find_evidence(what: str, events: Iterable[RecordedEvent]) -> Findings:
     """What a customer's events, in canonical order, tell of the segment or tier of an id."""
     findings = Findings(what)
-    for turn in turns([SEGMENT, CAMPAIGN], events):
+    for turn in fold_steps([SEGMENT, CAMPAIGN], events):
         findings.take(turn)
     return findings
 
 
-def _recency(stint: Stint) -> tuple[Any, ...]:
-    ended = stint.taken_by
-    return (1, stint.given_by.key) if ended is None else (0, ended.key)
+def _recency(period: LastPeriod) -> tuple[Any, ...]:
+    ended = period.taken_by
+    return (1, period.given_by.key) if ended is None else (0, ended.key)
 
 
 def _holds(kind: Kind, row: Any, what: str) -> bool:
@@ -131,7 +133,7 @@ def _holds(kind: Kind, row: Any, what: str) -> bool:
     return bool(row.tier_id == what)
 
 
-def _named(fact: CustomerFact, what: str) -> Iterator[tuple[Kind, str | None]]:
+def _names_of(fact: CustomerFact, what: str) -> Iterator[tuple[Kind, str | None]]:
     """As what a fact names an id."""
     if isinstance(fact, SegmentEntered | SegmentLeft):
         if fact.segment.id == what:

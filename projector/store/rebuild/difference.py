@@ -16,7 +16,7 @@ from projector.store.rebuild import shadow
 EXAMPLES_MAX = 3
 
 
-class Move(NamedTuple):
+class GroupMove(NamedTuple):
     """Customers who come into one segment or tier, or go out of it."""
 
     project_id: str
@@ -42,22 +42,22 @@ _GROUPS = {
 }
 
 
-def tells_groups(projection: Projection) -> bool:
+def has_groups(projection: Projection) -> bool:
     """Whether a projection says who is in a segment or on a tier."""
     return projection.name in _GROUPS
 
 
-def gained(connection: Connection, projection: Projection) -> list[Move]:
+def gained(connection: Connection, projection: Projection) -> list[GroupMove]:
     """Who is there by the shadow and not by the live table, by project and group."""
     return _moves(connection, _gained(projection))
 
 
-def lost(connection: Connection, projection: Projection) -> list[Move]:
+def lost(connection: Connection, projection: Projection) -> list[GroupMove]:
     """Who is there by the live table and not by the shadow, by project and group."""
     return _moves(connection, _lost(projection))
 
 
-def customers(connection: Connection, projections: Sequence[Projection]) -> int:
+def count_customers(connection: Connection, projections: Sequence[Projection]) -> int:
     """How many customers gain or lose anything, each counted once."""
     moving = [which(each) for each in projections for which in (_gained, _lost)]
     if not moving:
@@ -67,7 +67,7 @@ def customers(connection: Connection, projections: Sequence[Projection]) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def rows(connection: Connection, projection: Projection) -> tuple[int, int]:
+def count_rows(connection: Connection, projection: Projection) -> tuple[int, int]:
     """How many rows are in the shadow alone, and how many in the live table alone."""
     live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
     found = [
@@ -105,7 +105,7 @@ def _holds(table: Table, group: _Group) -> ColumnElement[bool]:
     return table.c[group.id].is_not(None) if group.holds is None else table.c[group.holds].is_(True)
 
 
-def _moves(connection: Connection, moving: Select[Any]) -> list[Move]:
+def _moves(connection: Connection, moving: Select[Any]) -> list[GroupMove]:
     found = moving.subquery()
     group = (found.c.project_id, found.c.group_id)
     number = func.row_number().over(partition_by=group, order_by=found.c.customer_id)
@@ -120,7 +120,7 @@ def _moves(connection: Connection, moving: Select[Any]) -> list[Move]:
     return [_move(list(some)) for _, some in by_group]
 
 
-def _move(some: Sequence[Any]) -> Move:
+def _move(some: Sequence[Any]) -> GroupMove:
     first = some[0]
     examples = tuple(row.customer_id for row in some)
-    return Move(first.project_id, first.group_id, first.name, first.customers, examples)
+    return GroupMove(first.project_id, first.group_id, first.name, first.customers, examples)

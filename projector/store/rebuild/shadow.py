@@ -38,7 +38,7 @@ def of(projection: Projection) -> Projection:
 
 
 @contextmanager
-def locked(database: Database) -> Iterator[Callable[[], None]]:
+def lock(database: Database) -> Iterator[Callable[[], None]]:
     """Keep other rebuilds of the database out, whatever machine they run on.
 
     Raises RebuildRunning. The lock goes with the connection, if the process is killed. Gives a
@@ -68,7 +68,7 @@ def locked(database: Database) -> Iterator[Callable[[], None]]:
                 connection.execute(select(func.pg_advisory_unlock(_REBUILD_LOCK)))
 
 
-def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
+def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
     """Let nobody read or write live tables until the transaction ends, which should be soon.
 
     Waits so many milliseconds for those who do; raises DatabaseBusy. Meanwhile others wait behind
@@ -81,7 +81,7 @@ def hold_tables(connection: Connection, projections: Iterable[Projection], *, ms
         connection.exec_driver_sql(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
 
 
-def leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
+def find_leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
     """The tables that a rebuild made and did not live to remove."""
     there = set(inspect(connection).get_table_names())
     names = (each.name + ending for each in projections for ending in (SHADOW, REPLACED))
@@ -91,10 +91,10 @@ def leftovers(connection: Connection, projections: Iterable[Projection]) -> list
 def drop(connection: Connection, projections: Iterable[Projection]) -> None:
     """Remove the shadows of projections and all that belongs to them, as far as it is there."""
     names = [projection.name + SHADOW for projection in projections]
-    for name in leftovers(connection, projections):
+    for name in find_leftovers(connection, projections):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     for name in names:
-        dead_letters.clear(connection, name)
+        dead_letters.delete_all(connection, name)
     connection.execute(delete(checkpoint).where(checkpoint.c.projection.in_(names)))
 
 
@@ -106,7 +106,7 @@ def create(connection: Connection, shadow: Projection) -> None:
         connection.exec_driver_sql(f"CREATE TABLE {shadow.name} (LIKE {live_name(shadow)})")
 
 
-def finish(connection: Connection, shadow: Projection) -> None:
+def add_constraints(connection: Connection, shadow: Projection) -> None:
     """Make the constraints of a table that is filled: faster than to keep them while it is.
 
     SQLite cannot add constraints to a table. There rows come in the order of the primary key, so
@@ -122,7 +122,7 @@ def finish(connection: Connection, shadow: Projection) -> None:
     connection.exec_driver_sql(f"ANALYZE {shadow.name}")
 
 
-def count(connection: Connection, projection: Projection) -> int:
+def count_rows(connection: Connection, projection: Projection) -> int:
     """How many rows there are."""
     return int(
         connection.execute(

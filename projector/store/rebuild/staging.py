@@ -23,7 +23,7 @@ from projector.store.table_rows import Rows
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
 
-class Filled(NamedTuple):
+class StagingResult(NamedTuple):
     """What a part adds to one shadow."""
 
     rows: int
@@ -31,9 +31,9 @@ class Filled(NamedTuple):
     digest: int
 
 
-def put(
+def write(
     database: Database, shadows: Sequence[Projection], rows: Sequence[Rows], path: Path
-) -> list[Filled]:
+) -> list[StagingResult]:
     """Put the rows of some customers down, for each shadow; `path` is of a file to be made."""
     values = [
         table_rows.as_values(each, _by_customer(some))
@@ -41,17 +41,17 @@ def put(
     ]
     if database.is_sqlite:
         try:
-            _write(path, shadows, values)
+            _write_file(path, shadows, values)
         except sqlite3.Error as error:
             raise SpillUnwritable(path=path, reason=error) from error
     else:
         with database.writing() as connection:
             for each, some in zip(shadows, values, strict=True):
                 bulk.insert_many(connection, tables.table_of(each), some)
-    return [Filled(len(some), digest.of(some)) for some in values]
+    return [StagingResult(len(some), digest.of(some)) for some in values]
 
 
-def pour(database: Database, shadows: Sequence[Projection], path: Path) -> None:
+def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
     """Take the rows of a file into the database, in one transaction, and remove the file."""
     with database.connected() as connection:
         driver: Any = connection.connection.driver_connection
@@ -77,7 +77,9 @@ def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
     return dict(sorted(rows.items()))
 
 
-def _write(path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[Values]]) -> None:
+def _write_file(
+    path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[Values]]
+) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # What is lost with the machine is folded again.
         connection.execute("PRAGMA journal_mode = OFF")
@@ -85,11 +87,15 @@ def _write(path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[
         connection.execute("BEGIN")
         for each, some in zip(shadows, values, strict=True):
             columns = list(tables.table_of(each).columns)
-            names, marks = ", ".join(each.name for each in columns), ", ".join("?" * len(columns))
+            names, by_projection = (
+                ", ".join(each.name for each in columns),
+                ", ".join("?" * len(columns)),
+            )
             # Without types, so that what goes in comes out.
             connection.execute(f"CREATE TABLE {each.name} ({names})")
             if some:
                 connection.executemany(
-                    f"INSERT INTO {each.name} VALUES ({marks})", bulk.bound(columns, some)
+                    f"INSERT INTO {each.name} VALUES ({by_projection})",
+                    bulk.to_sqlite_params(columns, some),
                 )
         connection.execute("COMMIT")

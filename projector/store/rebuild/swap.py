@@ -13,7 +13,7 @@ from projector.store import dead_letters, tables
 from projector.store.rebuild import shadow
 from projector.store.tables import SHADOW, dead_letter
 
-_ATTACHED_SQLITE = text(
+_DEPENDENTS_SQLITE = text(
     "SELECT type || ' ' || name FROM sqlite_schema"
     " WHERE tbl_name = :live AND name <> :live AND sql IS NOT NULL ORDER BY 1"
 )
@@ -21,7 +21,7 @@ _ATTACHED_SQLITE = text(
 #: All that depends on a table or on its row type, as functions that return rows do, but its own
 #: constraints, that type and its array, and its toast table; and rights on single columns, which
 #: are no such dependencies.
-_ATTACHED_POSTGRES = text(
+_DEPENDENTS_POSTGRES = text(
     """
     SELECT DISTINCT pg_describe_object(classid, objid, 0) FROM pg_depend
     WHERE (refclassid = 'pg_class'::regclass AND refobjid = CAST(:live AS regclass)
@@ -41,7 +41,7 @@ _ATTACHED_POSTGRES = text(
     """
 ).bindparams(bindparam("names", expanding=True))
 
-_RIGHTS = text(
+_PRIVILEGES = text(
     """
     SELECT CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
       privilege_type, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
@@ -56,16 +56,16 @@ _OWNER = text(
 )
 
 
-def attached(connection: Connection, projection: Projection) -> list[str]:
+def dependents(connection: Connection, projection: Projection) -> list[str]:
     """What hangs on a live table that no migration made, in the database's own words."""
     names = {"live": projection.name}
     if connection.dialect.name == "sqlite":
-        return list(connection.execute(_ATTACHED_SQLITE, names).scalars())
+        return list(connection.execute(_DEPENDENTS_SQLITE, names).scalars())
     expected = shadow.constraints(shadow.of(projection))
-    return list(connection.execute(_ATTACHED_POSTGRES, {**names, "names": expected}).scalars())
+    return list(connection.execute(_DEPENDENTS_POSTGRES, {**names, "names": expected}).scalars())
 
 
-def rename(connection: Connection, projection: Projection) -> None:
+def swap_names(connection: Connection, projection: Projection) -> None:
     """Put the shadow in the place of the live table; what that was waits to be dropped.
 
     To drop a table takes a tenth of a second for a million rows, or more: nobody should wait for
@@ -85,7 +85,7 @@ def rename(connection: Connection, projection: Projection) -> None:
             raise
         connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
         return
-    _take_over_rights(connection, live, name)
+    _copy_privileges(connection, live, name)
     constraints = shadow.constraints(shadow.of(projection))
     connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
     for each in constraints:
@@ -97,7 +97,7 @@ def rename(connection: Connection, projection: Projection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {live} RENAME CONSTRAINT {each}{SHADOW} TO {each}")
 
 
-def move(connection: Connection, projection: Projection) -> None:
+def copy_rows(connection: Connection, projection: Projection) -> None:
     """Put the shadow's rows in the place of the live ones, for as long as that takes."""
     live, filled = tables.table_of(projection), tables.table_of(shadow.of(projection))
     connection.execute(delete(live))
@@ -106,9 +106,9 @@ def move(connection: Connection, projection: Projection) -> None:
     connection.exec_driver_sql(f"DROP TABLE {filled.name}")
 
 
-def take_letters(connection: Connection, projection: Projection) -> None:
+def move_dead_letters(connection: Connection, projection: Projection) -> None:
     """Put the shadow's dead letters in the place of the live ones."""
-    dead_letters.clear(connection, projection.name)
+    dead_letters.delete_all(connection, projection.name)
     connection.execute(
         update(dead_letter)
         .where(dead_letter.c.projection == shadow.of(projection).name)
@@ -116,9 +116,9 @@ def take_letters(connection: Connection, projection: Projection) -> None:
     )
 
 
-def _take_over_rights(connection: Connection, live: str, name: str) -> None:
+def _copy_privileges(connection: Connection, live: str, name: str) -> None:
     """Who could read the live table can read the one that takes its place."""
-    for grantee, privilege, option in connection.execute(_RIGHTS, {"live": live}).all():
+    for grantee, privilege, option in connection.execute(_PRIVILEGES, {"live": live}).all():
         connection.exec_driver_sql(f"GRANT {privilege} ON {name} TO {grantee}{option}")
     owner, mine = (connection.execute(_OWNER, {"name": each}).scalar_one() for each in (live, name))
     if owner != mine:

@@ -9,10 +9,10 @@ from attrs import frozen
 from sqlalchemy import Column, ColumnElement, Connection, Table, exists, func, select
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.store.predicates import among
+from projector.store.predicates import in_values
 from projector.store.tables import dead_letter, duplicate, event, log_head, stream
 from projector.store.types import to_sqlite
-from projector.store.verify.raw_rows import any_text, as_stored
+from projector.store.verify.raw_rows import raw_column, tolerate_invalid_text
 
 
 class Span(NamedTuple):
@@ -23,7 +23,7 @@ class Span(NamedTuple):
     last: int
 
 
-class Stray(NamedTuple):
+class StrayEvent(NamedTuple):
     """An event whose stream is not there."""
 
     position: int
@@ -31,7 +31,7 @@ class Stray(NamedTuple):
 
 
 @frozen(kw_only=True)
-class Counts:
+class LogCounts:
     """What the head says, and what there is."""
 
     head: int
@@ -63,7 +63,7 @@ class StreamRow(NamedTuple):
     last: LastKey
 
 
-def count(connection: Connection) -> Counts:
+def count(connection: Connection) -> LogCounts:
     """Count the log."""
     head = connection.execute(select(log_head.c.position, log_head.c.stream_id)).one()
     of_its_stream = event.c.stream_id.is_not_distinct_from(dead_letter.c.stream_id)
@@ -72,7 +72,7 @@ def count(connection: Connection) -> Counts:
         duplicate.name: _orphans(connection, duplicate),
     }
     late_of_nobody = select(func.count()).where(event.c.stream_id.is_(None), event.c.late)
-    return Counts(
+    return LogCounts(
         head=head.position,
         last_stream_id=head.stream_id,
         positions=_span(connection, event.c.position),
@@ -82,7 +82,7 @@ def count(connection: Connection) -> Counts:
     )
 
 
-def strays(connection: Connection, *, limit: int) -> list[Stray]:
+def strays(connection: Connection, *, limit: int) -> list[StrayEvent]:
     """Events that are in a stream which is not there, by the stream: so an index is enough."""
     known = exists().where(stream.c.stream_id == event.c.stream_id)
     statement = (
@@ -91,7 +91,7 @@ def strays(connection: Connection, *, limit: int) -> list[Stray]:
         .order_by(event.c.stream_id, event.c.position)
         .limit(limit)
     )
-    return [Stray(*row) for row in connection.execute(statement)]
+    return [StrayEvent(*row) for row in connection.execute(statement)]
 
 
 def stream_ids(connection: Connection, *, at_once: int) -> Iterator[list[int]]:
@@ -111,9 +111,9 @@ def last_stream_id(connection: Connection) -> int:
 
 def streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, StreamRow]:
     """The streams of these ids, as far as they are there."""
-    columns = (as_stored(connection, column) for column in stream.columns)
-    statement = select(*columns).where(among(connection, stream.c.stream_id, stream_ids))
-    with any_text(connection):
+    columns = (raw_column(connection, column) for column in stream.columns)
+    statement = select(*columns).where(in_values(connection, stream.c.stream_id, stream_ids))
+    with tolerate_invalid_text(connection):
         return {
             stream_id: StreamRow(CustomerKey(project_id, customer_id), LastKey(*last))
             for stream_id, project_id, customer_id, *last in connection.execute(statement)

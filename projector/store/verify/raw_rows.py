@@ -6,7 +6,6 @@ Values are not read as what they mean, for many a wrong one would then look righ
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -30,20 +29,22 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
-from projector.errors import RowsUnreadable
 from projector.projections.projection import Projection, Values
 from projector.store import bulk, tables
-from projector.store.predicates import among, same_customer
+from projector.store.predicates import in_values, same_customer
+from projector.store.read_errors import is_unreadable
 from projector.store.tables import stream
 from projector.store.types import Instant
 
 
-def expected(projection: Projection, values: Sequence[Values]) -> list[Values]:
+def to_stored(projection: Projection, values: Sequence[Values]) -> list[Values]:
     """The tuples of a table as they would be stored."""
-    return bulk.bound(list(tables.table_of(projection).columns), values) if values else []
+    return (
+        bulk.to_sqlite_params(list(tables.table_of(projection).columns), values) if values else []
+    )
 
 
-def holds(
+def matches(
     connection: Connection,
     projection: Projection,
     stream_ids: Sequence[int],
@@ -55,11 +56,11 @@ def holds(
     strict, is asked for values and not for their text.
     """
     if connection.dialect.name == "sqlite":
-        values, shown = expected(projection, values), _stored(connection, projection)
+        values, shown = to_stored(projection, values), _select_raw(connection, projection)
     else:
         shown = select(tables.table_of(projection))
     try:
-        rows = connection.execute(_owned(shown, connection, projection, stream_ids)).all()
+        rows = connection.execute(_of_streams(shown, connection, projection, stream_ids)).all()
     except DBAPIError as error:
         if not is_unreadable(error.orig):
             raise
@@ -67,62 +68,40 @@ def holds(
     return len(rows) == len(values) and {*map(tuple, rows)} == {*values}
 
 
-def is_unreadable(error: BaseException | None) -> bool:
-    """Whether a driver could not read a value that its database keeps; no server said a word."""
-    is_text = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
-    return is_text or (type(error).__name__ == "DataError" and not getattr(error, "sqlstate", 1))
-
-
-@contextmanager
-def readable(projection: str) -> Iterator[None]:
-    """While rows are read as what they mean: raises RowsUnreadable where one means nothing.
-
-    On Postgres the types are strict; on SQLite anybody can write anything into a column.
-    """
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        raise RowsUnreadable(projection=projection, reason=error) from error
-    except DBAPIError as error:
-        if not is_unreadable(error.orig):
-            raise
-        raise RowsUnreadable(projection=projection, reason=error.orig) from error
-
-
-def of_streams(
+def read_streams(
     connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> list[Values]:
     """The stored rows of the customers of some streams."""
-    statement = _owned(_stored(connection, projection), connection, projection, stream_ids)
-    with any_text(connection):
+    statement = _of_streams(_select_raw(connection, projection), connection, projection, stream_ids)
+    with tolerate_invalid_text(connection):
         return [tuple(row) for row in connection.execute(statement)]
 
 
-def of_nobody(connection: Connection, projection: Projection) -> Iterator[Values]:
+def read_without_stream(connection: Connection, projection: Projection) -> Iterator[Values]:
     """The stored rows of customers who have no stream."""
     table = tables.table_of(projection)
     owner = exists().where(same_customer(table, stream))
-    statement = _stored(connection, projection).where(~owner).execution_options(yield_per=1000)
-    with any_text(connection), connection.execute(statement) as rows:
+    statement = _select_raw(connection, projection).where(~owner).execution_options(yield_per=1000)
+    with tolerate_invalid_text(connection), connection.execute(statement) as rows:
         yield from map(tuple, rows)
 
 
-def _owned(
+def _of_streams(
     shown: Select[Any], connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> Select[Any]:
     """Rows of the customers of some streams."""
     table = tables.table_of(projection)
     return shown.select_from(stream.join(table, same_customer(table, stream))).where(
-        among(connection, stream.c.stream_id, stream_ids)
+        in_values(connection, stream.c.stream_id, stream_ids)
     )
 
 
-def _stored(connection: Connection, projection: Projection) -> Select[Any]:
+def _select_raw(connection: Connection, projection: Projection) -> Select[Any]:
     columns = tables.table_of(projection).columns
-    return select(*(as_stored(connection, column) for column in columns))
+    return select(*(raw_column(connection, column) for column in columns))
 
 
-def as_stored(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
+def raw_column(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
     """A column to be read as it is stored."""
     if connection.dialect.name == "sqlite":
         return type_coerce(column, NullType()).label(column.name)
@@ -143,7 +122,7 @@ def _as_text(column: Column[Any]) -> ColumnElement[Any]:
 
 
 @contextmanager
-def any_text(connection: Connection) -> Iterator[None]:
+def tolerate_invalid_text(connection: Connection) -> Iterator[None]:
     """Read text on SQLite also where it is not UTF-8: as bytes, which no text is equal to."""
     if connection.dialect.name != "sqlite":
         yield

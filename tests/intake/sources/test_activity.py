@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from tests.support.shapes import (
     ABSENT,
     HAPPENED_AT,
@@ -18,7 +18,7 @@ from tests.support.shapes import (
     tier_data,
 )
 
-_CALLER = Given(project_id="proj_1")
+_CALLER = DeliveryDefaults(project_id="proj_1")
 
 
 def test_an_entry_is_filed_under_the_callers_project() -> None:
@@ -108,7 +108,7 @@ def test_an_entry_that_cannot_be_read_stops_none_of_its_page(entry: Any, reason:
     assert isinstance(before, Envelope)
     assert isinstance(after, Envelope)
     assert isinstance(bad, Rejected)
-    assert (bad.reason, bad.body, bad.given) == (reason, as_bytes(entry), _CALLER)
+    assert (bad.reason, bad.body, bad.defaults) == (reason, as_bytes(entry), _CALLER)
 
 
 def test_a_broken_page_is_kept_whole() -> None:
@@ -132,12 +132,12 @@ def test_a_minimal_envelope_is_filed() -> None:
 
 
 def test_a_minimal_envelope_without_a_project_takes_the_callers() -> None:
-    item = filed(minimal(project_id=ABSENT), Given(project_id="proj_9"))
+    item = filed(minimal(project_id=ABSENT), DeliveryDefaults(project_id="proj_9"))
     assert item.project_id == "proj_9"
 
 
 def test_a_minimal_envelope_keeps_its_own_project() -> None:
-    assert filed(minimal(), Given(project_id="proj_9")).project_id == "proj_1"
+    assert filed(minimal(), DeliveryDefaults(project_id="proj_9")).project_id == "proj_1"
 
 
 def test_a_minimal_envelope_without_an_id_is_named_by_its_facts() -> None:
@@ -166,5 +166,5 @@ def test_without_an_id_one_instant_written_in_two_ways_is_one_event() -> None:
 
 
 def test_the_callers_type_fills_in_for_a_minimal_envelope_without_one() -> None:
-    item = filed(minimal(type=ABSENT), Given(type="customer.segment.left"))
+    item = filed(minimal(type=ABSENT), DeliveryDefaults(type="customer.segment.left"))
     assert item.type == "customer.segment.left"

@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from projector.envelope import Envelope, Given, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
-from projector.intake.sources.header import Outline
+from projector.intake.sources.header import Header
 from tests.support.shapes import as_bytes, cloudevent, distribution, minimal, segment_data
 
-_KEYS = st.sampled_from([*Outline.__struct_fields__, "entity_id", "has_more", "data_ref"])
+_KEYS = st.sampled_from([*Header.__struct_fields__, "entity_id", "has_more", "data_ref"])
 _SCALARS = (
     st.none()
     | st.booleans()
@@ -29,14 +29,14 @@ _JSON = st.recursive(
     max_leaves=20,
 )
 _CALLERS = st.builds(
-    Given,
+    DeliveryDefaults,
     project_id=st.none() | st.just("proj_1"),
     type=st.none() | st.just("customer.segment.entered"),
     occurred_at=st.none() | st.just(datetime(2024, 1, 1, tzinfo=UTC)),
 )
 
 
-def _read(body: bytes, caller: Given) -> list[Envelope | Rejected]:
+def _read(body: bytes, caller: DeliveryDefaults) -> list[Envelope | Rejected]:
     items = sources.read(body, caller)
     for item in items:
         kept = item.body.encode() if isinstance(item, Envelope) else item.body
@@ -53,20 +53,24 @@ def _is_page(value: Any) -> bool:
 
 
 @given(body=st.binary(), caller=_CALLERS)
-def test_any_bytes_give_an_item_with_the_body_as_it_came(body: bytes, caller: Given) -> None:
+def test_any_bytes_give_an_item_with_the_body_as_it_came(
+    body: bytes, caller: DeliveryDefaults
+) -> None:
     items = _read(body, caller)
     assert len(items) == 1
 
 
 @given(value=_JSON, caller=_CALLERS)
-def test_any_json_gives_an_item_and_a_page_one_an_entry(value: Any, caller: Given) -> None:
+def test_any_json_gives_an_item_and_a_page_one_an_entry(
+    value: Any, caller: DeliveryDefaults
+) -> None:
     items = _read(as_bytes(value), caller)
     assert len(items) == (len(value["data"]) if _is_page(value) else 1)
 
 
 @given(key=_KEYS, value=_JSON, caller=_CALLERS)
 def test_any_value_for_any_key_of_a_delivery_gives_an_item(
-    key: str, value: Any, caller: Given
+    key: str, value: Any, caller: DeliveryDefaults
 ) -> None:
     for delivery in (distribution(), cloudevent(), minimal(), segment_data()):
         wrong = {**delivery, key: value}
@@ -79,7 +83,7 @@ def test_any_value_for_any_key_of_a_delivery_gives_an_item(
 
 @given(cut=st.integers(min_value=0), junk=st.binary(max_size=3), caller=_CALLERS)
 def test_a_delivery_that_was_damaged_on_the_way_gives_an_item(
-    cut: int, junk: bytes, caller: Given
+    cut: int, junk: bytes, caller: DeliveryDefaults
 ) -> None:
     body = as_bytes(distribution())
     at = cut % len(body)
@@ -88,6 +92,6 @@ def test_a_delivery_that_was_damaged_on_the_way_gives_an_item(
 
 
 @given(value=_JSON, caller=_CALLERS)
-def test_reading_twice_gives_the_same(value: Any, caller: Given) -> None:
+def test_reading_twice_gives_the_same(value: Any, caller: DeliveryDefaults) -> None:
     body = json.dumps(value).encode()
     assert sources.read(body, caller) == sources.read(body, caller)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from tests.support.shapes import (
     ABSENT,
     HAPPENED_AT,
@@ -17,8 +17,10 @@ from tests.support.shapes import (
     tier_data,
 )
 
-_ENTERED = Given(project_id="proj_1", type="customer.segment.entered", occurred_at=HAPPENED_AT)
-_JOINED = Given(project_id="proj_1", type="customer.loyalty.tier.joined")
+_ENTERED = DeliveryDefaults(
+    project_id="proj_1", type="customer.segment.entered", occurred_at=HAPPENED_AT
+)
+_JOINED = DeliveryDefaults(project_id="proj_1", type="customer.loyalty.tier.joined")
 
 
 def test_segment_data_take_type_and_time_from_the_caller() -> None:
@@ -42,7 +44,7 @@ def test_tier_data_happened_when_the_tier_changed_not_when_it_was_defined() -> N
 
 
 def test_the_callers_time_comes_before_the_datas() -> None:
-    item = filed(tier_data(), Given(project_id="p", type="t", occurred_at=HAPPENED_AT))
+    item = filed(tier_data(), DeliveryDefaults(project_id="p", type="t", occurred_at=HAPPENED_AT))
     assert item.occurred_at == HAPPENED_AT
 
 
@@ -52,7 +54,7 @@ def test_an_empty_time_is_none() -> None:
 
 def test_an_upgrade_is_told_by_its_tiers() -> None:
     data = tier_data(loyalty_tier=ABSENT, loyalty_tier_from={"id": "ltr_1"}, loyalty_tier_to=None)
-    item = filed(data, Given(project_id="p", type="customer.loyalty.tier.upgraded"))
+    item = filed(data, DeliveryDefaults(project_id="p", type="customer.loyalty.tier.upgraded"))
     assert item.customer_id == "cust_1"
 
 
@@ -60,15 +62,25 @@ def test_an_upgrade_is_told_by_its_tiers() -> None:
     ("given", "reason", "advice"),
     [
         pytest.param(
-            Given(project_id="p", occurred_at=HAPPENED_AT), "missing_type", "--type", id="type"
+            DeliveryDefaults(project_id="p", occurred_at=HAPPENED_AT),
+            "missing_type",
+            "--type",
+            id="type",
         ),
-        pytest.param(Given(project_id="p", type="t"), "missing_time", "--occurred-at", id="time"),
         pytest.param(
-            Given(type="t", occurred_at=HAPPENED_AT), "missing_project", "--project", id="project"
+            DeliveryDefaults(project_id="p", type="t"), "missing_time", "--occurred-at", id="time"
+        ),
+        pytest.param(
+            DeliveryDefaults(type="t", occurred_at=HAPPENED_AT),
+            "missing_project",
+            "--project",
+            id="project",
         ),
     ],
 )
-def test_what_the_caller_must_say_is_asked_for(given: Given, reason: str, advice: str) -> None:
+def test_what_the_caller_must_say_is_asked_for(
+    given: DeliveryDefaults, reason: str, advice: str
+) -> None:
     item = rejected(segment_data(), given)
     assert item.reason == reason
     assert advice in item.detail
@@ -84,11 +96,14 @@ def test_what_the_caller_must_say_is_asked_for(given: Given, reason: str, advice
     ],
 )
 def test_data_that_could_be_anything_are_no_shape_without_a_type(data: Any) -> None:
-    assert rejected(data, Given(project_id="p", occurred_at=HAPPENED_AT)).reason == "unknown_shape"
+    assert (
+        rejected(data, DeliveryDefaults(project_id="p", occurred_at=HAPPENED_AT)).reason
+        == "unknown_shape"
+    )
 
 
 def test_a_customer_alone_is_bare_data_when_the_caller_gives_the_type() -> None:
-    created = Given(project_id="p", type="customer.created", occurred_at=HAPPENED_AT)
+    created = DeliveryDefaults(project_id="p", type="customer.created", occurred_at=HAPPENED_AT)
     assert filed({"customer": {"id": "cust_1"}}, created).customer_id == "cust_1"
 
 
@@ -111,12 +126,14 @@ def test_whitespace_within_a_text_does_tell_two_events_apart() -> None:
         pytest.param(segment_data(segment={"id": "seg_2"}), _ENTERED, id="facts"),
         pytest.param(
             segment_data(),
-            Given(project_id="proj_1", type="customer.segment.left", occurred_at=HAPPENED_AT),
+            DeliveryDefaults(
+                project_id="proj_1", type="customer.segment.left", occurred_at=HAPPENED_AT
+            ),
             id="type",
         ),
         pytest.param(
             segment_data(),
-            Given(
+            DeliveryDefaults(
                 project_id="proj_1",
                 type="customer.segment.entered",
                 occurred_at=HAPPENED_AT.replace(microsecond=1),
@@ -125,7 +142,7 @@ def test_whitespace_within_a_text_does_tell_two_events_apart() -> None:
         ),
     ],
 )
-def test_facts_type_and_time_make_the_identity(data: Any, given: Given) -> None:
+def test_facts_type_and_time_make_the_identity(data: Any, given: DeliveryDefaults) -> None:
     assert filed(data, given).event_id != filed(segment_data(), _ENTERED).event_id
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from tests.support.shapes import (
     ABSENT,
     HAPPENED_AT,
@@ -44,13 +44,16 @@ def test_the_project_is_the_last_part_of_the_sources_path(source: str, project_i
 
 
 def test_the_callers_project_comes_before_the_source() -> None:
-    assert filed(cloudevent(), Given(project_id="proj_9")).project_id == "proj_9"
+    assert filed(cloudevent(), DeliveryDefaults(project_id="proj_9")).project_id == "proj_9"
 
 
 @pytest.mark.parametrize("source", [ABSENT, None, 5, {}, ["a"], "", "/", "///"])
 def test_a_source_that_names_no_project_leaves_it_to_the_caller(source: Any) -> None:
     assert rejected(cloudevent(source=source)).reason == "missing_project"
-    assert filed(cloudevent(source=source), Given(project_id="proj_9")).project_id == "proj_9"
+    assert (
+        filed(cloudevent(source=source), DeliveryDefaults(project_id="proj_9")).project_id
+        == "proj_9"
+    )
 
 
 @pytest.mark.parametrize("id_", [ABSENT, None, ""])
@@ -59,7 +62,9 @@ def test_a_cloudevent_without_an_id_is_not_named_by_its_content(id_: Any) -> Non
 
 
 def test_the_optional_time_and_a_missing_type_come_from_the_caller() -> None:
-    caller = Given(type="customer.segment.left", occurred_at=HAPPENED_AT.replace(year=2000))
+    caller = DeliveryDefaults(
+        type="customer.segment.left", occurred_at=HAPPENED_AT.replace(year=2000)
+    )
     item = filed(cloudevent(time=ABSENT, type=ABSENT), caller)
     assert (item.type, item.occurred_at.year) == ("customer.segment.left", 2000)
 

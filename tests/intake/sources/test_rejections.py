@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import BODY_BYTES_MAX, Envelope, Given, Rejected
+from projector.envelope import BODY_BYTES_MAX, DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
 from tests.support.shapes import (
     ABSENT,
@@ -131,7 +131,7 @@ def test_the_reason_is_told_in_a_sentence(body: Any, sentence: str) -> None:
 
 
 def test_an_entry_of_a_page_is_refused_as_it_would_be_alone() -> None:
-    given = Given(project_id="proj_1")
+    given = DeliveryDefaults(project_id="proj_1")
     wrong = [7, page(activity()), activity(id=7), activity(created_at="noon"), {"hello": 1}]
     items = read_all(page(*wrong), given)
     assert items[2:] == [rejected(each, given) for each in wrong[2:]]
@@ -231,7 +231,7 @@ def test_a_body_of_exactly_the_limit_is_filed() -> None:
 
 
 def test_a_body_one_byte_over_the_limit_is_kept_and_not_filed() -> None:
-    item = rejected(_of_size(BODY_BYTES_MAX + 1), Given(project_id="proj_9"))
+    item = rejected(_of_size(BODY_BYTES_MAX + 1), DeliveryDefaults(project_id="proj_9"))
     assert item.reason == "too_large"
     assert str(BODY_BYTES_MAX + 1) in item.detail
     assert str(BODY_BYTES_MAX) in item.detail
@@ -253,29 +253,33 @@ def test_junk_over_the_limit_is_too_large_whatever_it_is(junk: bytes) -> None:
 
 def test_a_webhook_over_the_limit_is_too_large_though_it_can_be_read() -> None:
     body = as_bytes(distribution())
-    [item] = sources.read(body, Given(), body_bytes_max=len(body) - 1)
+    [item] = sources.read(body, DeliveryDefaults(), body_bytes_max=len(body) - 1)
     assert isinstance(item, Rejected)
     assert item.reason == "too_large"
-    assert [type(each) for each in sources.read(body, Given(), body_bytes_max=len(body))] == [
-        Envelope
-    ]
+    assert [
+        type(each) for each in sources.read(body, DeliveryDefaults(), body_bytes_max=len(body))
+    ] == [Envelope]
 
 
 def test_what_a_caller_said_of_what_is_no_text_is_kept() -> None:
-    given = Given(project_id="proj_9")
-    assert rejected(b"\xff", given).given == given
+    given = DeliveryDefaults(project_id="proj_9")
+    assert rejected(b"\xff", given).defaults == given
 
 
 def test_a_page_may_be_larger_than_one_event() -> None:
     large = activity(id="large", note="x" * 700_000)
     body = as_bytes(page(large, large))
     assert len(body) > BODY_BYTES_MAX
-    assert [type(item) for item in read_all(body, Given(project_id="p"))] == [Envelope] * 2
+    assert [type(item) for item in read_all(body, DeliveryDefaults(project_id="p"))] == [
+        Envelope
+    ] * 2
 
 
 def test_an_entry_over_the_limit_stops_none_of_its_page() -> None:
     large = activity(note="x" * BODY_BYTES_MAX)
-    before, bad, after = read_all(page(activity(), large, activity()), Given(project_id="p"))
+    before, bad, after = read_all(
+        page(activity(), large, activity()), DeliveryDefaults(project_id="p")
+    )
     assert (type(before), type(after)) == (Envelope, Envelope)
     assert isinstance(bad, Rejected)
     assert (bad.reason, bad.body) == ("too_large", as_bytes(large))
@@ -283,13 +287,15 @@ def test_an_entry_over_the_limit_stops_none_of_its_page() -> None:
 
 def test_the_limit_can_be_given() -> None:
     body = as_bytes(minimal())
-    at, over = (sources.read(body, Given(), body_bytes_max=len(body) - less) for less in (0, 1))
+    at, over = (
+        sources.read(body, DeliveryDefaults(), body_bytes_max=len(body) - less) for less in (0, 1)
+    )
     assert isinstance(at[0], Envelope)
     assert isinstance(over[0], Rejected)
 
 
 def test_the_limit_is_one_of_each_entry_of_a_page() -> None:
-    given = Given(project_id="proj_1")
+    given = DeliveryDefaults(project_id="proj_1")
     body = as_bytes(page(activity()))
     size = len(as_bytes(activity()))
     assert size < len(body)
@@ -297,7 +303,7 @@ def test_the_limit_is_one_of_each_entry_of_a_page() -> None:
     assert isinstance(at, Envelope)
     assert isinstance(over, Rejected)
     assert over.detail == f"The body has {size} bytes, the limit is {size - 1}."
-    assert over.given == given
+    assert over.defaults == given
 
 
 def test_a_page_that_tells_its_entries_twice_and_otherwise_cannot_be_read() -> None:

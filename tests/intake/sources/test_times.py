@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Given
+from projector.envelope import DeliveryDefaults
 from tests.support.shapes import HAPPENED_AT, distribution, event_part, filed, rejected
 
 _NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_a_time_without_an_offset_is_refused_for_that(text: str) -> None:
 
 def test_a_time_that_is_wrong_is_not_replaced_by_the_callers() -> None:
     delivery = distribution(event=event_part(created_at="yesterday"))
-    assert rejected(delivery, Given(occurred_at=HAPPENED_AT)).reason == "bad_time"
+    assert rejected(delivery, DeliveryDefaults(occurred_at=HAPPENED_AT)).reason == "bad_time"
 
 
 @pytest.mark.parametrize("value", ["", None])

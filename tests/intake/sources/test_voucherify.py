@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from projector.envelope import Envelope, Given
+from projector.envelope import DeliveryDefaults, Envelope
 from tests.support.shapes import (
     ABSENT,
     HAPPENED_AT,
@@ -60,11 +60,14 @@ def test_a_project_webhook_without_the_events_type_has_it_at_the_top() -> None:
 
 def test_a_distribution_without_the_events_type_takes_the_callers_not_the_typed_one() -> None:
     delivery = distribution(event=event_part(type=ABSENT))
-    assert filed(delivery, Given(type="customer.segment.left")).type == "customer.segment.left"
+    assert (
+        filed(delivery, DeliveryDefaults(type="customer.segment.left")).type
+        == "customer.segment.left"
+    )
 
 
 def test_the_body_is_believed_before_the_caller() -> None:
-    caller = Given(
+    caller = DeliveryDefaults(
         project_id="proj_9", type="customer.deleted", occurred_at=HAPPENED_AT.replace(year=2000)
     )
     item = filed(distribution(), caller)
@@ -74,7 +77,9 @@ def test_the_body_is_believed_before_the_caller() -> None:
 
 def test_the_caller_fills_in_the_project_and_the_time() -> None:
     delivery = distribution(project_id=ABSENT, event=event_part(created_at=None))
-    item = filed(delivery, Given(project_id="proj_9", occurred_at=HAPPENED_AT.replace(year=2000)))
+    item = filed(
+        delivery, DeliveryDefaults(project_id="proj_9", occurred_at=HAPPENED_AT.replace(year=2000))
+    )
     assert item.project_id == "proj_9"
     assert item.occurred_at == HAPPENED_AT.replace(year=2000)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from projector.envelope import Envelope
 from projector.intake.sources import raw_envelope, voucherify, webhook
-from projector.intake.sources.header import outline_of
+from projector.intake.sources.header import read_header
 from tests.support.given import Delivery, entered
 from tests.support.histories import webhooks
 from tests.support.shapes import NOBODY
@@ -17,9 +17,11 @@ ENTERED = entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id="e1")
 
 
 def _slowly(text: str) -> object:
-    parts = outline_of(text)
+    parts = read_header(text)
     assert parts.event is not None
-    return raw_envelope.file(voucherify.draft(parts, parts.event, NOBODY), text, NOBODY)
+    return raw_envelope.to_envelope(
+        voucherify.to_raw_envelope(parts, parts.event, NOBODY), text, NOBODY
+    )
 
 
 @settings(max_examples=200)

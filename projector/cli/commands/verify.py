@@ -1,4 +1,4 @@
-"""status, verify, migrate: the tables and how they are kept."""
+"""verify: the tables compared with what the log folds to."""
 
 from __future__ import annotations
 
@@ -10,44 +10,11 @@ from projector.cli import output, progress
 from projector.cli.application import Json, Url, Whole, app
 from projector.errors import BadNumber
 from projector.projections import named
-from projector.queries.status import read_status
-from projector.store import schema
-from projector.store.database import Database
 from replay.comparison import Difference
-from replay.verify import Verified
-
-#: How much of a digest people see, enough to tell two apart; --json has all of it.
-DIGEST_SHOWN = 12
+from replay.verify import VerifyReport
 
 #: How many differences people see.
 ROWS_SHOWN_MAX = 50
-
-
-@app.command
-def status(*, url: Url, json: Json = False) -> None:
-    """Show the head of the log, how far each projection is, and what is put aside.
-
-    Parameters
-    ----------
-    json
-        Print one JSON document.
-    """
-    with open_projector(url) as projector:
-        found = projector.status()
-    if json:
-        output.document(found)
-        return
-    output.line(f"The log is at position {found.head}.")
-    output.table(
-        "Projections",
-        ("projection", "position", "lag", "dead letters", "digest"),
-        [
-            (each.name, each.position, each.lag, each.dead_letters, each.digest[:DIGEST_SHOWN])
-            for each in found.projections
-        ],
-    )
-    if found.quarantine:
-        output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))
 
 
 @app.command
@@ -83,7 +50,7 @@ def verify(
     return int(not found.is_right)
 
 
-def _verified(found: Verified) -> None:
+def _verified(found: VerifyReport) -> None:
     output.line(f"Compared {found.checked} customers: {found.differing} differ.")
     rows = [
         (customer.customer_id, each.projection, *_cell(each))
@@ -114,30 +81,3 @@ def _cell(difference: Difference) -> tuple[str, Any, Any]:
         there = ["a row" if each else None for each in (difference.expected, difference.found)]
         return key, there[0], there[1]
     return f"{key} {difference.column}".strip(), difference.expected, difference.found
-
-
-@app.command
-def migrate(*, url: Url, json: Json = False) -> None:
-    """Bring the database's schema up to date, and say what was done.
-
-    Parameters
-    ----------
-    json
-        Print one JSON document.
-    """
-    database = Database(url)
-    try:
-        done = schema.migrate(database)
-        behind = any(each.lag for each in read_status(database, named([])).projections)
-    finally:
-        database.close()
-    if json:
-        output.document(done)
-    elif done.before == done.after:
-        output.line(f"The schema is at revision {done.after} already.")
-    else:
-        output.line(f"The schema went from revision {done.before or 'none'} to {done.after}.")
-        if behind:
-            output.line(
-                "Tables are behind the log now: `projector rebuild` brings them up to date."
-            )

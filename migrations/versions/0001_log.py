@@ -1,4 +1,4 @@
-"""The event log, its streams and head, the quarantine, checkpoints and dead letters."""
+"""The event log: events, streams, and the head that numbers them; append-only by triggers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ _REFUSAL = "the event log is append-only"
 
 
 def upgrade() -> None:
-    """Create the tables and the triggers that refuse to rewrite the log."""
-    _create_log()
-    _create_bookkeeping()
+    """Create the tables, and the triggers that refuse to rewrite the log."""
+    _create_tables()
     if op.get_bind().dialect.name == "sqlite":
         _protect_on_sqlite()
     else:
@@ -26,13 +25,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop everything, the log included."""
-    for table in ("dead_letter", "checkpoint", "quarantine", "log_head", "stream", "event"):
+    for table in ("log_head", "stream", "event"):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION event_refuse_rewrite()")
 
 
-def _create_log() -> None:
+def _create_tables() -> None:
     op.create_table(
         "event",
         sa.Column("position", Long, autoincrement=False, nullable=False),
@@ -68,43 +67,6 @@ def _create_log() -> None:
         sa.CheckConstraint("log_head_id = 1", name="log_head_one_row_check"),
     )
     op.bulk_insert(log_head, [{"log_head_id": 1, "position": 0, "stream_id": 0}])
-
-
-def _create_bookkeeping() -> None:
-    op.create_table(
-        "quarantine",
-        sa.Column("quarantine_id", Long, autoincrement=True, nullable=False),
-        sa.Column("digest", Key, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
-        sa.Column("project_id", Key),
-        sa.Column("event_id", Key),
-        sa.Column("received_at", Instant, nullable=False),
-        sa.Column("given_project_id", sa.Text),
-        sa.Column("given_type", sa.Text),
-        sa.Column("given_occurred_at", Instant),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("quarantine_id", name="quarantine_pkey"),
-        sa.UniqueConstraint("digest", name="quarantine_digest_key"),
-    )
-    op.create_index("quarantine_reason_idx", "quarantine", ["reason"])
-    op.create_table(
-        "checkpoint",
-        sa.Column("projection", Key, nullable=False),
-        sa.Column("position", sa.BigInteger, nullable=False),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("revision", sa.BigInteger, nullable=False),
-        sa.PrimaryKeyConstraint("projection", name="checkpoint_pkey"),
-    )
-    op.create_table(
-        "dead_letter",
-        sa.Column("projection", Key, nullable=False),
-        sa.Column("position", sa.BigInteger, autoincrement=False, nullable=False),
-        sa.Column("stream_id", sa.BigInteger),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("projection", "position", name="dead_letter_pkey"),
-    )
-    op.create_index("dead_letter_stream_id_idx", "dead_letter", ["stream_id"])
 
 
 def _protect_on_sqlite() -> None:

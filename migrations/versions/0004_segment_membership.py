@@ -7,12 +7,12 @@ from alembic import op
 
 from projector.store.types import Instant, Key
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table; the projector fills it."""
     op.create_table(
         "segment_membership",
         sa.Column("project_id", Key, nullable=False),
@@ -27,9 +27,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "project_id", "customer_id", "segment_id", name="segment_membership_pkey"
         ),
+        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        sa.UniqueConstraint(
+            "segment_id",
+            "is_member",
+            "project_id",
+            "customer_id",
+            name="segment_membership_segment_id_key",
+        ),
     )
 
 
 def downgrade() -> None:
-    """Drop the table; a rebuild fills it again."""
+    """Drop the table, and forget how far it was."""
     op.drop_table("segment_membership")
+    op.execute("DELETE FROM checkpoint WHERE projection = 'segment_membership'")
+    op.execute("DELETE FROM dead_letter WHERE projection = 'segment_membership'")

@@ -1,4 +1,4 @@
-"""loyalty_tier: which tier a customer has in each loyalty campaign, one row a campaign."""
+"""loyalty_tier: which tier a customer has in each campaign, one row a campaign."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from alembic import op
 
 from projector.store.types import Instant, Key
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table; the projector fills it."""
     op.create_table(
         "loyalty_tier",
         sa.Column("project_id", Key, nullable=False),
@@ -33,9 +33,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "project_id", "customer_id", "campaign_id", name="loyalty_tier_pkey"
         ),
+        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        sa.UniqueConstraint(
+            "tier_id", "project_id", "customer_id", "campaign_id", name="loyalty_tier_tier_id_key"
+        ),
     )
 
 
 def downgrade() -> None:
-    """Drop the table; a rebuild fills it again."""
+    """Drop the table, and forget how far it was."""
     op.drop_table("loyalty_tier")
+    op.execute("DELETE FROM checkpoint WHERE projection = 'loyalty_tier'")
+    op.execute("DELETE FROM dead_letter WHERE projection = 'loyalty_tier'")

@@ -1,4 +1,4 @@
-"""token: who may come in by the network, and to do what."""
+"""token: who may use the server over the network, and for what."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from alembic import op
 
 from projector.store.types import Instant, Key
 
-revision = "0012"
-down_revision = "0011"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

@@ -1,4 +1,4 @@
-"""quarantine, dead-letters: what could not be filed or folded, and trying it again after a fix."""
+"""quarantine: deliveries that could not be read as events, and reading them again after a fix."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, given
+from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, delivery_defaults
 from projector.errors import NotOne
-from projector.store.quarantine import Entry
+from projector.store.quarantine import QuarantineEntry
 
 quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
-dead_letters = App(name="dead-letters", help="Events that a projection could not take.")
 app.command(quarantine)
-app.command(dead_letters)
 
 EntryId = Annotated[Whole, Parameter(name="ID")]
-Position = Annotated[Whole, Parameter(name="POSITION")]
 
 
 @quarantine.default
@@ -63,7 +60,7 @@ def list_quarantine(
     output.next_page(page.next)
 
 
-def _entries(found: Sequence[Entry]) -> None:
+def _entries(found: Sequence[QuarantineEntry]) -> None:
     columns: dict[str, list[Any]] = {
         "id": [each.quarantine_id for each in found],
         "reason": [each.reason for each in found],
@@ -99,10 +96,10 @@ def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> 
             "reason": found.reason,
             "detail": found.detail,
             "received": found.received_at,
-            "project": found.project_id or found.given.project_id,
+            "project": found.project_id or found.defaults.project_id,
             "event": found.event_id,
-            "type as given": found.given.type,
-            "time as given": found.given.occurred_at,
+            "default type": found.defaults.type,
+            "default time": found.defaults.occurred_at,
             "resolved": found.resolved_at,
             "resolved by position": found.resolved_position,
         }
@@ -143,11 +140,11 @@ def retry_quarantine(
     """
     if sum((bool(ids), all, reason is not None)) != 1:
         raise NotOne(options="ids, --reason or --all")
-    told = given(project, type, occurred_at)
+    told = delivery_defaults(project, type, occurred_at)
     with open_projector(url) as projector:
         with progress.count_bar("reading again", "entries") as advance:
             found = projector.retry_quarantine(
-                list(ids) if ids else None, reason=reason, given=told, on_piece=advance
+                list(ids) if ids else None, reason=reason, defaults=told, on_piece=advance
             )
         catch_up(projector)
     if json:
@@ -156,116 +153,3 @@ def retry_quarantine(
     output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
     if found.reasons:
         output.table("What keeps them now", ("reason", "deliveries"), list(found.reasons.items()))
-
-
-@dead_letters.default
-@dead_letters.command(name="list")
-def list_dead_letters(
-    *,
-    url: Url,
-    projection: str | None = None,
-    limit: Whole = 100,
-    after: str | None = None,
-    json: Json = False,
-) -> None:
-    """List the events that could not be folded, with the reasons and how often each of them.
-
-    Parameters
-    ----------
-    projection
-        Only those of this projection.
-    limit
-        The most entries on a page.
-    after
-        The cursor that the page before ended with.
-    json
-        Print one JSON document.
-    """
-    with open_projector(url) as projector:
-        page = projector.dead_letters(projection=projection, after=after, limit=limit)
-    if json:
-        output.document(page)
-        return
-    if not page.counts:
-        output.line("There are no dead letters.")
-        return
-    output.table(
-        "Reasons",
-        ("projection", "reason", "events"),
-        [(each.projection, each.reason, each.count) for each in page.counts],
-    )
-    if page.dead_letters:
-        output.table(
-            "Dead letters",
-            # The type is left out: with it a row is wider than most terminals.
-            ("position", "projection", "customer", "occurred"),
-            [
-                (each.position, refusal.projection, each.customer_id, each.occurred_at)
-                for each in page.dead_letters
-                for refusal in each.refusals
-            ],
-        )
-        output.line("`projector dead-letters show POSITION` shows one with its body.")
-    output.next_page(page.next)
-
-
-@dead_letters.command(name="show")
-def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> None:
-    """Show one event that could not be folded, with its body as it came.
-
-    Parameters
-    ----------
-    position
-        The position of the event.
-    json
-        Print one JSON document.
-    """
-    with open_projector(url) as projector:
-        found = projector.dead_letter(position)
-    if json:
-        output.document(found)
-        return
-    shown: dict[str, Any] = {
-        "position": found.position,
-        "event": found.event_id,
-        "type": found.type,
-        "project": found.project_id,
-        "customer": found.customer_id,
-        "occurred": found.occurred_at,
-        "received": found.received_at,
-    }
-    output.fields(
-        {**shown, **{f"refused by {each.projection}": each.reason for each in found.refusals}}
-    )
-    output.line("body:")
-    output.line(found.body)
-
-
-@dead_letters.command(name="retry")
-def retry_dead_letters(
-    *positions: Position, url: Url, all: Flag = False, json: Json = False
-) -> None:
-    """Fold the customers of dead letters anew: what can be taken now is in the tables then.
-
-    Parameters
-    ----------
-    positions
-        The positions of the events.
-    all
-        All of them.
-    json
-        Print one JSON document.
-    """
-    if bool(positions) == all:
-        raise NotOne(options="positions or --all")
-    with (
-        open_projector(url) as projector,
-        progress.count_bar("folding anew", "dead letters") as advance,
-    ):
-        found = projector.retry_dead_letters(
-            list(positions) if positions else None, on_piece=advance
-        )
-    if json:
-        output.document(found)
-    else:
-        output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")

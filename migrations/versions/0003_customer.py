@@ -7,12 +7,12 @@ from alembic import op
 
 from projector.store.types import Instant, Key
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table; the projector fills it."""
     op.create_table(
         "customer",
         sa.Column("project_id", Key, nullable=False),
@@ -28,10 +28,15 @@ def upgrade() -> None:
         sa.Column("event_count", sa.BigInteger, nullable=False),
         sa.Column("changed_by", Key, nullable=False),
         sa.PrimaryKeyConstraint("project_id", "customer_id", name="customer_pkey"),
+        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        sa.UniqueConstraint(
+            "source_id", "project_id", "customer_id", name="customer_source_id_key"
+        ),
     )
-    op.create_index("customer_source_id_idx", "customer", ["source_id"])
 
 
 def downgrade() -> None:
-    """Drop the table; a rebuild fills it again."""
+    """Drop the table, and forget how far it was."""
     op.drop_table("customer")
+    op.execute("DELETE FROM checkpoint WHERE projection = 'customer'")
+    op.execute("DELETE FROM dead_letter WHERE projection = 'customer'")

@@ -1,4 +1,4 @@
-"""segment_membership_history: from when to when a customer was in a segment, one row a stint."""
+"""segment_membership_history: when a customer was in a segment, one row a period."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from alembic import op
 
 from projector.store.types import Instant, Key
 
-revision = "0007"
-down_revision = "0006"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create the table."""
+    """Create the table; the projector fills it."""
     op.create_table(
         "segment_membership_history",
         sa.Column("project_id", Key, nullable=False),
         sa.Column("customer_id", Key, nullable=False),
         sa.Column("segment_id", Key, nullable=False),
-        sa.Column("stint", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("period", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("segment_name", sa.Text),
         sa.Column("valid_from", Instant),
         sa.Column("valid_to", Instant),
@@ -28,24 +28,22 @@ def upgrade() -> None:
             "project_id",
             "customer_id",
             "segment_id",
-            "stint",
+            "period",
             name="segment_membership_history_pkey",
         ),
-    )
-    op.create_index(
-        "segment_membership_history_segment_id_idx",
-        "segment_membership_history",
-        ["segment_id", "project_id", "customer_id"],
+        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        sa.UniqueConstraint(
+            "segment_id",
+            "project_id",
+            "customer_id",
+            "period",
+            name="segment_membership_history_segment_id_key",
+        ),
     )
 
 
 def downgrade() -> None:
-    """Drop the table; the projector fills it again."""
+    """Drop the table, and forget how far it was."""
     op.drop_table("segment_membership_history")
-    # A dead letter that stayed would be in the way of itself.
-    for table in ("checkpoint", "dead_letter"):
-        op.execute(
-            sa.delete(sa.table(table, sa.column("projection"))).where(
-                sa.column("projection") == "segment_membership_history"
-            )
-        )
+    op.execute("DELETE FROM checkpoint WHERE projection = 'segment_membership_history'")
+    op.execute("DELETE FROM dead_letter WHERE projection = 'segment_membership_history'")

@@ -1,0 +1,130 @@
+"""dead-letters: events that a projection could not fold, and folding them again after a fix."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from projector.app import open_projector
+from projector.cli import output, progress
+from projector.cli.application import Flag, Json, Url, Whole, app
+from projector.errors import NotOne
+
+dead_letters = App(name="dead-letters", help="Events that a projection could not take.")
+app.command(dead_letters)
+
+Position = Annotated[Whole, Parameter(name="POSITION")]
+
+
+@dead_letters.default
+@dead_letters.command(name="list")
+def list_dead_letters(
+    *,
+    url: Url,
+    projection: str | None = None,
+    limit: Whole = 100,
+    after: str | None = None,
+    json: Json = False,
+) -> None:
+    """List the events that could not be folded, with the reasons and how often each of them.
+
+    Parameters
+    ----------
+    projection
+        Only those of this projection.
+    limit
+        The most entries on a page.
+    after
+        The cursor that the page before ended with.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        page = projector.dead_letters(projection=projection, after=after, limit=limit)
+    if json:
+        output.document(page)
+        return
+    if not page.counts:
+        output.line("There are no dead letters.")
+        return
+    output.table(
+        "Reasons",
+        ("projection", "reason", "events"),
+        [(each.projection, each.reason, each.count) for each in page.counts],
+    )
+    if page.dead_letters:
+        output.table(
+            "Dead letters",
+            # The type is left out: with it a row is wider than most terminals.
+            ("position", "projection", "customer", "occurred"),
+            [
+                (each.position, refusal.projection, each.customer_id, each.occurred_at)
+                for each in page.dead_letters
+                for refusal in each.failures
+            ],
+        )
+        output.line("`projector dead-letters show POSITION` shows one with its body.")
+    output.next_page(page.next)
+
+
+@dead_letters.command(name="show")
+def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> None:
+    """Show one event that could not be folded, with its body as it came.
+
+    Parameters
+    ----------
+    position
+        The position of the event.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        found = projector.dead_letter(position)
+    if json:
+        output.document(found)
+        return
+    shown: dict[str, Any] = {
+        "position": found.position,
+        "event": found.event_id,
+        "type": found.type,
+        "project": found.project_id,
+        "customer": found.customer_id,
+        "occurred": found.occurred_at,
+        "received": found.received_at,
+    }
+    output.fields(
+        {**shown, **{f"refused by {each.projection}": each.reason for each in found.failures}}
+    )
+    output.line("body:")
+    output.line(found.body)
+
+
+@dead_letters.command(name="retry")
+def retry_dead_letters(
+    *positions: Position, url: Url, all: Flag = False, json: Json = False
+) -> None:
+    """Fold the customers of dead letters anew: what can be taken now is in the tables then.
+
+    Parameters
+    ----------
+    positions
+        The positions of the events.
+    all
+        All of them.
+    json
+        Print one JSON document.
+    """
+    if bool(positions) == all:
+        raise NotOne(options="positions or --all")
+    with (
+        open_projector(url) as projector,
+        progress.count_bar("folding anew", "dead letters") as advance,
+    ):
+        found = projector.retry_dead_letters(
+            list(positions) if positions else None, on_piece=advance
+        )
+    if json:
+        output.document(found)
+    else:
+        output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")

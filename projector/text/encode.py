@@ -1,0 +1,50 @@
+"""Values as JSON: attrs classes as objects, instants as text. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from operator import attrgetter
+from typing import Any
+
+from projector.text.instants import to_text
+
+
+def as_json(value: Any) -> Any:
+    """A value as JSON has it: classes as objects in the order of their fields, instants as text.
+
+    A field that Python can only name with an underscore at its end (`not_`) is a key without it.
+    """
+    kind = type(value)
+    write = _ENCODERS.get(kind)
+    if write is None:
+        write = _ENCODERS[kind] = _encoder(kind)
+    return write(value)
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _encoder(kind: type[Any]) -> Callable[[Any], Any]:
+    """How values of a type are written: found out once, for an answer has many of few types."""
+    if hasattr(kind, "__attrs_attrs__"):
+        names = [field.name for field in kind.__attrs_attrs__]
+        keys = [name.removesuffix("_") for name in names]
+        # attrgetter gives no tuple for a single name.
+        read = attrgetter(*names, names[0]) if names else lambda _value: ()
+        return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
+    bases = (base for base in kind.__mro__ if base in _ENCODERS)
+    return _ENCODERS[next(bases, object)]
+
+
+_ENCODERS: dict[type[Any], Callable[[Any], Any]] = {
+    object: _unchanged,
+    datetime: to_text,
+    date: date.isoformat,
+    # Only what is no text stays bytes; JSON has but text.
+    bytes: repr,
+    list: lambda values: [as_json(value) for value in values],
+    tuple: lambda values: [as_json(value) for value in values],
+    dict: lambda values: {key: as_json(value) for key, value in values.items()},
+}
