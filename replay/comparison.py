@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import attrs
 from attrs import frozen
 
 from projector.envelope import CustomerKey
@@ -31,7 +30,7 @@ def compare_rows(
     """The differences of rows, and whose they are."""
     # Nearly always there are none.
     right, wrong = set(expected).difference(found), set(found).difference(expected)
-    names = ["project_id", "customer_id", *(each.name for each in attrs.fields(projection.row))]
+    names = ["project_id", "customer_id", *projection.fields]
     places = [0, 1, *(names.index(name) for name in projection.key)]
     should_be = {tuple(row[place] for place in places): row for row in right}
     is_there = {tuple(row[place] for place in places): row for row in wrong}

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from datetime import datetime
 
-import attrs
+from msgspec.structs import asdict
 
 from projector.cli import output
 from projector.projections import segment_membership
@@ -174,7 +174,7 @@ def _change(before: Row | None, after: Row | None) -> tuple[str, ...]:
     if was != became or before is None or after is None:
         return was, f"-> {became}"
     # What the few words leave out, such as a name.
-    then, now = attrs.asdict(before), attrs.asdict(after)
+    then, now = asdict(before), asdict(after)
     return tuple(name for name in then if then[name] != now[name] and name != "changed_by")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import evolve, frozen
-from msgspec import UNSET
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
@@ -15,18 +15,15 @@ from projector.facts.events import (
     CustomerFact,
     canonical_json,
 )
-from projector.projections.projection import Projection
-from projector.projections.quick import quick
+from projector.projections.projection import Identifier, Projection
 from projector.text.instants import to_utc
 
 
-@quick
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """A customer as the latest events show it."""
 
     #: The shop's own id; after a deletion it may come back with another customer.
-    source_id: str | None
+    source_id: Identifier | None
     name: str | None
     email: str | None
     #: JSON text.
@@ -37,7 +34,7 @@ class Row:
     last_event_at: datetime
     event_count: int
     #: The id of the event that last changed the row.
-    changed_by: str
+    changed_by: Identifier
 
 
 State = Row | None
@@ -67,13 +64,13 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
 
 def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> Row:
     """A customer that is created is not deleted."""
-    return evolve(observed(state, fact, key), deleted_at=None)
+    return _with_deletion(observed(state, fact, key), None)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> Row:
     """Only the time counts: the sender mangles the source_id of a deleted customer."""
     row = state if state is not None else _new(key)
-    return evolve(_counted(row, key), deleted_at=key.occurred_at)
+    return _with_deletion(_counted(row, key), key.occurred_at)
 
 
 def _new(key: CanonicalKey) -> Row:
@@ -93,12 +90,16 @@ def _new(key: CanonicalKey) -> Row:
 
 
 def _counted(row: Row, key: CanonicalKey) -> Row:
-    return evolve(
+    return replace(
         row,
         last_event_at=key.occurred_at,
         event_count=row.event_count + 1,
         changed_by=key.event_id,
     )
+
+
+def _with_deletion(row: Row, deleted_at: datetime | None) -> Row:
+    return row if row.deleted_at == deleted_at else replace(row, deleted_at=deleted_at)
 
 
 def to_rows(state: State) -> list[Row]:
@@ -111,7 +112,7 @@ def from_rows(rows: list[Row]) -> State:
     return rows[0] if rows else None
 
 
-PROJECTION = Projection(
+PROJECTION: Projection[State, Row] = Projection(
     name="customer",
     version=1,
     row=Row,

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
 
-from attrs import evolve, frozen
+from msgspec import Struct
+from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
@@ -22,32 +23,29 @@ from projector.facts.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.projections.projection import Projection
-from projector.projections.quick import quick
+from projector.projections.projection import Identifier, Projection
 from projector.text.instants import to_utc
 
 
-@quick
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """A customer's tier in one campaign; `tier_id` is null while there is none."""
 
-    campaign_id: str
+    campaign_id: Identifier
     campaign_name: str | None = None
-    tier_id: str | None = None
+    tier_id: Identifier | None = None
     tier_name: str | None = None
     points_from: int | None = None
     points_to: int | None = None
     joined_at: datetime | None = None
     expires_on: date | None = None
-    previous_tier_id: str | None = None
+    previous_tier_id: Identifier | None = None
     left_at: datetime | None = None
     #: Whether the present value still follows from the evidence.
     certain: bool = True
     #: How many deliveries are proven to be lost.
     gaps: int = 0
     #: The id of the event that last changed the row.
-    changed_by: str = ""
+    changed_by: Identifier = ""
 
 
 #: Tiers by campaign id.
@@ -93,10 +91,10 @@ def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
         return _leave(row, key, name)
     if row.previous_tier_id == tier_id:
         return row
-    lost = evolve(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
+    lost = replace(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
     if row.tier_id is None:
-        return evolve(lost, previous_tier_id=tier_id, left_at=key.occurred_at)
-    return evolve(lost, certain=False)
+        return replace(lost, previous_tier_id=tier_id, left_at=key.occurred_at)
+    return replace(lost, certain=False)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
@@ -211,7 +209,7 @@ def from_rows(rows: list[Row]) -> State:
     return {row.campaign_id: row for row in rows}
 
 
-PROJECTION = Projection(
+PROJECTION: Projection[State, Row] = Projection(
     name="loyalty_tier",
     version=1,
     row=Row,

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from operator import attrgetter
 
-from attrs import frozen
+from msgspec import Struct
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
@@ -27,22 +27,19 @@ from projector.facts.events import (
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier import Fact
 from projector.projections.periods import Periods, from_rows, to_rows
-from projector.projections.projection import Projection
-from projector.projections.quick import quick
+from projector.projections.projection import Identifier, Projection
 
 
-@quick
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """A period of a customer on a tier: on it from `valid_from` until before `valid_to`."""
 
-    campaign_id: str
+    campaign_id: Identifier
     #: 1, 2, 3 … in canonical order, for each customer and campaign.
     period: int
     campaign_name: str | None
-    tier_id: str
+    tier_id: Identifier
     tier_name: str | None
-    previous_tier_id: str | None
+    previous_tier_id: Identifier | None
     #: As the events tell it, which may be another time than that of the event.
     joined_at: datetime | None
     #: When the event was that shows the customer on the tier first; null where none does.
@@ -50,8 +47,8 @@ class Row:
     #: Null while it lasts.
     valid_to: datetime | None
     #: The ids of the events; null where the instant is.
-    opened_by: str | None
-    closed_by: str | None
+    opened_by: Identifier | None
+    closed_by: Identifier | None
 
 
 #: Periods by campaign id.
@@ -214,7 +211,7 @@ def _end_period(periods: Periods[Row], now: loyalty_tier.Row, key: CanonicalKey)
     return Periods(row, periods.earlier)
 
 
-PROJECTION = Projection(
+PROJECTION: Projection[State, Row] = Projection(
     name="loyalty_tier_history",
     # Tiers of another meaning make other periods.
     version=loyalty_tier.PROJECTION.version,

@@ -6,16 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Generic, TypeVar
 
-from attrs import frozen
-
-from projector.projections.quick import quick
+from msgspec import Struct
 
 Period = TypeVar("Period")
 
 
-@quick
-@frozen(eq=False)
-class Periods(Generic[Period]):
+class Periods(Struct, Generic[Period], frozen=True, eq=False):
     """The last period, and those before it.
 
     A linked list, for a customer may have 100,000 periods in one segment: to put one more on top

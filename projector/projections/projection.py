@@ -7,20 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Generic, NamedTuple
 
 from attrs import field, frozen
 from attrs.validators import matches_re
+from msgspec import Meta, Struct
+from typing_extensions import TypeVar
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerFact
 
-#: What a projection knows of one customer; its own module says what it looks like.
+S = TypeVar("S", default=Any)
+R = TypeVar("R", bound=Struct, default=Any)
+
+#: The knowledge that a projection has of one customer; its own module defines its shape.
 State = Any
-#: From a state, a fact and where it stands to the next state.
-Evolver = Callable[[State, Any, CanonicalKey], State]
-#: One row of a projection's table, without the customer that it belongs to.
+#: One row of a projection's table, without the customer that it belongs to: a frozen Struct.
 Row = Any
+#: From a state, a fact and its place in the stream to the next state.
+Evolver = Callable[[S, Any, CanonicalKey], S]
+#: The type of a row's field that holds an identifier: ordered by its bytes, on every database.
+Identifier = Annotated[str, Meta(extra={"identifier": True})]
 #: A row as the tuple of its table's columns, those of the customer first.
 Values = tuple[Any, ...]
 
@@ -60,7 +67,7 @@ def _is_not_reserved(_projection: object, _attribute: object, name: str) -> None
 
 
 @frozen(kw_only=True, eq=False)
-class Projection:
+class Projection(Generic[S, R]):
     """A fold and the table that it is written to.
 
     The table's columns are `project_id`, `customer_id` and the fields of `row`, with the types of
@@ -71,8 +78,8 @@ class Projection:
     name: str = field(validator=[matches_re(r"[a-z][a-z0-9_]{0,47}"), _is_not_reserved])
     #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
     version: int
-    #: A frozen attrs class whose fields are the columns.
-    row: type[Any]
+    #: A frozen msgspec Struct whose fields are the columns.
+    row: type[R]
     #: The fields of `row` that tell a customer's rows apart.
     key: tuple[str, ...]
     #: Whether the last field of `key` counts a place's rows, of which an event in its order changes
@@ -81,12 +88,17 @@ class Projection:
     #: What people look rows up by: the columns of an index each.
     indexes: tuple[tuple[str, ...], ...] = ()
     #: The state of a customer of whom nothing is known.
-    initial: State
+    initial: S
     #: For each class of fact that it reads, the next state after one.
-    evolvers: Mapping[type[CustomerFact], Evolver]
-    to_rows: Callable[[State], list[Row]]
+    evolvers: Mapping[type[CustomerFact], Evolver[S]]
+    to_rows: Callable[[S], list[R]]
     #: The inverse: from_rows(to_rows(state)) == state.
-    from_rows: Callable[[list[Row]], State]
+    from_rows: Callable[[list[R]], S]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the row's fields, in the order of the columns."""
+        return self.row.__struct_fields__
 
 
 class Failure(NamedTuple):

@@ -7,20 +7,17 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
-from projector.projections.projection import Projection
-from projector.projections.quick import quick
+from projector.projections.projection import Identifier, Projection
 
 
-@quick
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """A customer's membership of one segment, the present one or the last."""
 
-    segment_id: str
+    segment_id: Identifier
     segment_name: str | None
     is_member: bool
     entered_at: datetime | None
@@ -28,7 +25,7 @@ class Row:
     #: How many deliveries are proven to be lost.
     gaps: int
     #: The id of the event that last changed the row.
-    changed_by: str
+    changed_by: Identifier
 
 
 #: Memberships by segment id.
@@ -104,7 +101,7 @@ def from_rows(rows: list[Row]) -> State:
     return {row.segment_id: row for row in rows}
 
 
-PROJECTION = Projection(
+PROJECTION: Projection[State, Row] = Projection(
     name="segment_membership",
     version=1,
     row=Row,

@@ -10,25 +10,22 @@ from datetime import datetime
 from functools import partial
 from operator import attrgetter
 
-from attrs import frozen
+from msgspec import Struct
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.projections import segment_membership
 from projector.projections.periods import Periods, from_rows, to_rows
-from projector.projections.projection import Projection
-from projector.projections.quick import quick
+from projector.projections.projection import Identifier, Projection
 from projector.projections.segment_membership import Fact
 
 Membership = segment_membership.Row
 
 
-@quick
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """A period of a customer in a segment: a member from `valid_from` until before `valid_to`."""
 
-    segment_id: str
+    segment_id: Identifier
     #: 1, 2, 3 … in canonical order, for each customer and segment.
     period: int
     segment_name: str | None
@@ -37,8 +34,8 @@ class Row:
     #: Null while it lasts.
     valid_to: datetime | None
     #: The ids of the events; null where the instant is.
-    opened_by: str | None
-    closed_by: str | None
+    opened_by: Identifier | None
+    closed_by: Identifier | None
 
 
 #: Periods by segment id.
@@ -101,7 +98,7 @@ def _record(periods: Periods[Row] | None, now: Membership) -> Periods[Row]:
     return Periods(row, earlier)
 
 
-PROJECTION = Projection(
+PROJECTION: Projection[State, Row] = Projection(
     name="segment_membership_history",
     # Memberships of another meaning make other periods.
     version=segment_membership.PROJECTION.version,

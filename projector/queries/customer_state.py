@@ -10,9 +10,14 @@ from attrs import frozen
 
 from projector.envelope import CustomerKey
 from projector.projections import customer, loyalty_tier, segment_membership
+from projector.projections.projection import Projection
 
 #: The projections that an answer is made of.
-PROJECTIONS = (customer.PROJECTION, segment_membership.PROJECTION, loyalty_tier.PROJECTION)
+PROJECTIONS: tuple[Projection, ...] = (
+    customer.PROJECTION,
+    segment_membership.PROJECTION,
+    loyalty_tier.PROJECTION,
+)
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,6 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-import attrs
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
@@ -219,7 +218,7 @@ def _delete(
 @cache
 def _values_of(projection: Projection) -> Callable[[Row], Values]:
     """From a row to the values of its fields."""
-    return attrgetter(*(field.name for field in attrs.fields(projection.row)))
+    return attrgetter(*projection.fields)
 
 
 def _in_utc(projection: Projection, rows: list[Values]) -> list[Values]:

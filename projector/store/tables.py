@@ -9,7 +9,6 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-import attrs
 import msgspec
 from sqlalchemy import (
     BigInteger,
@@ -29,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from projector.projections.projection import Projection
+from projector.projections.projection import Identifier, Projection
 from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
@@ -234,22 +233,18 @@ def fingerprint(projection: Projection) -> str:
 
 
 def _row_columns(projection: Projection) -> list[Column[Any]]:
-    hints = typing.get_type_hints(projection.row)
-    return [
-        _column(projection, field.name, hints[field.name]) for field in attrs.fields(projection.row)
-    ]
+    hints = typing.get_type_hints(projection.row, include_extras=True)
+    return [_column(name, hints[name], is_key=name in projection.key) for name in projection.fields]
 
 
-def _column(projection: Projection, name: str, annotation: Any) -> Column[Any]:
+def _column(name: str, annotation: Any, *, is_key: bool) -> Column[Any]:
     """The column of a row's field: `T` or `T | None`."""
-    kinds = [
-        kind for kind in typing.get_args(annotation) or (annotation,) if kind is not types.NoneType
-    ]
-    nullable = len(kinds) < len(typing.get_args(annotation) or (annotation,))
-    is_key = name in projection.key
-    is_identifier = kinds[0] is str and (is_key or name.endswith(("_id", "_by")))
-    column_type = Key if is_identifier else _COLUMN_TYPES[kinds[0]]
-    return Column(name, column_type, nullable=nullable, autoincrement=False)
+    is_optional = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    kinds = typing.get_args(annotation) if is_optional else (annotation,)
+    [kind] = [kind for kind in kinds if kind is not types.NoneType]
+    is_identifier = kind == Identifier or (is_key and kind is str)
+    column_type = Key if is_identifier else _COLUMN_TYPES[kind]
+    return Column(name, column_type, nullable=is_optional, autoincrement=False)
 
 
 def _index(live_name: str, columns: tuple[str, ...], identity: tuple[str, ...]) -> UniqueConstraint:

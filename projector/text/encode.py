@@ -28,14 +28,21 @@ def _unchanged(value: Any) -> Any:
 
 def _encoder(kind: type[Any]) -> Callable[[Any], Any]:
     """How values of a type are written: found out once, for an answer has many of few types."""
-    if hasattr(kind, "__attrs_attrs__"):
-        names = [field.name for field in kind.__attrs_attrs__]
+    names = _field_names(kind)
+    if names is not None:
         keys = [name.removesuffix("_") for name in names]
         # attrgetter gives no tuple for a single name.
         read = attrgetter(*names, names[0]) if names else lambda _value: ()
         return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
     bases = (base for base in kind.__mro__ if base in _ENCODERS)
     return _ENCODERS[next(bases, object)]
+
+
+def _field_names(kind: type[Any]) -> list[str] | None:
+    """The fields of an attrs class or of a Struct; None for other types."""
+    if hasattr(kind, "__attrs_attrs__"):
+        return [field.name for field in kind.__attrs_attrs__]
+    return list(kind.__struct_fields__) if hasattr(kind, "__struct_fields__") else None
 
 
 _ENCODERS: dict[type[Any], Callable[[Any], Any]] = {

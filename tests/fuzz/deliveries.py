@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import astuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
@@ -209,8 +210,8 @@ def _check_folds(item: Envelope, fact: CustomerFact, again: CustomerFact) -> Non
         rows = projection.to_rows(state)
         assert projection.from_rows(rows) == state
         for row in rows:
-            storable(attrs.astuple(row))
-            digest.of([attrs.astuple(row)])
+            storable(astuple(row))
+            digest.of([astuple(row)])
 
 
 def _agrees(found: Any, document: Any) -> None:

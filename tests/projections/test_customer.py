@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import asdict, replace
 
 from projector.projections.customer import Row
 from tests.support.given import (
@@ -103,8 +103,8 @@ def test_null_counts_as_a_value(key: str) -> None:
         "created_at": "2019-01-01T00:00:00Z",
     }
     full = created("cust_1", at=MONDAY, **values)
-    before = attrs.asdict(customer(full))
-    after = attrs.asdict(customer(full, updated("cust_1", at=TUESDAY, **{key: None})))
+    before = asdict(customer(full))
+    after = asdict(customer(full, updated("cust_1", at=TUESDAY, **{key: None})))
     assert before[key] is not None
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {key, "last_event_at", "event_count", "changed_by"}
@@ -125,7 +125,7 @@ def test_a_deletion_sets_only_the_time_of_it() -> None:
     after = customer(
         created("cust_1", at=MONDAY, source_id="s", name="Alex", email="a@b.test"), gone
     )
-    assert after == attrs.evolve(
+    assert after == replace(
         before,
         deleted_at=on(TUESDAY),
         last_event_at=on(TUESDAY),

@@ -3,8 +3,8 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from projector.facts.codec import decode
 from projector.projections.loyalty_tier import PROJECTION, Row
@@ -41,11 +41,11 @@ ON_A_TIER: dict[str, Any] = {
     "joined_at": THEN,
     "expires_on": date(2024, 12, 31),
 }
-ON_GOLD = attrs.evolve(KNOWN, tier_id="gold", previous_tier_id="bronze", **ON_A_TIER)
-ON_SILVER_BEFORE_GOLD = attrs.evolve(KNOWN, tier_id="silver", previous_tier_id="gold", **ON_A_TIER)
-ON_SILVER = attrs.evolve(KNOWN, tier_id="silver", previous_tier_id="bronze", **ON_A_TIER)
-LEFT_GOLD = attrs.evolve(KNOWN, previous_tier_id="gold", left_at=THEN)
-LEFT_BRONZE = attrs.evolve(KNOWN, previous_tier_id="bronze", left_at=THEN)
+ON_GOLD = replace(KNOWN, tier_id="gold", previous_tier_id="bronze", **ON_A_TIER)
+ON_SILVER_BEFORE_GOLD = replace(KNOWN, tier_id="silver", previous_tier_id="gold", **ON_A_TIER)
+ON_SILVER = replace(KNOWN, tier_id="silver", previous_tier_id="bronze", **ON_A_TIER)
+LEFT_GOLD = replace(KNOWN, previous_tier_id="gold", left_at=THEN)
+LEFT_BRONZE = replace(KNOWN, previous_tier_id="bronze", left_at=THEN)
 SITUATIONS = {
     "no row": None,
     "on gold": ON_GOLD,
@@ -222,9 +222,9 @@ def after(before: Row | None, event: Delivery) -> Row | None:
 def expected(before: Row | None, changes: dict[str, Any]) -> Row | None:
     if not changes:
         return before
-    row = before or attrs.evolve(KNOWN, certain=True, gaps=0)
+    row = before or replace(KNOWN, certain=True, gaps=0)
     gaps = row.gaps + changes.get("gaps", 0)
-    return attrs.evolve(row, **{**changes, "gaps": gaps, "changed_by": "e1"})
+    return replace(row, **{**changes, "gaps": gaps, "changed_by": "e1"})
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_every_kind_of_event_in_every_situation(
 ) -> None:
     assert after(before, event) == expected(before, changes)
     if before:
-        sure = attrs.evolve(before, certain=True)
+        sure = replace(before, certain=True)
         assert after(sure, event) == expected(sure, changes)
 
 
@@ -254,8 +254,8 @@ def test_an_upgrade_without_a_tier_to_come_from_keeps_the_one_before() -> None:
 
 
 def test_what_says_nothing_new_leaves_no_mark() -> None:
-    [certain] = [attrs.evolve(ON_GOLD, tier_name="Tier gold", points_from=100, points_to=200)]
-    known = attrs.evolve(certain, certain=True)
+    [certain] = [replace(ON_GOLD, tier_name="Tier gold", points_from=100, points_to=200)]
+    known = replace(certain, certain=True)
     assert after(known, joined("cust_1", GOLD, at=NOW, id="e1")) == known
     moved = upgraded("cust_1", "bronze", GOLD, at=NOW, id="e1")
     assert after(known, moved) == known

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec import Struct
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerConfirmed, CustomerCreated, CustomerFact, CustomerUpdated
@@ -14,8 +15,7 @@ _BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CREATED, UPDATED, CONFIRMED = CustomerCreated(), CustomerUpdated(), CustomerConfirmed()
 
 
-@frozen
-class Row:
+class Row(Struct, frozen=True):
     """What a projection of these tests would store."""
 
     seen: str

@@ -6,7 +6,7 @@ import pytest
 
 from projector.facts.codec import decode
 from projector.projections import customer, loyalty_tier, loyalty_tier_history
-from projector.projections.projection import fold
+from projector.projections.projection import Projection, fold
 from tests.support.given import Delivery, envelope, expiration_changed, joined, tier, upgraded
 
 MONDAY = "2024-03-04T10:00:00Z"
@@ -38,7 +38,7 @@ def test_the_tier_cannot_be_told_and_the_customer_can(delivery: Delivery, reason
     event = envelope(delivery)
     fact = decode(event)
     assert fact is not None
-    projections = [
+    projections: list[Projection] = [
         customer.PROJECTION,
         loyalty_tier.PROJECTION,
         loyalty_tier_history.PROJECTION,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 from sqlalchemy import update
 
 from projector.errors import (
@@ -141,7 +141,7 @@ def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
         entered("cust_1", "seg_1", at=TUESDAY, id="a"),
     )
     row = segment_membership.Row("seg_1", "Segment seg_1", True, parse(TUESDAY), None, 0, "a")
-    gone = evolve(row, is_member=False, left_at=parse(WEDNESDAY), changed_by="b")
+    gone = replace(row, is_member=False, left_at=parse(WEDNESDAY), changed_by="b")
     found = why_segment(database)
     assert [(each.before, each.after) for each in found.steps] == [(None, row), (row, gone)]
     assert found.current == gone

@@ -141,7 +141,8 @@ def test_of_a_packed_body_that_breaks_off_what_came_before_is_kept_and_the_answe
 
 
 @pytest.mark.parametrize(
-    "body", [b"no gzip at all", gzip.compress(b"{}", mtime=0)[:5], gzip.compress(b"{}", mtime=0) + b"more"]
+    "body",
+    [b"no gzip at all", gzip.compress(b"{}", mtime=0)[:5], gzip.compress(b"{}", mtime=0) + b"more"],
 )
 def test_what_is_not_packed_as_it_is_said_to_be_is_refused(client: Client, body: bytes) -> None:
     got = client.post("/events", body, content_encoding="gzip")

@@ -11,6 +11,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, settings
 from hypothesis import given as for_any
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from sqlalchemy import select
 
 from projector.envelope import CanonicalKey, CustomerKey
@@ -59,7 +60,7 @@ def _told(state: Any, fact: CustomerCreated, key: CanonicalKey) -> Any:
     assert row is not None
     told = fact.customer and fact.customer.created_at
     assert isinstance(told, datetime)
-    return evolve(row, created_at=told)
+    return replace(row, created_at=told)
 
 
 #: Whoever leaves a segment has no row there any more.
@@ -327,6 +328,6 @@ def test_a_row_that_is_equal_to_the_one_there_is_left_alone() -> None:
     )
     mine = CustomerKey("proj_1", "cust_1")
     zone = timezone(timedelta(hours=9))
-    for same in (evolve(row), evolve(row, entered_at=datetime(2024, 3, 1, 9, tzinfo=zone))):
+    for same in (replace(row), replace(row, entered_at=datetime(2024, 3, 1, 9, tzinfo=zone))):
         found = difference(projection, old={mine: [row]}, new={mine: [same]})
         assert found == ([], [], 0)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import astuple, evolve, frozen
+from attrs import evolve, frozen
+from msgspec.structs import astuple
 
 from projector.envelope import CanonicalKey, Envelope
 from projector.facts.codec import decode
