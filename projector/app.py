@@ -7,6 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+import replay
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
 from projector.intake.files import read_chunks
 from projector.intake.ingest import IngestReport, ingest
@@ -27,7 +28,7 @@ from projector.operate.quarantine import (
     show_entry,
 )
 from projector.operate.tokens import NewToken, Token, create_token, list_tokens, revoke_token
-from projector.projections import discover
+from projector.projections import discover, named
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import PointInTime, find_customer
 from projector.queries.export import export_customers
@@ -41,7 +42,6 @@ from projector.queries.members import (
 )
 from projector.queries.status import Status, read_status
 from projector.queries.why.explain import Explanation, WhyQuery, why
-from projector.runner import runner
 from projector.runner.follower import Follower
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.store import schema
@@ -87,9 +87,74 @@ class Projector:
         """Append the deliveries of a file, plain or gzip; `-` is standard input."""
         return self.ingest(read_chunks(path), defaults)
 
-    def catch_up(self, *, on_batch: Callable[[int], None] = lambda _position: None) -> None:
-        """Fold what is new in the log into the tables; `on_batch` gets the position reached."""
-        runner.catch_up(self.database, discover(), on_batch=on_batch)
+    def catch_up(
+        self,
+        *,
+        on_batch: Callable[[int], None] = lambda _position: None,
+        on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
+    ) -> None:
+        """Fold what is new in the log into the tables; `on_batch` gets the position reached.
+
+        Empty tables before a large backlog are rebuilt, which is faster; `on_progress` then gets
+        the phase, how much of it is done, and of how much.
+        """
+        replay.catch_up(self.database, discover(), on_batch=on_batch, on_progress=on_progress)
+
+    def rebuild(
+        self,
+        *names: str,
+        engine: str | None = None,
+        workers: int | None = None,
+        dry_run: bool = False,
+        change_percent_max: float | None = None,
+        on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
+    ) -> replay.RebuildReport:
+        """Rebuild projections from the log beside the live tables, then swap; all without names.
+
+        `engine` is `in-process` or `parallel`; by default the size of the log decides. Raises
+        ProjectionUnknown, EngineUnknown and what `replay.rebuild` raises.
+        """
+        return replay.rebuild(
+            self.database,
+            named(list(names)),
+            None if engine is None else replay.engines.by_name(engine),
+            workers=workers,
+            dry_run=dry_run,
+            change_percent_max=change_percent_max,
+            on_progress=on_progress,
+        )
+
+    def rebuild_customer(
+        self,
+        identifier: str,
+        *names: str,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+    ) -> replay.CustomerRebuild:
+        """Rebuild one customer's rows of projections; of all projections without names.
+
+        Raises ProjectionUnknown, CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
+        """
+        return replay.rebuild_customer(
+            self.database,
+            named(list(names)),
+            identifier,
+            project_id=project_id,
+            by_source_id=by_source_id,
+        )
+
+    def verify(
+        self,
+        *names: str,
+        sample: int | None = None,
+        on_piece: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> replay.VerifyReport:
+        """Fold the log and compare every cell of projections' rows; of all without names.
+
+        `sample` compares that many customers, chosen at random. `on_piece` gets the number of
+        customers that are done, and of how many. Raises ProjectionUnknown.
+        """
+        return replay.verify(self.database, named(list(names)), sample=sample, on_piece=on_piece)
 
     def follower(
         self,
@@ -100,8 +165,8 @@ class Projector:
         """What folds all that comes in, as long as its `run` goes on; `holder` is its name."""
         return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
 
-    def watch(self) -> LeaseMonitor:
-        """What tells whether any process folds what comes in."""
+    def lease_monitor(self) -> LeaseMonitor:
+        """Create a monitor that says whether any process projects what comes in."""
         return LeaseMonitor(self.database)
 
     def customer(

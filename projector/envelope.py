@@ -101,6 +101,10 @@ class Rejected:
     defaults: DeliveryDefaults = NO_DEFAULTS
 
 
+#: What a document holds, item by item: an event or something that cannot be filed as one.
+Item = Envelope | Rejected
+
+
 def id_problem(value: object) -> str | None:
     """Why a value cannot serve as an identifier, as the end of a sentence; None if it can."""
     if not isinstance(value, str):

@@ -223,6 +223,12 @@ class ImpactTooGreat(ProjectorError):
     hint = "The tables are as they were. `projector rebuild --dry-run` shows what would change."
 
 
+class DependentsInTheWay(ProjectorError):
+    """The table of {projection!r} gets a new layout, but has dependents: {dependents}."""
+
+    hint = "The tables are as they were. Drop these objects, rebuild, and create them again."
+
+
 class WorkerDied(ProjectorError):
     """A worker process of the rebuild was killed."""
 

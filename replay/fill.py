@@ -12,15 +12,18 @@ from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters, digest
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging
+from projector.store.tables import fingerprint
 from replay.engines.engine import Engine, EnginePiece, Job
 
 
-def build(job: Job, engine: Engine) -> None:
+def fill(job: Job, engine: Engine) -> None:
     """Fill the shadows of the plan's projections, up to its position."""
-    shadows = job.plan.projections
+    shadows = job.plan.shadows
     with job.database.writing() as connection:
-        for each in shadows:
-            shadow.create(connection, each)
+        before = checkpoints.read(connection, [each.live for each in job.plan.pairs])
+        for pair in job.plan.pairs:
+            has_new_layout = before[pair.live.name].fingerprint != fingerprint(pair.live)
+            shadow.create(connection, pair, has_new_layout=has_new_layout)
     tallies = [_Tally() for _ in shadows]
     # However it ends: workers must not go on in tables and files that are being removed.
     with closing(_pieces(job, engine)) as pieces:

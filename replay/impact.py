@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from attrs import frozen
+from sqlalchemy import Connection
 
-from projector.projections.projection import Projection
+from projector.projections.groups import GroupKind, group_of
+from projector.projections.rebuilding import Rebuilding
 from projector.runner import runner
 from projector.store import checkpoints, log
+from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
-from projector.store.rebuild import difference as stored
-from projector.store.rebuild import shadow
+from projector.store.rebuild import difference, shadow
+from projector.store.rebuild.difference import GroupMove
+from projector.store.tables import fingerprint
 
 #: How often the two sides are brought to one position, while a projector moves one of them on.
 ROUNDS_MAX = 10
@@ -52,57 +56,65 @@ class Impact:
     rows: tuple[RowChange, ...]
 
 
-def compare(database: Database, projections: Sequence[Projection]) -> Impact:
+def compare(database: Database, pairs: Sequence[Rebuilding]) -> Impact:
     """Compare live tables with their shadows, at the same position."""
     for _ in range(ROUNDS_MAX):
-        if _align(database, projections):
+        if _align(database, pairs):
             break
     with database.reading_tables() as connection:
-        telling = [each for each in projections if stored.has_groups(each)]
+        before = checkpoints.read(connection, [each.live for each in pairs])
+        # Tables of two layouts have no rows and no members that could be compared.
+        comparable = [
+            each for each in pairs if before[each.live.name].fingerprint == fingerprint(each.live)
+        ]
+        grouped = [(each, group) for each in comparable if (group := group_of(each.live))]
         changes = {
-            each.name: _changes(stored.gained(connection, each), stored.lost(connection, each))
-            for each in telling
+            group.kind: _changes(
+                difference.gained(connection, each, group),
+                difference.lost(connection, each, group),
+            )
+            for each, group in grouped
         }
-        customers = stored.count_customers(connection, telling)
+        customers = difference.count_customers(connection, grouped)
         known = log.last_stream_id(connection)
         return Impact(
             customers=customers,
             percent=100 * customers / known if known else 0.0,
-            segments=changes.get("segment_membership", ()),
-            tiers=changes.get("loyalty_tier", ()),
-            rows=tuple(
-                RowChange(name=each.name, rows_new=new, rows_gone=gone)
-                for each in projections
-                for new, gone in (stored.count_rows(connection, each),)
-            ),
+            segments=changes.get(GroupKind.SEGMENT, ()),
+            tiers=changes.get(GroupKind.TIER, ()),
+            rows=tuple(_row_change(connection, each, each in comparable) for each in pairs),
         )
 
 
-def _align(database: Database, projections: Sequence[Projection]) -> bool:
-    """Bring each shadow to where its live table is, which stays as it is.
+def _row_change(connection: Connection, pair: Rebuilding, is_comparable: bool) -> RowChange:
+    """The rows that come and go; all of them where the layout changes."""
+    if is_comparable:
+        new, gone = difference.count_rows(connection, pair)
+    else:
+        new, gone = (shadow.count_rows(connection, each) for each in (pair.shadow, pair.live))
+    return RowChange(name=pair.live.name, rows_new=new, rows_gone=gone)
 
-    A plan of what is to be compared ends where the live tables are; only one that nobody has filled
-    yet is behind its shadow.
+
+def _align(database: Database, pairs: Sequence[Rebuilding]) -> bool:
+    """Bring each shadow to the position of its live table, which stays as it is.
+
+    A plan that is to be compared ends where the live tables are; only a live table that was never
+    filled is behind its shadow.
     """
-    for each in projections:
+    for each in pairs:
         live, _ = _checkpoints(database, each)
-        runner.catch_up(database, [shadow.of(each)], until=live.position)
-    by_projection = (_checkpoints(database, each) for each in projections)
-    return all(live.position <= twin.position for live, twin in by_projection)
+        runner.catch_up(database, [each.shadow], until=live.position)
+    found = (_checkpoints(database, each) for each in pairs)
+    return all(live.position <= filled.position for live, filled in found)
 
 
-def _checkpoints(
-    database: Database, projection: Projection
-) -> tuple[checkpoints.Checkpoint, checkpoints.Checkpoint]:
-    twin = shadow.of(projection)
+def _checkpoints(database: Database, pair: Rebuilding) -> tuple[Checkpoint, Checkpoint]:
     with database.reading() as connection:
-        found = checkpoints.read(connection, [projection, twin])
-    return found[projection.name], found[twin.name]
+        found = checkpoints.read(connection, [pair.live, pair.shadow])
+    return found[pair.live.name], found[pair.shadow.name]
 
 
-def _changes(
-    gained: Sequence[stored.GroupMove], lost: Sequence[stored.GroupMove]
-) -> tuple[GroupChange, ...]:
+def _changes(gained: Sequence[GroupMove], lost: Sequence[GroupMove]) -> tuple[GroupChange, ...]:
     coming = {(each.project_id, each.group_id): each for each in gained}
     going = {(each.project_id, each.group_id): each for each in lost}
     return tuple(
@@ -110,7 +122,7 @@ def _changes(
     )
 
 
-def _change(coming: stored.GroupMove | None, going: stored.GroupMove | None) -> GroupChange:
+def _change(coming: GroupMove | None, going: GroupMove | None) -> GroupChange:
     [told, *_] = [each for each in (coming, going) if each is not None]
     return GroupChange(
         project_id=told.project_id,

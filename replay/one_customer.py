@@ -1,30 +1,42 @@
-"""One customer's rows computed anew, in one transaction."""
+"""Rebuilds the rows of one customer, in one short transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
-from projector.errors import CustomerAmbiguous, CustomerNotFound, ProjectionOutdated
+from projector.errors import DatabaseBusy
 from projector.projections.projection import Projection
-from projector.queries.customers import find_keys
-from projector.runner.batch import fold_streams
-from projector.store import checkpoints, customers, dead_letters, digest, log, table_rows
+from projector.queries.customers import find_key
+from projector.runner.refold import fold_to_checkpoint, record
+from projector.runner.runner import check_versions
+from projector.store import checkpoints, customers, digest, log, table_rows
+from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
-from projector.store.read_errors import translate_read_errors
+
+#: How many times to begin anew, where the customer's rows are written meanwhile.
+TRIES_MAX = 10
 
 
 @frozen(kw_only=True)
 class CustomerRebuild:
-    """A customer whose rows were computed anew."""
+    """A customer whose rows were rebuilt."""
 
     project_id: str
     customer_id: str
-    #: By projection: how many rows there are now.
+    #: By projection: the number of rows now.
     rows: dict[str, int]
+
+
+@frozen
+class _Others:
+    """The rows of all other customers, as of a checkpoint of a projection."""
+
+    checkpoint: Checkpoint
+    digest: str
 
 
 def rebuild_customer(
@@ -35,61 +47,70 @@ def rebuild_customer(
     project_id: str | None = None,
     by_source_id: bool = False,
 ) -> CustomerRebuild:
-    """Fold one customer's stream anew, up to where each projection is, and replace the rows.
+    """Refold one customer's stream, up to where each projection is, and replace the rows.
 
-    Whatever they were: nothing is read of the customer's old rows. The digests are computed from
-    all rows, so that they are those of the tables afterwards; while that takes, nobody else
-    projects. Raises CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
+    The customer's old rows are not read: they may be unreadable. The digests afterwards are those
+    of all rows that are in the tables. To compute them all rows are read, from a snapshot, while
+    writers go on. Raises CustomerNotFound, CustomerAmbiguous, ProjectionOutdated; RowsUnreadable
+    for another customer's row; DatabaseBusy where the customer's rows were written each time.
     """
-    with database.reading_tables() as connection:
-        found = find_keys(connection, identifier, project_id, by_source_id)
-    if not found:
-        where = f" in project {project_id!r}" if project_id is not None else ""
-        raise CustomerNotFound(identifier=identifier, where=where)
-    if len(found) > 1:
-        each_of_them = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
-        raise CustomerAmbiguous(identifier=identifier, candidates=each_of_them)
-    [customer] = found
-    with database.writing() as connection:
-        return _rebuild(connection, projections, customer)
+    for _ in range(TRIES_MAX):
+        with database.reading_tables() as connection:
+            customer = find_key(connection, identifier, project_id, by_source_id)
+            before = checkpoints.read(connection, projections)
+            others = {
+                each.name: _Others(before[each.name], _digest_of_others(connection, each, customer))
+                for each in projections
+            }
+        with database.writing() as connection:
+            report = _replace_rows(connection, projections, customer, others)
+        if report is not None:
+            return report
+    raise DatabaseBusy(url=database, reason="the customer's rows were written each time")
 
 
-def _rebuild(
-    connection: Connection, projections: Sequence[Projection], customer: CustomerKey
-) -> CustomerRebuild:
-    by_projection = checkpoints.read(connection, projections, lock=True)
+def _replace_rows(
+    connection: Connection,
+    projections: Sequence[Projection],
+    customer: CustomerKey,
+    others: Mapping[str, _Others],
+) -> CustomerRebuild | None:
+    """Replace the rows; None, with nothing written, where they were written since the snapshot."""
+    now = checkpoints.read(connection, projections, lock=True)
+    check_versions(projections, now)
     stream_id = customers.stream_of(connection, customer)
+    if any(_is_stale(connection, others[name], now[name], stream_id) for name in now):
+        return None
     rows = {}
     for projection in projections:
-        checkpoint = by_projection[projection.name]
-        if checkpoint.position and checkpoint.version != projection.version:
-            raise ProjectionOutdated(
-                projection=projection.name, found=checkpoint.version, needed=projection.version
-            )
-        events = log.read_streams(connection, [stream_id], until=checkpoint.position)
-        [change] = fold_streams([projection], events)
-        table_rows.replace(connection, projection, customer, change.new.get(customer, []))
-        dead_letters.replace(connection, projection.name, change.dead_letters, refolded=[stream_id])
-        checkpoints.advance(
-            connection,
-            checkpoint,
-            projection,
-            position=checkpoint.position,
-            digest=_digest(connection, projection),
-            rewritten=True,
-        )
-        rows[projection.name] = len(change.new.get(customer, []))
+        checkpoint, before = now[projection.name], others[projection.name]
+        change = fold_to_checkpoint(connection, projection, checkpoint, [stream_id])
+        mine = change.new.get(customer, [])
+        table_rows.replace(connection, projection, customer, mine)
+        # Other customers' rows have changed since the snapshot as the kept digest has.
+        changed = digest.subtract(checkpoint.digest, before.checkpoint.digest)
+        values = table_rows.as_values(projection, {customer: mine})
+        total = digest.apply(before.digest, changed + digest.of(values))
+        record(connection, projection, checkpoint, change, [stream_id], digest=total)
+        rows[projection.name] = len(mine)
     return CustomerRebuild(
         project_id=customer.project_id, customer_id=customer.customer_id, rows=rows
     )
 
 
-def _digest(connection: Connection, projection: Projection) -> str:
-    """Of all rows that are there; raises RowsUnreadable."""
+def _is_stale(connection: Connection, before: _Others, now: Checkpoint, stream_id: int) -> bool:
+    """Whether the customer's rows, or all rows, were written since the snapshot."""
+    if now.generation != before.checkpoint.generation:
+        return True
+    after = before.checkpoint.position
+    return log.has_event_between(connection, stream_id, after=after, until=now.position)
+
+
+def _digest_of_others(connection: Connection, projection: Projection, customer: CustomerKey) -> str:
+    """The digest of the rows of all customers but one; raises RowsUnreadable."""
     rows = (
         values
-        for key, row in table_rows.scan(connection, projection)
+        for key, row in table_rows.scan(connection, projection, but=customer)
         for values in table_rows.as_values(projection, {key: [row]})
     )
-    with translate_read_errors(projection.name):
-        return digest.apply(digest.EMPTY, digest.of(rows))
+    return digest.apply(digest.EMPTY, digest.of(rows))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from projector.projections.projection import Projection
+from projector.projections.rebuilding import Rebuilding
 
 #: How many events are read in one go.
 RANGE_EVENTS_MAX = 20_000
@@ -30,11 +31,15 @@ class PositionRange:
 class RebuildPlan:
     """Which projections, up to which position, cut how."""
 
-    #: Those whose tables are to be filled: shadows.
-    projections: tuple[Projection, ...]
+    pairs: tuple[Rebuilding, ...]
     until: int
     #: As many streams there are, or a few more.
     streams: int
+
+    @property
+    def shadows(self) -> tuple[Projection, ...]:
+        """The projections whose tables are to be filled."""
+        return tuple(each.shadow for each in self.pairs)
 
     @property
     def buckets(self) -> int:

@@ -11,13 +11,14 @@ from attrs import frozen
 from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
+from projector.projections.rebuilding import Rebuilding, rebuilding
 from projector.store import checkpoints, dead_letters, log
 from projector.store.database import Database
 from projector.store.rebuild import shadow
-from replay import impact, swap, workspace
+from replay import engines, impact, swap, workspace
 from replay.engines import Engine, Job
 from replay.engines.engine import OnProgress
-from replay.fill import build
+from replay.fill import fill
 from replay.impact import Impact
 from replay.plan import RebuildPlan
 from replay.swap import SwapReport
@@ -62,44 +63,47 @@ class RebuildReport:
 def rebuild(
     database: Database,
     projections: Sequence[Projection],
-    engine: Engine,
+    engine: Engine | None = None,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     dry_run: bool = False,
     change_percent_max: float | None = None,
     on_progress: OnProgress = lambda _phase, _done, _total: None,
 ) -> RebuildReport:
-    """Rebuild projections from the first event to the head; nothing is changed before the end.
+    """Rebuild projections from the first event to the head, beside the live tables, then swap.
 
     Readers and writers go on meanwhile. Killed at any moment it leaves the live tables as they
-    were; the next one removes what else it leaves. With `dry_run` they stay as they are, and what
-    would change is told. Raises ChurnTooGreat, with nothing changed, where more customers than so
-    many percent would gain or lose a segment or tier; RebuildRunning, SpillUnwritable, WorkerDied.
+    were; the next rebuild removes its shadows and files. Without an `engine`, the size of the log
+    decides; `workers` is the number of processes of a parallel one. With `dry_run` the live tables
+    stay as they are, and the report has the impact. Raises ImpactTooGreat, with nothing changed,
+    where more than `change_percent_max` percent of the customers would gain or lose a segment or
+    tier; RebuildRunning, SpillUnwritable, WorkerDied, DependentsInTheWay.
     """
     begin = time.monotonic()
     is_compared = dry_run or change_percent_max is not None
-    with _exclusively(database) as (space, found_leftovers, check_alone):
-        plan = _plan(database, projections, is_compared=is_compared)
+    pairs = tuple(map(rebuilding, projections))
+    with _exclusively(database) as (space, found_leftovers, check_lock):
+        plan = _plan(database, pairs, is_compared=is_compared)
         job = Job(
             database=database,
             plan=plan,
             folder=space.path,
-            workers=workers,
+            workers=workers or engines.available_cores(),
             on_progress=on_progress,
         )
-        build(job, engine)
-        found = impact.compare(database, projections) if is_compared else None
+        fill(job, engine or engines.choose(plan.until, workers))
+        found = impact.compare(database, pairs) if is_compared else None
         if found and change_percent_max is not None and found.percent > change_percent_max:
             raise ImpactTooGreat(percent=found.percent, percent_max=change_percent_max)
-        done = None if dry_run else swap.swap_in(database, projections, check_alone, on_progress)
-        rebuilt = _rebuilt(database, projections, done)
+        swapped = None if dry_run else swap.swap_in(database, pairs, check_lock, on_progress)
+        rebuilt = _rebuilt(database, pairs, swapped)
     return RebuildReport(
         rebuilt=rebuilt,
-        swapped=done is not None,
+        swapped=swapped is not None,
         events=plan.until,
         seconds=round(time.monotonic() - begin, 3),
-        pause_seconds=round(done.pause_seconds, 6) if done else 0.0,
-        dependents=tuple(done.dependents) if done else (),
+        pause_seconds=round(swapped.pause_seconds, 6) if swapped else 0.0,
+        dependents=tuple(swapped.dependents) if swapped else (),
         found_leftovers=found_leftovers,
         impact=found,
     )
@@ -109,61 +113,51 @@ def rebuild(
 def _exclusively(
     database: Database,
 ) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
-    """Be the only rebuild of a database, begin with nothing, and leave nothing."""
-    with workspace.opened(database) as space, shadow.lock(database) as check:
-        left = _remove_shadows(database)
+    """Be the only rebuild of a database, begin without leftovers, and leave none."""
+    with workspace.opened(database) as space, shadow.lock(database) as check_lock:
+        found_leftovers = _remove_shadows(database)
         try:
-            yield space, left or space.had_leftovers, check
+            yield space, found_leftovers or space.had_leftovers, check_lock
         finally:
             _remove_shadows(database)
 
 
 def _remove_shadows(database: Database) -> bool:
-    """Remove shadows, of whatever rebuild; returns whether there were any."""
+    """Remove the shadows of any rebuild; returns whether there were some."""
     with database.reading() as connection:
-        left = shadow.find_leftovers(connection, discover())
-    if left:
+        found = shadow.find_leftovers(connection, discover())
+    if found:
         with database.writing() as connection:
             shadow.drop(connection, discover())
-    return bool(left)
+    return bool(found)
 
 
-def _plan(
-    database: Database, projections: Sequence[Projection], *, is_compared: bool
-) -> RebuildPlan:
-    """Up to the head; or to where the live tables are, if these may not go on to be compared."""
+def _plan(database: Database, pairs: tuple[Rebuilding, ...], *, is_compared: bool) -> RebuildPlan:
+    """Plan up to the head; or to where the live tables are, if they are to be compared."""
     with database.reading() as connection:
-        by_projection = checkpoints.read(connection, projections).values()
         until = log.head(connection)
         if is_compared:
-            until = min(
-                (checkpoint.position for checkpoint in by_projection if checkpoint.position),
-                default=until,
-            )
-        return RebuildPlan(
-            projections=tuple(shadow.of(each) for each in projections),
-            until=until,
-            streams=log.last_stream_id(connection),
-        )
+            before = checkpoints.read(connection, [each.live for each in pairs]).values()
+            until = min((each.position for each in before if each.position), default=until)
+        return RebuildPlan(pairs=pairs, until=until, streams=log.last_stream_id(connection))
 
 
 def _rebuilt(
-    database: Database, projections: Sequence[Projection], done: SwapReport | None
+    database: Database, pairs: Sequence[Rebuilding], swapped: SwapReport | None
 ) -> tuple[ProjectionRebuild, ...]:
-    """What has come of it: in the live tables, or in the shadows of a dry run."""
-    found = list(projections) if done else [shadow.of(each) for each in projections]
-    matched = done.matched if done else [None] * len(found)
+    """The rebuilt projections: in the live tables, or in the shadows of a dry run."""
+    tables = [each.live if swapped else each.shadow for each in pairs]
     with database.reading_tables() as connection:
-        by_projection = checkpoints.read(connection, found)
-        letters = dead_letters.count_by_projection(connection)
+        after = checkpoints.read(connection, tables)
+        skipped = dead_letters.count_by_projection(connection)
         return tuple(
             ProjectionRebuild(
-                name=projection.name,
+                name=pair.live.name,
                 rows=shadow.count_rows(connection, each),
-                position=by_projection[each.name].position,
-                dead_letters=letters.get(each.name, 0),
-                digest=by_projection[each.name].digest,
-                matched=is_same,
+                position=after[each.name].position,
+                dead_letters=skipped.get(each.name, 0),
+                digest=after[each.name].digest,
+                matched=swapped.matched[pair.live.name] if swapped else None,
             )
-            for projection, each, is_same in zip(projections, found, matched, strict=True)
+            for pair, each in zip(pairs, tables, strict=True)
         )

@@ -1,4 +1,4 @@
-"""The second half of a rebuild: shadows are caught up and take the place of the live tables."""
+"""The second half of a rebuild: catches shadows up and swaps them with the live tables."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ from functools import partial
 from attrs import frozen
 from sqlalchemy import Connection
 
-from projector.errors import DatabaseBusy
+from projector.errors import DatabaseBusy, DependentsInTheWay
 from projector.projections.projection import Projection
+from projector.projections.rebuilding import Rebuilding
 from projector.runner import runner
 from projector.store import checkpoints, log
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.rebuild import shadow, swap
+from projector.store.tables import fingerprint
 from replay.engines.engine import OnProgress
 
-#: How many events are left for the moment when writers wait.
+#: The longest tail that is folded while writers wait, in events.
 TAIL_EVENTS_MAX = 1_000
 
-#: How often the tail is made shorter than that, where writers are as fast as this is.
+#: How many times to shorten the tail, where writers append as fast as it is folded.
 ROUNDS_MAX = 10
 
-#: How long readers are waited for, and others behind them, the first time and at the most.
+#: How long to wait for readers, who then hold up others: at first, and at the most.
 HOLD_MS = 50
 HOLD_MS_MAX = 1_000
 
-#: How long to go on trying where somebody always reads, in seconds.
+#: How long to go on trying while readers hold the tables, in seconds.
 PATIENCE_SECONDS_MAX = 600.0
 
 
 @frozen(kw_only=True)
 class SwapReport:
-    """How the shadows took the place of the live tables."""
+    """The result of a swap."""
 
     position: int
-    #: For each projection: whether the live rows had the same digest at the same position; None
-    #: where that could not be compared.
-    matched: list[bool | None]
-    #: What users had hung on live tables, so that rows were moved and not tables.
+    #: By projection: whether the live rows had the same digest at the same position; None where
+    #: the two could not be compared.
+    matched: dict[str, bool | None]
+    #: What depends on live tables, so that rows were copied instead of swapping tables.
     dependents: list[str]
-    #: How long nobody could write.
+    #: How long writers had to wait.
     pause_seconds: float
 
 
@@ -51,18 +53,10 @@ def catch_up(database: Database, shadows: Sequence[Projection], on_progress: OnP
     for _ in range(ROUNDS_MAX):
         with database.reading() as connection:
             head = log.head(connection)
-            by_projection = checkpoints.read(connection, shadows)
-        behind = head - min(
-            (checkpoint.position for checkpoint in by_projection.values()), default=head
-        )
+            behind = head - checkpoints.least_position(connection, shadows)
         if behind <= TAIL_EVENTS_MAX:
             return
-        runner.catch_up(
-            database,
-            shadows,
-            until=head,
-            on_batch=partial(_report, on_progress, head),
-        )
+        runner.catch_up(database, shadows, until=head, on_batch=partial(_report, on_progress, head))
 
 
 def _report(on_progress: OnProgress, head: int, position: int) -> None:
@@ -71,97 +65,110 @@ def _report(on_progress: OnProgress, head: int, position: int) -> None:
 
 def swap_in(
     database: Database,
-    projections: Sequence[Projection],
-    check_alone: Callable[[], None],
+    pairs: Sequence[Rebuilding],
+    check_lock: Callable[[], None],
     on_progress: OnProgress,
 ) -> SwapReport:
-    """Put the shadows of projections in the place of the live tables, at the head of the log.
+    """Put shadows in the place of the live tables, at the head of the log.
 
-    `check_alone` raises where another rebuild may have been let in, to whom the shadows belong.
+    `check_lock` raises where the lock of this rebuild is gone: another rebuild may then own the
+    shadows. Raises DependentsInTheWay, with nothing changed.
     """
-    shadows = [shadow.of(each) for each in projections]
     deadline = time.monotonic() + PATIENCE_SECONDS_MAX
     hold_ms = HOLD_MS
     while True:
-        catch_up(database, shadows, on_progress)
+        catch_up(database, [each.shadow for each in pairs], on_progress)
         try:
-            done = _try_swap(database, projections, check_alone, hold_ms)
+            report = _try_swap(database, pairs, check_lock, hold_ms)
         except DatabaseBusy:
             if time.monotonic() > deadline:
                 raise
             on_progress("waiting for readers", 0, 0)
-            # Those who had to wait behind this are let through first.
+            # Let those pass first who had to wait behind this.
             time.sleep(2 * hold_ms / 1000)
             hold_ms = min(2 * hold_ms, HOLD_MS_MAX)
         else:
-            _remove_replaced(database, projections)
-            return done
+            _drop_replaced(database, pairs)
+            return report
 
 
 def _try_swap(
     database: Database,
-    projections: Sequence[Projection],
-    check_alone: Callable[[], None],
+    pairs: Sequence[Rebuilding],
+    check_lock: Callable[[], None],
     hold_ms: int,
 ) -> SwapReport:
-    """All of it in one transaction, with the head locked."""
+    """Swap in one transaction, with the head locked."""
+    live = [each.live for each in pairs]
     with database.writing() as connection:
-        attached = [what for each in projections for what in swap.dependents(connection, each)]
-        if not attached:
-            shadow.lock_tables(connection, projections, ms=hold_ms)
-        by_projection = checkpoints.read(connection, projections, lock=True)
+        dependents = _dependents(connection, pairs)
+        if not dependents:
+            shadow.lock_tables(connection, live, ms=hold_ms)
+        before = checkpoints.read(connection, live, lock=True)
         start = time.monotonic()
-        # To move rows takes long: what comes in meanwhile is left to the projector.
-        head = log.head(connection, lock=not attached)
-        matched = [
-            _has_same_digest(connection, by_projection[each.name], each) for each in projections
-        ]
-        runner.project_within(connection, [shadow.of(each) for each in projections], until=head)
-        for each in projections:
-            _replace(connection, by_projection[each.name], each, is_moved=bool(attached))
-        # After the shadows were locked, so that nobody can come between.
-        check_alone()
+        # Copying rows takes long: then the runner folds what comes in meanwhile.
+        head = log.head(connection, lock=not dependents)
+        matched = {
+            each.live.name: _has_same_digest(connection, before[each.live.name], each)
+            for each in pairs
+        }
+        runner.project_within(connection, [each.shadow for each in pairs], until=head)
+        for each in pairs:
+            _replace(connection, before[each.live.name], each, copies_rows=bool(dependents))
+        # After the shadows were locked, so that another rebuild cannot come between.
+        check_lock()
     return SwapReport(
         position=head,
         matched=matched,
-        dependents=attached,
+        dependents=dependents,
         pause_seconds=time.monotonic() - start,
     )
 
 
-def _has_same_digest(
-    connection: Connection, live: Checkpoint, projection: Projection
-) -> bool | None:
-    """Whether the live rows are what the shadow has at the live table's position."""
-    twin = shadow.of(projection)
-    runner.project_within(connection, [twin], until=live.position)
-    [checkpoint] = checkpoints.read(connection, [twin]).values()
-    if live.version != projection.version or live.position != checkpoint.position:
+def _dependents(connection: Connection, pairs: Sequence[Rebuilding]) -> list[str]:
+    """What depends on the live tables; raises DependentsInTheWay where a layout changes."""
+    before = checkpoints.read(connection, [each.live for each in pairs])
+    found = []
+    for each in pairs:
+        has_new_layout = before[each.live.name].fingerprint != fingerprint(each.live)
+        mine = swap.dependents(connection, each, has_new_layout=has_new_layout)
+        if mine and has_new_layout:
+            raise DependentsInTheWay(projection=each.live.name, dependents=", ".join(mine))
+        found += mine
+    return found
+
+
+def _has_same_digest(connection: Connection, live: Checkpoint, pair: Rebuilding) -> bool | None:
+    """Whether the live rows are those that the shadow has at the live table's position."""
+    runner.project_within(connection, [pair.shadow], until=live.position)
+    [filled] = checkpoints.read(connection, [pair.shadow]).values()
+    if live.version != pair.live.version or live.position != filled.position:
         return None
-    return live.digest == checkpoint.digest
+    return live.digest == filled.digest
 
 
 def _replace(
-    connection: Connection, live: Checkpoint, projection: Projection, *, is_moved: bool
+    connection: Connection, live: Checkpoint, pair: Rebuilding, *, copies_rows: bool
 ) -> None:
-    """The shadow becomes the live table, with its checkpoint and its dead letters."""
-    twin = shadow.of(projection)
-    [checkpoint] = checkpoints.read(connection, [twin]).values()
+    """Make the shadow the live table, with its checkpoint and its dead letters."""
+    [filled] = checkpoints.read(connection, [pair.shadow]).values()
     checkpoints.advance(
         connection,
         live,
-        projection,
-        position=checkpoint.position,
-        digest=checkpoint.digest,
+        pair.live,
+        position=filled.position,
+        digest=filled.digest,
         rewritten=True,
     )
-    (swap.copy_rows if is_moved else swap.swap_names)(connection, projection)
-    swap.move_dead_letters(connection, projection)
-    checkpoints.delete_one(connection, twin)
+    # A projection that was set aside runs again from here.
+    checkpoints.set_error(connection, pair.live, None)
+    (swap.copy_rows if copies_rows else swap.swap_names)(connection, pair)
+    swap.move_dead_letters(connection, pair)
+    checkpoints.delete_one(connection, pair.shadow.name)
 
 
-def _remove_replaced(database: Database, projections: Sequence[Projection]) -> None:
-    """What was replaced is nobody's any more; on SQLite a writer waits for one table at most."""
-    for each in projections:
+def _drop_replaced(database: Database, pairs: Sequence[Rebuilding]) -> None:
+    """Drop replaced tables, one a transaction: on SQLite a writer waits for one table at most."""
+    for each in pairs:
         with database.writing() as connection:
-            shadow.drop(connection, [each])
+            shadow.drop(connection, [each.live])

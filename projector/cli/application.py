@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
 from projector.app import Projector
-from projector.cli import output, progress, rebuilding
+from projector.cli import output, progress
 from projector.config import read_settings
-from projector.envelope import DeliveryDefaults, id_problem
-from projector.errors import (
-    BadIdentifier,
-    BadInstant,
-    RebuildRunning,
-    RightsMissing,
-    SpillUnwritable,
-    WorkerDied,
-)
-from projector.projections import discover
-from projector.text import instants
+from projector.envelope import DeliveryDefaults
+from projector.intake.defaults import parse_defaults
 
 app = App(
     name="projector",
@@ -71,32 +60,16 @@ def launch(
     return command(*bound.args, **bound.kwargs)
 
 
-def instant(text: str | None) -> datetime | None:
-    """The instant that an option says; raises BadInstant."""
-    try:
-        return None if text is None else instants.parse(text)
-    except ValueError as error:
-        raise BadInstant(text=text, reason=error) from error
-
-
 def delivery_defaults(
     project: str | None, type_: str | None, occurred_at: str | None
 ) -> DeliveryDefaults:
-    """What options say of deliveries; raises BadIdentifier or BadInstant."""
-    for name, value in (("--project", project), ("--type", type_)):
-        problem = None if value is None else id_problem(value)
-        if problem:
-            raise BadIdentifier(name=name, text=value, reason=problem)
-    return DeliveryDefaults(project_id=project, type=type_, occurred_at=instant(occurred_at))
+    """Read delivery defaults from options; raises BadIdentifier or BadInstant."""
+    return parse_defaults(project, type_, occurred_at, prefix="--")
 
 
 def catch_up(projector: Projector) -> None:
-    """Bring the tables up to date, behind a progress bar."""
-    found = projector.status()
-    if rebuilding.is_backlog(found):
-        # Another rebuild does the same; and what a rebuild lacks (disk, memory, rights) may not be
-        # needed here.
-        with suppress(RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied):
-            rebuilding.rebuild(projector, discover())
-    with progress.count_bar("projecting", "events", found.head) as advance:
-        projector.catch_up(on_batch=advance)
+    """Bring the tables up to date, behind a progress bar; a large backlog is rebuilt."""
+    with progress.phases_bar("projecting") as advance:
+        projector.catch_up(
+            on_batch=lambda position: advance("events", position, 0), on_progress=advance
+        )

@@ -11,10 +11,11 @@ from msgspec.structs import asdict
 
 from projector.cli import output
 from projector.projections import segment_membership
+from projector.projections.groups import GroupKind
 from projector.projections.projection import Row
 from projector.queries.why.explain import Explanation, WhyCampaign, WhyNot, WhySegment
 from projector.queries.why.steps import Effect, Step
-from projector.queries.why.verdict import Kind, Verdict
+from projector.queries.why.verdict import Verdict
 
 #: A unit, how many seconds it has, and from how many of them on the next one says it better.
 _UNITS = (("s", 1, 120), ("min", 60, 120), ("h", 3_600, 48))
@@ -125,16 +126,16 @@ def _verdict(found: WhyNot) -> Iterator[str]:
 
 def _place(found: WhyNot) -> str:
     row = None if found.given_by is None else found.given_by.after
-    if found.kind is Kind.TIER:
+    if found.kind is GroupKind.TIER:
         return f"on tier {_named(row and row.tier_name, found.not_)}"
-    if found.kind is Kind.SEGMENT:
+    if found.kind is GroupKind.SEGMENT:
         return f"in segment {_named(row and row.segment_name, found.not_)}"
     return f"in a segment or on a tier {found.not_}"
 
 
 def _option(found: WhyNot) -> str:
     """What to ask next; empty where nobody can tell."""
-    if found.kind is Kind.SEGMENT:
+    if found.kind is GroupKind.SEGMENT:
         return f"--segment {shlex.quote(found.not_)}"
     return "" if found.campaign_id is None else f"--campaign {shlex.quote(found.campaign_id)}"
 

@@ -8,21 +8,16 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected
+from projector.envelope import DeliveryDefaults
 from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
-from projector.intake import sources
-from projector.intake.documents import split_documents
+from projector.intake.batches import read_batches
 from projector.store import log
 from projector.store.append import Outcome, StreamCache, append
 from projector.store.database import Database
 
-#: How many deliveries are appended in one transaction.
+#: How many deliveries are appended in one transaction, and how many bytes of bodies, about.
 BATCH_ITEMS_MAX = 5_000
-
-#: How many bytes of bodies wait for one transaction, about.
 BATCH_BYTES_MAX = 16 * 1024 * 1024
-
-Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
@@ -64,9 +59,10 @@ def ingest(
     """
     outcomes: Counter[Outcome] = Counter()
     cache = StreamCache()
-    source = _UntilBroken(chunks)
-    for items in _batches(source, defaults):
-        receipts = append(database, items, received_at=datetime.now(UTC), cache=cache)
+    source = _UntilError(chunks)
+    batches = read_batches(source, defaults, items_max=BATCH_ITEMS_MAX, bytes_max=BATCH_BYTES_MAX)
+    for batch in batches:
+        receipts = append(database, batch.items, received_at=datetime.now(UTC), cache=cache)
         outcomes.update(receipt.outcome for receipt in receipts)
         on_batch(outcomes.total())
     if source.error is not None:
@@ -83,8 +79,8 @@ def ingest(
     )
 
 
-class _UntilBroken:
-    """Chunks up to where their source breaks off, with the error that it broke off with."""
+class _UntilError:
+    """Chunks up to where their source raises an error: the last document may have come whole."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
@@ -95,16 +91,3 @@ class _UntilBroken:
             yield from self._chunks
         except (FileUnreadable, FileCorrupt) as error:
             self.error = error
-
-
-def _batches(chunks: Iterable[bytes], defaults: DeliveryDefaults) -> Iterator[Items]:
-    items: Items = []
-    size = 0
-    for frame in split_documents(chunks):
-        items += sources.read(frame, defaults)
-        size += len(frame)
-        if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
-            yield items
-            items, size = [], 0
-    if items:
-        yield items

@@ -13,7 +13,7 @@ from projector.envelope import RecordedEvent
 from projector.errors import DeadLetterNotFound
 from projector.projections import named
 from projector.projections.projection import Projection
-from projector.runner import runner
+from projector.runner import refold
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, dead_letters, log
 from projector.store.database import Database
@@ -190,7 +190,7 @@ def _refold(database: Database, projection: Projection, letters: Sequence[DeadLe
     """Fold what letters are about; returns how many of them are still there."""
     stream_ids = {each.stream_id for each in letters if each.stream_id is not None}
     if stream_ids:
-        runner.refold(database, [projection], sorted(stream_ids))
+        refold.refold(database, [projection], sorted(stream_ids))
     nobodys = [each.position for each in letters if each.stream_id is None]
     if nobodys:
         _refold_without_customer(database, projection, nobodys)

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from attrs import asdict, define, field, frozen
 
-from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Rejected, id_problem
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Item, Rejected, id_problem
 from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.intake import sources
 from projector.intake.documents import split_documents
@@ -23,9 +23,6 @@ from projector.text import paging
 
 #: How many entries are read again in one go.
 RETRY_ENTRIES_MAX = 500
-
-#: What a body holds: one delivery, or a page of them.
-_Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
@@ -216,11 +213,11 @@ def _retry(
 
 def _readable(
     database: Database, entries: Sequence[QuarantineEntry], told: DeliveryDefaults, tally: _Tally
-) -> list[tuple[QuarantineEntry, _Items]]:
+) -> list[tuple[QuarantineEntry, list[Item]]]:
     """The entries of which a part can be filed by now; the others are counted here."""
     with database.reading() as connection:
         bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
-    found: list[tuple[QuarantineEntry, _Items]] = []
+    found: list[tuple[QuarantineEntry, list[Item]]] = []
     for entry in entries:
         if entry.resolved_at is not None:
             tally.count(None)
@@ -235,7 +232,9 @@ def _readable(
 
 
 def _append(
-    database: Database, readable: Sequence[tuple[QuarantineEntry, _Items]], received_at: datetime
+    database: Database,
+    readable: Sequence[tuple[QuarantineEntry, list[Item]]],
+    received_at: datetime,
 ) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
     """Append all that entries hold, in one go; each entry with what became of its items."""
     items = [item for _, mine in readable for item in mine]
@@ -244,7 +243,7 @@ def _append(
         yield entry, list(islice(receipts, len(mine)))
 
 
-def _read(body: bytes, defaults: DeliveryDefaults, told: DeliveryDefaults) -> _Items:
+def _read(body: bytes, defaults: DeliveryDefaults, told: DeliveryDefaults) -> list[Item]:
     """Read a body in the light in which it came; what is told now adds to that.
 
     It replaces nothing: who tells the project of some entries does not mean those of another one.

@@ -127,11 +127,20 @@ def fold(
             failures += undecodable_failures(projections, fact, position)
             continue
         for index, evolver in readers.get(type(fact), ()):
-            try:
-                now[index] = evolver(now[index], fact, key)
-            except Exception as error:  # whatever a fold trips over is a dead letter
-                failures.append(Failure(projections[index].name, position, failure_reason(error)))
+            now[index], reason = apply_fact(evolver, now[index], fact, key)
+            if reason is not None:
+                failures.append(Failure(projections[index].name, position, reason))
     return now, failures
+
+
+def apply_fact(
+    evolver: Evolver, state: State, fact: CustomerFact, key: CanonicalKey
+) -> tuple[State, str | None]:
+    """Apply a fact to a state: the next state; or the same state, and the reason of the refusal."""
+    try:
+        return evolver(state, fact, key), None
+    except Exception as error:  # any error of a fold makes a dead letter, and nothing else
+        return state, failure_reason(error)
 
 
 def undecodable_failures(

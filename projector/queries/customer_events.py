@@ -64,8 +64,9 @@ def find_events(
     [last] = paging.from_cursor(after, tuple[paging.Number]) or (0,)
     with database.reading() as connection:
         # Whatever the tables know of them by now.
-        known = find_keys(connection, identifier, project_id, False)
-        who = require_one(known, identifier, project_id)
+        who = require_one(
+            find_keys(connection, identifier, project_id, False), identifier, project_id
+        )
         events = log.read_customer_page(connection, who, after=last, limit=limit + 1)
         shown = _shown(events, limit)
         again = duplicates.find(connection, [each.position for each in shown])

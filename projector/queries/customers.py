@@ -135,8 +135,7 @@ def read_customers(
     ids = [each for each in identifiers if id_problem(each) is None]
     rows = {each.name: table_rows.load_by_ids(connection, each, ids) for each in PROJECTIONS}
     doubtful = dead_letters.customers_with_any(connection, _NAMES, ids)
-    by_projection = checkpoints.read(connection, PROJECTIONS)
-    position = min(checkpoint.position for checkpoint in by_projection.values())
+    position = checkpoints.least_position(connection, PROJECTIONS)
     found: dict[str, list[CustomerState]] = {}
     for key in sorted(doubtful.union(*rows.values())):
         mine = {name: each.get(key, ()) for name, each in rows.items()}
@@ -157,6 +156,25 @@ def require_one(
         each_of_them = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
         raise CustomerAmbiguous(identifier=identifier, candidates=each_of_them)
     return found[0]
+
+
+def find_key(
+    connection: Connection,
+    identifier: str,
+    project_id: str | None,
+    by_source_id: bool,
+    moment: PointInTime = NOW,
+) -> CustomerKey:
+    """Find who is meant by an id, or by a source_id, as `find_customer` does.
+
+    Where only one customer may be meant, no state is read. Raises CustomerNotFound or
+    CustomerAmbiguous.
+    """
+    keys = find_keys(connection, identifier, project_id, by_source_id)
+    if len(keys) == 1:
+        return keys[0]
+    found = read_customer(connection, identifier, project_id, by_source_id, moment)
+    return CustomerKey(found.project_id, found.customer_id)
 
 
 def find_keys(
@@ -193,12 +211,11 @@ def log_end(connection: Connection, moment: PointInTime) -> int:
 
 
 def _now(connection: Connection, key: CustomerKey) -> CustomerState | None:
-    by_projection = checkpoints.read(connection, PROJECTIONS)
     return state_from_rows(
         key,
         rows={each.name: table_rows.load_one(connection, each, key) for each in PROJECTIONS},
         complete=not dead_letters.has_any(connection, _NAMES, *key),
-        position=min(checkpoint.position for checkpoint in by_projection.values()),
+        position=checkpoints.least_position(connection, PROJECTIONS),
     )
 
 

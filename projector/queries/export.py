@@ -42,8 +42,7 @@ def export_customers(
 
 def _from_tables(connection: Connection) -> Iterator[CustomerState]:
     """The tables side by side, each in the order of its key."""
-    by_projection = checkpoints.read(connection, PROJECTIONS)
-    position = min(checkpoint.position for checkpoint in by_projection.values())
+    position = checkpoints.least_position(connection, PROJECTIONS)
     names = [each.name for each in PROJECTIONS]
     with ExitStack() as stack:
         scans = [

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from types import GenericAlias
 from typing import Any
 
 from attrs import frozen
 
 from projector.envelope import id_problem
 from projector.errors import GroupNotFound, NotOne
+from projector.projections.groups import SEGMENT, TIER, Group
 from projector.store import members
 from projector.store.database import Database
-from projector.store.members import SEGMENT, TIER, Group
 from projector.text import paging
 from projector.text.instants import check_instant
-
-#: What a page's cursor stands for: see Grouping.place.
-_PLACES: dict[Group, type[Any]] = {SEGMENT: tuple[str, str], TIER: tuple[str, str, str]}
 
 
 @frozen(kw_only=True)
@@ -81,29 +79,30 @@ def find_members(
     `limit` out of its range, BadInstant for a naive datetime, and NotOne where not exactly one
     group is named.
     """
-    grouping, group_id = _group(segment_id, tier_id)
+    group, group_id = _group(segment_id, tier_id)
     check_instant(as_of)
     paging.check_limit(limit)
-    place = paging.from_cursor(after, _PLACES[grouping])
-    unknown = GroupNotFound(kind=grouping.id.removesuffix("_id"), identifier=group_id)
+    key_type: Any = GenericAlias(tuple, (str,) * len(group.member_key))
+    place = paging.from_cursor(after, key_type)
+    unknown = GroupNotFound(kind=group.kind, identifier=group_id)
     if id_problem(group_id):
         raise unknown
     with database.reading_tables() as connection:
         rows = members.page(
             connection,
-            grouping,
+            group,
             group_id,
             project_id=project_id,
             as_of=as_of,
             after=place,
             limit=limit + 1,
         )
-        if not rows and not members.is_known(connection, grouping, group_id):
+        if not rows and not members.is_known(connection, group, group_id):
             raise unknown
     shown = rows[:limit]
     return MemberPage(
         members=tuple(_member(row) for row in shown),
-        next=paging.to_cursor(shown[-1][: len(grouping.place)]) if len(rows) > limit else None,
+        next=paging.to_cursor(shown[-1][: len(group.member_key)]) if len(rows) > limit else None,
     )
 
 

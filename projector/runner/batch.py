@@ -26,8 +26,8 @@ from projector.projections.projection import (
     Row,
     State,
     UndecodableFact,
+    apply_fact,
     evolvers_by_fact,
-    failure_reason,
     fold,
     undecodable_failures,
 )
@@ -189,10 +189,10 @@ def _fold_in(
                 work.late[stream_id] = customer
             if stream_id in work.late:
                 continue
-            try:
-                work.states[customer] = evolver(work.states[customer], fact, key)
-            except Exception as error:  # as in `fold`
-                work.refuse(position, stream_id, failure_reason(error))
+            state, reason = apply_fact(evolver, work.states[customer], fact, key)
+            work.states[customer] = state
+            if reason is not None:
+                work.refuse(position, stream_id, reason)
 
 
 def _decode_piece(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.projections.projection import Projection
-from projector.runner.batch import ProjectionChange, fold_batch, fold_streams
+from projector.runner.batch import ProjectionChange, fold_batch
 from projector.store import checkpoints, dead_letters, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -147,37 +147,6 @@ def _write(connection: Connection, batch: _Batch) -> None:
         dead_letters.replace(
             connection, projection.name, change.dead_letters, refolded=change.refolded
         )
-
-
-def refold(
-    database: Database, projections: Sequence[Projection], stream_ids: Sequence[int]
-) -> None:
-    """Fold streams from their beginning, up to where each projection is, and write the rows.
-
-    In one transaction, with the checkpoints locked: a projector that computed from the rows as they
-    were then loses its compare-and-set.
-    """
-    with database.writing() as connection:
-        by_projection = checkpoints.read(connection, projections, lock=True)
-        check_versions(projections, by_projection)
-        for projection in projections:
-            checkpoint = by_projection[projection.name]
-            events = log.read_streams(connection, stream_ids, until=checkpoint.position)
-            [change] = fold_streams([projection], events)
-            old = table_rows.load(connection, projection, change.new)
-            rows = table_rows.difference(projection, old=old, new=change.new)
-            checkpoints.advance(
-                connection,
-                checkpoint,
-                projection,
-                position=checkpoint.position,
-                digest=digest.apply(checkpoint.digest, rows.digest),
-                rewritten=True,
-            )
-            table_rows.write(connection, projection, rows)
-            dead_letters.replace(
-                connection, projection.name, change.dead_letters, refolded=stream_ids
-            )
 
 
 def _until(by_projection: dict[str, Checkpoint], after: int, goal: int) -> int:

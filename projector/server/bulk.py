@@ -15,10 +15,9 @@ from anyio import to_thread
 from attrs import frozen
 from starlette.requests import Request
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected
-from projector.errors import FileCorrupt, ProjectorError
-from projector.intake import sources
-from projector.intake.documents import split_documents
+from projector.envelope import DeliveryDefaults, Item
+from projector.errors import FileCorrupt
+from projector.intake.batches import read_batches
 from projector.server import bodies
 from projector.server.errors import BodyTooSlow, EncodingUnknown, Overloaded
 from projector.server.webhooks import DeliveryResult
@@ -29,7 +28,7 @@ from projector.text.encode import as_json
 #: How many bodies are read at the same time; each holds some of the memory.
 BODIES_MAX = 4
 
-#: What of a body is appended at once.
+#: The limits of a transaction: items, and bytes of documents.
 BATCH_ITEMS_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
@@ -48,8 +47,6 @@ _GZIP = 31
 #: What is unpacked at once. What is left of it is copied after every member and every chunk, of
 #: which a body that means harm has thousands in so many bytes.
 _PACKED_BYTES = 8 * 1024
-
-Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
@@ -91,7 +88,13 @@ class BulkIngest:
 
     async def _append_all(self, request: Request, defaults: DeliveryDefaults) -> _Outcomes:
         chunks = _decoded(_Body(request), bodies.encoding(request))
-        batches = _batches(chunks, defaults)
+        batches = read_batches(
+            chunks,
+            defaults,
+            items_max=BATCH_ITEMS_MAX,
+            bytes_max=BATCH_BYTES_MAX,
+            document_bytes_max=DOCUMENT_BYTES_MAX,
+        )
         outcomes = _Outcomes()
         with outcomes.closed_on_error():
             # Cutting and reading is work for a thread, which waits there for the body's parts, too.
@@ -100,7 +103,7 @@ class BulkIngest:
                 outcomes.add(await self._append(items, size))
         return outcomes
 
-    async def _append(self, items: Items, size: int) -> Sequence[Receipt]:
+    async def _append(self, items: list[Item], size: int) -> Sequence[Receipt]:
         """Append a batch; while the server is busy, its sender must wait."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS_MAX
         while True:
@@ -170,26 +173,6 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         for at in range(0, len(chunk), _PACKED_BYTES):
             yield chunk[at : at + _PACKED_BYTES]
-
-
-def _batches(chunks: Iterator[bytes], defaults: DeliveryDefaults) -> Iterator[tuple[Items, int]]:
-    """What a body holds, in parts; where it breaks off, what came before is the last of them."""
-    items: Items = []
-    size = 0
-    broken: ProjectorError | None = None
-    try:
-        for frame in split_documents(chunks, frame_bytes_max=DOCUMENT_BYTES_MAX):
-            items += sources.read(frame, defaults)
-            size += len(frame)
-            if len(items) >= BATCH_ITEMS_MAX or size >= BATCH_BYTES_MAX:
-                yield items, size
-                items, size = [], 0
-    except ProjectorError as error:
-        broken = error
-    if items:
-        yield items, size
-    if broken is not None:
-        raise broken
 
 
 class _Outcomes:

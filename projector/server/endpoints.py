@@ -41,6 +41,7 @@ from projector.server import parameters
 from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import log
 from projector.store.database import Database
+from projector.text.instants import parse_option
 
 #: The most events of a customer for an explanation: with more, it would fill the memory.
 EXPLAINED_EVENTS_MAX = 10_000
@@ -115,7 +116,7 @@ def _with_position(
 
 
 def _point_in_time(query: parameters.CustomerParameters) -> PointInTime:
-    return PointInTime(as_of=parameters.instant(query.as_of), at_position=query.at_position)
+    return PointInTime(as_of=parse_option(query.as_of), at_position=query.at_position)
 
 
 def _customer(database: Database, asked: EndpointRequest) -> tuple[CustomerState, TablesPosition]:
@@ -184,7 +185,7 @@ def _members(database: Database, query: parameters.MemberParameters, **group: st
         database,
         **group,
         project_id=query.project,
-        as_of=parameters.instant(query.as_of),
+        as_of=parse_option(query.as_of),
         after=query.after,
         limit=query.limit,
     )

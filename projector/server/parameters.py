@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import typing
-from datetime import datetime
 from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -13,10 +12,9 @@ import msgspec
 from attrs import frozen
 from msgspec import Meta
 
-from projector.envelope import ID_CHARACTERS_MAX, DeliveryDefaults, id_problem
-from projector.errors import BadIdentifier, BadInstant
+from projector.envelope import ID_CHARACTERS_MAX, DeliveryDefaults
+from projector.intake.defaults import parse_defaults
 from projector.server.errors import BadQuery
-from projector.text import instants
 from projector.text.paging import LIMIT_MAX, Number
 
 #: The longest query, in bytes, and the most parameters in it.
@@ -214,20 +212,6 @@ def _in_words(error: msgspec.ValidationError) -> str:
     return re.sub(r" - at `\$\.(\w+?)_?`", r" - in \1", str(error)).replace("_`", "`")
 
 
-def instant(text: str | None) -> datetime | None:
-    """The instant that a parameter says; raises BadInstant."""
-    try:
-        return None if text is None else instants.parse(text)
-    except ValueError as error:
-        raise BadInstant(text=text, reason=error) from error
-
-
-def delivery_defaults(told: DeliveryParameters) -> DeliveryDefaults:
-    """What parameters say of deliveries; raises BadIdentifier or BadInstant."""
-    for name, value in (("project", told.project), ("type", told.type)):
-        problem = None if value is None else id_problem(value)
-        if problem:
-            raise BadIdentifier(name=name, text=value, reason=problem)
-    return DeliveryDefaults(
-        project_id=told.project, type=told.type, occurred_at=instant(told.occurred_at)
-    )
+def delivery_defaults(parameters: DeliveryParameters) -> DeliveryDefaults:
+    """Read delivery defaults from parameters; raises BadIdentifier or BadInstant."""
+    return parse_defaults(parameters.project, parameters.type, parameters.occurred_at)

@@ -37,9 +37,8 @@ class TablesPosition:
 def read_tables_position(database: Database) -> TablesPosition:
     """How far the tables that answers are made of are, in one snapshot."""
     with database.reading() as connection:
-        by_projection = checkpoints.read(connection, PROJECTIONS)
-        head = log.head(connection)
-    return TablesPosition(min(checkpoint.position for checkpoint in by_projection.values()), head)
+        position = checkpoints.least_position(connection, PROJECTIONS)
+        return TablesPosition(position, log.head(connection))
 
 
 class PositionWaiter:

@@ -10,15 +10,13 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected
+from projector.envelope import DeliveryDefaults, Item, Rejected
 from projector.intake import signature, sources
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.server.errors import SignatureWrong
 from projector.store.append import Outcome, Receipt
 
 SIGNATURE_HEADER = "x-voucherify-signature"
-
-Items = list[Envelope | Rejected]
 
 
 @frozen(kw_only=True)
@@ -34,7 +32,7 @@ class DeliveryResult:
 
 def verify_and_read(
     body: bytes, signed: str | None, project_id: str | None, secrets: Sequence[WebhookSecret]
-) -> Items:
+) -> list[Item]:
     """The items of a body that is signed with a secret of its project; raises SignatureWrong.
 
     `project_id` is the one that the address names, for deliveries that do not tell theirs.

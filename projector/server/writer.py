@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from projector.envelope import Envelope, Rejected
+from projector.envelope import Envelope, Item
 from projector.errors import ProjectorError
 from projector.server.batcher import Batcher, Bounds
 from projector.store.append import Outcome, Receipt, StreamCache, append
@@ -27,14 +27,12 @@ ITEM_BYTES = 1024
 
 _log = logging.getLogger(__name__)
 
-Items = Sequence[Envelope | Rejected]
-
 
 @frozen(kw_only=True)
 class Commit:
     """A transaction that was made, for whoever counts."""
 
-    items: Items
+    items: Sequence[Item]
     receipts: Sequence[Receipt]
     received_at: datetime
     #: How long it took, in seconds.
@@ -54,10 +52,12 @@ class Writer:
         self._database = database
         self._on_commit = on_commit
         self._cache = StreamCache()
-        self._group: Batcher[Items, list[Receipt]] = Batcher(self._append, BOUNDS, name="writer")
+        self._group: Batcher[Sequence[Item], list[Receipt]] = Batcher(
+            self._append, BOUNDS, name="writer"
+        )
         self.run, self.stop = self._group.run, self._group.stop
 
-    async def append(self, items: Items, size: int) -> list[Receipt]:
+    async def append(self, items: Sequence[Item], size: int) -> list[Receipt]:
         """Append items of `size` bytes in all; they are durable when this returns.
 
         Raises Overloaded, with nothing taken in, where too much waits already; DatabaseBusy or
@@ -65,7 +65,7 @@ class Writer:
         """
         return await self._group.do(items, size + ITEM_BYTES * len(items))
 
-    def _append(self, batch: Sequence[Items]) -> Sequence[list[Receipt] | Exception]:
+    def _append(self, batch: Sequence[Sequence[Item]]) -> Sequence[list[Receipt] | Exception]:
         """What became of each request: its receipts, or why there are none."""
         try:
             return self._append_together(batch)
@@ -78,7 +78,7 @@ class Writer:
         # One of them must not take the others with it.
         return [result for each in batch for result in self._append([each])]
 
-    def _append_together(self, batch: Sequence[Items]) -> list[list[Receipt]]:
+    def _append_together(self, batch: Sequence[Sequence[Item]]) -> list[list[Receipt]]:
         items = [item for each in batch for item in each]
         begun, received_at = time.perf_counter(), datetime.now(UTC)
         receipts = append(self._database, items, received_at=received_at, cache=self._cache)

@@ -51,6 +51,12 @@ def read(
     return {name: found.get(name, begin) for name, begin in first.items()}
 
 
+def least_position(connection: Connection, projections: Iterable[Projection]) -> int:
+    """The position that all of some projections have reached; 0 for none of them."""
+    found = read(connection, projections).values()
+    return min((each.position for each in found), default=0)
+
+
 def advance(
     connection: Connection,
     seen: Checkpoint,
@@ -84,9 +90,16 @@ def advance(
         raise CheckpointMoved(projection=seen.projection, position=seen.position)
 
 
-def delete_one(connection: Connection, projection: Projection) -> None:
-    """Remove the checkpoint of a projection that is no more."""
-    connection.execute(delete(checkpoint).where(checkpoint.c.projection == projection.name))
+def set_error(connection: Connection, projection: Projection, error: str | None) -> None:
+    """Set a projection aside, with the reason; or, with None, let it run again."""
+    connection.execute(
+        update(checkpoint).where(checkpoint.c.projection == projection.name).values(error=error)
+    )
+
+
+def delete_one(connection: Connection, name: str) -> None:
+    """Delete the checkpoint of a projection or a shadow."""
+    connection.execute(delete(checkpoint).where(checkpoint.c.projection == name))
 
 
 def _begin(projection: Projection) -> Checkpoint:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select
 
 from projector.envelope import CustomerKey
+from projector.projections.rebuilding import SHADOW
 from projector.store import bulk
 from projector.store.predicates import (
     after_key,
@@ -20,7 +21,7 @@ from projector.store.predicates import (
     is_storable_text,
     within_int64,
 )
-from projector.store.tables import SHADOW, checkpoint, dead_letter, stream
+from projector.store.tables import checkpoint, dead_letter, stream
 
 _HAS_ANY = select(
     exists().where(

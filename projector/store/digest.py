@@ -34,6 +34,11 @@ def of(rows: Iterable[tuple[Any, ...]]) -> int:
     return total
 
 
+def subtract(digest: str, earlier: str) -> int:
+    """Subtract an earlier digest: what has to be applied to it to get the later one."""
+    return int(digest, 16) - int(earlier, 16)
+
+
 def apply(digest: str, change: int) -> str:
     """A digest, as text, after a change of its rows: the hashes that came less those that went."""
     return f"{(int(digest, 16) + change) % _MODULUS:0{2 * _BYTES}x}"

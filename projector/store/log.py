@@ -135,6 +135,14 @@ def has_more_events(connection: Connection, customer: CustomerKey, events: int) 
     return connection.execute(beyond.limit(1).offset(events)).first() is not None
 
 
+def has_event_between(connection: Connection, stream_id: int, *, after: int, until: int) -> bool:
+    """Whether a stream has an event of a position after < position <= until."""
+    statement = select(event.c.position).where(
+        event.c.stream_id == stream_id, _position > after, _position <= until
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def read_customer_page(
     connection: Connection,
     customer: CustomerKey,

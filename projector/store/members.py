@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -28,59 +27,16 @@ from sqlalchemy import (
     true,
 )
 
-from projector.projections import (
-    customer,
-    loyalty_tier,
-    loyalty_tier_history,
-    segment_membership,
-    segment_membership_history,
-)
-from projector.projections.projection import Projection
+from projector.projections import customer, loyalty_tier, segment_membership
+from projector.projections.groups import Group
 from projector.store.predicates import after_key, is_storable_text, same_customer
 from projector.store.read_errors import translate_read_errors
 from projector.store.tables import table_of
 
 
-@frozen(kw_only=True)
-class Group:
-    """What customers are grouped by: which tables and columns tell who is in a group."""
-
-    #: The projections of those who are in it now, and of those who ever were.
-    now: Projection
-    history: Projection
-    #: The column of the group's id.
-    id: str
-    #: The columns of the instant since when, now and in the history.
-    since: str
-    since_then: str
-    #: The column that must be true, if not every row with the id is a member.
-    holds: str | None = None
-    #: The order of the members: what tells their rows apart.
-    place: tuple[str, ...]
-
-
-SEGMENT = Group(
-    now=segment_membership.PROJECTION,
-    history=segment_membership_history.PROJECTION,
-    id="segment_id",
-    since="entered_at",
-    since_then="valid_from",
-    holds="is_member",
-    place=("project_id", "customer_id"),
-)
-TIER = Group(
-    now=loyalty_tier.PROJECTION,
-    history=loyalty_tier_history.PROJECTION,
-    id="tier_id",
-    since="joined_at",
-    since_then="joined_at",
-    place=("project_id", "customer_id", "campaign_id"),
-)
-
-
 def page(
     connection: Connection,
-    grouping: Group,
+    group: Group,
     group_id: str,
     *,
     project_id: str | None,
@@ -91,12 +47,12 @@ def page(
     """The members whose place comes after one: place, since, and who they are, in order."""
     if not is_storable_text(project_id):
         return []
-    table = table_of(grouping.now if as_of is None else grouping.history)
-    place = [table.c[name] for name in grouping.place]
-    since = table.c[grouping.since if as_of is None else grouping.since_then].label("since")
+    table = table_of(group.now if as_of is None else group.history)
+    place = [table.c[name] for name in group.member_key]
+    since = table.c[group.since if as_of is None else group.since_then].label("since")
     statement: Select[Any] = (
         select(*place, since, _customer_column("source_id", table), _customer_column("name", table))
-        .where(table.c[grouping.id] == group_id, _is_member(grouping, as_of))
+        .where(table.c[group.id] == group_id, _is_member(group, as_of))
         .order_by(*place)
         .limit(limit)
     )
@@ -118,20 +74,20 @@ def _customer_column(name: str, table: Table) -> ColumnElement[Any]:
     return asked.scalar_subquery().label(name)
 
 
-def is_known(connection: Connection, grouping: Group, group_id: str) -> bool:
+def is_known(connection: Connection, group: Group, group_id: str) -> bool:
     """Whether any customer is or ever was in a group, as far as the events told."""
     return any(
         connection.execute(
             select(literal(1))
-            .where(table_of(name).c[grouping.id] == group_id)
+            .where(table_of(name).c[group.id] == group_id)
             # The next column of the index. Of many rows with the id, as it may think that there are
             # whatever the id is, Postgres would rather look for one in the table.
             .order_by(table_of(name).c[column])
             .limit(1)
         ).first()
         for name, column in (
-            (grouping.now, grouping.holds or "project_id"),
-            (grouping.history, "project_id"),
+            (group.now, group.member_flag or "project_id"),
+            (group.history, "project_id"),
         )
     )
 
@@ -176,12 +132,14 @@ def _grouped(
     return statement if project_id is None else statement.where(project == project_id)
 
 
-def _is_member(grouping: Group, as_of: datetime | None) -> ColumnElement[bool]:
+def _is_member(group: Group, as_of: datetime | None) -> ColumnElement[bool]:
     """Whether a row is a member's, now or at an instant."""
     if as_of is None:
         return (
-            true() if grouping.holds is None else table_of(grouping.now).c[grouping.holds] == true()
+            true()
+            if group.member_flag is None
+            else table_of(group.now).c[group.member_flag] == true()
         )
-    table = table_of(grouping.history)
+    table = table_of(group.history)
     begun = table.c.valid_from <= as_of
     return and_(begun, or_(table.c.valid_to.is_(None), table.c.valid_to > as_of))

@@ -8,7 +8,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from projector.envelope import CustomerKey
@@ -86,10 +86,16 @@ def load_by_ids(
     return found
 
 
-def scan(connection: Connection, projection: Projection) -> Generator[tuple[CustomerKey, Row]]:
-    """Every row and whose it is, ordered by project and customer."""
+def scan(
+    connection: Connection, projection: Projection, *, but: CustomerKey | None = None
+) -> Generator[tuple[CustomerKey, Row]]:
+    """Every row and whose it is, ordered by project and customer; `but` leaves one out."""
     table = tables.table_of(projection)
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
+    if but is not None:
+        statement = statement.where(
+            or_(table.c.project_id != but.project_id, table.c.customer_id != but.customer_id)
+        )
     # Who stops half-way and closes it leaves no cursor open.
     statement = statement.execution_options(yield_per=1000)
     with translate_read_errors(projection.name), connection.execute(statement) as rows:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from projector.projections.projection import Identifier, Projection
+from projector.projections.rebuilding import SHADOW
 from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
@@ -195,9 +196,6 @@ _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
     datetime: Instant(),
     date: Date(),
 }
-
-#: The suffix of the names of tables that a rebuild fills, of their checkpoints and dead letters.
-SHADOW = "_shadow"
 
 
 @cache

@@ -29,6 +29,14 @@ def parse(text: str) -> datetime:
     return to_utc(value)
 
 
+def parse_option(text: str | None) -> datetime | None:
+    """Read the instant that a user gave, if any; raises BadInstant."""
+    try:
+        return None if text is None else parse(text)
+    except ValueError as error:
+        raise BadInstant(text=text, reason=error) from error
+
+
 def to_utc(value: datetime) -> datetime:
     """The same instant in UTC; raises ValueError where that lies outside the years 1 to 9999."""
     if value.tzinfo is UTC:

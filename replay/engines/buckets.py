@@ -73,7 +73,7 @@ def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
         for stream_id, customer in spill.customers(job.folder, bucket)
         if stream_id in streams
     )
-    return len(events), fold_stream_facts(job.plan.projections, chain([nobodys], stories))
+    return len(events), fold_stream_facts(job.plan.shadows, chain([nobodys], stories))
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
@@ -87,7 +87,7 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
         whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
         if NO_STREAM in stream_ids:
             whole = chain(whole, log.read_without_customer(connection, FACTS, until=job.plan.until))
-        return events, fold_streams(job.plan.projections, whole)
+        return events, fold_streams(job.plan.shadows, whole)
 
 
 def _keyed(spilled: SpillRecord) -> KeyedFact:

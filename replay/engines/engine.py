@@ -62,7 +62,7 @@ Engine = Callable[[Job], Iterator[EnginePiece]]
 def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
     """Put the rows of some customers where they belong, or wait."""
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    filled = staging.write(job.database, job.plan.projections, [each.new for each in changes], path)
+    filled = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
     return EnginePiece(
         folded=[
             ShadowResult(rows=each.rows, digest=each.digest, dead_letters=change.dead_letters)

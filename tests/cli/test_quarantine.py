@@ -160,9 +160,9 @@ def test_an_entry_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
     found = cli("quarantine", "show", "1", "--json").json
     assert list(found) == [
         "quarantine_id", "reason", "detail", "project_id", "event_id", "received_at",
-        "resolved_at", "resolved_position", "given", "body", "body_base64",
+        "resolved_at", "resolved_position", "defaults", "body", "body_base64",
     ]  # fmt: skip
-    assert found["given"] == {
+    assert found["defaults"] == {
         "project_id": "proj_1",
         "type": None,
         "occurred_at": "2024-03-04T10:00:00.000Z",

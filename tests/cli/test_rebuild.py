@@ -1,16 +1,15 @@
 """`rebuild`: the tables anew from the log; what would change, and one customer alone."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import replay
-from projector.cli import rebuilding
 from projector.projections import discover
-from replay.engines import ENGINES
+from replay import engines
+from replay.engines import Engine, EnginePiece, Job
 from tests.cli.conftest import Cli, Rows, Tamper, Write
 from tests.support.given import entered
 
@@ -113,19 +112,22 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
     engine: str,
     workers: int | None,
 ) -> None:
-    used = []
-    real = replay.rebuild
+    used: list[tuple[str, int]] = []
+    in_process = engines.ENGINES["in-process"]
 
-    def noted(database: Any, projections: Any, how: Any, **more: Any) -> Any:
-        used.append((how, more["workers"]))
-        return real(database, projections, ENGINES["in-process"], **more)
+    def noting(name: str) -> Engine:
+        def run(job: Job) -> Iterator[EnginePiece]:
+            used.append((name, job.workers))
+            return in_process(job)
 
-    monkeypatch.setattr(replay, "rebuild", noted)
+        return run
+
+    monkeypatch.setattr(engines, "ENGINES", {each: noting(each) for each in engines.ENGINES})
     assert cli("rebuild", *given).code == 0
-    assert used == [(ENGINES[engine], workers or rebuilding._cores())]
-    monkeypatch.setattr(rebuilding, "PARALLEL_EVENTS_MIN", 40)
+    assert used == [(engine, workers or engines.available_cores())]
+    monkeypatch.setattr(engines, "PARALLEL_EVENTS_MIN", 40)
     assert cli("rebuild").code == 0
-    assert used[1][0] is ENGINES["parallel"]
+    assert used[1][0] == "parallel"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import replay
-from projector.cli import rebuilding
 from projector.errors import RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied
 from projector.projections import discover
+from replay import backlog, engines
 from tests.cli.conftest import Cli, Rows, Tamper, Write
 from tests.support.given import created, joined
 from tests.support.tampering import life
@@ -74,7 +74,7 @@ def test_a_backlog_before_empty_tables_goes_by_a_rebuild_to_the_same_rows(
 ) -> None:
     live = rows()
     rebuilt = _noting(monkeypatch)
-    monkeypatch.setattr(rebuilding, "PARALLEL_EVENTS_MIN", 40)
+    monkeypatch.setattr(engines, "PARALLEL_EVENTS_MIN", 40)
     cli("ingest", "deliveries.ndjson")
     assert rebuilt == [], "the tables are not empty"
     (folder / "projector.db").rename("other.db")
@@ -91,7 +91,7 @@ def test_fewer_events_go_batch_by_batch(
     cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuilt = _noting(monkeypatch)
-    monkeypatch.setattr(rebuilding, "PARALLEL_EVENTS_MIN", 10)
+    monkeypatch.setattr(engines, "PARALLEL_EVENTS_MIN", 10)
     cli("ingest", write(*life("cust_1")))
     assert rebuilt == []
 
@@ -112,8 +112,9 @@ def test_what_a_rebuild_lacks_a_backlog_may_not_need(
     def lacking(*_given: Any, **_more: Any) -> None:
         raise error
 
-    monkeypatch.setattr(rebuilding, "PARALLEL_EVENTS_MIN", 1)
-    monkeypatch.setattr(replay, "rebuild", lacking)
+    monkeypatch.setattr(engines, "PARALLEL_EVENTS_MIN", 1)
+    for module in (replay, backlog):
+        monkeypatch.setattr(module, "rebuild", lacking)
     assert cli("ingest", write(*life("cust_1"))).code == 0
     assert cli("status", "--json").json["projections"][0]["lag"] == 0
     assert cli("rebuild").code == type(error).exit_code  # type: ignore[attr-defined]
@@ -128,5 +129,5 @@ def _noting(monkeypatch: pytest.MonkeyPatch) -> list[None]:
         seen.append(None)
         return real(*given, **more)
 
-    monkeypatch.setattr(replay, "rebuild", noted)
+    monkeypatch.setattr(backlog, "rebuild", noted)
     return seen

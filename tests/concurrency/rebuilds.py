@@ -16,8 +16,8 @@ from attrs import field, frozen
 from sqlalchemy import inspect
 
 from projector.projections import discover
+from projector.projections.rebuilding import REPLACED
 from projector.store.database import Database
-from projector.store.rebuild import shadow
 from replay import verify
 from replay.workspace import path_for
 from tests.support.command import Done, environment
@@ -198,7 +198,7 @@ def left(database: Database) -> list[str]:
     """What is there of a rebuild that is over: its tables, rows of its shadows, its files."""
     with database.reading() as connection:
         names = inspect(connection).get_table_names()
-    tables = [each for each in names if each.endswith(("_shadow", shadow.REPLACED))]
+    tables = [each for each in names if each.endswith(("_shadow", REPLACED))]
     rows = [
         f"{name}: {row[0]}"
         for name in ("checkpoint", "dead_letter")

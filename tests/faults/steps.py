@@ -263,7 +263,7 @@ def _swap() -> list[Step]:
         ),
         after("after the last table", _REPLACE, nth=5),
         *_commit("swap", "the exchange", _REPLACE, is_between=True),
-        before("before the old tables go", "replay.swap:_remove_replaced", is_between=True),
+        before("before the old tables go", "replay.swap:_drop_replaced", is_between=True),
         after("after an old table went", "statement", of="DROP TABLE loyalty_tier_replaced"),
         *_commit(
             "swap",

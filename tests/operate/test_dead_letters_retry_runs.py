@@ -16,7 +16,7 @@ from projector.operate.dead_letters import (
 )
 from projector.projections import discover, named
 from projector.projections.projection import Projection
-from projector.runner import runner
+from projector.runner import refold as refold_module
 from projector.runner.runner import catch_up, project_batch
 from projector.store import checkpoints
 from projector.store import dead_letters as store_dead_letters
@@ -67,8 +67,8 @@ def refolded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
         done.extend((each.name, len(streams)) for each in projections)
         _refold(database, projections, streams)
 
-    _refold = runner.refold
-    monkeypatch.setattr(runner, "refold", refold)
+    _refold = refold_module.refold
+    monkeypatch.setattr(refold_module, "refold", refold)
     return done
 
 

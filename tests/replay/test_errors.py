@@ -10,6 +10,7 @@ from sqlalchemy import make_url
 
 from projector.errors import DatabaseUnreachable, RightsMissing
 from projector.projections import discover
+from projector.projections.rebuilding import rebuilding
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging, swap
 from replay import fill, rebuild, verify
@@ -61,7 +62,7 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
 
 
 def test_a_projector_that_computed_from_the_rows_before_does_not_write(database: Database) -> None:
-    revisions = "SELECT projection, revision FROM checkpoint"
+    revisions = "SELECT projection, generation FROM checkpoint"
     before = dict(sql(database, revisions))
     rebuild(database, discover(), IN_PROCESS)
     assert dict(sql(database, revisions)) == {name: at + 1 for name, at in before.items()}
@@ -91,9 +92,9 @@ def test_rows_that_cannot_be_poured_leave_the_connection_durable(
         path.write_bytes(content)
     with sqlite_database.writing() as connection:
         for each in discover():
-            shadow.create(connection, shadow.of(each))
+            shadow.create(connection, rebuilding(each))
     with pytest.raises((DatabaseUnreachable, sqlite3.Error)):
-        staging.load(sqlite_database, [shadow.of(each) for each in discover()], path)
+        staging.load(sqlite_database, [rebuilding(each).shadow for each in discover()], path)
     assert _settings(sqlite_database) == before
 
 
@@ -101,7 +102,7 @@ def test_a_swap_that_fails_leaves_the_connection_as_it_was(sqlite_database: Data
     before = _settings(sqlite_database), stored(sqlite_database)
     # There is no shadow.
     with pytest.raises(DatabaseUnreachable), sqlite_database.writing() as connection:
-        swap.swap_names(connection, discover()[0])
+        swap.swap_names(connection, rebuilding(discover()[0]))
     assert (_settings(sqlite_database), stored(sqlite_database)) == before
 
 

@@ -173,7 +173,7 @@ def test_a_projection_that_never_ran_gets_no_rows(database_url: str) -> None:
 
 
 def test_a_projector_that_computed_from_the_old_rows_does_not_write(database: Database) -> None:
-    revision = "SELECT projection, revision FROM checkpoint"
+    revision = "SELECT projection, generation FROM checkpoint"
     before = dict(sql(database, revision))
     rebuild_customer(database, named(["customer"]), "cust_1")
     assert dict(sql(database, revision)) == {**before, "customer": before["customer"] + 1}

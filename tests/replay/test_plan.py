@@ -10,7 +10,7 @@ from tests.support.logs import cut_small
 
 
 def _plan(until: int, streams: int = 1) -> RebuildPlan:
-    return RebuildPlan(projections=(), until=until, streams=streams)
+    return RebuildPlan(pairs=(), until=until, streams=streams)
 
 
 @given(until=st.integers(0, 300), size=st.integers(1, 40))

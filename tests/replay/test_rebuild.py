@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 
 from projector.errors import RowsLost, SpillUnwritable
 from projector.projections import discover, named
+from projector.projections.rebuilding import rebuilding
 from projector.queries.customers import find_customer
 from projector.store import checkpoints, log, schema, table_rows
 from projector.store.database import Database
@@ -151,8 +152,8 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
 ) -> None:
     with database.writing() as connection:
         for each in discover():
-            shadow.create(connection, shadow.of(each))
-            checkpoints.read(connection, [shadow.of(each)], lock=True)
+            shadow.create(connection, rebuilding(each))
+            checkpoints.read(connection, [rebuilding(each).shadow], lock=True)
     sql(database, "CREATE TABLE customer_replaced (mine TEXT)")
     sql(database, "INSERT INTO dead_letter VALUES ('customer_shadow', 1, NULL, 'half a rebuild')")
     path_for(database).mkdir()
@@ -235,7 +236,9 @@ def test_on_postgres_rights_and_the_owner_stay(postgres_url: str, postgres_serve
             assert not rebuild(database, discover(), by_steps).dependents
             assert sql(database, rights) == before
             sql(database, "GRANT SELECT (email) ON customer TO reader")
-            assert rebuild(database, discover(), by_steps).dependents == ("rights on column email",)
+            assert rebuild(database, discover(), by_steps).dependents == (
+                "privileges on column email",
+            )
         finally:
             for role in ("reader", "keeper"):
                 sql(database, f"DROP OWNED BY {role}")

@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.projections import discover, named
 from projector.projections.projection import Projection
-from projector.runner.runner import catch_up, project_batch, refold
+from projector.runner.refold import refold
+from projector.runner.runner import catch_up, project_batch
 from projector.store import checkpoints
 from projector.store.append import append
 from projector.store.database import Database

@@ -141,7 +141,9 @@ def test_the_server_answers_as_the_document_says(
     )
 
 
-@pytest.mark.parametrize("name", ["Answer", "Delivered", "Ingested", "Health", "Problem", "Status"])
+@pytest.mark.parametrize(
+    "name", ["CustomerState", "DeliveryResult", "BulkResult", "Health", "Problem", "Status"]
+)
 def test_of_an_answer_every_key_is_there(name: str) -> None:
     schema = _DOCUMENT["components"]["schemas"][name]
     assert schema["required"] == [*schema["properties"]]

@@ -10,7 +10,7 @@ from projector.envelope import DeliveryDefaults
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
-from projector.runner import runner
+from projector.runner import refold, runner
 from projector.store.database import Database
 from tests.support.databases import migrated
 from tests.support.items import envelope, put, rejected
@@ -52,7 +52,7 @@ def _tokens(database: Database) -> None:
 
 
 def _refold(database: Database) -> None:
-    runner.refold(database, discover(), [1])
+    refold.refold(database, discover(), [1])
 
 
 @pytest.mark.parametrize("job", [_append, _retry, _tokens, _refold])

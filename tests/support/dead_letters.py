@@ -78,7 +78,7 @@ def positions_of(database: Database) -> set[int]:
 
 def revisions(database: Database) -> dict[str, int]:
     with database.reading() as connection:
-        found = connection.execute(select(checkpoint.c.projection, checkpoint.c.revision))
+        found = connection.execute(select(checkpoint.c.projection, checkpoint.c.generation))
         return {row[0]: row[1] for row in found}
 
 

@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Flag, Json, Url, Whole, app, instant
+from projector.cli.application import Flag, Json, Url, Whole, app
+from projector.text.instants import parse_option
 
 
 @app.command
@@ -40,7 +41,7 @@ def customer(
     json
         Print one JSON document.
     """
-    then = instant(as_of)
+    then = parse_option(as_of)
     with open_projector(url) as projector:
         answer = projector.customer(
             identifier,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Json, Url, Whole, app, instant
+from projector.cli.application import Json, Url, Whole, app
+from projector.text.instants import parse_option
 
 
 @app.command
@@ -38,7 +39,7 @@ def members(
     json
         Print one JSON document.
     """
-    then = instant(as_of)
+    then = parse_option(as_of)
     with open_projector(url) as projector:
         page = projector.members(
             segment_id=segment,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from projector.app import open_projector
-from projector.cli import output, rebuilding
+from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, app, catch_up
 from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
-from replay import CustomerRebuild, RebuildReport, rebuild_customer
+from replay import CustomerRebuild, RebuildReport
 from replay.impact import GroupChange, Impact
 
 #: How many segments or tiers people see.
@@ -52,7 +52,7 @@ def rebuild(
     json
         Print one JSON document.
     """
-    projections = named(list(names))
+    named(list(names))
     is_of_all = engine or workers is not None or dry_run or max_change is not None
     if customer is not None and is_of_all:
         raise NotOne(options="--customer, or --engine, --workers, --dry-run and --max-change")
@@ -64,23 +64,20 @@ def rebuild(
         raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
     with open_projector(url) as projector:
         if customer is not None:
-            one = rebuild_customer(
-                projector.database,
-                projections,
-                customer,
-                project_id=project,
-                by_source_id=source_id,
+            one = projector.rebuild_customer(
+                customer, *names, project_id=project, by_source_id=source_id
             )
             _show_repaired(one, json)
             return
-        done = rebuilding.rebuild(
-            projector,
-            projections,
-            engine=engine,
-            workers=workers,
-            dry_run=dry_run,
-            change_percent_max=max_change,
-        )
+        with progress.phases_bar("rebuilding") as advance:
+            done = projector.rebuild(
+                *names,
+                engine=engine,
+                workers=workers,
+                dry_run=dry_run,
+                change_percent_max=max_change,
+                on_progress=advance,
+            )
         if done.swapped:
             catch_up(projector)
     if json:

@@ -30,7 +30,7 @@ def run(*, url: Url) -> None:
         url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX
     ) as projector:
         follower = projector.follower()
-        other = projector.watch().look().holder
+        other = projector.lease_monitor().look().holder
         until = "." if other is None else f", standing by as long as {other} shows life."
         output.line(f"{follower.holder} follows {projector.database}{until}", stderr=True)
         logs.configure()

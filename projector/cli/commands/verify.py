@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import replay
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Json, Url, Whole, app
 from projector.errors import BadNumber
-from projector.projections import named
 from replay.comparison import Difference
 from replay.verify import VerifyReport
 
@@ -35,14 +33,13 @@ def verify(
     json
         Print one JSON document.
     """
-    projections = named(list(names))
     if sample is not None and sample < 1:
         raise BadNumber(name="--sample", value=sample, range="1 upwards")
     with (
         open_projector(url) as projector,
         progress.count_bar("verifying", "customers") as advance,
     ):
-        found = replay.verify(projector.database, projections, sample=sample, on_piece=advance)
+        found = projector.verify(*names, sample=sample, on_piece=advance)
     if json:
         output.document(found)
     else:

@@ -8,8 +8,9 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output, why_output
-from projector.cli.application import Flag, Json, Url, Whole, app, instant
+from projector.cli.application import Flag, Json, Url, Whole, app
 from projector.queries.why.explain import require_one_question
+from projector.text.instants import parse_option
 
 
 @app.command
@@ -50,7 +51,7 @@ def why(
     json
         Print one JSON document.
     """
-    then = instant(as_of)
+    then = parse_option(as_of)
     require_one_question(segment, campaign, not_)
     with open_projector(url) as projector:
         found = projector.why(

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
 from projector.errors import GroupNotFound, NothingConcerns, NotOne, StreamTooLong
 from projector.projections import loyalty_tier, segment_membership
+from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
 from projector.queries import customers
 from projector.queries.customers import NOW, PointInTime
-from projector.queries.why.steps import CAMPAIGN, SEGMENT, RowKind, Step, trace
-from projector.queries.why.verdict import Findings, Kind, LastPeriod, Verdict, find_evidence
+from projector.queries.why.steps import Step, trace
+from projector.queries.why.verdict import Findings, LastPeriod, Verdict, find_evidence
 from projector.store import checkpoints, duplicates, log, members, quarantine
 from projector.store.database import Database
 from projector.store.quarantine import Conflict
@@ -65,7 +66,7 @@ class WhyNot:
     #: The id of the segment or the tier.
     not_: str
     #: Null where nobody can tell.
-    kind: Kind | None
+    kind: GroupKind | None
     verdict: Verdict
     #: The event since which it holds, or held.
     given_by: Step | None
@@ -80,8 +81,6 @@ class WhyNot:
     #: The position of the log that it reflects.
     position: int
 
-
-_GROUPINGS = {Kind.SEGMENT: members.SEGMENT, Kind.TIER: members.TIER}
 
 Explanation = WhySegment | WhyCampaign | WhyNot
 
@@ -116,23 +115,23 @@ def why(database: Database, question: WhyQuery, *, events_max: int | None = None
     NothingConcerns or GroupNotFound, StreamTooLong, and what query.find_customer raises.
     """
     with database.reading_tables() as connection:
-        customer = _customer(connection, question)
+        # Whether anything was known of the customer at that moment shows when the events are read.
+        customer = customers.find_key(
+            connection,
+            question.identifier,
+            question.project_id,
+            question.by_source_id,
+            question.moment,
+        )
         if events_max is not None and log.has_more_events(connection, customer, events_max):
             raise StreamTooLong(customer=customer.customer_id, events_max=events_max)
         if question.segment_id is not None:
             told = _trace(connection, question, customer, SEGMENT, question.segment_id)
             return WhySegment(segment_id=question.segment_id, **told)
         if question.campaign_id is not None:
-            told = _trace(connection, question, customer, CAMPAIGN, question.campaign_id)
+            told = _trace(connection, question, customer, TIER, question.campaign_id)
             return WhyCampaign(campaign_id=question.campaign_id, **told)
         return _why_not(connection, question, customer, str(question.not_))
-
-
-def _customer(connection: Connection, question: WhyQuery) -> CustomerKey:
-    """Who is meant; that anything was known of them is seen when their events are read."""
-    asked = (question.identifier, question.project_id, question.by_source_id)
-    keys = customers.find_keys(connection, *asked)
-    return keys[0] if len(keys) == 1 else _require_known(connection, question)
 
 
 def _require_known(connection: Connection, question: WhyQuery) -> CustomerKey:
@@ -151,15 +150,15 @@ def _events(
     connection: Connection,
     customer: CustomerKey,
     moment: PointInTime,
-    subjects: Sequence[RowKind],
+    groups: Sequence[Group],
 ) -> tuple[int, Iterator[RecordedEvent]]:
     """A customer's events in canonical order, and the position that they go up to.
 
     What is true now is what the tables say: it goes up to where they are, and not to the log's end.
     """
     if moment.is_now:
-        by_projection = checkpoints.read(connection, [each.projection for each in subjects])
-        moment = PointInTime(at_position=min(each.position for each in by_projection.values()))
+        position = checkpoints.least_position(connection, [each.now for each in groups])
+        moment = PointInTime(at_position=position)
     return customers.events_at(connection, customer, moment)
 
 
@@ -167,18 +166,18 @@ def _trace(
     connection: Connection,
     question: WhyQuery,
     customer: CustomerKey,
-    subject: RowKind,
+    group: Group,
     row_id: str,
 ) -> dict[str, Any]:
     """What an explanation of one row tells, whatever the row is about."""
-    position, events = _events(connection, customer, question.moment, [subject])
-    traced = trace(subject, row_id, events)
+    position, events = _events(connection, customer, question.moment, [group])
+    traced = trace(group, row_id, events)
     # An id that no event could ever have is not what a dead letter may be about.
     if not traced.steps or id_problem(row_id):
         _require_known(connection, question)
         raise NothingConcerns(
             customer=customer.customer_id,
-            what=f"{subject.name} {row_id!r}",
+            what=f"{group.row_name} {row_id!r}",
             moment=question.moment,
         )
     event_ids = [each.event_id for each in traced.steps]
@@ -203,12 +202,12 @@ def _with_duplicates(connection: Connection, steps: Sequence[Step]) -> tuple[Ste
 def _why_not(
     connection: Connection, question: WhyQuery, customer: CustomerKey, what: str
 ) -> WhyNot:
-    position, events = _events(connection, customer, question.moment, [SEGMENT, CAMPAIGN])
+    position, events = _events(connection, customer, question.moment, [SEGMENT, TIER])
     findings = find_evidence(what, events)
     period = findings.last_period()
     if period is not None:
-        kind: Kind | None = period.kind
-        campaign_id = period.row_id if kind is Kind.TIER else None
+        kind: GroupKind | None = period.kind
+        campaign_id = period.row_id if kind is GroupKind.TIER else None
     else:
         _require_known(connection, question)
         kind, campaign_id = _identify(connection, question, customer, findings)
@@ -246,7 +245,7 @@ def _period_steps(
 
 def _identify(
     connection: Connection, question: WhyQuery, customer: CustomerKey, findings: Findings
-) -> tuple[Kind | None, str | None]:
+) -> tuple[GroupKind | None, str | None]:
     """What an id that was never given is the id of, and of which campaign, as far as it is known.
 
     Raises GroupNotFound for one that nothing names.
@@ -259,7 +258,7 @@ def _identify(
     # Of an id that is none the database could not even be asked.
     if not named and not id_problem(what):
         named = {
-            kind: None for kind in Kind if members.is_known(connection, _GROUPINGS[kind], what)
+            kind: None for kind in GroupKind if members.is_known(connection, GROUPS[kind], what)
         }
     if not named:
         raise GroupNotFound(kind="segment or tier", identifier=what)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey, RecordedEvent
 from projector.facts.codec import Undecodable, decode
-from projector.facts.events import (
-    FACTS,
-    CustomerDeleted,
-    CustomerFact,
-    SegmentEntered,
-    SegmentLeft,
-    TierFact,
-    TierMove,
-)
-from projector.projections import loyalty_tier, segment_membership
-from projector.projections.projection import Projection, Row, State, fold
+from projector.facts.events import FACTS, CustomerFact
+from projector.projections.groups import Group
+from projector.projections.projection import Row, State, fold
 
 
 class Effect(StrEnum):
@@ -65,33 +57,10 @@ class Step:
         return CanonicalKey(self.occurred_at, self.event_id)
 
 
-@frozen(kw_only=True, eq=False)
-class RowKind:
-    """What may be asked about: the rows of a projection, told apart by one id."""
-
-    #: What one row is about, in a word.
-    name: str
-    projection: Projection
-    #: The id that a fact names; None if it concerns every row, ValueError where it cannot be told.
-    named_by: Callable[[Any], str | None]
-
-
-def _segment_id(fact: SegmentEntered | SegmentLeft | CustomerDeleted) -> str | None:
-    return None if isinstance(fact, CustomerDeleted) else fact.segment.id
-
-
-def _campaign_id(fact: TierFact | TierMove | CustomerDeleted) -> str | None:
-    return None if isinstance(fact, CustomerDeleted) else fact.campaign_id
-
-
-SEGMENT = RowKind(name="segment", projection=segment_membership.PROJECTION, named_by=_segment_id)
-CAMPAIGN = RowKind(name="campaign", projection=loyalty_tier.PROJECTION, named_by=_campaign_id)
-
-
 class FoldStep(NamedTuple):
     """One event's turn in the fold of a projection that reads it."""
 
-    subject: RowKind
+    group: Group
     event: RecordedEvent
     #: None where the event cannot be decoded.
     fact: CustomerFact | None
@@ -106,7 +75,7 @@ class FoldStep(NamedTuple):
         if self.fact is None:
             return True
         try:
-            named = self.subject.named_by(self.fact)
+            named = self.group.row_of(self.fact)
         except ValueError:
             return True
         if named is None:
@@ -143,9 +112,9 @@ class Trace:
     complete: bool
 
 
-def fold_steps(subjects: Sequence[RowKind], events: Iterable[RecordedEvent]) -> Iterator[FoldStep]:
+def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iterator[FoldStep]:
     """Fold a customer's events, in canonical order, and tell each turn: one pass, one decoding."""
-    projections = [each.projection for each in subjects]
+    projections = [each.now for each in groups]
     states: list[State] = [each.initial for each in projections]
     for event in events:
         fact, problem = _decode(event)
@@ -155,18 +124,18 @@ def fold_steps(subjects: Sequence[RowKind], events: Iterable[RecordedEvent]) -> 
             keyed = (event.key, fact, event.position)
             states, failures = fold(projections, before, [keyed])
             reasons = {each.projection: each.reason for each in failures}
-        for subject, was, now in zip(subjects, before, states, strict=True):
-            if reader in subject.projection.evolvers:
-                reason = problem or reasons.get(subject.projection.name)
-                yield FoldStep(subject, event, fact, was, now, reason)
+        for group, was, now in zip(groups, before, states, strict=True):
+            if reader in group.now.evolvers:
+                reason = problem or reasons.get(group.now.name)
+                yield FoldStep(group, event, fact, was, now, reason)
 
 
-def trace(subject: RowKind, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
+def trace(group: Group, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
     """The steps of one row, from the events of its customer in canonical order."""
     steps: list[Step] = []
     complete = True
     current = None
-    for turn in fold_steps([subject], events):
+    for turn in fold_steps([group], events):
         complete = complete and turn.reason is None
         current = turn.after.get(row_id)
         if turn.concerns(row_id):

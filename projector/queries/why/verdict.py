@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
 from attrs import define, field, frozen
 
 from projector.envelope import RecordedEvent
-from projector.facts.events import CustomerFact, SegmentEntered, SegmentLeft, TierFact, TierMove
+from projector.facts.events import CustomerFact
+from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
 from projector.projections.projection import State
-from projector.queries.why.steps import CAMPAIGN, SEGMENT, FoldStep, Step, fold_steps, mark_deciding
+from projector.queries.why.steps import FoldStep, Step, fold_steps, mark_deciding
 
 
 class Verdict(StrEnum):
@@ -23,22 +24,11 @@ class Verdict(StrEnum):
     NEVER_GIVEN = "never given"
 
 
-class Kind(StrEnum):
-    """What an id is the id of."""
-
-    SEGMENT = "segment"
-    TIER = "tier"
-
-
-#: By the name of the subject whose rows tell of it.
-_KINDS = {SEGMENT.name: Kind.SEGMENT, CAMPAIGN.name: Kind.TIER}
-
-
 @frozen(kw_only=True)
 class LastPeriod:
     """The last time that a row held it: a membership, or a tier in one campaign."""
 
-    kind: Kind
+    kind: GroupKind
     #: The id of the segment or of the campaign.
     row_id: str
     given_by: Step
@@ -52,29 +42,34 @@ class Findings:
 
     what: str
     #: By kind and row id.
-    periods: dict[tuple[Kind, str], LastPeriod] = field(factory=dict)
+    periods: dict[tuple[GroupKind, str], LastPeriod] = field(factory=dict)
     #: As what the customer's own events name it; for a tier, the campaign if that is told.
-    named: dict[Kind, str | None] = field(factory=dict)
+    named: dict[GroupKind, str | None] = field(factory=dict)
     #: The projections that could not take an event.
-    incomplete: set[Kind] = field(factory=set)
-    states: dict[Kind, State] = field(factory=dict)
+    incomplete: set[GroupKind] = field(factory=set)
+    states: dict[GroupKind, State] = field(factory=dict)
 
     def take(self, turn: FoldStep) -> None:
         """Take an event into account."""
-        kind = _KINDS[turn.subject.name]
+        group = turn.group
+        kind = group.kind
         self.states[kind] = turn.after
         if turn.reason is not None:
             self.incomplete.add(kind)
         if turn.fact is not None:
-            for named, campaign_id in _names_of(turn.fact, self.what):
-                self.named[named] = campaign_id or self.named.get(named)
+            for each in GROUPS.values():
+                if self.what in each.ids_in(turn.fact):
+                    self.named[each.kind] = _campaign_of(each, turn.fact) or self.named.get(
+                        each.kind
+                    )
         for row_id, row in turn.after.items():
             before = turn.before.get(row_id)
             if row is not before:
-                self._compare(turn, kind, row_id, before, row)
+                self._compare(turn, row_id, before, row)
 
-    def _compare(self, turn: FoldStep, kind: Kind, row_id: str, before: Any, after: Any) -> None:
-        held, holds = _holds(kind, before, self.what), _holds(kind, after, self.what)
+    def _compare(self, turn: FoldStep, row_id: str, before: Any, after: Any) -> None:
+        group, kind = turn.group, turn.group.kind
+        held, holds = group.holds(before, self.what), group.holds(after, self.what)
         identity = kind, row_id
         if holds and not held:
             step = turn.step(row_id)
@@ -87,14 +82,14 @@ class Findings:
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
-    def gaps(self, kind: Kind | None, campaign_id: str | None) -> int:
+    def gaps(self, kind: GroupKind | None, campaign_id: str | None) -> int:
         """How many deliveries are proven to be lost that may have been about it."""
         gaps = 0
-        if kind is not Kind.TIER:
-            membership = self.states.get(Kind.SEGMENT, {}).get(self.what)
+        if kind is not GroupKind.TIER:
+            membership = self.states.get(GroupKind.SEGMENT, {}).get(self.what)
             gaps += 0 if membership is None else membership.gaps
-        if kind is not Kind.SEGMENT:
-            tiers = self.states.get(Kind.TIER, {})
+        if kind is not GroupKind.SEGMENT:
+            tiers = self.states.get(GroupKind.TIER, {})
             gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
         return gaps
 
@@ -115,7 +110,7 @@ class Findings:
 def find_evidence(what: str, events: Iterable[RecordedEvent]) -> Findings:
     """What a customer's events, in canonical order, tell of the segment or tier of an id."""
     findings = Findings(what)
-    for turn in fold_steps([SEGMENT, CAMPAIGN], events):
+    for turn in fold_steps([SEGMENT, TIER], events):
         findings.take(turn)
     return findings
 
@@ -125,32 +120,11 @@ def _recency(period: LastPeriod) -> tuple[Any, ...]:
     return (1, period.given_by.key) if ended is None else (0, ended.key)
 
 
-def _holds(kind: Kind, row: Any, what: str) -> bool:
-    if row is None:
-        return False
-    if kind is Kind.SEGMENT:
-        return bool(row.is_member and row.segment_id == what)
-    return bool(row.tier_id == what)
-
-
-def _names_of(fact: CustomerFact, what: str) -> Iterator[tuple[Kind, str | None]]:
-    """As what a fact names an id."""
-    if isinstance(fact, SegmentEntered | SegmentLeft):
-        if fact.segment.id == what:
-            yield Kind.SEGMENT, None
-        return
-    if isinstance(fact, TierFact):
-        tiers = [fact.loyalty_tier]
-    elif isinstance(fact, TierMove):
-        tiers = [fact.loyalty_tier_to, *filter(None, [fact.loyalty_tier_from])]
-    else:
-        return
-    if any(tier.id == what for tier in tiers):
-        yield Kind.TIER, _campaign_id(fact)
-
-
-def _campaign_id(fact: TierFact | TierMove) -> str | None:
+def _campaign_of(group: Group, fact: CustomerFact) -> str | None:
+    """The campaign of the tier that a fact names, if the fact has it; a segment has none."""
+    if group is not TIER:
+        return None
     try:
-        return fact.campaign_id
+        return group.row_of(fact)
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Who is in a segment or on a tier by one of two tables, and not by the other."""
+"""The difference between a live table and its shadow: members of groups, and rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, select, union
 
-from projector.projections.projection import Projection
-from projector.store import tables
-from projector.store.rebuild import shadow
+from projector.projections.groups import Group
+from projector.projections.rebuilding import Rebuilding
+from projector.store.tables import table_of
 
 #: How many customers are named for each segment and tier.
 EXAMPLES_MAX = 3
@@ -27,39 +27,19 @@ class GroupMove(NamedTuple):
     examples: tuple[str, ...]
 
 
-class _Group(NamedTuple):
-    """By which columns a table tells who is where."""
-
-    id: str
-    name: str
-    #: The column that must be true, if not every row with the id counts.
-    holds: str | None = None
+def gained(connection: Connection, pair: Rebuilding, group: Group) -> list[GroupMove]:
+    """Members by the shadow and not by the live table, by project and group."""
+    return _moves(connection, _gained(pair, group))
 
 
-_GROUPS = {
-    "segment_membership": _Group("segment_id", "segment_name", "is_member"),
-    "loyalty_tier": _Group("tier_id", "tier_name"),
-}
+def lost(connection: Connection, pair: Rebuilding, group: Group) -> list[GroupMove]:
+    """Members by the live table and not by the shadow, by project and group."""
+    return _moves(connection, _lost(pair, group))
 
 
-def has_groups(projection: Projection) -> bool:
-    """Whether a projection says who is in a segment or on a tier."""
-    return projection.name in _GROUPS
-
-
-def gained(connection: Connection, projection: Projection) -> list[GroupMove]:
-    """Who is there by the shadow and not by the live table, by project and group."""
-    return _moves(connection, _gained(projection))
-
-
-def lost(connection: Connection, projection: Projection) -> list[GroupMove]:
-    """Who is there by the live table and not by the shadow, by project and group."""
-    return _moves(connection, _lost(projection))
-
-
-def count_customers(connection: Connection, projections: Sequence[Projection]) -> int:
-    """How many customers gain or lose anything, each counted once."""
-    moving = [which(each) for each in projections for which in (_gained, _lost)]
+def count_customers(connection: Connection, pairs: Sequence[tuple[Rebuilding, Group]]) -> int:
+    """Count the customers who gain or lose anything, each once."""
+    moving = [which(*each) for each in pairs for which in (_gained, _lost)]
     if not moving:
         return 0
     found = [select(each.c.project_id, each.c.customer_id) for each in map(Select.subquery, moving)]
@@ -67,42 +47,41 @@ def count_customers(connection: Connection, projections: Sequence[Projection]) -
     return int(connection.execute(statement).scalar_one())
 
 
-def count_rows(connection: Connection, projection: Projection) -> tuple[int, int]:
-    """How many rows are in the shadow alone, and how many in the live table alone."""
-    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
+def count_rows(connection: Connection, pair: Rebuilding) -> tuple[int, int]:
+    """Count the rows that only the shadow has, and those that only the live table has."""
+    live, filled = table_of(pair.live), table_of(pair.shadow)
     found = [
         select(func.count()).select_from(select(one).except_(select(other)).subquery())
-        for one, other in ((twin, live), (live, twin))
+        for one, other in ((filled, live), (live, filled))
     ]
     new, gone = (int(connection.execute(each).scalar_one()) for each in found)
     return new, gone
 
 
-def _gained(projection: Projection) -> Select[Any]:
-    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
-    return _only_in(projection, twin, live)
+def _gained(pair: Rebuilding, group: Group) -> Select[Any]:
+    return _only_in(pair, group, table_of(pair.shadow), table_of(pair.live))
 
 
-def _lost(projection: Projection) -> Select[Any]:
-    live, twin = tables.table_of(projection), tables.table_of(shadow.of(projection))
-    return _only_in(projection, live, twin)
+def _lost(pair: Rebuilding, group: Group) -> Select[Any]:
+    return _only_in(pair, group, table_of(pair.live), table_of(pair.shadow))
 
 
-def _only_in(projection: Projection, one: Table, other: Table) -> Select[Any]:
-    """Customers and groups that hold by one table and not by the other."""
-    group = _GROUPS[projection.name]
-    keys = ["project_id", "customer_id", *projection.key]
+def _only_in(pair: Rebuilding, group: Group, one: Table, other: Table) -> Select[Any]:
+    """Members by one table and not by the other."""
+    keys = ["project_id", "customer_id", *pair.live.key]
     same = and_(*(other.c[key] == one.c[key] for key in keys), other.c[group.id] == one.c[group.id])
     return select(
         one.c.project_id,
         one.c.customer_id,
         one.c[group.id].label("group_id"),
         one.c[group.name].label("name"),
-    ).where(_holds(one, group), ~exists().where(same, _holds(other, group)))
+    ).where(_is_member(one, group), ~exists().where(same, _is_member(other, group)))
 
 
-def _holds(table: Table, group: _Group) -> ColumnElement[bool]:
-    return table.c[group.id].is_not(None) if group.holds is None else table.c[group.holds].is_(True)
+def _is_member(table: Table, group: Group) -> ColumnElement[bool]:
+    if group.member_flag is None:
+        return table.c[group.id].is_not(None)
+    return table.c[group.member_flag].is_(True)
 
 
 def _moves(connection: Connection, moving: Select[Any]) -> list[GroupMove]:

@@ -1,7 +1,7 @@
-"""Tables that a rebuild fills beside the live ones, to take their place in the end.
+"""Shadows: tables that a rebuild fills beside the live ones, to take their place in the end.
 
 A shadow is a projection like any other, with a table, a checkpoint and dead letters of its own,
-under a name of its own. So it is brought up to date by the same projector as a live one.
+under a name of its own. So the runner that keeps live tables up to date keeps shadows up to date.
 """
 
 from __future__ import annotations
@@ -9,41 +9,43 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 
-from attrs import evolve
-from sqlalchemy import Connection, UniqueConstraint, delete, func, inspect, literal, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    delete,
+    func,
+    inspect,
+    literal,
+    select,
+)
 from sqlalchemy.schema import CreateTable
 
 from projector.errors import RebuildRunning
 from projector.projections.projection import Projection
-from projector.store import dead_letters, tables
+from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
+from projector.store import dead_letters
 from projector.store.database import Database
-from projector.store.tables import SHADOW, checkpoint
-
-#: The ending of the name of a table that a shadow has replaced, until it is dropped.
-REPLACED = "_replaced"
+from projector.store.tables import checkpoint, table_of
 
 #: How long to wait for a server to notice that a rebuild was killed, in seconds.
 LOCK_SECONDS_MAX = 2.0
 
-#: Any number that no other program uses as an advisory lock on the same database.
+#: A number that no other program uses as an advisory lock on the same database.
 _REBUILD_LOCK = 7_270_853_175
-
-
-@cache
-def of(projection: Projection) -> Projection:
-    """The shadow of a projection; the same one every time."""
-    return evolve(projection, name=projection.name + SHADOW)
 
 
 @contextmanager
 def lock(database: Database) -> Iterator[Callable[[], None]]:
     """Keep other rebuilds of the database out, whatever machine they run on.
 
-    Raises RebuildRunning. The lock goes with the connection, if the process is killed. Gives a
-    function that raises where the connection, and so the lock, is gone before its time. SQLite is
-    a matter of one machine: there a lock in the file system does that.
+    Yields a function that raises where the connection, and so the lock, is gone too early. The
+    lock is an advisory lock of Postgres, which goes with the connection if the process is killed.
+    A SQLite file belongs to one machine, where a lock in the file system does the same. Raises
+    RebuildRunning.
     """
     if database.is_sqlite:
         yield lambda: None
@@ -54,7 +56,7 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
             if time.monotonic() > deadline:
                 raise RebuildRunning(url=database)
             time.sleep(0.05)
-        # Nothing else is done here, and no snapshot is held.
+        # The connection only holds the lock: no snapshot must stay open meanwhile.
         connection.commit()
 
         def check() -> None:
@@ -69,10 +71,10 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
 
 
 def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
-    """Let nobody read or write live tables until the transaction ends, which should be soon.
+    """Lock live tables against readers and writers until the transaction ends, on Postgres.
 
-    Waits so many milliseconds for those who do; raises DatabaseBusy. Meanwhile others wait behind
-    this, so it must not be long. SQLite's readers see the state of when they began, whatever comes.
+    Waits `ms` milliseconds for those who hold them; raises DatabaseBusy. Others queue behind this
+    request, so `ms` must be short. SQLite needs no lock: its readers keep their snapshot.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -82,14 +84,14 @@ def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms
 
 
 def find_leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
-    """The tables that a rebuild made and did not live to remove."""
-    there = set(inspect(connection).get_table_names())
-    names = (each.name + ending for each in projections for ending in (SHADOW, REPLACED))
-    return [name for name in names if name in there]
+    """The tables that a killed rebuild left behind."""
+    existing = set(inspect(connection).get_table_names())
+    names = (each.name + suffix for each in projections for suffix in (SHADOW, REPLACED))
+    return [name for name in names if name in existing]
 
 
 def drop(connection: Connection, projections: Iterable[Projection]) -> None:
-    """Remove the shadows of projections and all that belongs to them, as far as it is there."""
+    """Drop the shadows of projections and everything that belongs to them, if it exists."""
     names = [projection.name + SHADOW for projection in projections]
     for name in find_leftovers(connection, projections):
         connection.exec_driver_sql(f"DROP TABLE {name}")
@@ -98,16 +100,24 @@ def drop(connection: Connection, projections: Iterable[Projection]) -> None:
     connection.execute(delete(checkpoint).where(checkpoint.c.projection.in_(names)))
 
 
-def create(connection: Connection, shadow: Projection) -> None:
-    """An empty table like the live one; on Postgres without its constraints, see `finish`."""
+def create(connection: Connection, pair: Rebuilding, *, has_new_layout: bool = False) -> None:
+    """Create an empty shadow; on Postgres without constraints, which `add_constraints` adds.
+
+    There it is made like the live table, unless it has a new layout, so that the names of its
+    NOT NULL constraints, too, are those of the live table.
+    """
+    table = table_of(pair.shadow)
     if connection.dialect.name == "sqlite":
-        connection.execute(CreateTable(tables.table_of(shadow)))
+        connection.execute(CreateTable(table))
+    elif has_new_layout:
+        columns = (Column(each.name, each.type, nullable=each.nullable) for each in table.columns)
+        connection.execute(CreateTable(Table(table.name, MetaData(), *columns)))
     else:
-        connection.exec_driver_sql(f"CREATE TABLE {shadow.name} (LIKE {live_name(shadow)})")
+        connection.exec_driver_sql(f"CREATE TABLE {table.name} (LIKE {pair.live.name})")
 
 
 def add_constraints(connection: Connection, shadow: Projection) -> None:
-    """Make the constraints of a table that is filled: faster than to keep them while it is.
+    """Add the constraints of a filled table: faster than to maintain them while it is filled.
 
     SQLite cannot add constraints to a table. There rows come in the order of the primary key, so
     that its index, and within each of its values the others, grow at their ends.
@@ -118,22 +128,14 @@ def add_constraints(connection: Connection, shadow: Projection) -> None:
         connection.exec_driver_sql(
             f"ALTER TABLE {shadow.name} ADD CONSTRAINT {name}{SHADOW} {kind} ({columns})"
         )
-    # Until somebody looks, the planner takes a new table for a small one.
+    # Without statistics the planner takes a new table for a small one.
     connection.exec_driver_sql(f"ANALYZE {shadow.name}")
 
 
 def count_rows(connection: Connection, projection: Projection) -> int:
-    """How many rows there are."""
-    return int(
-        connection.execute(
-            select(func.count()).select_from(tables.table_of(projection))
-        ).scalar_one()
-    )
-
-
-def live_name(shadow: Projection) -> str:
-    """The name of the projection whose shadow it is."""
-    return shadow.name.removesuffix(SHADOW)
+    """Count the rows of a projection's table."""
+    statement = select(func.count()).select_from(table_of(projection))
+    return int(connection.execute(statement).scalar_one())
 
 
 def constraints(shadow: Projection) -> list[str]:
@@ -143,7 +145,7 @@ def constraints(shadow: Projection) -> list[str]:
 
 def _constraints(shadow: Projection) -> Sequence[tuple[str, str, str]]:
     """Name, kind and columns of each constraint that has an index."""
-    table = tables.table_of(shadow)
+    table = table_of(shadow)
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     return [
         (str(each.name), kind, ", ".join(column.name for column in each.columns))

@@ -1,26 +1,26 @@
-"""A shadow takes the place of the live table.
+"""The swap: a shadow takes the place of the live table.
 
-The tables trade names, which takes no time. Where users hung something of their own on the live
-table (a view, an index, a trigger), that would go with it: there the rows are moved instead.
+The tables swap names, which takes no time. Where something of the users' depends on the live table
+(a view, an index, a trigger), it would go with it: there the rows are copied instead.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
 
-from projector.projections.projection import Projection
-from projector.store import dead_letters, tables
+from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
+from projector.store import dead_letters
 from projector.store.rebuild import shadow
-from projector.store.tables import SHADOW, dead_letter
+from projector.store.tables import dead_letter, table_of
 
 _DEPENDENTS_SQLITE = text(
     "SELECT type || ' ' || name FROM sqlite_schema"
     " WHERE tbl_name = :live AND name <> :live AND sql IS NOT NULL ORDER BY 1"
 )
 
-#: All that depends on a table or on its row type, as functions that return rows do, but its own
-#: constraints, that type and its array, and its toast table; and rights on single columns, which
-#: are no such dependencies.
+#: Everything that depends on a table or its row type (views, functions), except its constraints,
+#: its row and array types and its TOAST table. Column privileges are not in pg_depend, so they are
+#: queried separately.
 _DEPENDENTS_POSTGRES = text(
     """
     SELECT DISTINCT pg_describe_object(classid, objid, 0) FROM pg_depend
@@ -35,7 +35,7 @@ _DEPENDENTS_POSTGRES = text(
       AND NOT (classid = 'pg_class'::regclass AND objid IN (
         SELECT oid FROM pg_class WHERE relkind = 't'))
     UNION ALL
-    SELECT 'rights on column ' || attname FROM pg_attribute
+    SELECT 'privileges on column ' || attname FROM pg_attribute
     WHERE attrelid = CAST(:live AS regclass) AND attacl IS NOT NULL
     ORDER BY 1
     """
@@ -55,71 +55,88 @@ _OWNER = text(
     " WHERE oid = CAST(:name AS regclass)"
 )
 
+#: Of a table that may be of another layout than today's projection.
+_CONSTRAINTS = text(
+    "SELECT quote_ident(conname) FROM pg_constraint"
+    " WHERE conrelid = CAST(:name AS regclass) AND contype IN ('p', 'u') ORDER BY contype, conname"
+)
 
-def dependents(connection: Connection, projection: Projection) -> list[str]:
-    """What hangs on a live table that no migration made, in the database's own words."""
-    names = {"live": projection.name}
+
+def dependents(
+    connection: Connection, pair: Rebuilding, *, has_new_layout: bool = False
+) -> list[str]:
+    """List what depends on a live table and no migration made, in the database's own words.
+
+    Where the shadow has a new layout, all constraints of the live table count as its own.
+    """
+    names = {"live": pair.live.name}
     if connection.dialect.name == "sqlite":
         return list(connection.execute(_DEPENDENTS_SQLITE, names).scalars())
-    expected = shadow.constraints(shadow.of(projection))
+    expected = shadow.constraints(pair.shadow)
+    if has_new_layout:
+        expected = _constraints_of(connection, pair.live.name)
     return list(connection.execute(_DEPENDENTS_POSTGRES, {**names, "names": expected}).scalars())
 
 
-def swap_names(connection: Connection, projection: Projection) -> None:
-    """Put the shadow in the place of the live table; what that was waits to be dropped.
+def swap_names(connection: Connection, pair: Rebuilding) -> None:
+    """Give the shadow the name of the live table, which is dropped later.
 
-    To drop a table takes a tenth of a second for a million rows, or more: nobody should wait for
-    that.
+    To drop a table takes a tenth of a second for a million rows, or more: too long for a swap.
     """
-    live, replaced = projection.name, projection.name + shadow.REPLACED
-    name = shadow.of(projection).name
+    live, filled, replaced = pair.live.name, pair.shadow.name, pair.replaced_name
     if connection.dialect.name == "sqlite":
-        # Otherwise the users' views would follow the old table.
+        # Without this pragma, users' views would follow the old table.
         connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
         try:
             connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
-            connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {live}")
+            connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {live}")
         except Exception:
-            # After Ctrl-C there is no connection that anybody could use again.
+            # Not in a `finally`: after Ctrl-C the connection is unusable.
             connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
             raise
         connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
         return
-    _copy_privileges(connection, live, name)
-    constraints = shadow.constraints(shadow.of(projection))
+    _copy_privileges(connection, live, filled)
     connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
-    for each in constraints:
+    for each in _constraints_of(connection, replaced):
         connection.exec_driver_sql(
-            f"ALTER TABLE {replaced} RENAME CONSTRAINT {each} TO {each}{shadow.REPLACED}"
+            f"ALTER TABLE {replaced} RENAME CONSTRAINT {each} TO {each}{REPLACED}"
         )
-    connection.exec_driver_sql(f"ALTER TABLE {name} RENAME TO {live}")
-    for each in constraints:
+    connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {live}")
+    for each in shadow.constraints(pair.shadow):
         connection.exec_driver_sql(f"ALTER TABLE {live} RENAME CONSTRAINT {each}{SHADOW} TO {each}")
 
 
-def copy_rows(connection: Connection, projection: Projection) -> None:
-    """Put the shadow's rows in the place of the live ones, for as long as that takes."""
-    live, filled = tables.table_of(projection), tables.table_of(shadow.of(projection))
+def copy_rows(connection: Connection, pair: Rebuilding) -> None:
+    """Replace the live rows by the shadow's."""
+    live, filled = table_of(pair.live), table_of(pair.shadow)
     connection.execute(delete(live))
     names = [column.name for column in live.columns]
     connection.execute(insert(live).from_select(names, select(filled)))
     connection.exec_driver_sql(f"DROP TABLE {filled.name}")
 
 
-def move_dead_letters(connection: Connection, projection: Projection) -> None:
-    """Put the shadow's dead letters in the place of the live ones."""
-    dead_letters.delete_all(connection, projection.name)
+def move_dead_letters(connection: Connection, pair: Rebuilding) -> None:
+    """Replace the live dead letters by the shadow's."""
+    dead_letters.delete_all(connection, pair.live.name)
     connection.execute(
         update(dead_letter)
-        .where(dead_letter.c.projection == shadow.of(projection).name)
-        .values(projection=projection.name)
+        .where(dead_letter.c.projection == pair.shadow.name)
+        .values(projection=pair.live.name)
     )
 
 
-def _copy_privileges(connection: Connection, live: str, name: str) -> None:
-    """Who could read the live table can read the one that takes its place."""
+def _constraints_of(connection: Connection, name: str) -> list[str]:
+    """The constraints of a table that have an index, by their names."""
+    return list(connection.execute(_CONSTRAINTS, {"name": name}).scalars())
+
+
+def _copy_privileges(connection: Connection, live: str, filled: str) -> None:
+    """Grant on the shadow the privileges that the live table has, and give it the same owner."""
     for grantee, privilege, option in connection.execute(_PRIVILEGES, {"live": live}).all():
-        connection.exec_driver_sql(f"GRANT {privilege} ON {name} TO {grantee}{option}")
-    owner, mine = (connection.execute(_OWNER, {"name": each}).scalar_one() for each in (live, name))
+        connection.exec_driver_sql(f"GRANT {privilege} ON {filled} TO {grantee}{option}")
+    owner, mine = (
+        connection.execute(_OWNER, {"name": each}).scalar_one() for each in (live, filled)
+    )
     if owner != mine:
-        connection.exec_driver_sql(f"ALTER TABLE {name} OWNER TO {owner}")
+        connection.exec_driver_sql(f"ALTER TABLE {filled} OWNER TO {owner}")

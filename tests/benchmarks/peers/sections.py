@@ -9,8 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from projector.cli.rebuilding import PARALLEL_EVENTS_MIN
-from replay.engines import ENGINES
+from replay.engines import ENGINES, PARALLEL_EVENTS_MIN
 from tests.benchmarks import floors
 from tests.benchmarks.bare import Postgres, Sqlite
 from tests.benchmarks.peers import by_hand, by_library, by_sql, ours

@@ -1,0 +1,52 @@
+"""Reads a byte stream into batches of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from projector.envelope import DeliveryDefaults, Item
+from projector.errors import ProjectorError
+from projector.intake import sources
+from projector.intake.documents import split_documents
+
+#: The longest document, which may be a page of many events, in bytes.
+DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+
+
+class Batch(NamedTuple):
+    """Items that are appended together, and the bytes of their documents."""
+
+    items: list[Item]
+    size: int
+
+
+def read_batches(
+    chunks: Iterable[bytes],
+    defaults: DeliveryDefaults,
+    *,
+    items_max: int,
+    bytes_max: int,
+    document_bytes_max: int = DOCUMENT_BYTES_MAX,
+) -> Iterator[Batch]:
+    """Split a stream into documents, read them, and give their items batch by batch.
+
+    A batch ends with the document that reaches `items_max` items or `bytes_max` bytes. Where
+    `chunks` raises a ProjectorError, what came before is given first, and then it is raised.
+    """
+    items: list[Item] = []
+    size = 0
+    broken: ProjectorError | None = None
+    try:
+        for document in split_documents(chunks, frame_bytes_max=document_bytes_max):
+            items += sources.read(document, defaults)
+            size += len(document)
+            if len(items) >= items_max or size >= bytes_max:
+                yield Batch(items, size)
+                items, size = [], 0
+    except ProjectorError as error:
+        broken = error
+    if items:
+        yield Batch(items, size)
+    if broken is not None:
+        raise broken

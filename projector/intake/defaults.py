@@ -1,0 +1,21 @@
+"""Delivery defaults as a user gives them: on the command line or in a query. PURE."""
+
+from __future__ import annotations
+
+from projector.envelope import DeliveryDefaults, id_problem
+from projector.errors import BadIdentifier
+from projector.text.instants import parse_option
+
+
+def parse_defaults(
+    project: str | None, type_: str | None, occurred_at: str | None, *, prefix: str = ""
+) -> DeliveryDefaults:
+    """Read delivery defaults from text; `prefix` is that of the options' names in errors.
+
+    Raises BadIdentifier or BadInstant.
+    """
+    for name, value in (("project", project), ("type", type_)):
+        problem = None if value is None else id_problem(value)
+        if problem:
+            raise BadIdentifier(name=f"{prefix}{name}", text=value, reason=problem)
+    return DeliveryDefaults(project_id=project, type=type_, occurred_at=parse_option(occurred_at))

@@ -1,0 +1,68 @@
+"""Refolds whole streams of one projection, up to its checkpoint, and records the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from projector.projections.projection import Projection
+from projector.runner.batch import ProjectionChange, fold_streams
+from projector.runner.runner import check_versions
+from projector.store import checkpoints, dead_letters, digest, log, table_rows
+from projector.store.checkpoints import Checkpoint
+from projector.store.database import Database
+
+
+def refold(
+    database: Database, projections: Sequence[Projection], stream_ids: Sequence[int]
+) -> None:
+    """Refold streams and write the rows that change.
+
+    In one transaction, with the checkpoints locked: a projector that computed from the rows as they
+    were then loses its compare-and-set. Raises ProjectionOutdated.
+    """
+    with database.writing() as connection:
+        before = checkpoints.read(connection, projections, lock=True)
+        check_versions(projections, before)
+        for projection in projections:
+            checkpoint = before[projection.name]
+            change = fold_to_checkpoint(connection, projection, checkpoint, stream_ids)
+            old = table_rows.load(connection, projection, change.new)
+            rows = table_rows.difference(projection, old=old, new=change.new)
+            table_rows.write(connection, projection, rows)
+            changed = digest.apply(checkpoint.digest, rows.digest)
+            record(connection, projection, checkpoint, change, stream_ids, digest=changed)
+
+
+def fold_to_checkpoint(
+    connection: Connection,
+    projection: Projection,
+    checkpoint: Checkpoint,
+    stream_ids: Sequence[int],
+) -> ProjectionChange:
+    """Fold streams from their first event, up to a projection's checkpoint and no further."""
+    events = log.read_streams(connection, stream_ids, until=checkpoint.position)
+    [change] = fold_streams([projection], events)
+    return change
+
+
+def record(
+    connection: Connection,
+    projection: Projection,
+    checkpoint: Checkpoint,
+    change: ProjectionChange,
+    stream_ids: Sequence[int],
+    *,
+    digest: str,
+) -> None:
+    """Write a refold's dead letters, and its digest at the same position, as a new generation."""
+    dead_letters.replace(connection, projection.name, change.dead_letters, refolded=stream_ids)
+    checkpoints.advance(
+        connection,
+        checkpoint,
+        projection,
+        position=checkpoint.position,
+        digest=digest,
+        rewritten=True,
+    )
