@@ -9,6 +9,7 @@ from typing import Self
 
 import replay
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.facts.registry import facts
 from projector.intake.files import read_chunks
 from projector.intake.ingest import IngestReport, ingest
 from projector.operate.dead_letters import (
@@ -29,6 +30,7 @@ from projector.operate.quarantine import (
 )
 from projector.operate.tokens import NewToken, Token, create_token, list_tokens, revoke_token
 from projector.projections import discover, named
+from projector.projections.projection import Projection
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import PointInTime, find_customer
 from projector.queries.export import export_customers
@@ -44,7 +46,7 @@ from projector.queries.status import Status, read_status
 from projector.queries.why.explain import Explanation, WhyQuery, why
 from projector.runner.follower import Follower
 from projector.runner.lease_monitor import LeaseMonitor
-from projector.store import schema
+from projector.store import checkpoints, schema
 from projector.store.database import Database
 
 
@@ -116,7 +118,7 @@ class Projector:
         """
         return replay.rebuild(
             self.database,
-            named(list(names)),
+            self._chosen(names),
             None if engine is None else replay.engines.by_name(engine),
             workers=workers,
             dry_run=dry_run,
@@ -137,7 +139,7 @@ class Projector:
         """
         return replay.rebuild_customer(
             self.database,
-            named(list(names)),
+            self._chosen(names),
             identifier,
             project_id=project_id,
             by_source_id=by_source_id,
@@ -154,7 +156,7 @@ class Projector:
         `sample` compares that many customers, chosen at random. `on_piece` gets the number of
         customers that are done, and of how many. Raises ProjectionUnknown.
         """
-        return replay.verify(self.database, named(list(names)), sample=sample, on_piece=on_piece)
+        return replay.verify(self.database, self._chosen(names), sample=sample, on_piece=on_piece)
 
     def follower(
         self,
@@ -168,6 +170,14 @@ class Projector:
     def lease_monitor(self) -> LeaseMonitor:
         """Create a monitor that says whether any process projects what comes in."""
         return LeaseMonitor(self.database)
+
+    def _chosen(self, names: Sequence[str]) -> list[Projection]:
+        """The projections of some names; without names all but those that are set aside."""
+        if names:
+            return named(list(names))
+        with self.database.reading() as connection:
+            found = checkpoints.read(connection, discover())
+        return [each for each in discover() if found[each.name].error is None]
 
     def customer(
         self,
@@ -342,10 +352,12 @@ def open_projector(
     """Open a database by its URL; SQLite is created and migrated on the way.
 
     The bounds, for processes that live long, are those of `Database`. Raises BadDatabaseUrl,
-    DatabaseUnreachable, NotMigrated or SchemaUnknown.
+    DatabaseUnreachable, NotMigrated, SchemaUnknown or FactClaimedTwice.
     """
     database = Database(url, lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max)
     try:
+        # Two packages that claim one event type are refused before anything is read.
+        facts()
         schema.check(database)
     except BaseException:
         database.close()

@@ -178,6 +178,26 @@ class ProjectionUnknown(ProjectorError):
     hint = "Name one of those, or none for all of them."
 
 
+class ProjectionInstalled(ProjectorError):
+    """The projection {name!r} is installed: its table is in use."""
+
+    exit_code = 2
+    hint = "Uninstall its package first; then `projector migrate --drop NAME` removes the table."
+
+
+class ProjectionFailed(ProjectorError):
+    """The projection {projection!r} failed and is set aside: {reason}"""
+
+    hint = "Other projections go on. After a fix, `projector rebuild NAME` folds it again."
+
+
+class FactClaimedTwice(ProjectorError):
+    """The event type {type!r} is claimed by two packages: {one} and {other}."""
+
+    exit_code = 2
+    hint = "Uninstall one of the two packages."
+
+
 class EngineUnknown(ProjectorError):
     """There is no engine {name!r}; there are: {known}."""
 

@@ -12,7 +12,7 @@ from projector.errors import DatabaseBusy
 from projector.projections.projection import Projection
 from projector.queries.customers import find_key
 from projector.runner.refold import fold_to_checkpoint, record
-from projector.runner.runner import check_versions
+from projector.runner.runner import check_runnable
 from projector.store import checkpoints, customers, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -77,7 +77,7 @@ def _replace_rows(
 ) -> CustomerRebuild | None:
     """Replace the rows; None, with nothing written, where they were written since the snapshot."""
     now = checkpoints.read(connection, projections, lock=True)
-    check_versions(projections, now)
+    check_runnable(projections, now)
     stream_id = customers.stream_of(connection, customer)
     if any(_is_stale(connection, others[name], now[name], stream_id) for name in now):
         return None

@@ -9,7 +9,7 @@ from attrs import define, field
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey, RecordedEvent
-from projector.facts.events import FACTS
+from projector.facts.registry import facts
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
 from projector.store import dead_letters, digest, log, table_rows
@@ -65,7 +65,7 @@ def check_without_customer(connection: Connection, passes: Sequence[VerifyPass])
     """Compare what belongs to no stream: dead letters that name no customer, rows of strangers."""
     found = PieceResult()
     for position, projections in passes:
-        events = log.read_without_customer(connection, FACTS, until=position)
+        events = log.read_without_customer(connection, facts(), until=position)
         for projection, change in zip(projections, fold_streams(projections, events), strict=True):
             are_there = dead_letters.without_customer(connection, projection.name)
             should_be = [letter.position for letter in change.dead_letters]

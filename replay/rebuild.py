@@ -12,7 +12,7 @@ from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
-from projector.store import checkpoints, dead_letters, log
+from projector.store import checkpoints, dead_letters, log, schema
 from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import engines, impact, swap, workspace
@@ -116,6 +116,7 @@ def _exclusively(
     """Be the only rebuild of a database, begin without leftovers, and leave none."""
     with workspace.opened(database) as space, shadow.lock(database) as check_lock:
         found_leftovers = _remove_shadows(database)
+        schema.create_missing_tables(database)
         try:
             yield space, found_leftovers or space.had_leftovers, check_lock
         finally:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from projector import projections as registered
+from projector.errors import ProjectorError
+from projector.facts import registry
+from projector.projections import discover
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, log, quarantine
+from projector.runner import isolation
+from projector.store import checkpoints, dead_letters, digest, log, quarantine
+from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
 
@@ -24,6 +30,10 @@ class ProjectionStatus:
     dead_letters: int
     #: Of all its rows: equal rows, equal digests, on any database.
     digest: str
+    #: Whether the package that has the projection is installed.
+    installed: bool
+    #: Why it does not run, as a sentence; null while it does.
+    error: str | None
 
 
 @frozen(kw_only=True)
@@ -38,22 +48,65 @@ class Status:
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
-    """The status of the log and of some projections."""
+    """Read the status of the log and of projections, from one snapshot.
+
+    Projections that cannot be loaded, or are no longer installed, come last.
+    """
     with database.reading_tables() as connection:
         head = log.head(connection)
-        letters = dead_letters.count_by_projection(connection)
-        by_projection = checkpoints.read(connection, projections)
+        skipped = dead_letters.count_by_projection(connection)
+        found = checkpoints.read(connection, projections)
+        problems = {each.name: isolation.problem(each, found[each.name]) for each in projections}
+        gone = [each for each in checkpoints.names(connection) if each not in _loaded()]
+        absent = {name: checkpoints.read_one(connection, name) for name in (*_unloaded(), *gone)}
         return Status(
             head=head,
-            projections=tuple(
-                ProjectionStatus(
-                    name=checkpoint.projection,
-                    position=checkpoint.position,
-                    lag=head - checkpoint.position,
-                    dead_letters=letters.get(checkpoint.projection, 0),
-                    digest=checkpoint.digest,
-                )
-                for checkpoint in by_projection.values()
+            projections=(
+                *(_row(each, head, skipped, problems[name]) for name, each in found.items()),
+                *(_absent_row(each, name, head, skipped) for name, each in absent.items()),
             ),
             quarantine=quarantine.counts(connection),
         )
+
+
+def _row(
+    checkpoint: Checkpoint,
+    head: int,
+    skipped: Mapping[str, int],
+    problem: ProjectorError | None,
+) -> ProjectionStatus:
+    return ProjectionStatus(
+        name=checkpoint.projection,
+        position=checkpoint.position,
+        lag=head - checkpoint.position,
+        dead_letters=skipped.get(checkpoint.projection, 0),
+        digest=checkpoint.digest,
+        installed=True,
+        error=None if problem is None else str(problem),
+    )
+
+
+def _absent_row(
+    checkpoint: Checkpoint | None, name: str, head: int, skipped: Mapping[str, int]
+) -> ProjectionStatus:
+    """The status of a projection that cannot be loaded, or is no longer installed."""
+    position = checkpoint.position if checkpoint else 0
+    return ProjectionStatus(
+        name=name,
+        position=position,
+        lag=head - position,
+        dead_letters=skipped.get(name, 0),
+        digest=checkpoint.digest if checkpoint else digest.EMPTY,
+        installed=name in _unloaded(),
+        error=_unloaded().get(name, "No installed package has this projection."),
+    )
+
+
+def _loaded() -> set[str]:
+    return {each.name for each in discover()}
+
+
+def _unloaded() -> dict[str, str]:
+    """The errors of plug-ins that could not be loaded, by the names of their entry points."""
+    broken = (*registry.broken(), *registered.broken())
+    return {each.name: f"{each.package}: {each.error}" for each in broken}

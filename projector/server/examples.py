@@ -169,7 +169,15 @@ ANSWERS: dict[str, Any] = {
     "getStatus": Status(
         head=17,
         projections=(
-            ProjectionStatus(name="customer", position=17, lag=0, dead_letters=0, digest="0" * 64),
+            ProjectionStatus(
+                name="customer",
+                position=17,
+                lag=0,
+                dead_letters=0,
+                digest="0" * 64,
+                installed=True,
+                error=None,
+            ),
         ),
         quarantine={"unknown_shape": 1},
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from attrs import evolve, frozen
 
 from projector.errors import ProjectorError
+from projector.projections import discover
+from projector.runner import isolation
 from projector.runner.lease_monitor import LEASE_SECONDS, LeaseMonitor
 from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import schema
@@ -107,6 +109,7 @@ class HealthMonitor:
             schema.check_revision(self._database)
             is_alive = self._watch.look().is_alive
             reached = read_tables_position(self._database)
+            problems = isolation.read_problems(self._database, discover())
         except ProjectorError as error:
             # Who asks need not have a token: nothing of the inside is told.
             _log.debug("the database does not answer: %s", error)
@@ -114,10 +117,12 @@ class HealthMonitor:
             # It looks again: one that gave up would say no for ever.
             _log.exception("a look at the database failed")
         else:
-            return self._judge(is_alive, reached)
+            return self._judge(is_alive, reached, problems)
         return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
-    def _judge(self, is_alive: bool, reached: TablesPosition) -> Health:
+    def _judge(
+        self, is_alive: bool, reached: TablesPosition, problems: Sequence[ProjectorError]
+    ) -> Health:
         lag = reached.head - reached.position
         reason = None
         self._was_alive = self._was_alive or is_alive
@@ -128,6 +133,9 @@ class HealthMonitor:
             reason = "No projector shows signs of life: run `projector run`, or look at its log."
         elif lag > self._lag_max:
             reason = f"The tables are {lag} events behind."
+        elif problems:
+            names = ", ".join(str(each.details["projection"]) for each in problems)
+            reason = f"Projections that do not run: {names}. See /status."
         return Health(
             ready=reason is None,
             database=True,

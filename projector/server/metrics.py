@@ -9,7 +9,7 @@ from threading import Lock
 
 from attrs import frozen
 
-from projector.facts.events import FACTS
+from projector.facts.registry import facts
 from projector.projections import discover
 from projector.queries.status import Status, read_status
 from projector.server.errors import MetricsMissing
@@ -113,6 +113,11 @@ class Metrics(NullMetrics):
         self._dead_letters = gauge(
             "projector_dead_letters", "Events that could not be folded.", ["projection"]
         )
+        self._failed = gauge(
+            "projector_projection_failed",
+            "1 for a projection that does not run, 0 for one that does.",
+            ["projection"],
+        )
         self._quarantine = gauge(
             "projector_quarantine", "Deliveries that were put aside.", ["reason"]
         )
@@ -157,7 +162,7 @@ class Metrics(NullMetrics):
             last = log.last_received_by_type(connection, after=after)
             behind = log.read_at(connection, [reached + 1])
         for type_, received_at in last.items():
-            known = type_ if type_ in FACTS else _OTHER
+            known = type_ if type_ in facts() else _OTHER
             self._last_seen[known] = max(received_at, self._last_seen.get(known, received_at))
         self._position = status.head
         return MetricsSnapshot(
@@ -176,6 +181,7 @@ class Metrics(NullMetrics):
         for each in found.status.projections:
             self._lag_events.labels(each.name).set(each.lag)
             self._dead_letters.labels(each.name).set(each.dead_letters)
+            self._failed.labels(each.name).set(each.error is not None)
         # A reason that nothing waits for any more is not told at all.
         self._quarantine.clear()
         for reason, count in found.status.quarantine.items():

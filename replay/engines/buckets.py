@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 
-from projector.facts.codec import DECODE_ENCODED, Undecodable, decode_body, encode
-from projector.facts.events import FACTS
+from projector.facts.codec import Undecodable, decode_body, decode_encoded, encode
+from projector.facts.registry import facts
 from projector.projections.projection import KeyedFact, UndecodableFact
 from projector.runner.batch import ProjectionChange, StreamFacts, fold_stream_facts, fold_streams
 from projector.store import log
@@ -86,12 +86,14 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
     with job.database.reading() as connection:
         whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
         if NO_STREAM in stream_ids:
-            whole = chain(whole, log.read_without_customer(connection, FACTS, until=job.plan.until))
+            whole = chain(
+                whole, log.read_without_customer(connection, facts(), until=job.plan.until)
+            )
         return events, fold_streams(job.plan.shadows, whole)
 
 
 def _keyed(spilled: SpillRecord) -> KeyedFact:
     _, key, position, type_, fact, reason = spilled
     if reason:
-        return key, UndecodableFact(FACTS[type_], reason), position
-    return key, DECODE_ENCODED[type_](fact), position
+        return key, UndecodableFact(facts()[type_], reason), position
+    return key, decode_encoded(type_, fact), position

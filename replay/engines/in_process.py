@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from projector.envelope import RecordedEvent
-from projector.facts.events import FACTS
+from projector.facts.registry import facts
 from projector.runner.batch import fold_streams
 from projector.store import customers, log
 from replay.engines.engine import EnginePiece, Job, stage
@@ -25,7 +25,7 @@ def run(job: Job) -> Iterator[EnginePiece]:
             yield stage(job, fold_streams(job.plan.shadows, events))
             done += events.count
             job.on_progress("folding", done, until)
-        rest = log.read_without_customer(connection, FACTS, until=until)
+        rest = log.read_without_customer(connection, facts(), until=until)
         yield stage(job, fold_streams(job.plan.shadows, rest))
 
 

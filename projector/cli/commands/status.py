@@ -33,5 +33,8 @@ def status(*, url: Url, json: Json = False) -> None:
             for each in found.projections
         ],
     )
+    for each in found.projections:
+        if each.error is not None:
+            output.line(f"{each.name} does not run: {each.error}")
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))

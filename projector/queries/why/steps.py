@@ -11,7 +11,8 @@ from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey, RecordedEvent
 from projector.facts.codec import Undecodable, decode
-from projector.facts.events import FACTS, CustomerFact
+from projector.facts.events import CustomerFact
+from projector.facts.registry import facts
 from projector.projections.groups import Group
 from projector.projections.projection import Row, State, fold
 
@@ -118,7 +119,7 @@ def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iter
     states: list[State] = [each.initial for each in projections]
     for event in events:
         fact, problem = _decode(event)
-        reader = FACTS.get(event.type)
+        reader = facts().get(event.type)
         before, reasons = states, {}
         if fact is not None:
             keyed = (event.key, fact, event.position)
