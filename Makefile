@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-processes faults lint bench bench-peers fuzz mutants clean programs
+.PHONY: help demo test test-processes faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -38,6 +38,9 @@ lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerf
 	$(BIN)/hadolint docs/deploy/Dockerfile
 	$(BIN)/python -m tests.support.auditing
 
+pages: $(INSTALLED) programs ## run the code of README.md and docs/, and record what it prints there
+	$(BIN)/python -m tests.support.pages --update $(ARGS)
+
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
@@ -59,7 +62,7 @@ clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the tests need and pip does not bring: a browser, and curl, which the README asks with.
+# What the tests need and pip does not bring: a browser, and curl, which the docs use.
 programs:
 	@missing=; for each in "$(CHROMIUM)" curl; do \
 	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \

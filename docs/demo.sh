@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job from beginning to end, in a temporary folder that is removed at the end.
+# Ingest, ask, lose the tables, rebuild and compare, in a temporary folder that is removed at the end.
 # `make demo` runs it; it needs `projector` and `python` on the PATH, and nothing else.
 set -eu
 
@@ -10,7 +10,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The commands below use the database of whoever follows them: projector.db in the current folder.
+# The commands below are to use projector.db in the current folder, and not a database of the user's.
 unset PROJECTOR_DATABASE_URL
 cp "$docs/sample/deliveries.ndjson" "$folder"
 cd "$folder"
@@ -39,7 +39,7 @@ with sqlite3.connect("projector.db") as database:
 # The tables that a rebuild writes.
 tables="customer segment_membership segment_membership_history loyalty_tier loyalty_tier_history"
 
-# Every row of them.
+# Print every row of them.
 rows() {
     python - $tables <<'END'
 import sqlite3, sys
@@ -59,26 +59,26 @@ run 'projector ingest deliveries.ndjson --project proj_Kestrel4mZr8QwTx2LbVn6Yd'
 heading "Which segments is Mara in, which tier, since when?"
 run 'projector customer --source-id shop-1001'
 
-heading "The same for programs: Priya, of whom deliveries were lost, and the answer says so"
+heading "The same as JSON: deliveries about Priya were lost, and the answer says so"
 run 'projector customer --source-id shop-0952 --json >before.json'
 run 'python -m json.tool before.json'
 
-heading "The same file again: nothing is counted twice"
+heading "The same file again: ingestion is idempotent"
 run 'projector ingest deliveries.ndjson --project proj_Kestrel4mZr8QwTx2LbVn6Yd'
 
-heading "How it stands: all is folded, and what could not be read is kept"
+heading "The status: everything is folded, and unreadable deliveries are kept"
 run 'projector status'
 
-heading "An accident: somebody empties the tables. The log is still there"
+heading "An accident: the tables are emptied. The log is still there"
 rows >rows-before.txt
 for table in $tables; do
     sql "DELETE FROM $table"
 done
 rows >rows-emptied.txt
-[ ! -s rows-emptied.txt ] || fail "the tables were to be empty now"
+[ ! -s rows-emptied.txt ] || fail "the tables should be empty now"
 code=0
 run 'projector customer --source-id shop-1001 2>&1' || code=$?
-[ "$code" -eq 3 ] || fail "nobody was to be known now"
+[ "$code" -eq 3 ] || fail "no customer should be known now"
 
 heading "The rebuild folds the log anew"
 run 'projector rebuild'
