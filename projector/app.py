@@ -9,6 +9,7 @@ from typing import Self
 
 import replay
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.errors import ProjectorError
 from projector.facts.registry import facts
 from projector.intake.files import read_chunks
 from projector.intake.ingest import IngestReport, ingest
@@ -94,13 +95,17 @@ class Projector:
         *,
         on_batch: Callable[[int], None] = lambda _position: None,
         on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
-    ) -> None:
+    ) -> list[ProjectorError]:
         """Fold what is new in the log into the tables; `on_batch` gets the position reached.
 
         Empty tables before a large backlog are rebuilt, which is faster; `on_progress` then gets
-        the phase, how much of it is done, and of how much.
+        the phase, how much of it is done, and of how much. Returns the problems of projections of
+        other packages, which cannot run. Raises ProjectionFailed or ProjectionOutdated for one of
+        this package, once the others have caught up.
         """
-        replay.catch_up(self.database, discover(), on_batch=on_batch, on_progress=on_progress)
+        return replay.catch_up(
+            self.database, discover(), on_batch=on_batch, on_progress=on_progress
+        )
 
     def rebuild(
         self,

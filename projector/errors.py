@@ -186,9 +186,9 @@ class ProjectionInstalled(ProjectorError):
 
 
 class ProjectionFailed(ProjectorError):
-    """The projection {projection!r} failed and is set aside: {reason}"""
+    """The projection {projection!r} failed: {reason}"""
 
-    hint = "Other projections go on. After a fix, `projector rebuild NAME` folds it again."
+    hint = "It is set aside until `projector rebuild NAME` succeeds; other projections go on."
 
 
 class FactClaimedTwice(ProjectorError):
@@ -326,9 +326,9 @@ class StreamTooLong(ProjectorError):
 
 
 class ProjectionOutdated(ProjectorError):
-    """The rows of {projection!r} were written by version {found} of its fold, this is {needed}."""
+    """The rows of {projection!r} were written by {found}; the code is {needed}."""
 
-    hint = "The log is complete. `projector rebuild` computes the rows anew from it."
+    hint = "The log is complete. `projector rebuild` with its name computes the rows anew from it."
 
 
 class CheckpointMoved(ProjectorError):

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from projector.errors import RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied
+from projector.errors import (
+    ProjectionFailed,
+    ProjectorError,
+    RebuildRunning,
+    RightsMissing,
+    SpillUnwritable,
+    WorkerDied,
+)
 from projector.projections.projection import Projection
 from projector.runner import runner
 from projector.store import checkpoints, log
@@ -23,19 +30,26 @@ def catch_up(
     *,
     on_batch: Callable[[int], None] = lambda _position: None,
     on_progress: OnProgress = lambda _phase, _done, _total: None,
-) -> None:
+) -> list[ProjectorError]:
     """Fold all that is in the log and not yet in the tables; `on_batch` gets the position reached.
 
     Empty tables before a backlog of many events are rebuilt, which is faster; `on_progress` then
-    gets what a rebuild reports.
+    gets what a rebuild reports. Returns and raises as `runner.catch_up` does.
     """
     if _is_backlog(database, projections):
         try:
             rebuild(database, projections, on_progress=on_progress)
-        except (RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied) as error:
-            # Another rebuild does the same; and folding in batches may not need what is missing.
+        except (
+            ProjectionFailed,
+            RebuildRunning,
+            RightsMissing,
+            SpillUnwritable,
+            WorkerDied,
+        ) as error:
+            # Another rebuild does the same; folding in batches may not need what is missing, and
+            # sets aside a projection that fails.
             _logger.info("The backlog is folded in batches: %s", error)
-    runner.catch_up(database, projections, on_batch=on_batch)
+    return runner.catch_up(database, projections, on_batch=on_batch)
 
 
 def _is_backlog(database: Database, projections: Sequence[Projection]) -> bool:

@@ -70,6 +70,8 @@ def delivery_defaults(
 def catch_up(projector: Projector) -> None:
     """Bring the tables up to date, behind a progress bar; a large backlog is rebuilt."""
     with progress.phases_bar("projecting") as advance:
-        projector.catch_up(
+        problems = projector.catch_up(
             on_batch=lambda position: advance("events", position, 0), on_progress=advance
         )
+    for problem in problems:
+        output.line(f"warning: {problem} {problem.hint}", stderr=True)

@@ -17,6 +17,8 @@ from attrs import evolve
 
 from projector import plugins
 from projector.errors import ProjectionUnknown
+from projector.facts import registry
+from projector.facts.registry import facts
 from projector.plugins import Plugin
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import REPLACED, SHADOW
@@ -85,6 +87,10 @@ def _registered() -> _Registered:
         elif value.name in owners:
             error = f"{owners[value.name]} has a projection {value.name!r} already."
             unusable.append(evolve(plugin, error=error))
+        elif unread := [each.__name__ for each in value.evolvers if each not in facts().values()]:
+            error = f"It reads facts that are not registered: {', '.join(unread)}."
+            causes = [str(each.error) for each in registry.broken()]
+            unusable.append(evolve(plugin, error=" ".join([error, *causes])))
         else:
             owners[value.name] = plugin.package
             projections.append(value)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from projector import projections as registered
 from projector.errors import ProjectorError
-from projector.facts import registry
-from projector.projections import discover
+from projector.projections import broken, discover
 from projector.projections.projection import Projection
 from projector.runner import isolation
 from projector.store import checkpoints, dead_letters, digest, log, quarantine
@@ -108,5 +106,4 @@ def _loaded() -> set[str]:
 
 def _unloaded() -> dict[str, str]:
     """The errors of plug-ins that could not be loaded, by the names of their entry points."""
-    broken = (*registry.broken(), *registered.broken())
-    return {each.name: f"{each.package}: {each.error}" for each in broken}
+    return {each.name: f"{each.package}: {each.error}" for each in broken()}

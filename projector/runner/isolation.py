@@ -14,6 +14,7 @@ from projector.errors import (
     RowsUnreadable,
 )
 from projector.projections.projection import Projection, failure_reason
+from projector.projections.rebuilding import SHADOW
 from projector.store import checkpoints
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -30,7 +31,7 @@ def blaming(projection: Projection) -> Iterator[None]:
     try:
         yield
     except RowsUnreadable as error:
-        raise ProjectionFailed(projection=projection.name, reason=error) from error
+        raise ProjectionFailed(projection=_live_name(projection), reason=error) from error
     except (ProjectorError, MemoryError):
         raise
     except Exception as error:
@@ -38,7 +39,7 @@ def blaming(projection: Projection) -> Iterator[None]:
         if not is_caused_by_values(driver_error):
             raise
         reason = failure_reason(error).partition("\n")[0]
-        raise ProjectionFailed(projection=projection.name, reason=reason) from error
+        raise ProjectionFailed(projection=_live_name(projection), reason=reason) from error
 
 
 def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | None:
@@ -48,11 +49,14 @@ def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | 
     """
     if checkpoint.error is not None:
         return ProjectionFailed(projection=projection.name, reason=checkpoint.error)
-    if checkpoint.fingerprint != fingerprint(projection) or (
+    layout = fingerprint(projection)
+    if checkpoint.fingerprint != layout or (
         checkpoint.position and checkpoint.version != projection.version
     ):
         return ProjectionOutdated(
-            projection=projection.name, found=checkpoint.version, needed=projection.version
+            projection=projection.name,
+            found=_identity(checkpoint.version, checkpoint.fingerprint),
+            needed=_identity(projection.version, layout),
         )
     return None
 
@@ -81,9 +85,22 @@ def runnable(
 def set_aside(
     database: Database, projections: Sequence[Projection], failed: ProjectionFailed
 ) -> None:
-    """Record the error of a projection that failed, so that no process runs it again."""
+    """Record the error of a projection that failed, so that no process runs it again.
+
+    The failure of a shadow is raised again: it ends the rebuild, and the live table goes on.
+    """
     name, reason = failed.details["projection"], str(failed.details["reason"])
-    [projection] = [each for each in projections if each.name == name]
+    found = [each for each in projections if each.name == name]
+    if not found:
+        raise failed
     with database.writing() as connection:
-        checkpoints.create(connection, projection)
-        checkpoints.set_error(connection, projection, reason)
+        checkpoints.create(connection, found[0])
+        checkpoints.set_error(connection, found[0], reason)
+
+
+def _live_name(projection: Projection) -> str:
+    return projection.name.removesuffix(SHADOW)
+
+
+def _identity(version: int, layout: str) -> str:
+    return f"version {version} with columns {layout[:8]}"

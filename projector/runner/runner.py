@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from attrs import frozen
 from sqlalchemy import Connection
 
-from projector.errors import CheckpointMoved, ProjectionFailed
+from projector.errors import CheckpointMoved, ProjectionFailed, ProjectorError
+from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.runner import isolation
 from projector.runner.batch import ProjectionChange, fold_batch
@@ -34,12 +35,13 @@ def catch_up(
     until: int | None = None,
     batch_events_max: int = BATCH_EVENTS_MAX,
     on_batch: Callable[[int], None] = lambda _position: None,
-) -> None:
+) -> list[ProjectorError]:
     """Fold all that is in the log and not yet in the tables, or no more than up to `until`.
 
     `on_batch` gets the position reached. Several processes may do so at once: of two that fold the
-    same batch one writes it, and the other goes on from there. Once all others are there, raises
-    ProjectionFailed or ProjectionOutdated for the first projection that cannot run.
+    same batch one writes it, and the other goes on from there. Returns the problems of projections
+    of other packages, which cannot run; once all others are there, raises ProjectionFailed or
+    ProjectionOutdated for one of this package.
     """
     while True:
         try:
@@ -51,8 +53,11 @@ def catch_up(
         if position is None:
             break
         on_batch(position)
-    for problem in isolation.read_problems(database, projections):
-        raise problem
+    problems = isolation.read_problems(database, projections)
+    for problem in problems:
+        if is_own(str(problem.details["projection"])):
+            raise problem
+    return problems
 
 
 def project_batch(

@@ -27,7 +27,15 @@ def test_the_status_of_an_empty_log(cli: Cli) -> None:
     assert list(found) == ["head", "projections", "quarantine"]
     assert (found["head"], found["quarantine"]) == (0, {})
     assert [each["name"] for each in found["projections"]] == _PROJECTIONS
-    assert list(found["projections"][0]) == ["name", "position", "lag", "dead_letters", "digest"]
+    assert list(found["projections"][0]) == [
+        "name",
+        "position",
+        "lag",
+        "dead_letters",
+        "digest",
+        "installed",
+        "error",
+    ]
 
 
 def test_the_status_counts_what_is_put_aside(cli: Cli, write: Write) -> None:

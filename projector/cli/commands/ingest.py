@@ -60,14 +60,20 @@ def ingest(
                 except (FileCorrupt, FileUnreadable) as error:
                     broken = error
                     break
-        if not no_catch_up:
-            catch_up(projector)
+        try:
+            if not no_catch_up:
+                catch_up(projector)
+        finally:
+            # What is in the log is there, even if a projection failed on it.
+            if broken is None:
+                _show(report := reduce(add, reports), json)
         if broken is not None:
             raise broken
-    return _ingested(reduce(add, reports), strict, json)
+    # A conflicting delivery is kept in the quarantine too.
+    return int(strict and report.quarantined + report.conflicts > 0)
 
 
-def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
+def _show(report: IngestReport, json: bool) -> None:
     if json:
         output.document(report)
     else:
@@ -78,5 +84,3 @@ def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
         )
         if report.quarantined or report.conflicts:
             output.line("`projector quarantine` lists what was put aside.")
-    # A conflicting delivery is kept in the quarantine too.
-    return int(strict and report.quarantined + report.conflicts > 0)

@@ -11,6 +11,7 @@ from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, delivery_defaults
 from projector.errors import NotOne
+from projector.operate.quarantine import QuarantineRetryReport
 from projector.store.quarantine import QuarantineEntry
 
 quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
@@ -146,7 +147,14 @@ def retry_quarantine(
             found = projector.retry_quarantine(
                 list(ids) if ids else None, reason=reason, defaults=told, on_piece=advance
             )
-        catch_up(projector)
+        try:
+            catch_up(projector)
+        finally:
+            # What was filed is in the log, even if a projection failed on it.
+            _show_retried(found, json)
+
+
+def _show_retried(found: QuarantineRetryReport, json: bool) -> None:
     if json:
         output.document(found)
         return

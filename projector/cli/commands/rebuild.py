@@ -78,12 +78,12 @@ def rebuild(
                 change_percent_max=max_change,
                 on_progress=advance,
             )
+        if json:
+            output.document(done)
+        else:
+            _show(done)
         if done.swapped:
             catch_up(projector)
-    if json:
-        output.document(done)
-    else:
-        _show(done)
 
 
 def _show_repaired(done: CustomerRebuild, json: bool) -> None:
