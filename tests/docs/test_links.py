@@ -9,9 +9,6 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([_ROOT / "README.md", _ROOT / "CHANGELOG.md", *(_ROOT / "docs").rglob("*.md")])
 
-#: Written in a change of its own: a link to it may be there first.
-_TO_COME = {"docs/extending.md"}
-
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.M | re.S)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.M)
@@ -41,8 +38,6 @@ def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
     for link in _links(path):
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
-        if str(target.relative_to(_ROOT)) in _TO_COME and not target.exists():
-            continue
         assert target.exists(), link
         if anchor:
             assert anchor in _anchors(target), link
