@@ -17,7 +17,7 @@ from projector.store.rebuild import difference, shadow
 from projector.store.rebuild.difference import GroupMove
 from projector.store.tables import fingerprint
 
-#: How often to catch shadows up with live tables that a projector keeps advancing.
+#: The number of attempts to catch shadows up with live tables that a projector keeps advancing.
 ROUNDS_MAX = 10
 
 

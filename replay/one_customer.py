@@ -51,7 +51,7 @@ def rebuild_customer(
 
     The customer's old rows are not read, because they may be unreadable; so the digests are
     computed anew over all rows in the tables. These are read from a snapshot, which does not block
-    writers, and the short write transaction that follows is optimistic: it starts over if the
+    writers. The short write transaction that follows is optimistic: the rebuild starts over if the
     customer's rows were written since the snapshot. Raises CustomerNotFound, CustomerAmbiguous,
     ProjectionOutdated; RowsUnreadable for another customer's row; DatabaseBusy after TRIES_MAX
     attempts.

@@ -26,12 +26,12 @@ TAIL_EVENTS_MAX = 1_000
 #: The number of attempts to get within TAIL_EVENTS_MAX of the head while writers keep appending.
 ROUNDS_MAX = 10
 
-#: How long to wait for the table locks: at first, and at most after doubling. New readers queue
-#: behind a waiting lock, so a short wait keeps them from stalling.
+#: The timeout for the table locks: at first, and at most after doubling. New readers queue behind a
+#: waiting lock request, so a short timeout keeps them from stalling.
 HOLD_MS = 50
 HOLD_MS_MAX = 1_000
 
-#: How long to retry while readers hold the tables, in seconds.
+#: The time during which a swap is retried while readers hold the tables, in seconds.
 PATIENCE_SECONDS_MAX = 600.0
 
 
@@ -43,9 +43,9 @@ class SwapReport:
     #: By projection: whether the live rows had the same digest at the same position; None if the
     #: two could not be compared.
     matched: dict[str, bool | None]
-    #: What depends on live tables, so that rows were copied instead of swapping tables.
+    #: The views and other objects that depend on live tables: rows were copied to keep them.
     dependents: list[str]
-    #: How long writers were blocked.
+    #: The time during which writers were blocked.
     pause_seconds: float
 
 

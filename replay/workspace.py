@@ -22,7 +22,7 @@ from attrs import frozen
 from projector.errors import RebuildRunning, SpillUnwritable
 from projector.store.database import Database
 
-#: How long to wait for the workers of a rebuild that was killed to exit, in seconds.
+#: The time to wait until the workers of a rebuild that was killed have exited, in seconds.
 WORKERS_END_SECONDS_MAX = 2.0
 
 
