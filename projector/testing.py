@@ -29,7 +29,7 @@ from attrs import frozen
 from msgspec.structs import asdict
 
 import replay
-from projector.envelope import Envelope
+from projector.envelope import Envelope, Shape
 from projector.facts.codec import Undecodable, decode
 from projector.facts.registry import facts
 from projector.projections.projection import (
@@ -75,7 +75,7 @@ def event(
         type=type,
         customer_id=customer_id,
         occurred_at=parse(at),
-        source="webhook",
+        source=Shape.WEBHOOK.value,
         body=body,
     )
 

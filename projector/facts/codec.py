@@ -13,7 +13,7 @@ import attrs
 import msgspec
 from msgspec import Raw, Struct
 
-from projector.envelope import Envelope
+from projector.envelope import Envelope, Shape
 from projector.facts.events import FACTS, CustomerFact
 from projector.facts.registry import facts
 from projector.text.jsontext import is_object
@@ -121,9 +121,9 @@ def _comparable(event: Envelope) -> tuple[object, ...]:
 
 def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
     fact: CustomerFact
-    if source == "bare":
+    if source == Shape.BARE:
         fact = _bare[fact_type].decode(body)
-    elif source == "activity":
+    elif source == Shape.ACTIVITY:
         outer = _nested.decode(body).data
         inner = _nested.decode(outer).data
         fact = _bare[fact_type].decode(inner if is_object(inner) else outer)

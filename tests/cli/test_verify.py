@@ -176,7 +176,7 @@ def test_a_wrong_digest_ends_with_1(cli: Cli, tamper: Tamper) -> None:
 def test_a_wrong_log_ends_with_1(cli: Cli, tamper: Tamper) -> None:
     tamper("UPDATE log_head SET position = 19")
     done = cli("verify", "--json")
-    told = "The head says that positions go from 1 to 19; there are 18 from 1 to 18."
+    told = "The log head says that positions go from 1 to 19, but the log has 18, from 1 to 18."
     assert (done.code, done.json["differing"], done.json["log"]) == (1, 0, [told])
     assert told in cli("verify").out
 
