@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import replay
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
 from projector.errors import ProjectorError
 from projector.facts.registry import facts
@@ -49,6 +48,9 @@ from projector.runner.follower import Follower
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.store import checkpoints, schema
 from projector.store.database import Database
+
+if TYPE_CHECKING:
+    import replay
 
 
 class Projector:
@@ -103,6 +105,8 @@ class Projector:
         other packages, which cannot run. Raises ProjectionFailed or ProjectionOutdated for one of
         this package, once the others have caught up.
         """
+        import replay
+
         return replay.catch_up(
             self.database, discover(), on_batch=on_batch, on_progress=on_progress
         )
@@ -121,6 +125,8 @@ class Projector:
         `engine` is `in-process` or `parallel`; by default the size of the log decides. Raises
         ProjectionUnknown, EngineUnknown and what `replay.rebuild` raises.
         """
+        import replay
+
         return replay.rebuild(
             self.database,
             self._chosen(names),
@@ -142,6 +148,8 @@ class Projector:
 
         Raises ProjectionUnknown, CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
         """
+        import replay
+
         return replay.rebuild_customer(
             self.database,
             self._chosen(names),
@@ -161,6 +169,8 @@ class Projector:
         `sample` compares that many customers, chosen at random. `on_piece` gets the number of
         customers that are done, and of how many. Raises ProjectionUnknown.
         """
+        import replay
+
         return replay.verify(self.database, self._chosen(names), sample=sample, on_piece=on_piece)
 
     def follower(

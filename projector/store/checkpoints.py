@@ -6,13 +6,12 @@ from collections.abc import Iterable
 
 from attrs import asdict, evolve, frozen
 from sqlalchemy import Connection, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
 from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import SHADOW
-from projector.store import digest
+from projector.store import dialects, digest
 from projector.store.tables import checkpoint, fingerprint
 
 _ADVANCE = update(checkpoint).where(
@@ -138,5 +137,5 @@ def _if_missing(begin: Checkpoint) -> Checkpoint:
 
 def _ensure(connection: Connection, seen: Checkpoint) -> None:
     """A projection's first step makes its row; of two at once, one waits and then sees it."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(checkpoint).values(asdict(seen)).on_conflict_do_nothing())
+    row = dialects.insert(connection, checkpoint).values(asdict(seen))
+    connection.execute(row.on_conflict_do_nothing())
