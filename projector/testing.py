@@ -52,6 +52,7 @@ Law = Callable[[Projection, Sequence[Envelope]], None]
 
 #: The types that a column may have.
 _COLUMN_TYPES = (Identifier, str, int, bool, datetime, date)
+_KEY_TYPES = (Identifier, str, int)
 
 
 def event(
@@ -123,6 +124,8 @@ def a_row_is_a_frozen_struct_that_names_its_key(
     for name in projection.fields:
         kinds = [kind for kind in _kinds(hints[name]) if kind is not type(None)]
         assert len(kinds) == 1 and kinds[0] in _COLUMN_TYPES, f"{name} has no type of a column"
+    for name in projection.key:
+        assert hints[name] in _KEY_TYPES, f"{name} must be text or a number, and never None"
 
 
 def it_reads_registered_facts_only(projection: Projection, _events: Sequence[Envelope]) -> None:
