@@ -1,4 +1,4 @@
-"""migrate: the database's schema, brought up to date."""
+"""The `migrate` command: upgrades the schema of the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projector.store.database import Database
 
 @app.command
 def migrate(*, url: Url, json: Json = False) -> None:
-    """Bring the database's schema up to date, and say what was done.
+    """Upgrade the schema of the database to the newest revision, and report the revisions.
 
     Parameters
     ----------
@@ -28,10 +28,12 @@ def migrate(*, url: Url, json: Json = False) -> None:
     if json:
         output.document(done)
     elif done.before == done.after:
-        output.line(f"The schema is at revision {done.after} already.")
+        output.line(f"The schema is already at revision {done.after}.")
     else:
-        output.line(f"The schema went from revision {done.before or 'none'} to {done.after}.")
+        output.line(
+            f"The schema was upgraded from revision {done.before or 'none'} to {done.after}."
+        )
         if behind:
             output.line(
-                "Tables are behind the log now: `projector rebuild` brings them up to date."
+                "Tables are behind the log now. Run `projector rebuild` to bring them up to date."
             )
