@@ -1,4 +1,4 @@
-"""How the projector is doing: the head, how far each projection is, what is put aside."""
+"""The status of the projector: the log's head, the projections' lag, and the quarantine."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from projector.store.database import Database
 
 @frozen(kw_only=True)
 class ProjectionStatus:
-    """How far one projection is."""
+    """The checkpoint and health of one projection."""
 
     name: str
-    #: Everything up to here is in its rows.
+    #: The checkpoint: the position up to which its rows reflect the log.
     position: int
-    #: How many events of the log are not.
+    #: The number of events of the log beyond that position.
     lag: int
-    #: How many events it could not take.
+    #: The number of events that it could not fold.
     dead_letters: int
-    #: Of all its rows: equal rows, equal digests, on any database.
+    #: The digest of all its rows: equal rows have equal digests, on any database.
     digest: str
 
 
 @frozen(kw_only=True)
 class Status:
-    """The state of the whole, in one snapshot."""
+    """The status of the log, the projections and the quarantine, in one snapshot."""
 
     #: The position of the last event.
     head: int
     projections: tuple[ProjectionStatus, ...]
-    #: How many deliveries are put aside, by reason.
+    #: The number of deliveries in the quarantine, by reason.
     quarantine: dict[str, int]
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
-    """The status of the log and of some projections."""
+    """Read the status of the log, of some projections and of the quarantine, in one snapshot."""
     with database.reading_tables() as connection:
         head = log.head(connection)
-        letters = dead_letters.count_by_projection(connection)
+        counts = dead_letters.count_by_projection(connection)
         by_projection = checkpoints.read(connection, projections)
         return Status(
             head=head,
@@ -50,7 +50,7 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
                     name=checkpoint.projection,
                     position=checkpoint.position,
                     lag=head - checkpoint.position,
-                    dead_letters=letters.get(checkpoint.projection, 0),
+                    dead_letters=counts.get(checkpoint.projection, 0),
                     digest=checkpoint.digest,
                 )
                 for checkpoint in by_projection.values()

@@ -78,6 +78,8 @@ def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
             f"The log is at position {report.head}."
         )
         if report.quarantined or report.conflicts:
-            output.line("Run `projector quarantine` to see the quarantined and the conflicting ones.")
+            output.line(
+                "Run `projector quarantine` to see the quarantined and the conflicting ones."
+            )
     # Conflicting deliveries are kept in the quarantine as well.
     return int(strict and report.quarantined + report.conflicts > 0)

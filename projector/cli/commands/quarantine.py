@@ -13,7 +13,9 @@ from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, del
 from projector.errors import NotOne
 from projector.store.quarantine import QuarantineEntry
 
-quarantine = App(name="quarantine", help="List, show and retry deliveries that could not be appended.")
+quarantine = App(
+    name="quarantine", help="List, show and retry deliveries that could not be appended."
+)
 app.command(quarantine)
 
 EntryId = Annotated[Whole, Parameter(name="ID")]
