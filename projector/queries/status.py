@@ -1,4 +1,4 @@
-"""How the projector is doing: the head, how far each projection is, what is put aside."""
+"""The status of the projector: the log's head, the projections' lag, and the quarantine."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from projector.store.database import Database
 
 @frozen(kw_only=True)
 class ProjectionStatus:
-    """How far one projection is."""
+    """The checkpoint and health of one projection."""
 
     name: str
-    #: Everything up to here is in its rows.
+    #: The checkpoint: the position up to which its rows reflect the log.
     position: int
-    #: How many events of the log are not.
+    #: The number of events of the log beyond that position.
     lag: int
-    #: How many events it could not take.
+    #: The number of events that it could not fold.
     dead_letters: int
-    #: Of all its rows: equal rows, equal digests, on any database.
+    #: The digest of all its rows: equal rows have equal digests, on any database.
     digest: str
     #: Whether the package that has the projection is installed.
     installed: bool
@@ -36,17 +36,17 @@ class ProjectionStatus:
 
 @frozen(kw_only=True)
 class Status:
-    """The state of the whole, in one snapshot."""
+    """The status of the log, the projections and the quarantine, in one snapshot."""
 
     #: The position of the last event.
     head: int
     projections: tuple[ProjectionStatus, ...]
-    #: How many deliveries are put aside, by reason.
+    #: The number of deliveries in the quarantine, by reason.
     quarantine: dict[str, int]
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
-    """Read the status of the log and of projections, from one snapshot.
+    """Read the status of the log, of projections and of the quarantine, from one snapshot.
 
     Projections that cannot be loaded, or are no longer installed, come last.
     """

@@ -108,7 +108,9 @@ def test_migrating_says_what_it_did(cli: Cli, postgres_url: str) -> None:
 
 
 def test_migrating_a_new_sqlite_file_makes_it(cli: Cli) -> None:
-    assert cli("migrate").out == f"The schema went from revision none to {SCHEMA_REVISION}.\n"
+    assert (
+        cli("migrate").out == f"The schema was upgraded from revision none to {SCHEMA_REVISION}.\n"
+    )
 
 
 def test_tables_that_a_migration_emptied_are_told_and_computed_anew(cli: Cli, write: Write) -> None:

@@ -1,4 +1,4 @@
-"""migrate: the database's schema, brought up to date."""
+"""The `migrate` command: upgrades the schema of the database."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projector.store.database import Database
 
 @app.command
 def migrate(*, url: Url, drop: str | None = None, json: Json = False) -> None:
-    """Bring the database's schema up to date, and say what was done.
+    """Upgrade the schema of the database to the newest revision, and report the revisions.
 
     The tables of other packages' projections are created, too, if they are missing.
 
@@ -35,10 +35,14 @@ def migrate(*, url: Url, drop: str | None = None, json: Json = False) -> None:
         output.document(done)
         return
     if done.before == done.after:
-        output.line(f"The schema is at revision {done.after} already.")
+        output.line(f"The schema is already at revision {done.after}.")
     else:
-        output.line(f"The schema went from revision {done.before or 'none'} to {done.after}.")
+        output.line(
+            f"The schema was upgraded from revision {done.before or 'none'} to {done.after}."
+        )
     if drop is not None:
         output.line(f"Dropped the projection {drop}.")
     if done.before != done.after and behind:
-        output.line("Tables are behind the log now: `projector rebuild` brings them up to date.")
+        output.line(
+            "Tables are behind the log now. Run `projector rebuild` to bring them up to date."
+        )
