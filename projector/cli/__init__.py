@@ -11,13 +11,14 @@ from io import TextIOWrapper
 from cyclopts import CycloptsError
 
 from projector import logs
-from projector.cli import commands, output
+from projector.cli import output
 from projector.cli.application import app
 from projector.errors import OutputUnwritable, ProjectorError
 
-__all__ = ["commands", "main"]
+__all__ = ["main"]
 
 _USAGE = 2
+_HELP = frozenset({"--help", "-h"})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,6 +34,9 @@ def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; print an error and its hint on stderr."""
     _open_for_writing()
     logs.silence()
+    if not arguments or not _HELP.isdisjoint(arguments):
+        # The help shows the first sentence of each command's docstring.
+        app.resolved_commands()
     try:
         code = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

@@ -1,19 +1,24 @@
-"""The application that commands register with, and the types of their common options."""
+"""The application, its commands, and the types of their common options.
+
+A command's module is imported when the command is run: importing them all takes longer than most of
+them run.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
-from projector.app import Projector
-from projector.cli import output, progress
+from projector.cli import output
 from projector.config import read_settings
 from projector.envelope import DeliveryDefaults
-from projector.intake.defaults import parse_defaults
+
+if TYPE_CHECKING:
+    from projector.app import Projector
 
 app = App(
     name="projector",
@@ -23,6 +28,25 @@ app = App(
     version=lambda: version("customer-state-projector"),
     result_action="return_value",
 )
+for _name, _module, _object in (
+    ("customer", "customers", "customer"),
+    ("dead-letters", "dead_letters", "dead_letters"),
+    ("export", "export", "export"),
+    ("ingest", "ingest", "ingest"),
+    ("members", "groups", "members"),
+    ("migrate", "migrate", "migrate"),
+    ("quarantine", "quarantine", "quarantine"),
+    ("rebuild", "rebuild", "rebuild"),
+    ("run", "run", "run"),
+    ("segments", "groups", "segments"),
+    ("serve", "serve", "serve"),
+    ("status", "status", "status"),
+    ("tiers", "groups", "tiers"),
+    ("token", "token", "token"),
+    ("verify", "verify", "verify"),
+    ("why", "why", "why"),
+):
+    app.command(f"projector.cli.commands.{_module}:{_object}", name=_name)
 
 
 def _whole(_type: object, tokens: Sequence[Token]) -> int:
@@ -64,11 +88,15 @@ def delivery_defaults(
     project: str | None, type_: str | None, occurred_at: str | None
 ) -> DeliveryDefaults:
     """Parse delivery defaults from options; raises BadIdentifier or BadInstant."""
+    from projector.intake.defaults import parse_defaults
+
     return parse_defaults(project, type_, occurred_at, prefix="--")
 
 
 def catch_up(projector: Projector) -> None:
     """Bring the tables up to date, with a progress bar; a large backlog is rebuilt."""
+    from projector.cli import progress
+
     with progress.phases_bar("projecting") as advance:
         problems = projector.catch_up(
             on_batch=lambda position: advance("events", position, 0), on_progress=advance

@@ -8,11 +8,10 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Flag, Json, Url, Whole, app
+from projector.cli.application import Flag, Json, Url, Whole
 from projector.text.instants import parse_option
 
 
-@app.command
 def customer(
     identifier: Annotated[str, Parameter(name="ID")],
     /,

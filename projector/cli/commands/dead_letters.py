@@ -8,11 +8,10 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, Whole, app
+from projector.cli.application import Flag, Json, Url, Whole
 from projector.errors import NotOne
 
 dead_letters = App(name="dead-letters", help="List, show and retry events that failed to fold.")
-app.command(dead_letters)
 
 Position = Annotated[Whole, Parameter(name="POSITION")]
 

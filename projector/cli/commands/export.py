@@ -6,10 +6,9 @@ from cyclopts import App
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Json, Url, Whole, app
+from projector.cli.application import Json, Url, Whole
 
 export = App(name="export", help="Write all customers' states as NDJSON.")
-app.command(export)
 
 
 @export.command

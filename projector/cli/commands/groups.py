@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Json, Url, Whole, app
+from projector.cli.application import Json, Url, Whole
 from projector.text.instants import parse_option
 
 
-@app.command
 def members(
     *,
     url: Url,
@@ -63,7 +62,6 @@ def members(
     output.next_page(page.next)
 
 
-@app.command
 def segments(*, url: Url, project: str | None = None, json: Json = False) -> None:
     """List the segments, each with its name and number of members.
 
@@ -86,7 +84,6 @@ def segments(*, url: Url, project: str | None = None, json: Json = False) -> Non
     )
 
 
-@app.command
 def tiers(*, url: Url, project: str | None = None, json: Json = False) -> None:
     """List the tiers, each with its name and number of members.
 

@@ -7,13 +7,12 @@ from operator import add
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, app, catch_up, delivery_defaults
+from projector.cli.application import Flag, Json, Url, catch_up, delivery_defaults
 from projector.errors import FileCorrupt, FileUnreadable
 from projector.intake.files import read_chunks, size
 from projector.intake.ingest import IngestReport
 
 
-@app.command
 def ingest(
     file: str,
     /,

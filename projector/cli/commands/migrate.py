@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from projector.cli import output
-from projector.cli.application import Json, Url, app
+from projector.cli.application import Json, Url
 from projector.projections import discover
 from projector.queries.status import read_status
 from projector.store import schema
 from projector.store.database import Database
 
 
-@app.command
 def migrate(*, url: Url, drop: str | None = None, json: Json = False) -> None:
     """Upgrade the schema of the database to the newest revision, and report the revisions.
 

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, delivery_defaults
+from projector.cli.application import Flag, Json, Url, Whole, catch_up, delivery_defaults
 from projector.errors import NotOne
 from projector.operate.quarantine import QuarantineRetryReport
 from projector.store.quarantine import QuarantineEntry
@@ -17,7 +17,6 @@ from projector.store.quarantine import QuarantineEntry
 quarantine = App(
     name="quarantine", help="List, show and retry deliveries that could not be appended."
 )
-app.command(quarantine)
 
 EntryId = Annotated[Whole, Parameter(name="ID")]
 

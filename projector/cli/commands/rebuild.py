@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Flag, Json, Url, Whole, app, catch_up
+from projector.cli.application import Flag, Json, Url, Whole, catch_up
 from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
 from replay import CustomerRebuild, RebuildReport
@@ -14,7 +14,6 @@ from replay.impact import GroupChange, Impact
 GROUPS_SHOWN_MAX = 50
 
 
-@app.command
 def rebuild(
     *names: str,
     url: Url,

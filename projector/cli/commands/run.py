@@ -9,7 +9,7 @@ from types import FrameType
 from projector import logs
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Url, app
+from projector.cli.application import Url
 from projector.runner.follower import Follower
 
 #: The lock timeout, in seconds, while another process holds the lock; then the failure is logged,
@@ -21,7 +21,6 @@ LOCK_SECONDS_MAX = 10.0
 IDLE_SECONDS_MAX = 30.0
 
 
-@app.command
 def run(*, url: Url) -> None:
     """Follow the log and keep the tables up to date, until stopped.
 

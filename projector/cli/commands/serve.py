@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Flag, Url, Whole, app
+from projector.cli.application import Flag, Url, Whole
 from projector.config import read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
 
@@ -17,7 +17,6 @@ LOCK_SECONDS_MAX = 5.0
 IDLE_SECONDS_MAX = 10.0
 
 
-@app.command
 def serve(
     *,
     url: Url,

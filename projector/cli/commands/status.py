@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Json, Url, app
+from projector.cli.application import Json, Url
 
 #: The number of characters of a digest for people, enough to distinguish two; --json has all.
 DIGEST_SHOWN = 12
 
 
-@app.command
 def status(*, url: Url, json: Json = False) -> None:
     """Show the log's head, each projection's position, lag and dead letters, and the quarantine.
 

@@ -8,10 +8,9 @@ from cyclopts import App, Parameter
 
 from projector.app import open_projector
 from projector.cli import output
-from projector.cli.application import Json, Url, app
+from projector.cli.application import Json, Url
 
 token = App(name="token", help="Create, list and revoke access tokens for the HTTP server.")
-app.command(token)
 
 
 @token.command

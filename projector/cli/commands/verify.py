@@ -6,7 +6,7 @@ from typing import Any
 
 from projector.app import open_projector
 from projector.cli import output, progress
-from projector.cli.application import Json, Url, Whole, app
+from projector.cli.application import Json, Url, Whole
 from projector.errors import BadNumber
 from replay.comparison import Difference
 from replay.verify import VerifyReport
@@ -15,7 +15,6 @@ from replay.verify import VerifyReport
 ROWS_SHOWN_MAX = 50
 
 
-@app.command
 def verify(
     *names: str,
     url: Url,

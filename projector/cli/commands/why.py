@@ -8,12 +8,11 @@ from cyclopts import Parameter
 
 from projector.app import open_projector
 from projector.cli import output, why_output
-from projector.cli.application import Flag, Json, Url, Whole, app
+from projector.cli.application import Flag, Json, Url, Whole
 from projector.queries.why.explain import require_one_question
 from projector.text.instants import parse_option
 
 
-@app.command
 def why(
     identifier: Annotated[str, Parameter(name="ID")],
     /,
