@@ -116,10 +116,10 @@ def a_row_is_a_frozen_struct_that_names_its_key(
     """Check the class of the rows, the key, and the columns of the indexes."""
     assert projection.row.__struct_config__.frozen, "declare the row with frozen=True"
     names = {*projection.fields}
-    assert {*projection.key} <= names, "the key must consist of fields of the row"
-    assert not {"project_id", "customer_id"} & names, "project_id and customer_id are added"
+    assert {*projection.key} <= names, "the key must name fields of the row"
+    assert not {"project_id", "customer_id"} & names, "do not declare the customer's columns"
     indexed = {name for columns in projection.indexes for name in columns}
-    assert indexed <= names | {"project_id", "customer_id"}, "an index must consist of columns"
+    assert indexed <= names | {"project_id", "customer_id"}, "an index must name columns"
     hints = typing.get_type_hints(projection.row, include_extras=True)
     for name in projection.fields:
         kinds = [kind for kind in _kinds(hints[name]) if kind is not type(None)]
