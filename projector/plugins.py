@@ -1,4 +1,4 @@
-"""Entry points: what other packages register with this program."""
+"""Loads the plug-ins that other packages register as entry points."""
 
 from __future__ import annotations
 
@@ -8,34 +8,37 @@ from typing import Any
 
 from attrs import frozen
 
-#: The groups under which packages register facts and projections.
+#: The entry-point groups under which packages register facts and projections.
 FACTS_GROUP = "projector.facts"
 PROJECTIONS_GROUP = "projector.projections"
 
 
 @frozen(kw_only=True)
 class Plugin:
-    """One entry point of another package, loaded."""
+    """A loaded entry point of another package."""
 
     #: The name of the entry point.
     name: str
-    #: The package that registers it, for messages.
+    #: The distribution that registers it, for messages.
     package: str
-    #: The object that it refers to; None if it could not be loaded.
+    #: The object that the entry point refers to; None if it could not be loaded.
     value: object
-    #: Why it could not be loaded, as a sentence; None if it could.
+    #: The reason why it cannot be used, as a sentence; None if it can.
     error: str | None
 
 
 def load(group: str) -> list[Plugin]:
-    """Load the entry points of a group, by name; one that cannot be loaded has an error."""
-    found = sorted(_entry_points().select(group=group), key=lambda entry: entry.name)
-    return [_load(entry) for entry in found]
+    """Load the entry points of a group, in the order of their names.
+
+    One that cannot be loaded has an error in place of a value.
+    """
+    entries = sorted(_entry_points().select(group=group), key=lambda entry: entry.name)
+    return [_load(entry) for entry in entries]
 
 
 @cache
 def _entry_points() -> Any:
-    """Read the metadata of all installed packages: once, because it takes some milliseconds."""
+    """Read the metadata of all installed packages, once, because it takes some milliseconds."""
     return entry_points()
 
 
@@ -43,6 +46,6 @@ def _load(entry: EntryPoint) -> Plugin:
     package = entry.dist.name if entry.dist is not None else entry.value
     try:
         value, error = entry.load(), None
-    except Exception as problem:  # a package may do anything while it is imported
+    except Exception as problem:  # importing another package may raise anything
         value, error = None, f"{entry.value} cannot be loaded: {type(problem).__name__}: {problem}"
     return Plugin(name=entry.name, package=package, value=value, error=error)

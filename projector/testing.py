@@ -1,4 +1,4 @@
-"""Tests a projection of another package: a sentence for each case, and laws that all must keep.
+"""Tests projections of other packages: single cases (`given`), and laws for any events (`LAWS`).
 
     def test_a_redeemed_voucher_is_counted() -> None:
         happened = event("customer.voucher.redeemed", "cust_1", at="2024-03-01T10:00:00Z", ...)
@@ -8,7 +8,7 @@
     def test_the_projection_keeps_the_law(law: Law) -> None:
         law(PROJECTION, EVENTS)
 
-A law raises AssertionError where a projection breaks it for the events of a test.
+A law raises AssertionError if the projection breaks it for these events.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = ["LAWS", "Events", "Law", "event", "given"]
 
 Law = Callable[[Projection, Sequence[Envelope]], None]
 
-#: The types that a column may have.
+#: The types of fields that a table has columns for, each of them also with `| None`.
 _COLUMN_TYPES = (Identifier, str, int, bool, datetime, date)
 _KEY_TYPES = (Identifier, str, int)
 
@@ -64,9 +64,11 @@ def event(
     project_id: str = "proj_1",
     **data: Any,
 ) -> Envelope:
-    """Make the envelope of an event that occurred `at` (RFC 3339); `data` is that of its webhook.
+    """Create the envelope of an event.
 
-    Without an `id` the content gives one, so that equal events are one event.
+    `at` is the time of the event (RFC 3339); `data` are the keys of the webhook's `data`, except
+    for the customer's. The default `id` is a hash of type, time and data, so that equal events are
+    one event.
     """
     body = json.dumps({"data": {"customer": {"id": customer_id}, **data}})
     content = hashlib.sha256(f"{type} {at} {body}".encode()).hexdigest()
@@ -82,18 +84,18 @@ def event(
 
 
 def given(*events: Envelope) -> Events:
-    """Begin a sentence: these events happened, whatever the order in which they are given."""
+    """Collect the events of a test case; their order does not matter."""
     return Events(events)
 
 
 @frozen
 class Events:
-    """Events that happened."""
+    """The events of a test case."""
 
     envelopes: Sequence[Envelope]
 
     def then_rows(self, projection: Projection, *, customer_id: str = "cust_1") -> list[Any]:
-        """Fold a customer's events in canonical order; the rows in the order of their keys."""
+        """Fold a customer's events in canonical order; return the rows, sorted by key."""
         [state], _ = fold([projection], [projection.initial], self._facts(customer_id))
         rows = projection.to_rows(state)
         return sorted(rows, key=lambda row: [getattr(row, name) for name in projection.key])
@@ -101,36 +103,35 @@ class Events:
     def then_dead_letters(
         self, projection: Projection, *, customer_id: str = "cust_1"
     ) -> list[str]:
-        """Fold as `then_rows` does; the reasons of the events that the projection refuses."""
+        """Fold as `then_rows` does; return the reasons of the dead letters."""
         _, failures = fold([projection], [projection.initial], self._facts(customer_id))
         return [each.reason for each in failures]
 
     def _facts(self, customer_id: str) -> list[KeyedFact]:
-        mine = [each for each in self.envelopes if each.customer_id == customer_id]
-        return _facts(mine)
+        return _facts(each for each in self.envelopes if each.customer_id == customer_id)
 
 
 def a_row_is_a_frozen_struct_that_names_its_key(
     projection: Projection, _events: Sequence[Envelope]
 ) -> None:
     """Check the class of the rows, the key, and the columns of the indexes."""
-    assert projection.row.__struct_config__.frozen, "rows are values: declare frozen=True"
+    assert projection.row.__struct_config__.frozen, "declare the row with frozen=True"
     names = {*projection.fields}
-    assert {*projection.key} <= names, "the key names fields of the row"
-    assert not {"project_id", "customer_id"} & names, "the customer's columns come by themselves"
+    assert {*projection.key} <= names, "the key must name fields of the row"
+    assert not {"project_id", "customer_id"} & names, "do not declare the customer's columns"
     indexed = {name for columns in projection.indexes for name in columns}
-    assert indexed <= names | {"project_id", "customer_id"}, "an index has columns of the table"
+    assert indexed <= names | {"project_id", "customer_id"}, "an index must name columns"
     hints = typing.get_type_hints(projection.row, include_extras=True)
     for name in projection.fields:
         kinds = [kind for kind in _kinds(hints[name]) if kind is not type(None)]
-        assert len(kinds) == 1 and kinds[0] in _COLUMN_TYPES, f"{name} has no type of a column"
+        assert len(kinds) == 1 and kinds[0] in _COLUMN_TYPES, f"{name} has no column type"
     for name in projection.key:
         assert hints[name] in _KEY_TYPES, f"{name} must be text or a number, and never None"
 
 
 def it_reads_registered_facts_only(projection: Projection, _events: Sequence[Envelope]) -> None:
-    """Check that every fact of the evolvers is in the vocabulary, so that it can be decoded."""
-    assert projection.evolvers, "a projection reads something"
+    """Check that the facts of all evolvers are registered, so that events decode to them."""
+    assert projection.evolvers, "a projection must have an evolver"
     assert {*projection.evolvers} <= {*facts().values()}, "register the facts under projector.facts"
     assert projection.version >= 1
 
@@ -138,33 +139,36 @@ def it_reads_registered_facts_only(projection: Projection, _events: Sequence[Env
 def a_customer_without_events_has_no_rows(
     projection: Projection, _events: Sequence[Envelope]
 ) -> None:
-    """Check the initial state, and that it is read back from no rows."""
+    """Check that the initial state has no rows, and is read back from none."""
     assert projection.to_rows(projection.initial) == []
     assert projection.from_rows([]) == projection.initial
 
 
 def a_state_is_read_back_from_its_rows(projection: Projection, events: Sequence[Envelope]) -> None:
-    """Check from_rows(to_rows(state)) == state, after each event, in any order of the rows."""
+    """Check from_rows(to_rows(state)) == state after each event, for several orders of rows."""
     for before, _, after in _steps(projection, events):
         rows = projection.to_rows(after)
-        assert len(rows) == len({*rows}), "no row is there twice"
+        assert len(rows) == len({*rows}), "to_rows returns a row twice"
         for order in (rows, rows[::-1], rows[1:] + rows[:1]):
             assert projection.from_rows(order) == after
         assert projection.from_rows(projection.to_rows(before)) == before
 
 
 def folding_changes_no_value_in_place(projection: Projection, events: Sequence[Envelope]) -> None:
-    """Check that a state stays as it was, and that folding once more gives the same."""
+    """Check that an evolver leaves its input unchanged, and gives the same result again."""
     for before, fact, after in _steps(projection, events):
         rows = projection.to_rows(before)
         [again], failures = fold([projection], [projection.from_rows(rows)], [fact])
         assert again == after
         assert projection.to_rows(before) == rows
-        assert not failures or after == before, "a refused fact leaves the state as it was"
+        assert not failures or after == before, "a dead letter changed the state"
 
 
 def the_last_rows_are_enough_to_go_on(projection: Projection, events: Sequence[Envelope]) -> None:
-    """Check a history: an event in its order changes or adds to the last row of each place only."""
+    """Check a history: an event that is not late changes, or follows, the last rows of places.
+
+    A place is all fields of the key but the last, which numbers the place's rows.
+    """
     if not projection.is_history:
         return
     for before, fact, after in _steps(projection, events):
@@ -182,15 +186,15 @@ def every_row_fits_its_table(projection: Projection, events: Sequence[Envelope])
     for _, _, after in _steps(projection, events):
         rows = projection.to_rows(after)
         keys = [tuple(getattr(row, name) for name in projection.key) for row in rows]
-        assert len({*keys}) == len(keys), "two rows have one key"
+        assert len({*keys}) == len(keys), "two rows have the same key"
         for row in rows:
             for name, value in asdict(row).items():
-                assert type(value) in _kinds(hints[name]), f"{name} is {value!r}"
+                assert type(value) in _kinds(hints[name]), f"{name} has the wrong type: {value!r}"
                 assert not isinstance(value, str) or "\0" not in value, f"{name} has a NUL"
 
 
 def live_rows_equal_rebuilt_rows(projection: Projection, events: Sequence[Envelope]) -> None:
-    """Check law 2 on a real database: in any order of arrival, the digest is that of a rebuild."""
+    """Check on a SQLite database that live rows equal rebuilt rows, in three orders of arrival."""
     for seed in range(3):
         arrived = [*events, *events[:2]]
         random.Random(seed).shuffle(arrived)  # noqa: S311 - an order, not a secret
@@ -204,7 +208,7 @@ def live_rows_equal_rebuilt_rows(projection: Projection, events: Sequence[Envelo
             assert replay.verify(database, [projection]).is_right
 
 
-#: All laws, for `pytest.mark.parametrize`.
+#: All laws, as arguments of `pytest.mark.parametrize`.
 LAWS: tuple[Law, ...] = (
     a_row_is_a_frozen_struct_that_names_its_key,
     it_reads_registered_facts_only,
@@ -220,34 +224,34 @@ LAWS: tuple[Law, ...] = (
 def _steps(
     projection: Projection, events: Iterable[Envelope]
 ) -> Iterator[tuple[Any, KeyedFact, Any]]:
-    """Fold customer by customer; each fact with the state before and after it."""
+    """Fold customer by customer; yield each fact with the state before and after it."""
     events = list(events)
     for customer in sorted({(each.project_id, each.customer_id or "") for each in events}):
-        mine = [each for each in events if (each.project_id, each.customer_id) == customer]
+        stream = [each for each in events if (each.project_id, each.customer_id) == customer]
         state = projection.initial
-        for fact in _facts(mine):
+        for fact in _facts(stream):
             [after], _ = fold([projection], [state], [fact])
             yield state, fact, after
             state = after
 
 
 def _facts(events: Iterable[Envelope]) -> list[KeyedFact]:
-    """The facts of one customer's events in canonical order, each event once."""
+    """Decode one customer's events, in canonical order and without duplicates."""
     distinct = {each.event_id: each for each in reversed([*events])}
-    found: list[KeyedFact] = []
+    keyed: list[KeyedFact] = []
     for position, each in enumerate(sorted(distinct.values(), key=attrgetter("key")), 1):
         try:
             fact = decode(each)
         except Undecodable as error:
-            found.append((each.key, UndecodableFact(facts()[each.type], str(error)), position))
+            keyed.append((each.key, UndecodableFact(facts()[each.type], str(error)), position))
         else:
             if fact is not None:
-                found.append((each.key, fact, position))
-    return found
+                keyed.append((each.key, fact, position))
+    return keyed
 
 
 def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The types of `T` or `T | None`; an annotated type is one."""
+    """Return the types of a union; an Annotated type is one type."""
     if typing.get_origin(annotation) is typing.Annotated:
         return (annotation,)
     return typing.get_args(annotation) or (annotation,)

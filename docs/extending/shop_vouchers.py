@@ -1,4 +1,4 @@
-"""voucher_use: how often a customer redeemed each voucher, one row a voucher."""
+"""Projects `voucher_use`: a customer's use of vouchers, one row per voucher."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -45,7 +45,7 @@ State = Mapping[str, Row]
 
 
 def redeemed(state: State, fact: VoucherRedeemed, key: CanonicalKey) -> State:
-    """Count the use of a voucher."""
+    """Count a use of the voucher."""
     voucher = fact.voucher
     before = state.get(voucher.id)
     row = Row(
@@ -59,12 +59,12 @@ def redeemed(state: State, fact: VoucherRedeemed, key: CanonicalKey) -> State:
 
 
 def to_rows(state: State) -> list[Row]:
-    """One row a voucher."""
+    """Return one row per voucher."""
     return list(state.values())
 
 
 def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
+    """Invert `to_rows`."""
     return {row.voucher_id: row for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""The use of vouchers is counted, and the projection keeps the laws."""
+"""Tests that `voucher_use` counts the uses of vouchers and keeps the laws of a projection."""
 
 import pytest
 from shop_vouchers import PROJECTION

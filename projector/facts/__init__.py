@@ -1,1 +1,4 @@
-"""The vocabulary: `events` (a class per fact) and `codec` (event to fact). PURE."""
+"""The vocabulary of facts. PURE.
+
+`events` has a class per fact, `registry` the facts by event type, `codec` decodes events to facts.
+"""

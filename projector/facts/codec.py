@@ -1,7 +1,7 @@
-"""The codec: from the body of an event to its fact. PURE.
+"""Decodes the body of an event to its fact. PURE.
 
-Upcasters belong here and nowhere else, once a fact has a second version: folds know only the newest
-one.
+Once a fact has a second version, its upcasters belong here and nowhere else: folds know only the
+newest version.
 """
 
 from __future__ import annotations
@@ -18,39 +18,40 @@ from projector.facts.events import FACTS, CustomerFact
 from projector.facts.registry import facts
 from projector.text.jsontext import is_object
 
-#: Postgres keeps no NUL in text, so no fact has one; JSON can write it in this way only.
+#: The only way to write a NUL in JSON. Facts with a NUL are refused, because Postgres cannot store
+#: it in text.
 _ESCAPED_NUL = "\\u0000"
 
 
 class Undecodable(ValueError):
-    """An event does not state the fact that its type promises: it becomes a dead letter."""
+    """The body of an event does not match its type; the event becomes a dead letter."""
 
 
 class _Nested(Struct, gc=False):
     data: Raw = Raw(b"null")
 
 
-#: Encodes a fact as JSON, without the parts of the body that no fold reads; `decode_encoded`
-#: reverses it.
+#: The encoder of facts as JSON, without the parts of the body that no fold reads; its inverse is
+#: `decode_encoded`.
 encode: Callable[[CustomerFact], bytes] = msgspec.json.Encoder().encode
 
 _nested = msgspec.json.Decoder(_Nested)
 
 
 class _BareDecoders(dict[type[CustomerFact], msgspec.json.Decoder[Any]]):
-    """Decoders of facts by themselves, each made when it is first needed."""
+    """The decoders of bare facts by class, each made on first use."""
 
     def __missing__(self, fact_type: type[CustomerFact]) -> msgspec.json.Decoder[Any]:
-        """Make the decoder of a class of facts."""
+        """Make the decoder for a class of facts."""
         decoder = self[fact_type] = msgspec.json.Decoder(fact_type)
         return decoder
 
 
 class _EnvelopedDecoders(dict[type[CustomerFact], msgspec.json.Decoder[Any]]):
-    """Decoders of bodies that hold the fact in `data`: one pass over the body."""
+    """The decoders of bodies with the fact in `data`, by its class: one pass over the body."""
 
     def __missing__(self, fact_type: type[CustomerFact]) -> msgspec.json.Decoder[Any]:
-        """Make the decoder of bodies with a class of facts."""
+        """Make the decoder for bodies with a class of facts."""
         body = msgspec.defstruct("Body", [("data", fact_type)])
         decoder = self[fact_type] = msgspec.json.Decoder(body)
         return decoder
@@ -63,13 +64,17 @@ _enveloped = _EnvelopedDecoders()
 def decode(event: Envelope) -> CustomerFact | None:
     """Decode the fact that an event states; None if its type is not in the vocabulary.
 
-    Raises Undecodable, with a sentence, if the body does not hold what its type promises.
+    Raises Undecodable, with the reason as a sentence, if the body does not match the type or the
+    event has no customer.
     """
     return decode_body(event.type, event.source, event.body, is_nameless=event.customer_id is None)
 
 
 def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> CustomerFact | None:
-    """Decode as `decode` does, from an event's parts; nameless means without a customer."""
+    """Decode as `decode` does, from the parts of an event.
+
+    `is_nameless` means that the event has no customer.
+    """
     fact_type = facts().get(type_)
     if fact_type is None:
         return None
@@ -78,26 +83,29 @@ def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> Cus
     try:
         fact = _decode_as(fact_type, source, body)
     except (ValueError, RecursionError) as error:
-        # Paths begin at the data, wherever the shape has them: one event, one reason.
+        # Make the JSON path start at the data, wherever the shape has them, so that the reason does
+        # not depend on the shape in which the event was delivered.
         reason = str(error).replace("`$.data", "`$")
         raise Undecodable(f"The data do not state a {type_}: {reason}.") from None
-    # Looking for one character takes a tenth of looking for six, and few bodies have it.
+    # The backslash first: searching for one character takes a tenth of the time of searching for
+    # six, and few bodies have one.
     if "\\" in body and _ESCAPED_NUL in body:
         _refuse_nul(fact)
     return fact
 
 
 def decode_encoded(type_: str, encoded: bytes) -> CustomerFact:
-    """Decode a fact of an event type that `encode` encoded."""
+    """Decode the fact of an event of type `type_` from the JSON that `encode` wrote."""
     fact: CustomerFact = _bare[facts()[type_]].decode(encoded)
     return fact
 
 
 def same_facts(one: Envelope, other: Envelope) -> bool:
-    """Whether two deliveries of one event are duplicates: equal in all that this package reads.
+    """Return whether two deliveries of one event are duplicates, and not in conflict.
 
-    Facts of other packages are not compared. Otherwise the outcome of a delivery would depend on
-    the packages that are installed when it arrives.
+    Duplicates are equal in everything that this package reads. Facts of other packages are not
+    compared. Otherwise the outcome of a delivery would depend on the packages that are installed
+    when it arrives.
     """
     if one.body == other.body and one.source == other.source:
         return _envelope_facts(one) == _envelope_facts(other)
@@ -110,7 +118,7 @@ def _envelope_facts(event: Envelope) -> tuple[object, ...]:
 
 def _comparable(event: Envelope) -> tuple[object, ...]:
     if event.type not in FACTS:
-        # No projection reads the customer of such an event, and not every shape has it.
+        # Not the customer: no projection reads such an event, and not every shape has the customer.
         return event.type, event.occurred_at
     try:
         fact = decode(event)
@@ -137,6 +145,6 @@ def _refuse_nul(value: Any) -> None:
         if "\x00" in value:
             raise Undecodable("A text in the event holds a NUL character.")
     elif attrs.has(type(value)):
-        # A JSON part that is kept as text has no NUL in it, only its escape.
+        # A part that is kept as JSON text (Raw) has no NUL in it, only its escape.
         for attribute in attrs.fields(type(value)):
             _refuse_nul(getattr(value, attribute.name))

@@ -1,10 +1,11 @@
-"""THE vocabulary: one frozen attrs class per fact. PURE.
+"""Defines the vocabulary: one frozen attrs class per fact. PURE.
 
-A class has the shape of an event's `data`, as far as a fold reads it, and JSON is decoded straight
-into it; what it does not name is skipped. What the vendor requires and yet sends as null is
-optional here; what no fold can do without is required, and an event without it is a dead letter.
-No class runs code of its own while it is decoded, which would cost as much as the decoding: what
-only one fold needs (a campaign, a date) raises ValueError when that fold asks for it.
+A class has the shape of an event's `data`, as far as a fold reads it. JSON is decoded straight into
+it; keys that the class does not have are skipped. A key that the vendor documents as required but
+sends as null is optional here. A key that every fold of the fact needs is required; an event
+without it becomes a dead letter. No class runs validators or converters of its own during decoding,
+which would double its cost. Values that only one fold needs (a campaign, a date) are parsed by
+properties instead, which raise ValueError when that fold reads them.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from projector.envelope import ID_CHARACTERS_MAX
 from projector.text.jsontext import compact
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
-#: The shop's own id is indexed, so it is bounded; it may be empty.
+#: The shop's own id of a customer: bounded, because it is indexed; it may be empty.
 SourceId = Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
-#: What fits into a column of 64 bits.
+#: An integer that fits into a 64-bit column.
 Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def canonical_json(raw: Raw | UnsetType) -> str | None:
-    """JSON text without insignificant whitespace and with sorted keys; None for null or nothing.
+    """Return JSON text with sorted keys and without whitespace; None for null or a missing value.
 
     Two shapes of one event may write the same metadata differently; rows and comparisons use this
-    one form. Numbers that Python cannot hold are left as they were written.
+    canonical form. JSON with numbers that Python cannot represent loses its whitespace only.
     """
     if isinstance(raw, UnsetType):
         return None
     text = bytes(raw)
-    # Every event shows the whole customer, mostly as the customer's last event did.
+    # Cached, because every event has the whole customer object, mostly unchanged since the last.
     return _remembered(text) if len(text) <= _REMEMBERED_BYTES_MAX else _canonical(text)
 
 
@@ -54,25 +55,28 @@ _remembered = lru_cache(maxsize=256)(_canonical)
 
 
 def _comparable(raw: Raw | UnsetType) -> object:
-    """Nothing said is told from null: the customer projection sets only the keys that are there."""
+    """Return metadata for comparison; UNSET and null differ.
+
+    The customer projection sets only the keys that an event has.
+    """
     return UNSET if isinstance(raw, UnsetType) else canonical_json(raw)
 
 
 @frozen(kw_only=True)
 class Customer:
-    """A customer as an event shows it: UNSET is a key that the event does not have."""
+    """A customer object in an event; UNSET stands for a missing key."""
 
     source_id: SourceId | UnsetType | None = UNSET
     name: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
-    #: Any JSON.
+    #: Any JSON value.
     metadata: Raw | UnsetType = field(default=UNSET, eq=_comparable)
     created_at: Instant | UnsetType | None = UNSET
 
 
 @frozen(kw_only=True)
 class Segment:
-    """A segment; its name changes, its id does not."""
+    """A segment; its id is stable, its name may change."""
 
     id: Id
     name: str | None = None
@@ -80,34 +84,38 @@ class Segment:
 
 @frozen(kw_only=True)
 class Campaign:
-    """A loyalty campaign; its name changes, its id does not."""
+    """A loyalty campaign; its id is stable, its name may change."""
 
     id: Id | None = None
     name: str | None = None
 
 
-#: `from` is no name that an attrs class can have; the top tier has no `to`.
+#: The range of points of a tier; the top tier has no `to`. A TypedDict, because an attrs class
+#: cannot have a field named `from`.
 Points = TypedDict("Points", {"from": Count | None, "to": Count | None}, total=False)
 
 
 @frozen(kw_only=True)
 class TierConfig:
-    """The points a second time: some payloads have them only here."""
+    """The configuration of a tier, which repeats the points; some payloads have them only here."""
 
     points: Points | None = None
 
 
 @frozen(kw_only=True)
 class Expiration:
-    """Until when a tier holds."""
+    """The expiration of a tier."""
 
-    #: A date, or a time of which the date counts.
+    #: An ISO 8601 date, or a timestamp of which only the date counts.
     expiration_date: str | None = None
 
 
 @frozen(kw_only=True)
 class Tier:
-    """A loyalty tier. Its own created_at, when it was defined, is left out on purpose."""
+    """A loyalty tier.
+
+    It leaves out the tier's own `created_at` on purpose: that is when the tier was defined.
+    """
 
     id: Id
     name: str | None = None
@@ -118,23 +126,23 @@ class Tier:
 
     @property
     def range(self) -> tuple[int | None, int | None]:
-        """The points (from, to) between which a customer is on the tier; None is open."""
+        """The range of points (from, to) of the tier; None means unbounded."""
         points = self.points or (self.config and self.config.points) or Points()
         return points.get("from"), points.get("to")
 
     @property
     def expires_on(self) -> date | None:
-        """The last day of the tier, where it is told."""
+        """The last day of the tier; None if the event has none."""
         return iso_date(self.expiration.expiration_date) if self.expiration else None
 
 
 def iso_date(text: str | None) -> date | None:
-    """The date in the first ten characters; raises ValueError where there is none."""
+    """Parse the date in the first ten characters; raise ValueError if they are not an ISO date."""
     if text is None:
         return None
     if len(text) < 10:
         raise ValueError(f"{text!r} is not an ISO date")
-    # Only the extended form: Python accepts others too, and more of them in every version.
+    # Only the extended format (YYYY-MM-DD): Python accepts more formats, and more in each version.
     if text[4] != "-" or text[7] != "-":
         raise ValueError(f"{text[:10]!r} is not an ISO date")
     return date.fromisoformat(text[:10])
@@ -151,19 +159,19 @@ def _campaign_id(campaign: Campaign | None, *tiers: Tier | None) -> str:
 
 @frozen(kw_only=True)
 class CustomerFact:
-    """What every fact may have: the customer as it was then."""
+    """The base of all facts, with the customer as the event shows it."""
 
     customer: Customer | None = None
 
 
 @frozen(kw_only=True)
 class CustomerCreated(CustomerFact):
-    """customer.created: a customer came to be."""
+    """customer.created: a customer was created."""
 
 
 @frozen(kw_only=True)
 class CustomerUpdated(CustomerFact):
-    """customer.updated: some of a customer's keys changed."""
+    """customer.updated: some attributes of a customer changed."""
 
 
 @frozen(kw_only=True)
@@ -173,7 +181,7 @@ class CustomerConfirmed(CustomerFact):
 
 @frozen(kw_only=True)
 class CustomerDeleted(CustomerFact):
-    """customer.deleted: a customer is gone; its id is never used again."""
+    """customer.deleted: a customer was deleted; its id is never used again."""
 
 
 @frozen(kw_only=True)
@@ -192,7 +200,7 @@ class SegmentLeft(CustomerFact):
 
 @frozen(kw_only=True)
 class TierFact(CustomerFact):
-    """What the facts about one tier have in common."""
+    """The base of the facts about one tier."""
 
     loyalty_tier: Tier
     campaign: Campaign | None = None
@@ -201,39 +209,39 @@ class TierFact(CustomerFact):
 
     @property
     def campaign_id(self) -> str:
-        """The campaign's id, from wherever the event tells it; ValueError where it does not."""
+        """The id of the campaign, or else that of the tier; ValueError if both are missing."""
         return _campaign_id(self.campaign, self.loyalty_tier)
 
     @property
     def expires_on(self) -> date | None:
-        """The last day of the tier, where it is told."""
+        """The last day of the tier; None if the event has none."""
         return self.loyalty_tier.expires_on
 
 
 @frozen(kw_only=True)
 class TierJoined(TierFact):
-    """customer.loyalty.tier.joined: a customer came onto a tier."""
+    """customer.loyalty.tier.joined: a customer joined a tier."""
 
 
 @frozen(kw_only=True)
 class TierLeft(TierFact):
-    """customer.loyalty.tier.left: names the tier that was left."""
+    """customer.loyalty.tier.left: a customer left a tier, which is `loyalty_tier`."""
 
 
 @frozen(kw_only=True)
 class TierProlonged(TierFact):
-    """customer.loyalty.tier.prolonged: stayed on a tier although no longer qualifying."""
+    """customer.loyalty.tier.prolonged: a customer stays on a tier without qualifying any more."""
 
 
 @frozen(kw_only=True)
 class TierExpirationChanged(TierFact):
-    """customer.loyalty.tier.expiration.changed: a tier holds until another day."""
+    """customer.loyalty.tier.expiration.changed: the last day of a customer's tier changed."""
 
     expiration_date: str | UnsetType | None = UNSET
 
     @property
     def expires_on(self) -> date | None:
-        """The new last day; where the event has no such key, the one that its tier shows."""
+        """The new last day; if the key is missing, that of `loyalty_tier`."""
         if isinstance(self.expiration_date, UnsetType):
             return self.loyalty_tier.expires_on
         return iso_date(self.expiration_date)
@@ -241,7 +249,7 @@ class TierExpirationChanged(TierFact):
 
 @frozen(kw_only=True)
 class TierMove(CustomerFact):
-    """What an upgrade and a downgrade have in common."""
+    """The base of upgrades and downgrades."""
 
     loyalty_tier_to: Tier
     loyalty_tier_from: Tier | None = None
@@ -251,7 +259,7 @@ class TierMove(CustomerFact):
 
     @property
     def campaign_id(self) -> str:
-        """The campaign's id, from wherever the event tells it; ValueError where it does not."""
+        """The id of the campaign, or else of one of the tiers; ValueError if all are missing."""
         return _campaign_id(self.campaign, self.loyalty_tier_to, self.loyalty_tier_from)
 
 
@@ -265,7 +273,8 @@ class TierDowngraded(TierMove):
     """customer.loyalty.tier.downgraded: a customer moved to a lower tier."""
 
 
-#: The facts by the type of the events that state them. Other types are logged and not read.
+#: The classes of facts by event type. Events of other types are appended to the log, but not
+#: projected.
 FACTS: dict[str, type[CustomerFact]] = {
     "customer.created": CustomerCreated,
     "customer.updated": CustomerUpdated,

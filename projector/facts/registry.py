@@ -1,6 +1,6 @@
-"""The facts by event type: those of this package, and those that other packages register. PURE.
+"""Registers facts by event type: the built-in ones and those of other packages. PURE.
 
-A package registers a `Fact`, or several, under the entry-point group `projector.facts`.
+A package registers a `Fact`, or a list of them, under the entry-point group `projector.facts`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FactClass = type[CustomerFact]
 
 @frozen(kw_only=True)
 class Fact:
-    """A class of facts, and the type of the events that state one."""
+    """A class of facts with its event type."""
 
-    #: Such as `customer.voucher.redeemed`.
+    #: The event type, such as `customer.voucher.redeemed`.
     type: str
     #: A frozen attrs class with the shape of the event's `data`, as far as a fold reads it.
     cls: FactClass
@@ -32,15 +32,18 @@ class Fact:
 
 @cache
 def facts() -> dict[str, type[CustomerFact]]:
-    """Return the class of facts for each event type; raises FactClaimedTwice."""
-    found = dict(FACTS)
+    """Return the class of facts of each event type.
+
+    Raises FactClaimedTwice if two packages register the same event type.
+    """
+    by_type = dict(FACTS)
     owners = dict.fromkeys(FACTS, _OWN)
     for plugin in _plugins():
         for fact in _facts_of(plugin):
-            if fact.type in found:
+            if fact.type in by_type:
                 raise FactClaimedTwice(type=fact.type, one=owners[fact.type], other=plugin.package)
-            found[fact.type], owners[fact.type] = fact.cls, plugin.package
-    return found
+            by_type[fact.type], owners[fact.type] = fact.cls, plugin.package
+    return by_type
 
 
 @cache
@@ -55,7 +58,7 @@ def _plugins() -> tuple[Plugin, ...]:
 
 
 def _checked(plugin: Plugin) -> Plugin:
-    """The plug-in; with an error, if it is neither a Fact nor a collection of them."""
+    """Return the plug-in, with an error if its value is neither a Fact nor a list of them."""
     if plugin.error is None and not all(isinstance(each, Fact) for each in _values(plugin)):
         return evolve(plugin, error=f"{plugin.name} is neither a Fact nor a list of them.")
     return plugin

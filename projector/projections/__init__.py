@@ -1,9 +1,11 @@
-"""The projections: a module each, found by `discover()`. PURE.
+"""Discovers the projections, which have a module each. PURE.
 
-A module is read from top to bottom: Row, State, how each fact changes the state, to_rows,
-from_rows, PROJECTION. Other packages register theirs under the entry-point group
-`projector.projections`. `projection` says what a projection is and folds facts, `periods` are part
-of some states, `groups` are segments and tiers, `rebuilding` pairs a projection with its shadow.
+Such a module reads from top to bottom: Row, State, an evolver per fact, to_rows, from_rows,
+PROJECTION. Other packages register theirs under the entry-point group `projector.projections`.
+
+The other modules: `projection` defines the class Projection and the fold, `periods` a part of the
+states of histories, `groups` the two kinds of group (segments and tiers), and `rebuilding` pairs a
+projection with its shadow.
 """
 
 from __future__ import annotations
@@ -38,29 +40,29 @@ def own() -> tuple[Projection, ...]:
         importlib.import_module(f"{__name__}.{module.name}")
         for module in pkgutil.iter_modules(__path__)
     )
-    found = [module.PROJECTION for module in modules if hasattr(module, "PROJECTION")]
-    return tuple(sorted(found, key=lambda projection: projection.name))
+    projections = [module.PROJECTION for module in modules if hasattr(module, "PROJECTION")]
+    return tuple(sorted(projections, key=lambda projection: projection.name))
 
 
 def is_own(name: str) -> bool:
-    """Whether a projection of this package has that name: then the migrations make its table."""
+    """Return whether this package has a projection `name`: then a migration creates its table."""
     return any(each.name == name for each in own())
 
 
 def discover() -> tuple[Projection, ...]:
-    """Return every projection that can be loaded: this package's first, then others', by name."""
+    """Return all usable projections: this package's, then those of others, each part by name."""
     return (*own(), *_registered().projections)
 
 
 def broken() -> tuple[Plugin, ...]:
-    """Return the plug-ins whose projection could not be loaded, each with its error."""
+    """Return the plug-ins whose projection cannot be used, each with its error."""
     return _registered().broken
 
 
 def named(names: list[str]) -> list[Projection]:
-    """Look projections up by name, each once; all of them for no names.
+    """Look up projections by name, without repetitions; return all if `names` is empty.
 
-    Raises ProjectionUnknown.
+    Raises ProjectionUnknown for a name that no usable projection has.
     """
     by_name = {projection.name: projection for projection in discover()}
     for name in names:
@@ -71,7 +73,7 @@ def named(names: list[str]) -> list[Projection]:
 
 @cache
 def _registered() -> _Registered:
-    """Load the projections of other packages; the first of two that share a name is taken."""
+    """Load the projections of other packages; of two with the same name the first is used."""
     owners = {each.name: "customer-state-projector" for each in own()}
     projections: list[Projection] = []
     unusable: list[Plugin] = []
@@ -82,13 +84,13 @@ def _registered() -> _Registered:
         elif not isinstance(value, Projection):
             unusable.append(evolve(plugin, error=f"{plugin.name} is not a Projection."))
         elif value.name.endswith((SHADOW, REPLACED)):
-            error = f"The name {value.name!r} is reserved: it ends as those of a rebuild's tables."
+            error = f"The name {value.name!r} is reserved for the tables of a rebuild."
             unusable.append(evolve(plugin, error=error))
         elif value.name in owners:
             error = f"{owners[value.name]} has a projection {value.name!r} already."
             unusable.append(evolve(plugin, error=error))
-        elif unread := [each.__name__ for each in value.evolvers if each not in facts().values()]:
-            error = f"It reads facts that are not registered: {', '.join(unread)}."
+        elif missing := [each.__name__ for each in value.evolvers if each not in facts().values()]:
+            error = f"It reads facts that are not registered: {', '.join(missing)}."
             causes = [str(each.error) for each in registry.broken()]
             unusable.append(evolve(plugin, error=" ".join([error, *causes])))
         else:

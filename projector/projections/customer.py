@@ -1,4 +1,4 @@
-"""customer: who the customer is, one row a customer. PURE."""
+"""Projects `customer`: the present attributes of each customer, one row per customer. PURE."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from projector.text.instants import to_utc
 
 
 class Row(Struct, frozen=True):
-    """A customer as the latest events show it."""
+    """A customer, with the attributes that its latest events show."""
 
-    #: The shop's own id; after a deletion it may come back with another customer.
+    #: The shop's own id; after a deletion another customer may get it.
     source_id: Identifier | None
     name: str | None
     email: str | None
@@ -50,7 +50,7 @@ State = Row | None
 
 
 def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
-    """Any event: it is counted, and each key that its customer object has is taken over."""
+    """Count an event of any type, and copy the attributes that its customer object has."""
     row = state if state is not None else _new(key)
     customer = fact.customer
     if customer is None:
@@ -72,18 +72,21 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
 
 
 def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> Row:
-    """A customer that is created is not deleted."""
+    """Apply a creation: as any event, and clear `deleted_at`."""
     return _with_deletion(observed(state, fact, key), None)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> Row:
-    """Only the time counts: the sender mangles the source_id of a deleted customer."""
+    """Apply a deletion: count it, and set only `deleted_at`.
+
+    The attributes are ignored, because the sender mangles the source_id of a deleted customer.
+    """
     row = state if state is not None else _new(key)
     return _with_deletion(_counted(row, key), key.occurred_at)
 
 
 def _new(key: CanonicalKey) -> Row:
-    """A customer whose first event is about to be counted."""
+    """Create the row of a customer whose first event is about to be counted."""
     return Row(
         source_id=None,
         name=None,
@@ -112,16 +115,17 @@ def _with_deletion(row: Row, deleted_at: datetime | None) -> Row:
 
 
 def to_rows(state: State) -> list[Row]:
-    """No row for a customer without events."""
+    """Return the customer's row; no row for a customer without events."""
     return [] if state is None else [state]
 
 
 def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
+    """Invert `to_rows`."""
     return rows[0] if rows else None
 
 
-#: The facts that count. Listed here, so that a new fact does not change what this fold means.
+#: The facts that this projection reads. They are listed, and not taken from the vocabulary, so that
+#: a new fact does not change the meaning of this fold.
 READS: tuple[type[CustomerFact], ...] = (
     CustomerConfirmed,
     CustomerCreated,

@@ -1,6 +1,7 @@
-"""Segments and tiers: the two kinds of group that customers are members of. PURE.
+"""Defines segments and tiers, the two kinds of group that customers are members of. PURE.
 
-One value per kind holds the facts that the tables, the queries and the reasons need to know of it.
+One value per kind has everything in which the two kinds differ for the tables, the queries and
+`why`.
 """
 
 from __future__ import annotations
@@ -37,33 +38,33 @@ class GroupKind(StrEnum):
 
 @frozen(kw_only=True, eq=False)
 class Group:
-    """A kind of group: which tables and columns hold its members, and which facts name it."""
+    """A kind of group, with the tables and columns of its members and the facts that name it."""
 
     kind: GroupKind
-    #: The projections of the present members, and of all who ever were.
+    #: The projections of the present members, and of all present and past members.
     now: Projection
     history: Projection
     #: The columns of the group's id and name, in both tables.
     id: str
     name: str
-    #: The columns of the instant since when a customer is a member, now and in the history.
+    #: The columns of the instant at which the membership began, in `now` and in `history`.
     since: str
     since_then: str
-    #: The column of `now` that must be true, if not every row with the id is a member's.
+    #: The boolean column of `now` that marks members; None if every row with the group's id does.
     member_flag: str | None
-    #: The columns that identify a member's row; members are listed in their order.
+    #: The columns that identify a member's row, in the sort order of lists of members.
     member_key: tuple[str, ...]
-    #: What identifies one of a customer's rows in `now`, as a word and as a column.
+    #: The thing that identifies one of a customer's rows in `now`: its name, and its column.
     row_name: str
     row_id: str
-    #: The row's id that a fact names; None where the fact concerns every row of the customer.
-    #: Raises ValueError where the fact names none.
+    #: The function from a fact to the id of the row that it changes; None if it changes all rows of
+    #: the customer. Raises ValueError if the fact should name a row and does not.
     row_of: Callable[[Any], str | None]
-    #: The ids of the groups that a fact names.
+    #: The function from a fact to the ids of the groups that it names.
     ids_in: Callable[[CustomerFact], Iterator[str]]
 
     def holds(self, row: Row | None, group_id: str) -> bool:
-        """Whether a row of `now` makes its customer a member of a group."""
+        """Return whether a row of `now` makes its customer a member of the group."""
         if row is None or getattr(row, self.id) != group_id:
             return False
         return self.member_flag is None or bool(getattr(row, self.member_flag))
@@ -122,10 +123,10 @@ TIER = Group(
     ids_in=_tiers_in,
 )
 
-#: By kind.
+#: The two groups by kind.
 GROUPS: dict[GroupKind, Group] = {each.kind: each for each in (SEGMENT, TIER)}
 
 
 def group_of(projection: Projection) -> Group | None:
-    """The kind of group whose present members a projection holds; None for other projections."""
+    """Return the group whose present members a projection holds, or None."""
     return next((each for each in GROUPS.values() if each.now.name == projection.name), None)

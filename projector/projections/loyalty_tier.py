@@ -1,4 +1,4 @@
-"""loyalty_tier: which tier a customer has in each loyalty campaign, one row a campaign. PURE."""
+"""Projects `loyalty_tier`: a customer's tier in each campaign, one row per campaign. PURE."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from projector.text.instants import to_utc
 
 
 class Row(Struct, frozen=True):
-    """A customer's tier in one campaign; `tier_id` is null while there is none."""
+    """A customer's tier in one campaign; `tier_id` is null while the customer has none."""
 
     campaign_id: Identifier
     campaign_name: str | None = None
@@ -40,9 +40,9 @@ class Row(Struct, frozen=True):
     expires_on: date | None = None
     previous_tier_id: Identifier | None = None
     left_at: datetime | None = None
-    #: Whether the present value still follows from the evidence.
+    #: Whether the present tier still follows from the evidence.
     certain: bool = True
-    #: How many deliveries are proven to be lost.
+    #: The number of deliveries that are proven to be lost.
     gaps: int = 0
     #: The id of the event that last changed the row.
     changed_by: Identifier = ""
@@ -54,29 +54,29 @@ Fact = TypeVar("Fact", TierJoined, TierMove, TierProlonged | TierExpirationChang
 
 
 def joined(row: Row, fact: TierJoined, key: CanonicalKey) -> Row:
-    """Joining the present tier again only refreshes it."""
+    """Enter a tier; refresh it if it is the present one."""
     tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
-        until = expires_on or row.expires_on
-        return _refresh(row, fact, key, tier, until, row.previous_tier_id)
+        expires_on = expires_on or row.expires_on
+        return _refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
     return _enter(row, fact, key, tier, fact.created_at or key.occurred_at, expires_on)
 
 
 def moved(row: Row, fact: TierMove, key: CanonicalKey) -> Row:
-    """An upgrade or a downgrade; one from a tier that was never seen proves a loss."""
+    """Apply an upgrade or a downgrade; one from an unknown tier proves a lost delivery."""
     tier = fact.loyalty_tier_to
     expires_on = tier.expires_on
     came_from = fact.loyalty_tier_from.id if fact.loyalty_tier_from is not None else None
     if row.tier_id == tier.id:
         previous = came_from or row.previous_tier_id
         return _refresh(row, fact, key, tier, expires_on or row.expires_on, previous)
-    unseen = came_from is not None and came_from not in (row.tier_id, row.previous_tier_id)
+    is_unknown = came_from is not None and came_from not in (row.tier_id, row.previous_tier_id)
     joined_at = fact.created_at or key.occurred_at
-    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=unseen)
+    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=is_unknown)
 
 
 def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey) -> Row:
-    """The tier holds until another day; one that the customer was not on proves a loss."""
+    """Set the last day of the tier; one that is not the present tier proves a lost delivery."""
     tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
         return _refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
@@ -84,21 +84,25 @@ def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: Canoni
 
 
 def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
-    """Leaving the previous tier accompanies a move; leaving an unseen one proves a loss."""
+    """Leave the present tier.
+
+    Leaving the previous tier only accompanies a move and changes nothing. Leaving any other tier
+    proves a lost delivery.
+    """
     tier_id = fact.loyalty_tier.id
     name = _campaign_name(row, fact)
     if row.tier_id == tier_id:
         return _leave(row, key, name)
     if row.previous_tier_id == tier_id:
         return row
-    lost = replace(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
+    counted = replace(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
     if row.tier_id is None:
-        return replace(lost, previous_tier_id=tier_id, left_at=key.occurred_at)
-    return replace(lost, certain=False)
+        return replace(counted, previous_tier_id=tier_id, left_at=key.occurred_at)
+    return replace(counted, certain=False)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every tier that holds is left with the customer."""
+    """Leave all present tiers."""
     return {
         campaign_id: row if row.tier_id is None else _leave(row, key, row.campaign_name)
         for campaign_id, row in state.items()
@@ -108,11 +112,11 @@ def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
 def _in_campaign(
     change: Callable[[Row, Fact, CanonicalKey], Row], state: State, fact: Fact, key: CanonicalKey
 ) -> State:
-    """The state after a fact that changes the row of its campaign."""
+    """Apply a fact to the row of its campaign."""
     campaign_id = fact.campaign_id
     row = state.get(campaign_id)
-    now = change(Row(campaign_id) if row is None else row, fact, key)
-    return state if now is row else {**state, campaign_id: now}
+    new_row = change(Row(campaign_id) if row is None else row, fact, key)
+    return state if new_row is row else {**state, campaign_id: new_row}
 
 
 def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
@@ -157,10 +161,10 @@ def _refresh(
     expires_on: date | None,
     previous_tier_id: str | None,
 ) -> Row:
-    """The row with what the event tells of its tier; the very same row if that is nothing new."""
+    """Update the row of the present tier; return the same object if nothing changes."""
     campaign_name, (points_from, points_to) = _campaign_name(row, fact), tier.range
-    told = (campaign_name, tier.name, points_from, points_to, expires_on, previous_tier_id, True)
-    known = (
+    new = (campaign_name, tier.name, points_from, points_to, expires_on, previous_tier_id, True)
+    old = (
         row.campaign_name,
         row.tier_name,
         row.points_from,
@@ -169,7 +173,7 @@ def _refresh(
         row.previous_tier_id,
         row.certain,
     )
-    if told == known:
+    if new == old:
         return row
     return Row(
         row.campaign_id,
@@ -200,12 +204,12 @@ def _leave(row: Row, key: CanonicalKey, campaign_name: str | None) -> Row:
 
 
 def to_rows(state: State) -> list[Row]:
-    """One row a campaign that the customer has or had a tier in."""
+    """Return one row per campaign in which the customer has or had a tier."""
     return list(state.values())
 
 
 def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
+    """Invert `to_rows`."""
     return {row.campaign_id: row for row in rows}
 
 
@@ -214,7 +218,7 @@ PROJECTION: Projection[State, Row] = Projection(
     version=1,
     row=Row,
     key=("campaign_id",),
-    # Who is on a tier, in the order in which they are listed.
+    # For lists of a tier's members, in their sort order.
     indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={

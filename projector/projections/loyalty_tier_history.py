@@ -1,6 +1,6 @@
-"""loyalty_tier_history: from when to when a customer was on a loyalty tier, one row a period.
+"""Projects `loyalty_tier_history`: one row per period of a customer on a loyalty tier. PURE.
 
-What the fold of loyalty_tier says, kept instead of overwritten. PURE.
+It runs the fold of `loyalty_tier`, and keeps the tiers which that one overwrites.
 """
 
 from __future__ import annotations
@@ -40,13 +40,14 @@ class Row(Struct, frozen=True):
     tier_id: Identifier
     tier_name: str | None
     previous_tier_id: Identifier | None
-    #: As the events tell it, which may be another time than that of the event.
+    #: The time of joining that the events state, which may differ from the time of the event.
     joined_at: datetime | None
-    #: When the event was that shows the customer on the tier first; null where none does.
+    #: The beginning: the time of the first event that shows the customer on the tier; null if none
+    #: does.
     valid_from: datetime | None
-    #: Null while it lasts.
+    #: The end; null while the period lasts.
     valid_to: datetime | None
-    #: The ids of the events; null where the instant is.
+    #: The ids of the events at the beginning and at the end; null if the instant is.
     opened_by: Identifier | None
     closed_by: Identifier | None
 
@@ -56,29 +57,29 @@ State = Mapping[str, Periods[Row]]
 
 
 def joined(state: State, fact: TierJoined, key: CanonicalKey) -> State:
-    """Who joins a tier begins a period on it, and ends the one on another."""
+    """Begin a period on the tier, and end the one on another tier."""
     return _apply(loyalty_tier.joined, state, fact, key, fact.loyalty_tier)
 
 
 def moved(state: State, fact: TierMove, key: CanonicalKey) -> State:
-    """An upgrade or a downgrade ends one period and begins the next."""
+    """Apply an upgrade or a downgrade: end one period and begin the next."""
     return _apply(loyalty_tier.moved, state, fact, key, fact.loyalty_tier_to)
 
 
 def prolonged(
     state: State, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey
 ) -> State:
-    """The period lasts; one on a tier that the customer was not on begins where it is seen."""
+    """Continue the period; begin one with this event if the tier is not the present one."""
     return _apply(loyalty_tier.prolonged, state, fact, key, fact.loyalty_tier)
 
 
 def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
-    """The period ends; a tier that was not seen while on none had one of unknown beginning."""
+    """End the period; from an unknown tier while on none, add one with an unknown beginning."""
     return _apply(loyalty_tier.left, state, fact, key, fact.loyalty_tier)
 
 
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every period that lasts ends with the customer."""
+    """End all periods that last."""
     before = {campaign_id: _tier(periods.last) for campaign_id, periods in state.items()}
     after = loyalty_tier.deleted(before, fact, key)
     return {
@@ -96,16 +97,16 @@ def _apply(
     key: CanonicalKey,
     tier: Tier,
 ) -> State:
-    """Ask the fold of the tiers, and note what it changes; `tier` is the one of the fact."""
+    """Apply an evolver of `loyalty_tier`, and record the change; `tier` is that of the fact."""
     campaign_id = fact.campaign_id
     periods = state.get(campaign_id)
     before = loyalty_tier.Row(campaign_id) if periods is None else _tier(periods.last)
-    now = change(before, fact, key)
-    return state if now is before else {**state, campaign_id: _record(periods, now, key, tier)}
+    after = change(before, fact, key)
+    return state if after is before else {**state, campaign_id: _record(periods, after, key, tier)}
 
 
 def _tier(last: Row) -> loyalty_tier.Row:
-    """What the fold knows after a period, as far as it decides what comes next."""
+    """Reconstruct the row of `loyalty_tier` after a period, as far as the next change needs it."""
     if last.valid_to is not None:
         return loyalty_tier.Row(last.campaign_id, last.campaign_name, previous_tier_id=last.tier_id)
     return loyalty_tier.Row(
@@ -122,31 +123,31 @@ def _tier(last: Row) -> loyalty_tier.Row:
 
 
 def _record(
-    periods: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+    periods: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
 ) -> Periods[Row]:
-    """The periods after a fact that changed the tier to what it is now."""
+    """Return the periods after a fact that changed the tier's row to `after`."""
     if periods is None or periods.last.valid_to is not None:
-        begin = _add_unseen_period if now.tier_id is None else _begin_period
-        return begin(periods, now, key, tier)
+        add = _add_unseen_period if after.tier_id is None else _begin_period
+        return add(periods, after, key, tier)
     last = periods.last
-    if now.tier_id == last.tier_id:
-        return Periods(_update_period(last, now), periods.earlier)
-    ended = _end_period(periods, now, key)
-    return ended if now.tier_id is None else _begin_period(ended, now, key, tier)
+    if after.tier_id == last.tier_id:
+        return Periods(_update_period(last, after), periods.earlier)
+    ended = _end_period(periods, after, key)
+    return ended if after.tier_id is None else _begin_period(ended, after, key, tier)
 
 
 def _begin_period(
-    earlier: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+    earlier: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
 ) -> Periods[Row]:
-    """A period more, which lasts."""
+    """Add a period that lasts."""
     row = Row(
-        now.campaign_id,
+        after.campaign_id,
         1 if earlier is None else earlier.last.period + 1,
-        now.campaign_name,
+        after.campaign_name,
         tier.id,
-        now.tier_name,
-        now.previous_tier_id,
-        now.joined_at,
+        after.tier_name,
+        after.previous_tier_id,
+        after.joined_at,
         key.occurred_at,
         None,
         key.event_id,
@@ -156,13 +157,13 @@ def _begin_period(
 
 
 def _add_unseen_period(
-    earlier: Periods[Row] | None, now: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+    earlier: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
 ) -> Periods[Row]:
-    """A period more, of which only the end is known: not since when, nor what was before."""
+    """Add a period of which only the end is known: its beginning and previous tier are null."""
     row = Row(
-        now.campaign_id,
+        after.campaign_id,
         1 if earlier is None else earlier.last.period + 1,
-        now.campaign_name,
+        after.campaign_name,
         tier.id,
         tier.name,
         None,
@@ -175,16 +176,16 @@ def _add_unseen_period(
     return Periods(row, earlier)
 
 
-def _update_period(last: Row, now: loyalty_tier.Row) -> Row:
-    """The period with what the fold tells of it now."""
+def _update_period(last: Row, after: loyalty_tier.Row) -> Row:
+    """Update a period that lasts with the tier's changed row."""
     return Row(
         last.campaign_id,
         last.period,
-        now.campaign_name,
+        after.campaign_name,
         last.tier_id,
-        now.tier_name,
-        now.previous_tier_id,
-        now.joined_at,
+        after.tier_name,
+        after.previous_tier_id,
+        after.joined_at,
         last.valid_from,
         None,
         last.opened_by,
@@ -192,13 +193,13 @@ def _update_period(last: Row, now: loyalty_tier.Row) -> Row:
     )
 
 
-def _end_period(periods: Periods[Row], now: loyalty_tier.Row, key: CanonicalKey) -> Periods[Row]:
-    """The last period is over; what was known of it stays."""
+def _end_period(periods: Periods[Row], after: loyalty_tier.Row, key: CanonicalKey) -> Periods[Row]:
+    """End the last period; keep its values, except for the campaign's name."""
     last = periods.last
     row = Row(
         last.campaign_id,
         last.period,
-        now.campaign_name,
+        after.campaign_name,
         last.tier_id,
         last.tier_name,
         last.previous_tier_id,
@@ -213,12 +214,12 @@ def _end_period(periods: Periods[Row], now: loyalty_tier.Row, key: CanonicalKey)
 
 PROJECTION: Projection[State, Row] = Projection(
     name="loyalty_tier_history",
-    # Tiers of another meaning make other periods.
+    # The same version, because periods change their meaning together with tiers.
     version=loyalty_tier.PROJECTION.version,
     row=Row,
     key=("campaign_id", "period"),
     is_history=True,
-    # Who was ever on a tier.
+    # For lists of a tier's present and past members.
     indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
     initial={},
     evolvers={

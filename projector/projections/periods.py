@@ -1,4 +1,4 @@
-"""A customer's periods in one place, newest first. PURE."""
+"""Links the periods of a customer in one segment or campaign, newest first. PURE."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ Period = TypeVar("Period")
 
 
 class Periods(Struct, Generic[Period], frozen=True, eq=False):
-    """The last period, and those before it.
+    """The last period and those before it, as a persistent linked list.
 
-    A linked list, for a customer may have 100,000 periods in one segment: to put one more on top
-    copies nothing, and what was there before is still there.
+    A customer may have 100,000 periods in one segment. Adding one copies nothing, and the list
+    without it stays valid.
     """
 
     last: Period
     earlier: Periods[Period] | None
 
     def __iter__(self) -> Iterator[Period]:
-        """Each period, the last one first."""
+        """Iterate over the periods, the last one first."""
         periods: Periods[Period] | None = self
         while periods is not None:
             yield periods.last
             periods = periods.earlier
 
     def __eq__(self, other: object) -> bool:
-        # One period after the other: to compare `earlier` would go as deep as there are periods.
+        # Iterate, because comparing `earlier` would recurse once per period.
         return list(self) == list(other) if isinstance(other, Periods) else NotImplemented
 
 
 def to_rows(state: Mapping[str, Periods[Period]]) -> list[Period]:
-    """One row a period, in each place from the first one to the last."""
+    """Return one row per period; in each place, the first period comes first.
+
+    A place is a segment or campaign: the key of `state`.
+    """
     rows: list[Period] = []
-    # From the end, and turned round: a list of lists would cost four times as much.
+    # Collect in reverse, then reverse the list: a list of lists would take four times as long.
     for newest_first in reversed([*state.values()]):
         periods: Periods[Period] | None = newest_first
         while periods is not None:
@@ -47,9 +50,9 @@ def to_rows(state: Mapping[str, Periods[Period]]) -> list[Period]:
 
 
 def from_rows(rows: Iterable[Period], place: Callable[[Period], str]) -> dict[str, Periods[Period]]:
-    """The inverse of to_rows: rows have a number, `period`; `place` says where each was."""
+    """Invert `to_rows`: `place` returns a row's key in the state; `period` numbers its rows."""
     state: dict[str, Periods[Period]] = {}
     for row in sorted(rows, key=attrgetter("period")):
-        at = place(row)
-        state[at] = Periods(row, state.get(at))
+        key = place(row)
+        state[key] = Periods(row, state.get(key))
     return state

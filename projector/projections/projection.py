@@ -1,6 +1,6 @@
-"""What a projection is, and how facts are folded with it. PURE.
+"""Defines projections, and folds facts with them. PURE.
 
-State is a pure function of the set of events: `fold` knows no clock, no log and no database.
+State is a pure function of the set of events: `fold` reads no clock, no log and no database.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ from projector.facts.events import CustomerFact
 S = TypeVar("S", default=Any)
 R = TypeVar("R", bound=Struct, default=Any)
 
-#: The knowledge that a projection has of one customer; its own module defines its shape.
+#: A projection's state of one customer; the projection's module defines its shape.
 State = Any
-#: One row of a projection's table, without the customer that it belongs to: a frozen Struct.
+#: A row of a projection's table, without the columns of the customer: a frozen Struct.
 Row = Any
-#: From a state, a fact and its place in the stream to the next state.
+#: A function from a state, a fact and its canonical key to the next state.
 Evolver = Callable[[S, Any, CanonicalKey], S]
-#: The type of a row's field that holds an identifier: ordered by its bytes, on every database.
+#: The type of a row's field that holds an identifier: sorted by its bytes, on every database.
 Identifier = Annotated[str, Meta(extra={"identifier": True})]
 #: A row as the tuple of its table's columns, those of the customer first.
 Values = tuple[Any, ...]
 
 
 class UndecodableFact(NamedTuple):
-    """In the place of a fact: an event that does not state the one that it should."""
+    """A placeholder for the fact of an event whose body does not match its type."""
 
+    #: The class of the fact that the event's type promises.
     fact_type: type[CustomerFact]
     reason: str
 
 
-#: Where a fact stands in its stream, the fact, and the position of its event in the log. A plain
-#: tuple, for one is made for every event.
+#: A fact with its canonical key and the position of its event in the log. A plain tuple, because
+#: one is created for every event.
 KeyedFact = tuple[CanonicalKey, CustomerFact | UndecodableFact, int]
 
 
-#: The tables of the log and of the bookkeeping; a projection's table cannot be called so.
+#: The names of the program's other tables, which no projection may have.
 RESERVED_NAMES = frozenset(
     {
         "alembic_version",
@@ -63,36 +64,41 @@ RESERVED_NAMES = frozenset(
 
 def _is_not_reserved(_projection: object, _attribute: object, name: str) -> None:
     if name in RESERVED_NAMES:
-        raise ValueError(f"A projection cannot be named {name!r}: a table of the program is.")
+        raise ValueError(
+            f"A projection cannot be named {name!r}: the program has another table of that name."
+        )
 
 
 @frozen(kw_only=True, eq=False)
 class Projection(Generic[S, R]):
     """A fold and the table that it is written to.
 
-    The table's columns are `project_id`, `customer_id` and the fields of `row`, with the types of
-    its annotations; its primary key is the customer and `key`.
+    The columns of the table are `project_id`, `customer_id` and the fields of `row`, with the types
+    of their annotations. Its primary key is `project_id`, `customer_id` and the fields of `key`.
     """
 
-    #: The name of the projection and of its table. It stands in SQL as it is.
+    #: The name of the projection and of its table. SQL statements contain it unquoted.
     name: str = field(validator=[matches_re(r"[a-z][a-z0-9_]{0,47}"), _is_not_reserved])
-    #: Counts the changes of the fold's meaning; rows of another version must be rebuilt.
+    #: The version of the fold's meaning, to be raised with each change of it: rows of another
+    #: version must be rebuilt.
     version: int
     #: A frozen msgspec Struct whose fields are the columns.
     row: type[R]
-    #: The fields of `row` that tell a customer's rows apart.
+    #: The fields of `row` that identify one of a customer's rows.
     key: tuple[str, ...]
-    #: Whether the last field of `key` counts a place's rows, of which an event in its order changes
-    #: the last one alone, or adds more: then those before it are loaded for late events only.
+    #: Whether the last field of `key` numbers the rows of one place (the other fields of `key`). An
+    #: event that is not late may then change only the last row of a place, or add rows after it;
+    #: earlier rows are loaded for late events only.
     is_history: bool = False
-    #: What people look rows up by: the columns of an index each.
+    #: The columns of each index of the table.
     indexes: tuple[tuple[str, ...], ...] = ()
-    #: The state of a customer of whom nothing is known.
+    #: The state of a customer without events.
     initial: S
-    #: For each class of fact that it reads, the next state after one.
+    #: The evolver for each class of fact that the projection reads.
     evolvers: Mapping[type[CustomerFact], Evolver[S]]
+    #: The function from a state to a customer's rows.
     to_rows: Callable[[S], list[R]]
-    #: The inverse: from_rows(to_rows(state)) == state.
+    #: The inverse of `to_rows`, for rows in any order: from_rows(to_rows(state)) == state.
     from_rows: Callable[[list[R]], S]
 
     @property
@@ -102,7 +108,7 @@ class Projection(Generic[S, R]):
 
 
 class Failure(NamedTuple):
-    """A fact that a fold could not take."""
+    """A fact that a projection could not fold: its evolver raised, or it was undecodable."""
 
     projection: str
     position: int
@@ -112,14 +118,14 @@ class Failure(NamedTuple):
 def fold(
     projections: Sequence[Projection], states: Sequence[State], facts: Iterable[KeyedFact]
 ) -> tuple[list[State], list[Failure]]:
-    """Fold one customer's facts, which come in canonical order, into the states of projections.
+    """Fold one customer's facts, in canonical order, into the states of projections.
 
-    `states` and the result are in the order of `projections`. A fact that an evolver refuses, or
-    one that could not be read, leaves the state as it was and is told in the failures; it stops
-    neither the facts after it nor the other projections. One pass, so that facts may come from a
+    `states` and the result are in the order of `projections`. A fact for which an evolver raises,
+    or which is undecodable, leaves the state unchanged and is returned as a failure; it stops
+    neither the facts after it nor the other projections. `facts` is iterated once, and may be a
     generator.
     """
-    now = list(states)
+    new_states = list(states)
     failures: list[Failure] = []
     readers = evolvers_by_fact(tuple(projections))
     for key, fact, position in facts:
@@ -127,33 +133,33 @@ def fold(
             failures += undecodable_failures(projections, fact, position)
             continue
         for index, evolver in readers.get(type(fact), ()):
-            now[index], reason = apply_fact(evolver, now[index], fact, key)
+            new_states[index], reason = apply_fact(evolver, new_states[index], fact, key)
             if reason is not None:
                 failures.append(Failure(projections[index].name, position, reason))
-    return now, failures
+    return new_states, failures
 
 
 def apply_fact(
     evolver: Evolver, state: State, fact: CustomerFact, key: CanonicalKey
 ) -> tuple[State, str | None]:
-    """Apply a fact to a state: the next state; or the same state, and the reason of the refusal."""
+    """Apply a fact; return the next state and None, or the same state and the evolver's error."""
     try:
         return evolver(state, fact, key), None
-    except Exception as error:  # any error of a fold makes a dead letter, and nothing else
+    except Exception as error:  # whatever an evolver raises makes a dead letter, and no more
         return state, failure_reason(error)
 
 
 def undecodable_failures(
     projections: Sequence[Projection], fact: UndecodableFact, position: int
 ) -> Iterator[Failure]:
-    """What nobody can read is a failure of each projection that would read it."""
+    """Yield a failure for each projection that reads the facts of an undecodable event."""
     for projection in projections:
         if fact.fact_type in projection.evolvers:
             yield Failure(projection.name, position, fact.reason)
 
 
 def failure_reason(error: Exception) -> str:
-    """What went wrong, as text that every database keeps: no NUL, no half of a character."""
+    """Return an error as text that every database can store: no NUL, no lone surrogates."""
     text = f"{type(error).__name__}: {error}".replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text.encode(errors="replace").decode()
 
@@ -162,7 +168,10 @@ def failure_reason(error: Exception) -> str:
 def evolvers_by_fact(
     projections: tuple[Projection, ...],
 ) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
-    """For each class of fact: which of the projections read it, and how."""
+    """Return, for each class of fact, the evolvers that read it.
+
+    Each comes with the index of its projection in `projections`.
+    """
     readers: dict[type[CustomerFact], list[tuple[int, Evolver]]] = {}
     for index, projection in enumerate(projections):
         for fact_type, evolver in projection.evolvers.items():

@@ -1,4 +1,4 @@
-"""A projection that is being rebuilt, and its shadow. PURE."""
+"""Pairs a projection that is being rebuilt with its shadow. PURE."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from attrs import evolve, frozen
 
 from projector.projections.projection import Projection
 
-#: The suffix of the names of tables that a rebuild fills, of their checkpoints and dead letters.
+#: The suffix of the name of a shadow: the table that a rebuild fills, with its own checkpoint and
+#: dead letters.
 SHADOW = "_shadow"
 
 #: The suffix of the name of a table that a shadow has replaced, until it is dropped.
@@ -17,7 +18,7 @@ REPLACED = "_replaced"
 
 @frozen(eq=False)
 class Rebuilding:
-    """A projection that is being rebuilt, with the shadow that is filled for it."""
+    """A projection that is being rebuilt, with the shadow that replaces it in the end."""
 
     live: Projection
     shadow: Projection
@@ -30,5 +31,5 @@ class Rebuilding:
 
 @cache
 def rebuilding(live: Projection) -> Rebuilding:
-    """Pair a projection with its shadow; the same pair every time."""
+    """Return a projection with its shadow; every call returns the same pair."""
     return Rebuilding(live, evolve(live, name=live.name + SHADOW))

@@ -1,4 +1,4 @@
-"""segment_membership: which segments a customer is in, one row a segment. PURE."""
+"""Projects `segment_membership`: a customer's segments, one row per segment. PURE."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from projector.projections.projection import Identifier, Projection
 
 
 class Row(Struct, frozen=True):
-    """A customer's membership of one segment, the present one or the last."""
+    """A customer's present or last membership of one segment."""
 
     segment_id: Identifier
     segment_name: str | None
     is_member: bool
     entered_at: datetime | None
     left_at: datetime | None
-    #: How many deliveries are proven to be lost.
+    #: The number of deliveries that are proven to be lost.
     gaps: int
     #: The id of the event that last changed the row.
     changed_by: Identifier
@@ -34,7 +34,10 @@ Fact = TypeVar("Fact", SegmentEntered, SegmentLeft)
 
 
 def entered(row: Row | None, fact: SegmentEntered, key: CanonicalKey) -> Row:
-    """Who is a member stays as is: activating a distribution announces the members again."""
+    """Begin a membership; leave that of a present member as it is.
+
+    Activating a distribution announces the present members again.
+    """
     segment = fact.segment
     if row is None:
         return Row(segment.id, segment.name, True, key.occurred_at, None, 0, key.event_id)
@@ -45,7 +48,7 @@ def entered(row: Row | None, fact: SegmentEntered, key: CanonicalKey) -> Row:
 
 
 def left(row: Row | None, fact: SegmentLeft, key: CanonicalKey) -> Row:
-    """Who leaves without being a member proves that the entry was lost."""
+    """End a membership; without one, the entry was lost: count a gap."""
     segment = fact.segment
     if row is None:
         return Row(segment.id, segment.name, False, None, key.occurred_at, 1, key.event_id)
@@ -55,7 +58,7 @@ def left(row: Row | None, fact: SegmentLeft, key: CanonicalKey) -> Row:
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every membership that holds ends with the customer."""
+    """End all present memberships."""
     return {
         segment_id: _end(row, key) if row.is_member else row for segment_id, row in state.items()
     }
@@ -67,15 +70,15 @@ def _in_segment(
     fact: Fact,
     key: CanonicalKey,
 ) -> State:
-    """The state after a fact that changes the row of its segment."""
+    """Apply a fact to the row of its segment."""
     segment_id = fact.segment.id
     row = state.get(segment_id)
-    now = change(row, fact, key)
-    return state if now is row else {**state, segment_id: now}
+    new_row = change(row, fact, key)
+    return state if new_row is row else {**state, segment_id: new_row}
 
 
 def _name(segment: Segment, row: Row) -> str | None:
-    """The name that an event tells, else the one that was known."""
+    """Return the name that an event shows, or else the known one."""
     return row.segment_name if segment.name is None else segment.name
 
 
@@ -92,12 +95,12 @@ def _end(row: Row, key: CanonicalKey) -> Row:
 
 
 def to_rows(state: State) -> list[Row]:
-    """One row a segment that the customer is or was in."""
+    """Return one row per segment that the customer is or was in."""
     return list(state.values())
 
 
 def from_rows(rows: list[Row]) -> State:
-    """The inverse of to_rows."""
+    """Invert `to_rows`."""
     return {row.segment_id: row for row in rows}
 
 
@@ -106,7 +109,7 @@ PROJECTION: Projection[State, Row] = Projection(
     version=1,
     row=Row,
     key=("segment_id",),
-    # A segment's members, in the order in which they are listed.
+    # For lists of a segment's members, in their sort order.
     indexes=(("segment_id", "is_member", "project_id", "customer_id"),),
     initial={},
     evolvers={

@@ -1,6 +1,6 @@
-"""segment_membership_history: from when to when a customer was in a segment, one row a period.
+"""Projects `segment_membership_history`: one row per period of a customer in a segment. PURE.
 
-What the fold of segment_membership says, kept instead of overwritten. PURE.
+It runs the fold of `segment_membership`, and keeps the memberships which that one overwrites.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Row(Struct, frozen=True):
     #: 1, 2, 3 … in canonical order, for each customer and segment.
     period: int
     segment_name: str | None
-    #: Null where the entry was lost.
+    #: The beginning; null if the delivery of the entry was lost.
     valid_from: datetime | None
-    #: Null while it lasts.
+    #: The end; null while the period lasts.
     valid_to: datetime | None
-    #: The ids of the events; null where the instant is.
+    #: The ids of the events at the beginning and at the end; null if the instant is.
     opened_by: Identifier | None
     closed_by: Identifier | None
 
@@ -43,7 +43,7 @@ State = Mapping[str, Periods[Row]]
 
 
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """Every period that lasts ends with the customer."""
+    """End all periods that last."""
     before = {segment_id: _membership(periods.last) for segment_id, periods in state.items()}
     after = segment_membership.deleted(before, fact, key)
     return {
@@ -60,38 +60,38 @@ def _apply(
     fact: Fact,
     key: CanonicalKey,
 ) -> State:
-    """Ask the fold of the memberships, and note what it changes."""
+    """Apply an evolver of `segment_membership`, and record the change that it makes."""
     segment_id = fact.segment.id
     periods = state.get(segment_id)
     before = None if periods is None else _membership(periods.last)
-    now = change(before, fact, key)
-    return state if now is before else {**state, segment_id: _record(periods, now)}
+    after = change(before, fact, key)
+    return state if after is before else {**state, segment_id: _record(periods, after)}
 
 
 def _membership(last: Row) -> Membership:
-    """What the fold knows after a period, as far as it decides what comes next."""
+    """Reconstruct the membership after a period, as far as the next change depends on it."""
     is_member = last.valid_to is None
     return Membership(last.segment_id, last.segment_name, is_member, last.valid_from, None, 0, "")
 
 
-def _record(periods: Periods[Row] | None, now: Membership) -> Periods[Row]:
-    """The periods after the membership became what it is now.
+def _record(periods: Periods[Row] | None, after: Membership) -> Periods[Row]:
+    """Return the periods after a change of the membership.
 
-    Who becomes a member begins a period, and who is none any more ends it; where there is none,
-    it is one of unknown beginning.
+    A new member begins a period. A member who leaves ends the last period; if none lasts, the
+    change adds a period with an unknown beginning.
     """
-    closed_by = None if now.is_member else now.changed_by
+    closed_by = None if after.is_member else after.changed_by
     if periods is not None and periods.last.valid_to is None:
         period, opened_by, earlier = periods.last.period, periods.last.opened_by, periods.earlier
     else:
         period, earlier = 1 if periods is None else periods.last.period + 1, periods
-        opened_by = now.changed_by if now.is_member else None
+        opened_by = after.changed_by if after.is_member else None
     row = Row(
-        now.segment_id,
+        after.segment_id,
         period,
-        now.segment_name,
-        now.entered_at,
-        now.left_at,
+        after.segment_name,
+        after.entered_at,
+        after.left_at,
         opened_by,
         closed_by,
     )
@@ -100,12 +100,12 @@ def _record(periods: Periods[Row] | None, now: Membership) -> Periods[Row]:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="segment_membership_history",
-    # Memberships of another meaning make other periods.
+    # The same version, because periods change their meaning together with memberships.
     version=segment_membership.PROJECTION.version,
     row=Row,
     key=("segment_id", "period"),
     is_history=True,
-    # Who was ever in a segment.
+    # For lists of a segment's present and past members.
     indexes=(("segment_id", "project_id", "customer_id"),),
     initial={},
     evolvers={

@@ -1,5 +1,5 @@
-"""The log into the tables.
+"""Projects the log into the tables.
 
-`batch` (events to changed rows), `runner` (batch by batch, rows and checkpoint in one transaction),
-`follower` (again and again, as events come in).
+`batch` folds a batch of events into changed rows, `runner` writes rows and checkpoint in one
+transaction, batch by batch, and `follower` keeps doing so as events are appended.
 """

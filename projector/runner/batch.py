@@ -1,9 +1,9 @@
-"""One batch of the log, folded: what it changes in the rows of each projection.
+"""Folds one batch of the log into the changed rows of each projection.
 
-A batch is read piece by piece and every event is folded at once onto the state of its customer,
-which is loaded when it is first needed. What is held in memory are therefore the states of the
-customers in the batch, and not its events: these may be many, and the more they are, the fewer
-times a customer's rows are loaded and written.
+A batch is read in pieces, and every event is folded at once onto the state of its customer, which
+is loaded when it is first needed. Memory therefore holds the states of the customers in the batch,
+and not its events. So a batch may have many events; the more it has, the less often a customer's
+rows are loaded and written.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from projector.store import log, table_rows
 from projector.store.dead_letters import DeadLetter
 from projector.store.table_rows import Rows
 
-#: How many events are read in one piece.
+#: The number of events that are read in one piece.
 PIECE_EVENTS_MAX = 5_000
 
-#: How many customers' states a batch holds, about: it ends with the piece that goes beyond.
+#: The approximate number of customer states in a batch, which ends with the piece that exceeds it.
 CUSTOMERS_MAX = 5_000
 
 _stream_id = attrgetter("stream_id")
@@ -48,52 +48,52 @@ _stream_id = attrgetter("stream_id")
 
 @frozen
 class ProjectionChange:
-    """What a batch does to one projection."""
+    """The change that a batch makes to one projection."""
 
-    #: The rows of the customers in the batch, as they were and as they will be.
+    #: The rows of the customers in the batch, before and after it.
     old: Rows
     new: Rows
     dead_letters: list[DeadLetter]
-    #: The streams that were folded from their beginning, because an event came late.
+    #: The streams that were folded from their first event, because one of their events was late.
     refolded: list[int]
 
 
 @define
 class _ProjectionBatch:
-    """What a batch has done so far for one projection."""
+    """One projection's part of a batch, as far as it is folded."""
 
     projection: Projection
     old: dict[CustomerKey, list[Row]] = field(factory=dict)
     states: dict[CustomerKey, State] = field(factory=dict)
     dead_letters: list[DeadLetter] = field(factory=list)
-    #: Whose streams have a late event that the projection reads.
+    #: The streams with a late event that the projection reads, each with its customer.
     late: dict[int, CustomerKey] = field(factory=dict)
 
     def load(self, connection: Connection, customers: Iterable[CustomerKey]) -> None:
-        """Take up the states of customers that are new to the batch."""
-        unknown = [customer for customer in customers if customer not in self.states]
+        """Load the states of the customers that are new to the batch."""
+        new = [customer for customer in customers if customer not in self.states]
         with blaming(self.projection):
-            found = table_rows.load_last(connection, self.projection, unknown)
-            self.old.update(found)
-            for customer in unknown:
-                self.states[customer] = self.projection.from_rows(found.get(customer, []))
+            rows = table_rows.load_last(connection, self.projection, new)
+            self.old.update(rows)
+            for customer in new:
+                self.states[customer] = self.projection.from_rows(rows.get(customer, []))
 
-    def refuse(self, position: int, stream_id: int | None, reason: str) -> None:
-        """Put an event aside."""
+    def add_dead_letter(self, position: int, stream_id: int | None, reason: str) -> None:
+        """Record an event that the projection cannot fold as a dead letter."""
         self.dead_letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
 
     def change(self) -> ProjectionChange:
-        """What has come of it."""
+        """Compute the new rows from the states, and return the whole change."""
         to_rows = self.projection.to_rows
         with blaming(self.projection):
-            new = {customer: to_rows(now) for customer, now in self.states.items()}
+            new = {customer: to_rows(state) for customer, state in self.states.items()}
         return ProjectionChange(self.old, new, self.dead_letters, sorted(self.late))
 
 
 class StreamFacts(NamedTuple):
-    """A stream: its facts in canonical order.
+    """A stream's facts, in canonical order.
 
-    Events that name no customer are in no stream: theirs has neither.
+    Events without a customer are in no stream: `customer` and `stream_id` are None for them.
     """
 
     customer: CustomerKey | None
@@ -102,7 +102,7 @@ class StreamFacts(NamedTuple):
 
 
 class _PieceFact(NamedTuple):
-    """A fact in a piece of the log, and whose it is."""
+    """A fact in a piece of the log, with its customer and stream."""
 
     customer: CustomerKey
     stream_id: int
@@ -122,28 +122,28 @@ def fold_batch(
 ) -> tuple[int, list[ProjectionChange]]:
     """Fold the events that follow position `after` into the rows as they are at `after`.
 
-    The facts of a customer without a late event follow on what is in the rows; with one, the
-    customer's whole stream is folded anew, up to the end of the batch and no further. Returns the
-    position of that end, and the change of each projection.
+    The facts of a customer without a late event are folded onto the customer's rows. If there is a
+    late event, the customer's whole stream is refolded, up to the end of the batch and no further.
+    Returns the position of that end, and the change of each projection.
     """
-    works = [_ProjectionBatch(projection) for projection in projections]
+    batches = [_ProjectionBatch(projection) for projection in projections]
     end = min(until, after + events_max)
     last = after
-    while last < end and all(len(work.states) < CUSTOMERS_MAX for work in works):
+    while last < end and all(len(batch.states) < CUSTOMERS_MAX for batch in batches):
         events = log.read(connection, after=last, until=end, limit=PIECE_EVENTS_MAX)
-        _fold_in(connection, works, events)
+        _fold_in(connection, batches, events)
         last = events[-1].position
-    _refold_late_streams(connection, works, last)
-    return last, [work.change() for work in works]
+    _refold_late_streams(connection, batches, last)
+    return last, [batch.change() for batch in batches]
 
 
 def fold_streams(
     projections: Sequence[Projection], events: Iterable[RecordedEvent]
 ) -> list[ProjectionChange]:
-    """Fold whole streams from nothing.
+    """Fold whole streams from the initial state.
 
-    `events` comes stream by stream, each in canonical order; events of no stream give no rows, but
-    may be dead letters.
+    `events` comes stream by stream, each stream in canonical order. Events without a stream give no
+    rows, but may become dead letters.
     """
     return fold_stream_facts(projections, stream_facts(events))
 
@@ -151,25 +151,25 @@ def fold_streams(
 def fold_stream_facts(
     projections: Sequence[Projection], streams: Iterable[StreamFacts]
 ) -> list[ProjectionChange]:
-    """Fold whole streams, decoded already, from nothing."""
-    works = [_ProjectionBatch(projection) for projection in projections]
-    for story in streams:
-        _fold_whole_stream(works, story)
-    return [work.change() for work in works]
+    """Fold whole streams of decoded facts from the initial state."""
+    batches = [_ProjectionBatch(projection) for projection in projections]
+    for stream in streams:
+        _fold_whole_stream(batches, stream)
+    return [batch.change() for batch in batches]
 
 
 def stream_facts(events: Iterable[RecordedEvent]) -> Iterator[StreamFacts]:
-    """Events, which come stream by stream, as stories; read each before the next one."""
+    """Decode events that come stream by stream; consume each stream before taking the next one."""
     for stream_id, stream in groupby(events, key=_stream_id):
         first = next(stream)
         customer_id = first.customer_id
         customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
-        facts = map(_decode, chain([first], stream))  # noqa: B031 - once, in two parts
-        yield StreamFacts(customer, stream_id, filter(None, facts))
+        decoded = map(_decode, chain([first], stream))  # noqa: B031 - once, in two parts
+        yield StreamFacts(customer, stream_id, filter(None, decoded))
 
 
 def _decode(event: RecordedEvent) -> KeyedFact | None:
-    """The fact of an event; None for one of a type that nobody reads."""
+    """Decode the fact of an event; None if its type is not in the vocabulary."""
     try:
         fact = decode(event)
     except Undecodable as error:
@@ -178,80 +178,86 @@ def _decode(event: RecordedEvent) -> KeyedFact | None:
 
 
 def _fold_in(
-    connection: Connection, works: Sequence[_ProjectionBatch], events: Sequence[RecordedEvent]
+    connection: Connection, batches: Sequence[_ProjectionBatch], events: Sequence[RecordedEvent]
 ) -> None:
-    """Fold a piece of the log onto the states, but for the streams with a late event."""
-    arrived = _decode_piece(events, works)
-    for work in works:
-        reads = work.projection.evolvers
-        work.load(connection, {each.customer for each in arrived if type(each.fact) in reads})
-    readers = evolvers_by_fact(tuple(work.projection for work in works))
-    for customer, stream_id, late, key, fact, position in arrived:
+    """Fold a piece of the log onto the states, except for the streams with a late event."""
+    piece = _decode_piece(events, batches)
+    for batch in batches:
+        reads = batch.projection.evolvers
+        batch.load(connection, {each.customer for each in piece if type(each.fact) in reads})
+    readers = evolvers_by_fact(tuple(batch.projection for batch in batches))
+    for customer, stream_id, late, key, fact, position in piece:
         for index, evolver in readers.get(type(fact), ()):
-            work = works[index]
+            batch = batches[index]
             if late:
-                work.late[stream_id] = customer
-            if stream_id in work.late:
+                batch.late[stream_id] = customer
+            if stream_id in batch.late:
                 continue
-            state, reason = apply_fact(evolver, work.states[customer], fact, key)
-            work.states[customer] = state
+            state, reason = apply_fact(evolver, batch.states[customer], fact, key)
+            batch.states[customer] = state
             if reason is not None:
-                work.refuse(position, stream_id, reason)
+                batch.add_dead_letter(position, stream_id, reason)
 
 
 def _decode_piece(
-    events: Iterable[RecordedEvent], works: Sequence[_ProjectionBatch]
+    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionBatch]
 ) -> list[_PieceFact]:
-    """The facts of a piece, in the order of the log."""
-    arrived = []
+    """Decode a piece, in the order of the log; undecodable events become dead letters."""
+    piece = []
     for event in events:
         keyed = _decode(event)
         if keyed is None:
             continue
         key, fact, position = keyed
         if isinstance(fact, UndecodableFact):
-            failures = undecodable_failures([work.projection for work in works], fact, position)
-            _add_failures(works, failures, event.stream_id)
-        # The codec gives no fact for an event without a customer.
+            projections = [batch.projection for batch in batches]
+            failures = undecodable_failures(projections, fact, position)
+            _add_failures(batches, failures, event.stream_id)
+        # Always true, because the codec returns no fact for an event without a customer.
         elif event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
             late = event.late
-            arrived.append(_PieceFact(customer, event.stream_id, late, key, fact, position))
-    return arrived
+            piece.append(_PieceFact(customer, event.stream_id, late, key, fact, position))
+    return piece
 
 
 def _add_failures(
-    works: Sequence[_ProjectionBatch], failures: Iterable[Failure], stream_id: int | None
+    batches: Sequence[_ProjectionBatch], failures: Iterable[Failure], stream_id: int | None
 ) -> None:
-    by_name = {work.projection.name: work for work in works}
+    by_name = {batch.projection.name: batch for batch in batches}
     for projection, position, reason in failures:
-        by_name[projection].refuse(position, stream_id, reason)
+        by_name[projection].add_dead_letter(position, stream_id, reason)
 
 
 def _refold_late_streams(
-    connection: Connection, works: Sequence[_ProjectionBatch], last: int
+    connection: Connection, batches: Sequence[_ProjectionBatch], last: int
 ) -> None:
-    """Fold the streams with a late event from their beginning, up to the end of the batch."""
-    for work in works:
-        # They are found again, those that are left of them.
-        work.dead_letters = [each for each in work.dead_letters if each.stream_id not in work.late]
-        if work.late and work.projection.is_history:
-            with blaming(work.projection):
-                work.old.update(table_rows.load(connection, work.projection, work.late.values()))
-    stream_ids = sorted(set().union(*(work.late for work in works)))
+    """Refold the streams with a late event from their first event to the end of the batch."""
+    for batch in batches:
+        # The refold adds the stream's dead letters again, as far as they still fail.
+        batch.dead_letters = [
+            each for each in batch.dead_letters if each.stream_id not in batch.late
+        ]
+        if batch.late and batch.projection.is_history:
+            # `load` read only the last row of each place; a refold may change the earlier ones.
+            with blaming(batch.projection):
+                customers = batch.late.values()
+                batch.old.update(table_rows.load(connection, batch.projection, customers))
+    stream_ids = sorted(set().union(*(batch.late for batch in batches)))
     if not stream_ids:
         return
-    for story in stream_facts(log.read_streams(connection, stream_ids, until=last)):
-        _fold_whole_stream([work for work in works if story.stream_id in work.late], story)
+    for stream in stream_facts(log.read_streams(connection, stream_ids, until=last)):
+        readers = [batch for batch in batches if stream.stream_id in batch.late]
+        _fold_whole_stream(readers, stream)
 
 
-def _fold_whole_stream(works: Sequence[_ProjectionBatch], story: StreamFacts) -> None:
-    """Fold one whole stream."""
-    projections = [work.projection for work in works]
+def _fold_whole_stream(batches: Sequence[_ProjectionBatch], stream: StreamFacts) -> None:
+    """Fold one whole stream from the initial states, and keep the resulting states."""
+    projections = [batch.projection for batch in batches]
     initial = [projection.initial for projection in projections]
-    states, failures = fold(projections, initial, story.facts)
-    if story.customer is not None:
-        for work, now in zip(works, states, strict=True):
-            work.states[story.customer] = now
+    states, failures = fold(projections, initial, stream.facts)
+    if stream.customer is not None:
+        for batch, state in zip(batches, states, strict=True):
+            batch.states[stream.customer] = state
     if failures:
-        _add_failures(works, failures, story.stream_id)
+        _add_failures(batches, failures, stream.stream_id)

@@ -1,7 +1,8 @@
-"""The projector that follows the log: whatever comes in is in the tables a moment later.
+"""Follows the log: projects events continuously, soon after they are appended.
 
-Several processes may follow one log. One of them holds the lease and works, the others stand by.
-The lease only spares work: that no event is folded twice is the checkpoints' affair.
+Several processes may follow one log. The one that holds the lease is the leader and projects; the
+others stand by. The lease only avoids duplicate work. It is the compare-and-set on the checkpoints
+that guarantees that no event is folded twice.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ from projector.store.notifications import Listener, listen
 
 __all__ = ["Follower", "Intervals"]
 
-#: How many events are folded in one transaction: few, so that signs of life come in between.
+#: The maximum number of events in a batch, which is one transaction: small enough that heartbeats
+#: can be sent between batches.
 LIVE_BATCH_EVENTS_MAX = 20_000
 
-#: The first wait after a failure, in seconds; each further one is twice as long.
+#: The base of the exponential backoff after a failure, in seconds; each failure doubles it.
 _RETRY_SECONDS = 0.1
 
 _logger = logging.getLogger(__name__)
@@ -43,29 +45,30 @@ _logger = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class Intervals:
-    """How long to wait for what, in seconds."""
+    """The intervals and timeouts of a follower, in seconds."""
 
-    #: Between two signs of life, at the least.
+    #: The minimum time between two heartbeats.
     heartbeat_seconds: float = 2.0
-    #: A holder that was silent for so long has lost the lease to whoever takes it.
+    #: The lease timeout: after this time without a heartbeat, another process may take the lease.
     lease_seconds: float = LEASE_SECONDS
-    #: Between two looks at the log, if nobody wakes the follower before.
+    #: The time between two polls of the log, unless a notification comes first.
     poll_seconds: float = 0.5
-    #: After a batch, for more to come in.
+    #: The pause after a batch, in which more events may arrive for the next one.
     gather_seconds: float = 0.05
-    #: Between two tries, at the most, while something is wrong.
+    #: The upper limit of the backoff between two retries.
     retry_seconds_max: float = 5.0
 
 
-#: Postgres wakes who waits: looking is for when it cannot.
+#: The intervals on Postgres, where NOTIFY wakes the follower: polling covers lost notifications.
 POSTGRES_INTERVALS = Intervals()
 
-#: Looking costs less there, and nothing but looking tells what other processes append.
+#: The intervals on SQLite, where a poll costs less and is the only way to see the events that other
+#: processes append.
 SQLITE_INTERVALS = Intervals(poll_seconds=0.2)
 
 
 class Follower:
-    """Folds what comes in while it holds the lease, and stands by while another one does."""
+    """A continuous projector: it projects while it holds the lease, and stands by otherwise."""
 
     def __init__(
         self,
@@ -76,7 +79,11 @@ class Follower:
         on_batch: Callable[[int], None] = lambda _position: None,
         intervals: Intervals | None = None,
     ) -> None:
-        """`holder` is a name that no other follower has; `on_batch` gets the position reached."""
+        """Create a follower, which does nothing until `run`.
+
+        `holder` is this follower's unique name as a lease holder; by default host, process id and a
+        random suffix. `on_batch` is called after each batch with the position that it reached.
+        """
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._database = database
         self._projections = projections
@@ -85,7 +92,7 @@ class Follower:
             SQLITE_INTERVALS if database.is_sqlite else POSTGRES_INTERVALS
         )
         self._bell = Event()
-        self._pulse = HeartbeatClock()
+        self._clock = HeartbeatClock()
         self._heartbeat_at = 0.0
         self._checked_at = 0.0
         self._reported: set[str] = set()
@@ -93,13 +100,14 @@ class Follower:
         self._is_outdated = False
 
     def wake(self) -> None:
-        """Say that this process has appended something. Any thread may do so, at any time."""
+        """Wake the follower, because this process has appended events; thread-safe."""
         self._bell.set()
 
     def run(self, stop: Event) -> None:
-        """Follow until told to stop; whatever is wrong meanwhile is logged, and tried again.
+        """Follow the log until `stop` is set; log every error and retry with backoff.
 
-        It then returns within half a second, or after its batch, and gives the lease back.
+        Once `stop` is set, it returns within half a second or after the current batch, and releases
+        the lease.
         """
         try:
             while not stop.is_set():
@@ -113,52 +121,52 @@ class Follower:
     def _follow(self, stop: Event) -> None:
         while not stop.is_set():
             if self._has_lease():
-                # Who listens before looking misses nothing.
+                # Listen before the first poll: otherwise an event appended in between is missed.
                 with listen(self._database, self._bell) as listener:
                     self._work_while_leading(listener, stop)
             else:
                 stop.wait(self._intervals.poll_seconds)
 
     def _has_lease(self) -> bool:
-        """Look at the lease, and take it if nobody holds it or shows signs of life."""
+        """Return whether this follower holds the lease; take it if it is free or has expired."""
         with self._database.reading() as connection:
-            found = lease.read(connection, JOB)
+            current = lease.read(connection, JOB)
             by_projection = checkpoints.read(connection, self._projections)
-        if found.holder == self.holder:
-            # Something went wrong in between: the next sign of life comes after the next batch.
+        if current.holder == self.holder:
+            # An error did not cost it the lease; the next heartbeat follows the next batch.
             return True
-        silent_seconds = self._pulse.see(found)
-        if found.holder is not None and silent_seconds < self._intervals.lease_seconds:
+        silent_seconds = self._clock.see(current)
+        if current.holder is not None and silent_seconds < self._intervals.lease_seconds:
             return False
-        # A process of the version that is needed should take it.
+        # Leave the lease to a process whose projections have the version of the stored rows.
         own = [each for each in self._projections if is_own(each.name)]
         for problem in isolation.problems(own, by_projection):
             if isinstance(problem, ProjectionOutdated):
                 raise problem
         with self._database.writing() as connection:
-            is_taken = lease.take(connection, found, self.holder)
+            is_taken = lease.take(connection, current, self.holder)
         if is_taken:
             self._heartbeat_at = time.monotonic()
-            _logger.info("%s projects what comes into %s.", self.holder, self._database)
+            _logger.info("%s took the lease and projects %s.", self.holder, self._database)
         return is_taken
 
     def _work_while_leading(self, listener: Listener, stop: Event) -> None:
-        """Fold what comes in until told to stop, or until another one has the lease."""
+        """Project new events until `stop` is set or another process has taken the lease."""
         while not stop.is_set():
-            is_more = self._project()
+            has_more = self._project()
             self._check_problems()
-            # Only now: what cannot be folded must not look like life.
+            # Only after the batch: a follower that cannot project must not look alive.
             if not self._heartbeat():
                 _logger.info("%s lost the lease and stands by.", self.holder)
                 return
-            if is_more:
-                # Events come one by one, and to fold a few together costs little more than one.
+            if has_more:
+                # Events arrive one by one, and folding several costs little more than folding one.
                 stop.wait(self._intervals.gather_seconds)
             else:
                 listener.wait(self._intervals.poll_seconds)
 
     def _project(self) -> bool:
-        """Fold a batch; returns whether there may be more to fold."""
+        """Project one batch; return whether more events may be waiting."""
         try:
             position = runner.project_batch(
                 self._database, self._projections, batch_events_max=LIVE_BATCH_EVENTS_MAX
@@ -172,10 +180,11 @@ class Follower:
         return position is not None
 
     def _check_problems(self) -> None:
-        """Log each projection that cannot run, once; raise ProjectionOutdated for an own one.
+        """Log each projection that cannot run, once; raise ProjectionOutdated for a built-in one.
 
-        Then another process, of the version that is needed, should lead. A projection of another
-        package waits alone.
+        The error makes this follower release the lease, so that a process whose projections have
+        the version of the stored rows can lead. An outdated projection of another package waits
+        alone.
         """
         now = time.monotonic()
         if now - self._checked_at < self._intervals.heartbeat_seconds:
@@ -190,7 +199,7 @@ class Follower:
                 _logger.error("%s %s", problem, problem.hint)
 
     def _heartbeat(self) -> bool:
-        """Give a sign of life if it is time for one; returns whether the lease is still held."""
+        """Send a heartbeat if one is due; return whether this follower still holds the lease."""
         now = time.monotonic()
         if now - self._heartbeat_at < self._intervals.heartbeat_seconds:
             return True
@@ -199,9 +208,9 @@ class Follower:
             return lease.heartbeat(connection, JOB, self.holder)
 
     def _failed(self, error: Exception) -> float:
-        """Tell what went wrong; returns how long to wait before trying again, in seconds."""
-        # It may have been blind for a while: a silence counts from the next look on.
-        self._pulse = HeartbeatClock()
+        """Log an error; return the seconds to wait before the next try (exponential backoff)."""
+        # Heartbeats may have been missed while failing: restart the silence timer.
+        self._clock = HeartbeatClock()
         if isinstance(error, ProjectionOutdated):
             if not self._is_outdated:
                 _logger.error("%s %s", error, error.hint)
@@ -209,9 +218,9 @@ class Follower:
             self._give_back()
             return self._intervals.retry_seconds_max
         if isinstance(error, DatabaseBusy | DatabaseUnreachable):
-            _logger.warning("Tried again in a moment: %s", " ".join(str(error).split()))
+            _logger.warning("Retrying in a moment: %s", " ".join(str(error).split()))
         else:
-            _logger.error("The projector failed; it tries again.", exc_info=error)
+            _logger.error("The projector failed and retries.", exc_info=error)
         self._failures += 1
         return min(
             self._intervals.retry_seconds_max, _RETRY_SECONDS * 2.0 ** min(self._failures, 10)
@@ -222,5 +231,5 @@ class Follower:
             with self._database.writing() as connection:
                 lease.release(connection, JOB, self.holder)
         except Exception as error:
-            # Others take it once they saw it stand still.
-            _logger.warning("The lease is not given back: %s", " ".join(str(error).split()))
+            # Other followers take it after the lease timeout.
+            _logger.warning("The lease could not be released: %s", " ".join(str(error).split()))

@@ -1,4 +1,8 @@
-"""Isolates projections from each other: one that cannot run is set aside, the others go on."""
+"""Isolates failing projections: one that cannot run is set aside, and the others go on.
+
+To set a projection aside is to record its error with its checkpoint: no process runs it until a
+rebuild of it succeeds.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +28,10 @@ from projector.store.tables import fingerprint
 
 @contextmanager
 def blaming(projection: Projection) -> Iterator[None]:
-    """Raise ProjectionFailed for an error that a projection's code, rows or table caused.
+    """Raise ProjectionFailed in place of an error that a projection's code, rows or table caused.
 
-    Errors of the environment (a lost connection, a full disk) pass as they are.
+    Other ProjectorErrors and errors of the environment (a lost connection, a full disk) propagate
+    unchanged.
     """
     try:
         yield
@@ -43,9 +48,10 @@ def blaming(projection: Projection) -> Iterator[None]:
 
 
 def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | None:
-    """The reason why a projection must not run: ProjectionFailed or ProjectionOutdated, or None.
+    """Return why a projection must not run: ProjectionFailed, ProjectionOutdated or None.
 
-    Rows of two versions of a fold, or of two layouts, must not be mixed.
+    A projection is outdated if its rows were written by another version of its fold or with another
+    table layout, because a table must not mix rows of two versions or layouts.
     """
     if checkpoint.error is not None:
         return ProjectionFailed(projection=projection.name, reason=checkpoint.error)
@@ -62,40 +68,41 @@ def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | 
 
 
 def problems(
-    projections: Sequence[Projection], found: Mapping[str, Checkpoint]
+    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]
 ) -> list[ProjectorError]:
-    """The problems of projections, in their order."""
-    each_of_them = (problem(each, found[each.name]) for each in projections)
-    return [each for each in each_of_them if each is not None]
+    """Return the problems of projections, in the order of `projections`."""
+    possible = (problem(each, by_name[each.name]) for each in projections)
+    return [each for each in possible if each is not None]
 
 
 def read_problems(database: Database, projections: Sequence[Projection]) -> list[ProjectorError]:
-    """Read the problems of projections from their checkpoints."""
+    """Read the checkpoints of projections, and return their problems."""
     with database.reading() as connection:
         return problems(projections, checkpoints.read(connection, projections))
 
 
 def runnable(
-    projections: Sequence[Projection], found: Mapping[str, Checkpoint]
+    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]
 ) -> list[Projection]:
-    """The projections without a problem."""
-    return [each for each in projections if problem(each, found[each.name]) is None]
+    """Return the projections without a problem."""
+    return [each for each in projections if problem(each, by_name[each.name]) is None]
 
 
 def set_aside(
     database: Database, projections: Sequence[Projection], failed: ProjectionFailed
 ) -> None:
-    """Record the error of a projection that failed, so that no process runs it again.
+    """Record a projection's failure with its checkpoint, so that no process runs it again.
 
-    The failure of a shadow is raised again: it ends the rebuild, and the live table goes on.
+    Raises `failed` again if it names none of `projections`. That is the case for the shadows of a
+    rebuild, whose failures name the live projection: the rebuild ends, the live table goes on.
     """
     name, reason = failed.details["projection"], str(failed.details["reason"])
-    found = [each for each in projections if each.name == name]
-    if not found:
+    projection = next((each for each in projections if each.name == name), None)
+    if projection is None:
         raise failed
     with database.writing() as connection:
-        checkpoints.create(connection, found[0])
-        checkpoints.set_error(connection, found[0], reason)
+        checkpoints.create(connection, projection)
+        checkpoints.set_error(connection, projection, reason)
 
 
 def _live_name(projection: Projection) -> str:

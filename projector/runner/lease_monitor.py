@@ -1,4 +1,4 @@
-"""Watches the lease of the followers: whether any process projects what comes in."""
+"""Monitors the followers' lease by its heartbeats: whether any process projects new events."""
 
 from __future__ import annotations
 
@@ -11,69 +11,72 @@ from projector.store import lease
 from projector.store.database import Database
 from projector.store.lease import Lease
 
-#: The lease that followers share.
+#: The name of the lease that all followers of a database share.
 JOB = "projector"
 
-#: How long a holder may be silent before another one takes its place, in seconds.
+#: The lease timeout: after this time without a heartbeat another follower may take the lease.
 LEASE_SECONDS = 10.0
 
-#: How long after it was given back somebody should have taken it, in seconds.
+#: The time within which a released lease should be taken by another follower, in seconds.
 HANDOVER_SECONDS = 3.0
 
 
 class HeartbeatClock:
-    """The lease as one watcher sees it, by its own clock."""
+    """The age of a lease's last change, measured by the observer's own monotonic clock.
+
+    The clocks of two machines may differ, so no timestamps of the holder are compared.
+    """
 
     def __init__(self) -> None:
-        self._seen: Lease | None = None
-        self._since = 0.0
-        #: When the last sign of life was seen. To take the lease is none: one who fails at
-        #: everything else can do that.
+        self._last: Lease | None = None
+        self._changed_at = 0.0
+        #: The time of the last observed heartbeat. Taking the lease is no heartbeat, because a
+        #: process that fails at everything else can still do that.
         self.beat_at = float("-inf")
 
-    def see(self, found: Lease) -> float:
-        """Take note of what was read; returns how long ago there was news, in seconds."""
+    def see(self, current: Lease) -> float:
+        """Observe the lease as just read; return the seconds since its last observed change."""
         now = time.monotonic()
-        if found != self._seen:
-            if self._seen is not None and self._seen.holder == found.holder:
+        if current != self._last:
+            if self._last is not None and self._last.holder == current.holder:
                 self.beat_at = now
-            self._seen, self._since = found, now
-        return now - self._since
+            self._last, self._changed_at = current, now
+        return now - self._changed_at
 
 
 @frozen(kw_only=True)
 class LeaseStatus:
-    """What a watcher sees of the process that projects."""
+    """The observed status of the lease, and so of the process that projects."""
 
-    #: Who holds the lease, alive or not; None for nobody.
+    #: The process that holds the lease, alive or not; None if the lease is free.
     holder: str | None
-    #: Whether it, or who held it before, was seen to show life within the last LEASE_SECONDS; false
-    #: as long as that is not known.
+    #: Whether a heartbeat, of this holder or of the one before, was observed within the lease
+    #: timeout; false until the first one is observed.
     is_alive: bool
 
 
 class LeaseMonitor:
-    """Tells whether any process projects what comes in; several threads may share one.
+    """A liveness check of the followers, from the heartbeats of their lease; thread-safe.
 
-    A sign of life counts from when it is seen: the more often one looks, the sooner one sees a
-    death. The first look can only tell who holds the lease.
+    A heartbeat counts from the time at which it is observed: frequent looks detect a dead holder
+    sooner. The first look can only report the lease's holder.
     """
 
     def __init__(self, database: Database, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._database = database
         self._lease_seconds = lease_seconds
-        self._pulse = HeartbeatClock()
+        self._clock = HeartbeatClock()
         self._lock = Lock()
 
     def look(self) -> LeaseStatus:
-        """Look at the lease; raises DatabaseUnreachable."""
+        """Read the lease and return its status; raise DatabaseUnreachable."""
         with self._database.reading() as connection:
-            found = lease.read(connection, JOB)
+            current = lease.read(connection, JOB)
         with self._lock:
-            silent_seconds = self._pulse.see(found)
-            beat_at = self._pulse.beat_at
-        # A lease that was given back is nobody's for a moment, and its next holder needs another
-        # one for a sign of life. Meanwhile nothing is wrong.
-        is_held = found.holder is not None or silent_seconds < HANDOVER_SECONDS
+            silent_seconds = self._clock.see(current)
+            beat_at = self._clock.beat_at
+        # A handover is no failure: a released lease is free for a moment, and its next holder takes
+        # another moment until its first heartbeat.
+        is_held = current.holder is not None or silent_seconds < HANDOVER_SECONDS
         is_alive = is_held and time.monotonic() - beat_at < self._lease_seconds
-        return LeaseStatus(holder=found.holder, is_alive=is_alive)
+        return LeaseStatus(holder=current.holder, is_alive=is_alive)

@@ -1,4 +1,4 @@
-"""Refolds whole streams of one projection, up to its checkpoint, and records the result."""
+"""Refolds whole streams of projections, up to their checkpoints, and records the result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from projector.store.database import Database
 def refold(
     database: Database, projections: Sequence[Projection], stream_ids: Sequence[int]
 ) -> None:
-    """Refold streams and write the rows that change.
+    """Refold streams and write the changed rows, in one transaction with locked checkpoints.
 
-    In one transaction, with the checkpoints locked: a projector that computed from the rows as they
-    were then loses its compare-and-set. Raises ProjectionOutdated.
+    A projector that has folded onto the old rows at the same time loses its compare-and-set, and
+    starts again. Raises ProjectionFailed or ProjectionOutdated.
     """
     with database.writing() as connection:
         before = checkpoints.read(connection, projections, lock=True)
@@ -31,8 +31,8 @@ def refold(
             old = table_rows.load(connection, projection, change.new)
             rows = table_rows.difference(projection, old=old, new=change.new)
             table_rows.write(connection, projection, rows)
-            changed = digest.apply(checkpoint.digest, rows.digest)
-            record(connection, projection, checkpoint, change, stream_ids, digest=changed)
+            new_digest = digest.apply(checkpoint.digest, rows.digest)
+            record(connection, projection, checkpoint, change, stream_ids, digest=new_digest)
 
 
 def fold_to_checkpoint(
@@ -41,7 +41,7 @@ def fold_to_checkpoint(
     checkpoint: Checkpoint,
     stream_ids: Sequence[int],
 ) -> ProjectionChange:
-    """Fold streams from their first event, up to a projection's checkpoint and no further."""
+    """Fold streams from their first event up to a projection's checkpoint, and no further."""
     events = log.read_streams(connection, stream_ids, until=checkpoint.position)
     [change] = fold_streams([projection], events)
     return change
@@ -56,7 +56,11 @@ def record(
     *,
     digest: str,
 ) -> None:
-    """Write a refold's dead letters, and its digest at the same position, as a new generation."""
+    """Replace the streams' dead letters; store the digest with a new checkpoint generation.
+
+    The checkpoint keeps its position. Its new generation makes the compare-and-set of concurrent
+    projectors fail.
+    """
     dead_letters.replace(connection, projection.name, change.dead_letters, refolded=stream_ids)
     checkpoints.advance(
         connection,

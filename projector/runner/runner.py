@@ -1,7 +1,8 @@
-"""The projector: from the log to the tables, batch by batch.
+"""Projects the log into the tables, batch by batch.
 
-A batch is read and folded without any lock, from one snapshot; its rows and the checkpoints are
-then written in one transaction, which fails if another projector was faster (compare-and-set).
+A batch is read and folded from one snapshot, without locks (optimistic concurrency control). Its
+rows and the checkpoints are then written in one transaction, which fails if another projector has
+advanced a checkpoint in the meantime (compare-and-set).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from projector.store.database import Database
 
 _logger = logging.getLogger(__name__)
 
-#: How many events are folded in one transaction: many, for a customer's rows are loaded and
-#: written once in it, however many of its events are there.
+#: The maximum number of events in a batch, which is one transaction: large, because a batch loads
+#: and writes a customer's rows once, however many events of the customer it has.
 BATCH_EVENTS_MAX = 100_000
 
 
@@ -36,12 +37,13 @@ def catch_up(
     batch_events_max: int = BATCH_EVENTS_MAX,
     on_batch: Callable[[int], None] = lambda _position: None,
 ) -> list[ProjectorError]:
-    """Fold all that is in the log and not yet in the tables, or no more than up to `until`.
+    """Catch up: project every event after the checkpoints, up to `until` or the head of the log.
 
-    `on_batch` gets the position reached. Several processes may do so at once: of two that fold the
-    same batch one writes it, and the other goes on from there. Returns the problems of projections
-    of other packages, which cannot run; once all others are there, raises ProjectionFailed or
-    ProjectionOutdated for one of this package.
+    `on_batch` is called after each batch with the position that it reached. Several processes may
+    catch up concurrently: of two that fold the same batch, one writes it, and the other continues
+    from the new checkpoint. Returns the problems of the projections of other packages that cannot
+    run. Raises ProjectionFailed or ProjectionOutdated for a projection of this package, after all
+    runnable projections have caught up.
     """
     while True:
         try:
@@ -67,11 +69,11 @@ def project_batch(
     until: int | None = None,
     batch_events_max: int,
 ) -> int | None:
-    """Fold one batch for the projections that are furthest behind; None when all are there.
+    """Project one batch with the projections that are furthest behind.
 
-    Returns the position that they reached. A projection that fails is set aside; one that is set
-    aside or outdated is left out. Raises CheckpointMoved, with nothing written, when another
-    projector wrote in the meantime.
+    Returns the position that they reached, or None if all have caught up. A projection that fails
+    is set aside; one that is set aside or outdated is skipped. Raises CheckpointMoved, with nothing
+    written, if another projector advanced a checkpoint in the meantime.
     """
     while True:
         try:
@@ -100,23 +102,27 @@ def _project_batch(
 def project_within(
     connection: Connection, projections: Sequence[Projection], *, until: int
 ) -> None:
-    """Fold all up to a position in a transaction of the caller's, who keeps others out."""
+    """Project up to position `until` in the caller's transaction.
+
+    The caller holds a lock that keeps other projectors out.
+    """
     while batch := _fold_next(connection, projections, until, BATCH_EVENTS_MAX):
         _write(connection, batch)
 
 
-def check_runnable(projections: Sequence[Projection], found: Mapping[str, Checkpoint]) -> None:
+def check_runnable(projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]) -> None:
     """Raise ProjectionFailed or ProjectionOutdated for the first projection that cannot run."""
-    for problem in isolation.problems(projections, found):
+    for problem in isolation.problems(projections, by_name):
         raise problem
 
 
 @frozen
 class _Batch:
-    """A batch that is folded and not yet written."""
+    """A batch that is folded, but not yet written."""
 
+    #: The position of its last event.
     last: int
-    #: Of each projection: where it stood, and what changes.
+    #: The projections, each with its checkpoint before the batch and its change.
     changes: list[tuple[Projection, Checkpoint, ProjectionChange]]
 
 
@@ -126,34 +132,34 @@ def _fold_next(
     until: int | None,
     batch_events_max: int,
 ) -> _Batch | None:
-    """Fold the next batch of the projections that are furthest behind."""
-    found = checkpoints.read(connection, projections)
+    """Fold the next batch of the projections that are furthest behind; None if there is none."""
+    by_name = checkpoints.read(connection, projections)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
-    running = isolation.runnable(projections, found)
-    after = min((found[each.name].position for each in running), default=goal)
+    running = isolation.runnable(projections, by_name)
+    after = min((by_name[each.name].position for each in running), default=goal)
     if after >= goal:
         return None
-    # In the order in which checkpoints are locked, or two writers could wait for each other.
+    # One lock order for all writers: otherwise two of them could deadlock on the checkpoints.
     behind = sorted(
-        (each for each in running if found[each.name].position == after),
+        (each for each in running if by_name[each.name].position == after),
         key=lambda each: each.name,
     )
     last, changes = fold_batch(
         connection,
         behind,
         after=after,
-        until=_until([found[each.name] for each in running], after, goal),
+        until=_until([by_name[each.name] for each in running], after, goal),
         events_max=batch_events_max,
     )
     return _Batch(
         last,
-        [(each, found[each.name], change) for each, change in zip(behind, changes, strict=True)],
+        [(each, by_name[each.name], change) for each, change in zip(behind, changes, strict=True)],
     )
 
 
 def _write(connection: Connection, batch: _Batch) -> None:
-    # One after the other: what all of them write would take as much memory as their states.
+    # One projection at a time: the changed rows of all would take as much memory as their states.
     for projection, checkpoint, change in batch.changes:
         with isolation.blaming(projection):
             rows = table_rows.difference(projection, old=change.old, new=change.new)
@@ -172,5 +178,8 @@ def _write(connection: Connection, batch: _Batch) -> None:
 
 
 def _until(running: Sequence[Checkpoint], after: int, goal: int) -> int:
-    """Up to the next projection's checkpoint, where the two go on together, or to the goal."""
+    """Return the end of a batch: the next checkpoint, or the goal.
+
+    From the next checkpoint on, its projection joins, and one pass over the log serves both.
+    """
     return min((each.position for each in running if after < each.position < goal), default=goal)

@@ -61,7 +61,7 @@ def test_it_folds_what_there_is_and_what_comes_and_ends_when_told_to(
     assert f" follows {make_url(database_url).render_as_string()}." in begun
     told = json.loads(takes)
     assert (told["level"], told["logger"]) == ("info", "projector.runner.follower")
-    assert "projects what comes into" in told["message"]
+    assert "took the lease and projects" in told["message"]
 
 
 def test_a_sqlite_database_is_made_on_the_way(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
-"""The words that the tests are written in.
+"""Provides the test vocabulary: builders of deliveries, and given/then sentences.
 
     given(
         entered("cust_1", "seg_1", at="2024-03-01T10:00:00Z"),
         left("cust_1", "seg_1", at="2024-03-02T10:00:00Z"),
     ).delivered(times=2, order=reversed).then_rows("segment_membership") == [...]
 
-A delivery is a dict in the shape of a webhook; `in_shape` gives the same event in another one.
-`then_rows` goes the pure road, from bytes to rows without a database; `.into(database)` before it
-goes the whole one.
+A delivery is a dict in the shape of a webhook; `in_shape` converts it to another shape. `then_rows`
+runs only the pure functions, from bytes to rows without a database; after `.into(database)` it
+reads the rows that were projected in a database.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from projector.store.database import Database
 Delivery = dict[str, Any]
 Json = dict[str, Any]
 
-#: When everything in a test is received: later than all that happened.
+#: The time of receipt of all deliveries in tests, which is later than all events.
 RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +46,7 @@ def delivery(
     project_id: str = "proj_1",
     **data: Any,
 ) -> Delivery:
-    """Any event. `data` is what it says; without an id, the content gives one."""
+    """Build the delivery of any event; the default id is a hash of the content."""
     data = {"customer": customer_id and {"id": customer_id, "object": "customer"}, **data}
     content = json.dumps([type, project_id, at, data], sort_keys=True)
     return {
@@ -66,7 +66,7 @@ def delivery(
 
 
 def _about_a_customer(kind: str) -> Callable[..., Delivery]:
-    """`(customer_id, *, at, …, **keys)`, where the keys are those of the customer object."""
+    """Return a builder `(customer_id, *, at, …, **keys)` with the keys of the customer object."""
 
     def build(
         customer_id: str, *, at: str, id: str | None = None, project_id: str = "proj_1", **keys: Any
@@ -79,17 +79,20 @@ def _about_a_customer(kind: str) -> Callable[..., Delivery]:
 
 
 def _about_a_segment(kind: str) -> Callable[..., Delivery]:
-    """`(customer_id, segment_id, *, at, …)`."""
+    """Return a builder `(customer_id, segment_id, *, at, …)`."""
 
     def build(customer_id: str, segment_id: str | Json | None, **more: Any) -> Delivery:
-        what = segment(segment_id) if isinstance(segment_id, str) else segment_id
-        return delivery(f"customer.segment.{kind}", customer_id, segment=what, **more)
+        built = segment(segment_id) if isinstance(segment_id, str) else segment_id
+        return delivery(f"customer.segment.{kind}", customer_id, segment=built, **more)
 
     return build
 
 
 def _about_a_tier(kind: str) -> Callable[..., Delivery]:
-    """`(customer_id, tier_id, campaign_id, *, at, …)`; without a campaign the tier may tell it."""
+    """Return a builder `(customer_id, tier_id, campaign_id, *, at, …)`.
+
+    With None as campaign, the tier may still have a `campaign_id`.
+    """
 
     def build(
         customer_id: str, which: str | Json, campaign_id: str | None = "camp_1", **more: Any
@@ -101,7 +104,7 @@ def _about_a_tier(kind: str) -> Callable[..., Delivery]:
 
 
 def _between_tiers(kind: str) -> Callable[..., Delivery]:
-    """`(customer_id, from_tier_id, to_tier_id, campaign_id, *, at, …)`."""
+    """Return a builder `(customer_id, from_tier_id, to_tier_id, campaign_id, *, at, …)`."""
 
     def build(
         customer_id: str,
@@ -118,15 +121,15 @@ def _between_tiers(kind: str) -> Callable[..., Delivery]:
 
 
 def segment(segment_id: str, **more: Any) -> Json:
-    """The `segment` object of an event."""
+    """Build the `segment` object of an event."""
     return {"id": segment_id, "name": f"Segment {segment_id}", "object": "segment", **more}
 
 
 def tier(tier_id: str, *points: int, **more: Any) -> Json:
-    """The `loyalty_tier` object of an event; `points` are from and to."""
+    """Build the `loyalty_tier` object of an event; `points` are from and to."""
     if points:
         more = {"points": dict(zip(("from", "to"), points, strict=False)), **more}
-    # When it was defined: nobody may take it for the time of a change.
+    # The time at which the tier was defined, which must not be taken for the time of a change.
     defined = "2020-01-01T00:00:00.000Z"
     return {"id": tier_id, "name": f"Tier {tier_id}", "created_at": defined, **more}
 
@@ -155,12 +158,12 @@ upgraded = _between_tiers("upgraded")
 downgraded = _between_tiers("downgraded")
 
 
-#: The shapes that one event may come in.
+#: The shapes in which an event may be delivered.
 SHAPES = ("webhook", "another webhook", "activity", "minimal", "cloudevents")
 
 
 def in_shape(shape: str, webhook: Delivery) -> Delivery:
-    """The same event in one of SHAPES; an entry of the activity does not tell the project."""
+    """Convert a delivery to one of SHAPES; an activity entry loses the project."""
     event, data, project_id = webhook["event"], webhook["data"], webhook["project_id"]
     entry = {key: event[key] for key in ("id", "type", "created_at")}
     match shape:
@@ -185,7 +188,7 @@ def in_shape(shape: str, webhook: Delivery) -> Delivery:
 
 
 def envelope(webhook: Delivery, shape: str = "webhook") -> Envelope:
-    """What a delivery becomes when it comes in a shape."""
+    """Convert a delivery to a shape, and read its envelope."""
     body = json.dumps(in_shape(shape, webhook)).encode()
     [item] = sources.read(body, DeliveryDefaults(project_id=webhook["project_id"]))
     assert isinstance(item, Envelope), item
@@ -193,13 +196,13 @@ def envelope(webhook: Delivery, shape: str = "webhook") -> Envelope:
 
 
 def given(*webhooks: Delivery) -> "Events":
-    """Begin a sentence: these events happened."""
+    """Collect the events of a test case."""
     return Events(webhooks)
 
 
 @frozen
 class Events:
-    """What happened, and how it may arrive."""
+    """The events of a test case, before delivery."""
 
     webhooks: Sequence[Delivery]
 
@@ -210,29 +213,33 @@ class Events:
         order: Callable[[Sequence[Delivery]], Iterable[Delivery]] = iter,
         shape: str = "webhook",
     ) -> "Delivered":
-        """All of them arrive in an order, in a shape, and once more for each time."""
+        """Deliver all events in an order and a shape, repeatedly if `times` is greater than 1."""
         return Delivered([envelope(each, shape) for each in order(self.webhooks)] * times)
 
     def then_rows(self, projection: str, **which: str) -> list[Any]:
-        """As if all arrived once and in order."""
+        """Return a customer's rows after one delivery of all events, in order."""
         return self.delivered().then_rows(projection, **which)
 
 
 @frozen
 class Delivered:
-    """What arrived, in this order."""
+    """The delivered events, in the order of arrival."""
 
     envelopes: Sequence[Envelope]
 
     def then_rows(
         self, projection: str, *, customer_id: str = "cust_1", project_id: str = "proj_1"
     ) -> list[Any]:
-        """A customer's rows by the pure road: read, decode, sort, fold."""
-        mine = [each for each in self.envelopes if each.project_id == project_id]
-        return folded(projection, [each for each in mine if each.customer_id == customer_id])[0]
+        """Return a customer's rows, computed without a database: read, decode, sort, fold."""
+        stream = [
+            each
+            for each in self.envelopes
+            if (each.project_id, each.customer_id) == (project_id, customer_id)
+        ]
+        return folded(projection, stream)[0]
 
     def into(self, database: Database, *, batch_events_max: int = BATCH_EVENTS_MAX) -> "Stored":
-        """Append them one by one, each projected before the next one comes."""
+        """Append the events one by one, and project each before the next is appended."""
         outcomes = []
         for each in self.envelopes:
             receipts = append(database, [each], received_at=RECEIVED_AT)
@@ -242,14 +249,14 @@ class Delivered:
 
 
 def happened(database: Database, *webhooks: Delivery) -> None:
-    """All of it comes in at once and is projected."""
+    """Append deliveries in one batch, and project them."""
     append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
     catch_up(database, named([]))
 
 
 @frozen
 class Stored:
-    """What a database has taken in."""
+    """A database with the delivered events, and their outcomes."""
 
     database: Database
     outcomes: list[Outcome]
@@ -257,19 +264,19 @@ class Stored:
     def then_rows(
         self, projection: str, *, customer_id: str = "cust_1", project_id: str = "proj_1"
     ) -> list[Any]:
-        """A customer's rows as they are in the table."""
+        """Load a customer's rows from the table."""
         key = CustomerKey(project_id, customer_id)
         with self.database.reading() as connection:
             return list(table_rows.load(connection, named([projection])[0], [key]).get(key, []))
 
     def then_answer(self, customer_id: str = "cust_1") -> CustomerState:
-        """What is said of a customer."""
+        """Query the state of a customer."""
         return find_customer(self.database, customer_id)
 
 
 def folded(projection: str, envelopes: Iterable[Envelope]) -> tuple[list[Any], list[Failure]]:
-    """One customer's rows, in the order of their keys, and the facts that the fold refused."""
-    [which] = named([projection])
+    """Fold one customer's events; return the rows, sorted by key, and the failures."""
+    [found] = named([projection])
     distinct = {(each.project_id, each.event_id): each for each in reversed([*envelopes])}
     facts = []
     for position, each in enumerate(sorted(distinct.values(), key=lambda each: each.key), 1):
@@ -279,6 +286,6 @@ def folded(projection: str, envelopes: Iterable[Envelope]) -> tuple[list[Any], l
             continue
         if fact is not None:
             facts.append((each.key, fact, position))
-    [result], failures = fold([which], [which.initial], facts)
-    rows = which.to_rows(result)
-    return sorted(rows, key=lambda row: [getattr(row, name) for name in which.key]), failures
+    [state], failures = fold([found], [found.initial], facts)
+    rows = found.to_rows(state)
+    return sorted(rows, key=lambda row: [getattr(row, name) for name in found.key]), failures

@@ -1,6 +1,6 @@
-"""Whole histories, and the ways in which they may arrive: for the laws that hold for any of them.
+"""Generates whole histories and their arrivals, for the laws that hold for any history.
 
-Every kind of fact is here; a new one is added to KINDS.
+Every fact must be in KINDS.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,20 +19,20 @@ from tests.support.given import SHAPES, Delivery, delivery, envelope
 
 Build = Callable[..., Delivery]
 
-# Few of each, so that much happens to the same ones.
+# Few values each, so that many events concern the same ones.
 PROJECTS = st.sampled_from(["proj_1", "proj_1", "proj_1", "proj_2"])
 CUSTOMERS = st.sampled_from(["cust_1", "cust_1", "cust_2"])
 SEGMENTS = st.sampled_from(["seg_1", "seg_2"])
 CAMPAIGNS = st.sampled_from(["camp_1", "camp_1", "camp_2", None])
 NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None])
 
-#: Ids whose order as bytes is neither that of their UTF-16 nor of any language.
+#: Ids whose byte order differs from the order of their UTF-16 code units and from any collation.
 IDS = st.text("aZ1é\uffff😀", min_size=1, max_size=2)
 
 _NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 _MOMENTS = st.sampled_from(
     [
-        # The ends of time, and instants that only microseconds tell apart.
+        # The ends of the range, and instants that differ by microseconds only.
         datetime(1, 1, 2, tzinfo=UTC),
         datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC),
         *(_NOON + timedelta(microseconds=n) for n in (0, 0, 1, 2, 999, 1000, 1001)),
@@ -43,25 +43,25 @@ _OFFSETS = st.sampled_from(
     [UTC, timezone(timedelta(hours=5, minutes=45)), timezone(-timedelta(hours=8))]
 )
 
-#: RFC 3339 texts; the same instant in many of them.
+#: RFC 3339 timestamps, often of the same instant.
 TIMES = st.builds(lambda moment, offset: moment.astimezone(offset).isoformat(), _MOMENTS, _OFFSETS)
-#: Those that the data tell; one lies before the year 1 where the tables keep it, in UTC.
-TOLD = TIMES | st.sampled_from([None, None, "0001-01-01T00:00:00+05:45"])
+#: Values of `created_at` keys; one of them is before the year 1 in UTC, which the tables use.
+CREATED_AT = TIMES | st.sampled_from([None, None, "0001-01-01T00:00:00+05:45"])
 DATES = st.sampled_from(["2025-06-30", "2025-12-31T23:00:00Z", None, "soon"])
 
 
 def _maybe(**keys: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
-    """Objects that have some of the keys."""
+    """Generate objects that have some of the keys."""
     return st.fixed_dictionaries({}, optional=keys)
 
 
-#: What a customer object may tell beside its id.
-SHOWN = _maybe(
+#: The keys of a customer object, except for its id.
+ATTRIBUTES = _maybe(
     source_id=NAMES,
     name=NAMES,
     email=NAMES,
     metadata=st.sampled_from([None, {}, {"b": 1, "a": [1.5, "ü"]}, {"big": 2**70, "nul": "\0"}]),
-    created_at=TOLD,
+    created_at=CREATED_AT,
 )
 _POINTS = st.none() | _maybe(**{"from": st.integers(0, 3), "to": st.integers(4, 6) | st.none()})
 TIERS = st.builds(
@@ -82,12 +82,12 @@ def _with(build: Build, **arguments: SearchStrategy[Any]) -> SearchStrategy[Buil
 
 
 def _on_a_tier(build: Build, **more: SearchStrategy[Any]) -> SearchStrategy[Build]:
-    return _with(build, which=TIERS, campaign_id=CAMPAIGNS, created_at=TOLD, **more)
+    return _with(build, which=TIERS, campaign_id=CAMPAIGNS, created_at=CREATED_AT, **more)
 
 
 _move = {"from_": TIERS | st.none(), "to": TIERS, "campaign_id": CAMPAIGNS}
 
-#: What may happen, by its type.
+#: Builders of events, by event type.
 KINDS: dict[str, SearchStrategy[Build]] = {
     "customer.created": st.just(given.created),
     "customer.updated": st.just(given.updated),
@@ -103,24 +103,24 @@ KINDS: dict[str, SearchStrategy[Build]] = {
     ),
     "customer.loyalty.tier.upgraded": _with(given.upgraded, **_move),
     "customer.loyalty.tier.downgraded": _with(given.downgraded, **_move),
-    # Nobody reads it.
+    # Not in the vocabulary.
     "customer.rewarded": st.just(partial(delivery, "customer.rewarded")),
 }
 
-#: Events of types that are read, which do not say what their type promises.
+#: Events whose type is in the vocabulary, but whose body does not match the type.
 UNREADABLE: SearchStrategy[Build] = st.sampled_from(
     [
         partial(given.joined, which=None),
         partial(given.joined, which="ltr_1", campaign_id=None),
         partial(given.upgraded, from_="ltr_1", to=None),
         partial(given.expiration_changed, which="ltr_1", expiration_date="soon"),
-        partial(given.entered, segment_id={"name": "of no id"}),
+        partial(given.entered, segment_id={"name": "without id"}),
         partial(given.left, segment_id={"id": "seg_1", "name": "\0"}),
     ]
 )
 
-#: Events of no customer: one that nobody reads, and one of a type that is read.
-OF_NOBODY: SearchStrategy[Build] = st.sampled_from(
+#: Events without a customer: one is not in the vocabulary, the other becomes a dead letter.
+WITHOUT_CUSTOMER: SearchStrategy[Build] = st.sampled_from(
     [
         partial(delivery, "voucher.created"),
         partial(delivery, "customer.segment.left", segment=given.segment("seg_1")),
@@ -130,38 +130,38 @@ OF_NOBODY: SearchStrategy[Build] = st.sampled_from(
 
 @st.composite
 def webhooks(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS)) -> Delivery:
-    """One event; of some kinds, where it can be read."""
-    filed = {"at": draw(TIMES), "id": draw(IDS), "project_id": draw(PROJECTS)}
+    """Generate one event; `kinds` limits the types of decodable events."""
+    header = {"at": draw(TIMES), "id": draw(IDS), "project_id": draw(PROJECTS)}
     if draw(st.integers(0, 15)) == 15:
-        return draw(OF_NOBODY)(None, **filed)
+        return draw(WITHOUT_CUSTOMER)(None, **header)
     unreadable = draw(st.integers(0, 9)) == 9
     build = draw(UNREADABLE if unreadable else st.sampled_from(kinds).flatmap(KINDS.__getitem__))
-    webhook = build(draw(CUSTOMERS), **filed)
-    webhook["data"]["customer"].update(draw(SHOWN))
+    webhook = build(draw(CUSTOMERS), **header)
+    webhook["data"]["customer"].update(draw(ATTRIBUTES))
     return webhook
 
 
 def histories(
     *, size_max: int = 14, kinds: Sequence[str] = tuple(KINDS)
 ) -> SearchStrategy[list[Delivery]]:
-    """Events, each with an identity of its own."""
-    # The size is drawn first, because lists of their own accord are mostly short.
+    """Generate lists of events with distinct identities."""
+    # The size is drawn first, because Hypothesis by itself draws mostly short lists.
     return st.integers(1, size_max).flatmap(
         lambda size: st.lists(webhooks(kinds), min_size=size, max_size=size, unique_by=_identity)
     )
 
 
 def by_customer(history: Sequence[Delivery]) -> list[list[Envelope]]:
-    """The events of each customer, in canonical order."""
-    customers: dict[Any, list[Envelope]] = {}
+    """Group events by customer, each group in canonical order."""
+    streams: dict[Any, list[Envelope]] = {}
     for each in sorted(map(envelope, history), key=lambda each: each.key):
         if each.customer_id is not None:
-            customers.setdefault((each.project_id, each.customer_id), []).append(each)
-    return list(customers.values())
+            streams.setdefault((each.project_id, each.customer_id), []).append(each)
+    return list(streams.values())
 
 
 def around(events: Sequence[Envelope]) -> list[datetime]:
-    """The instants of events, and those right before and after them."""
+    """Return the instants of events, and those one microsecond before and after."""
     steps = [timedelta(microseconds=n) for n in (-1, 0, 1)]
     return sorted({each.occurred_at + step for each in events for step in steps})
 
@@ -172,22 +172,22 @@ def _identity(webhook: Delivery) -> tuple[str, str]:
 
 @st.composite
 def contradicted(draw: st.DrawFn, history: Sequence[Delivery]) -> list[Delivery]:
-    """The same events, and some that take the identity of one and say something else."""
-    known = draw(st.lists(st.sampled_from(history), min_size=1, max_size=len(history)))
-    return [*history, *(_in_the_name_of(each, draw(webhooks())) for each in known)]
+    """Add events that reuse the identities of others with different content (conflicts)."""
+    reused = draw(st.lists(st.sampled_from(history), min_size=1, max_size=len(history)))
+    return [*history, *(_with_identity_of(each, draw(webhooks())) for each in reused)]
 
 
-def _in_the_name_of(known: Delivery, other: Delivery) -> Delivery:
-    event = {**other["event"], "id": known["event"]["id"]}
-    return {**other, "project_id": known["project_id"], "event": event}
+def _with_identity_of(known: Delivery, content: Delivery) -> Delivery:
+    event = {**content["event"], "id": known["event"]["id"]}
+    return {**content, "project_id": known["project_id"], "event": event}
 
 
 @frozen
 class Step:
-    """What is done with some of the projections between two batches."""
+    """An operation on some projections between two appends."""
 
     names: Sequence[str]
-    #: Rebuilt, or else brought forward by some batches of so many events.
+    #: Whether to rebuild them; if not, they project `batches` batches of `batch_events_max` events.
     rebuild: bool
     batches: int
     batch_events_max: int
@@ -195,7 +195,7 @@ class Step:
 
 @frozen
 class Arrival:
-    """A batch that is appended, and what is done before the next one comes."""
+    """A batch that is appended, and the steps before the next one."""
 
     envelopes: Sequence[Envelope]
     steps: Sequence[Step]
@@ -212,18 +212,17 @@ STEPS = st.builds(
 
 @st.composite
 def arrivals(draw: st.DrawFn, history: Sequence[Delivery]) -> list[Arrival]:
-    """Any order, any duplication, in any shapes, any cut into batches and into projecting."""
-    again = draw(st.lists(st.sampled_from(history), max_size=len(history)))
-    order = draw(st.permutations([*history, *again]))
-    coming = [envelope(each, draw(st.sampled_from(SHAPES))) for each in order]
-    return _cut(draw, coming)
+    """Generate arrivals: any order, duplicates, shapes, batches, and steps between them."""
+    duplicates = draw(st.lists(st.sampled_from(history), max_size=len(history)))
+    order = draw(st.permutations([*history, *duplicates]))
+    return _split(draw, [envelope(each, draw(st.sampled_from(SHAPES))) for each in order])
 
 
-def _cut(draw: st.DrawFn, coming: Sequence[Envelope]) -> list[Arrival]:
-    cuts: list[Arrival] = []
-    while coming:
-        size = draw(st.integers(1, len(coming)))
+def _split(draw: st.DrawFn, envelopes: Sequence[Envelope]) -> list[Arrival]:
+    batches: list[Arrival] = []
+    while envelopes:
+        size = draw(st.integers(1, len(envelopes)))
         steps = draw(st.lists(STEPS, max_size=2))
-        cuts.append(Arrival(coming[:size], steps))
-        coming = coming[size:]
-    return cuts
+        batches.append(Arrival(envelopes[:size], steps))
+        envelopes = envelopes[size:]
+    return batches

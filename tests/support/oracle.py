@@ -1,4 +1,4 @@
-"""What the tables must hold, told in the simplest way: sort the events, fold them in memory."""
+"""Computes the expected tables in the simplest way: sort the events, and fold them in memory."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,16 +17,16 @@ DeadLetterKey = tuple[str, str, str]
 
 @frozen
 class Truth:
-    """The rows of each projection, as text and sorted, and the dead letters."""
+    """The expected rows of each projection, as sorted texts, and the expected dead letters."""
 
     rows: dict[str, list[str]]
     dead_letters: list[DeadLetterKey]
 
 
 def truth(projections: Sequence[Projection], events: Iterable[Envelope]) -> Truth:
-    """What projections make of distinct events."""
+    """Compute the rows and dead letters of distinct events."""
     rows: dict[str, list[str]] = {projection.name: [] for projection in projections}
-    letters: list[DeadLetterKey] = []
+    dead_letters: list[DeadLetterKey] = []
     streams: dict[tuple[str, str | None], list[Envelope]] = {}
     for each in events:
         streams.setdefault((each.project_id, each.customer_id), []).append(each)
@@ -36,8 +36,8 @@ def truth(projections: Sequence[Projection], events: Iterable[Envelope]) -> Trut
             state, refused = _fold(projection, stream)
             found = projection.to_rows(state)
             rows[projection.name] += [repr((*customer, *astuple(row))) for row in found]
-            letters += [(projection.name, each.project_id, each.event_id) for each in refused]
-    return Truth({name: sorted(found) for name, found in rows.items()}, sorted(letters))
+            dead_letters += [(projection.name, each.project_id, each.event_id) for each in refused]
+    return Truth({name: sorted(found) for name, found in rows.items()}, sorted(dead_letters))
 
 
 def _fold(projection: Projection, stream: Sequence[Envelope]) -> tuple[Any, list[Envelope]]:
@@ -54,27 +54,28 @@ def _fold(projection: Projection, stream: Sequence[Envelope]) -> tuple[Any, list
 
 
 class Refused(ValueError):
-    """A fold that does not take everything raises this."""
+    """The error with which the fussy evolvers refuse a fact."""
 
 
-_TAKES = segment_membership.PROJECTION.evolvers
+_ORIGINAL = segment_membership.PROJECTION.evolvers
 
 
 def _entered(state: Any, fact: Any, key: CanonicalKey) -> Any:
     if any(row.is_member for row in state.values() if row.segment_id != fact.segment.id):
-        raise Refused("nobody enters who is elsewhere")
-    return _TAKES[SegmentEntered](state, fact, key)
+        raise Refused("the customer is a member of another segment")
+    return _ORIGINAL[SegmentEntered](state, fact, key)
 
 
 def _left(state: Any, fact: Any, key: CanonicalKey) -> Any:
     if fact.segment.id not in state or not state[fact.segment.id].is_member:
-        raise Refused("nobody leaves who is not there")
-    return _TAKES[SegmentLeft](state, fact, key)
+        raise Refused("the customer is not a member of the segment")
+    return _ORIGINAL[SegmentLeft](state, fact, key)
 
 
 _FUSSY = {SegmentEntered: _entered, SegmentLeft: _left}
 
-#: The projections, one of which refuses facts: which ones, depends on what came before them.
+#: The projections, with a `segment_membership` whose evolvers refuse some facts, depending on the
+#: state.
 FUSSY = [
     evolve(each, evolvers={**each.evolvers, **_FUSSY})
     if each.name == "segment_membership"
