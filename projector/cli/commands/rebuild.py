@@ -41,8 +41,7 @@ def rebuild(
     dry_run
         Report what would change, and leave the tables as they are.
     max_change
-        Leave the tables as they are if more than this percentage of the customers would gain or
-        lose a segment or tier.
+        Do not swap if more than this percentage of customers gain or lose a segment or tier.
     customer
         The id of the one customer to rebuild.
     project

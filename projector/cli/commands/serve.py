@@ -33,8 +33,7 @@ def serve(
     Parameters
     ----------
     host
-        The address to listen on; only a loopback address unless there is a token
-        (`projector token create`).
+        The address to listen on; any but a loopback address needs a token to exist.
     port
         The port to listen on; 0 chooses a free one.
     no_follower
