@@ -1,10 +1,10 @@
-# Every target sets up all that it needs: Python 3.11 or newer and make are enough.
-# PYTHON chooses the interpreter, ARGS goes to the program:
+# Every target installs what it needs; only Python 3.11 or newer and make must be there.
+# PYTHON is the interpreter for the virtual environment, ARGS are arguments for the program:
 #     make test PYTHON=python3.13 ARGS="-k late"
 
 PYTHON ?= python3
 ARGS ?=
-# The browser that the tests drive.
+# The browser for the browser tests.
 CHROMIUM ?= chromium
 export CHROMIUM
 
@@ -13,24 +13,24 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-processes faults lint bench bench-peers fuzz mutants clean programs
+.PHONY: help demo test test-processes faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
-demo: $(INSTALLED) ## show the main job from beginning to end
+demo: $(INSTALLED) ## demonstrate ingest, query and rebuild
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh $(ARGS)
 
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
 
-test-processes: $(INSTALLED) ## run those of several processes, which are killed, stopped and crowded
+test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
 
-faults: $(INSTALLED) ## kill and hinder the program at every step, on both databases
+faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/faults $(ARGS)
 
-lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerfile and the packages
+lint: $(INSTALLED) ## check style, types, import rules, the Dockerfile and known vulnerabilities
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
@@ -38,28 +38,31 @@ lint: $(INSTALLED) ## check style, types, the directions of imports, the Dockerf
 	$(BIN)/hadolint docs/deploy/Dockerfile
 	$(BIN)/python -m tests.support.auditing
 
+pages: $(INSTALLED) programs ## run the code of README.md and docs/, and record what it prints there
+	$(BIN)/python -m tests.support.pages --update $(ARGS)
+
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-peers: $(INSTALLED) ## compare with the peers, and write docs/benchmarks.md
+bench-peers: $(INSTALLED) ## run the benchmarks against other tools, and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
-fuzz: $(INSTALLED) ## let a fuzzer look for input that breaks something
+fuzz: $(INSTALLED) ## run the fuzzer
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary atheris -e '.[fuzz]' || { \
 	  echo "The fuzzer, atheris, has no wheel for $$($(BIN)/python --version) on $$(uname -sm): it has some for Python 3.11 to 3.14 on Linux x86_64. Say which: make clean fuzz PYTHON=python3.11" >&2; exit 1; }
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-mutants: $(INSTALLED) ## break the pure core on purpose, again and again: a test must notice each time
+mutants: $(INSTALLED) ## run mutation testing of the pure modules
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mutants]'
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-clean: ## remove all that these targets made
+clean: ## remove everything that these targets created
 	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What the tests need and pip does not bring: a browser, and curl, which the README asks with.
+# Programs for the tests that pip cannot install: a browser, and curl for the README's examples.
 programs:
 	@missing=; for each in "$(CHROMIUM)" curl; do \
 	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \

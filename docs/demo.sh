@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job from beginning to end, in a temporary folder that is removed at the end.
+# Demonstrates ingest, query and rebuild, in a temporary folder that is removed at the end.
 # `make demo` runs it; it needs `projector` and `python` on the PATH, and nothing else.
 set -eu
 
@@ -10,7 +10,8 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The commands below use the database of whoever follows them: projector.db in the current folder.
+# The commands below use the default database, projector.db in the current folder, not the one that
+# the user has configured.
 unset PROJECTOR_DATABASE_URL
 cp "$docs/sample/deliveries.ndjson" "$folder"
 cd "$folder"
@@ -36,10 +37,10 @@ with sqlite3.connect("projector.db") as database:
     database.execute(sys.argv[1])' "$1"
 }
 
-# The tables that a rebuild writes.
+# The tables that a rebuild replaces.
 tables="customer segment_membership segment_membership_history loyalty_tier loyalty_tier_history"
 
-# Every row of them.
+# Prints every row of these tables.
 rows() {
     python - $tables <<'END'
 import sqlite3, sys
@@ -53,39 +54,39 @@ END
 
 command -v projector >/dev/null || fail "projector is not on the PATH: run make demo"
 
-heading "Deliveries come in: some of them late, some twice, one cut off"
+heading "Ingest deliveries: some are late, some are duplicates, one is truncated"
 run 'projector ingest deliveries.ndjson --project proj_Kestrel4mZr8QwTx2LbVn6Yd'
 
-heading "Which segments is Mara in, which tier, since when?"
+heading "Query the state of a customer: segments and tiers, each with its date"
 run 'projector customer --source-id shop-1001'
 
-heading "The same for programs: Priya, of whom deliveries were lost, and the answer says so"
+heading "The same as JSON, for a customer with lost deliveries: complete is false"
 run 'projector customer --source-id shop-0952 --json >before.json'
 run 'python -m json.tool before.json'
 
-heading "The same file again: nothing is counted twice"
+heading "Ingest the same file again: ingest is idempotent"
 run 'projector ingest deliveries.ndjson --project proj_Kestrel4mZr8QwTx2LbVn6Yd'
 
-heading "How it stands: all is folded, and what could not be read is kept"
+heading "Status: all events are folded, and unreadable deliveries are in quarantine"
 run 'projector status'
 
-heading "An accident: somebody empties the tables. The log is still there"
+heading "Simulate an accident: delete all rows. The log still has every event"
 rows >rows-before.txt
 for table in $tables; do
     sql "DELETE FROM $table"
 done
 rows >rows-emptied.txt
-[ ! -s rows-emptied.txt ] || fail "the tables were to be empty now"
+[ ! -s rows-emptied.txt ] || fail "the tables should be empty now"
 code=0
 run 'projector customer --source-id shop-1001 2>&1' || code=$?
-[ "$code" -eq 3 ] || fail "nobody was to be known now"
+[ "$code" -eq 3 ] || fail "the customer should be unknown now"
 
-heading "The rebuild folds the log anew"
+heading "Rebuild the tables from the log"
 run 'projector rebuild'
 rows >rows-after.txt
 run 'projector customer --source-id shop-0952 --json >after.json'
 
-heading "Is it the same as before?"
+heading "Compare with the state before the accident"
 run 'cmp before.json after.json' || fail "the rebuild gives another answer"
 cmp rows-before.txt rows-after.txt || fail "the rebuild gives other rows"
 printf '\nYes: the same answer, and the same %d rows in the tables.\n' "$(wc -l <rows-after.txt)"

@@ -1,4 +1,4 @@
-"""Runs migrations: over a connection that the program opened, or for `alembic` on the shell."""
+"""Runs migrations: on a connection that the program opened, or for the `alembic` command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from projector.store import schema
 
 
 def migrate(connection: Connection) -> None:
-    """Run what was asked for, all of it in the transaction of the connection."""
+    """Run the requested migrations, all in the one transaction of the connection."""
     context.configure(
         connection=connection,
         target_metadata=schema.migrated_metadata(),
-        # SQLite's DDL is transactional when the driver does not commit behind our back.
+        # DDL is transactional on SQLite too, as long as the driver does not commit implicitly.
         transactional_ddl=True,
         compare_type=True,
     )

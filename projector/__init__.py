@@ -1,9 +1,9 @@
-"""Which segments is this customer in, which loyalty tier, since when, and can I trust the answer?
+"""Event-sourced customer state: which segments and loyalty tiers, since when, and how certain.
 
 The packages, in the order in which data meets them: `text` (instants, JSON), `envelope` (what
 arrived), `facts` (recorded event to fact), `projections` (facts to state), `store` (SQL), `intake`
 (bytes into the log), `runner` (the log into the tables), `queries` (tables to answers), `operate`
-(quarantine, dead letters, tokens), `app` (all of it as one object), `server` and `cli`.
+(quarantine, dead letters, tokens), `app` (the library: all of it as one object), `server`, `cli`.
 """
 
 from projector.app import Projector, open_projector

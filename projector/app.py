@@ -1,14 +1,15 @@
-"""The program as a library: one object for a database, with a method for each job."""
+"""The program as a library: one object per database, with a method for each job."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import replay
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.errors import ProjectorError
+from projector.facts.registry import facts
 from projector.intake.files import read_chunks
 from projector.intake.ingest import IngestReport, ingest
 from projector.operate.dead_letters import (
@@ -29,6 +30,7 @@ from projector.operate.quarantine import (
 )
 from projector.operate.tokens import NewToken, Token, create_token, list_tokens, revoke_token
 from projector.projections import discover, named
+from projector.projections.projection import Projection
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import PointInTime, find_customer
 from projector.queries.export import export_customers
@@ -44,12 +46,15 @@ from projector.queries.status import Status, read_status
 from projector.queries.why.explain import Explanation, WhyQuery, why
 from projector.runner.follower import Follower
 from projector.runner.lease_monitor import LeaseMonitor
-from projector.store import schema
+from projector.store import checkpoints, schema
 from projector.store.database import Database
+
+if TYPE_CHECKING:
+    import replay
 
 
 class Projector:
-    """An open database. Use it as a context manager, or close it."""
+    """An open database; use it as a context manager, or close it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -78,8 +83,8 @@ class Projector:
     ) -> IngestReport:
         """Append the deliveries of a byte stream (NDJSON, arrays or documents of any layout).
 
-        `defaults` fill in what deliveries leave out. `on_batch` gets the number of deliveries that
-        are durable so far. The tables do not change before `catch_up`.
+        `defaults` fill in fields that deliveries leave out. `on_batch` receives the number of
+        deliveries that are durable so far. The tables do not change before `catch_up`.
         """
         return ingest(self.database, chunks, defaults, on_batch=on_batch)
 
@@ -92,13 +97,19 @@ class Projector:
         *,
         on_batch: Callable[[int], None] = lambda _position: None,
         on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
-    ) -> None:
-        """Fold what is new in the log into the tables; `on_batch` gets the position reached.
+    ) -> list[ProjectorError]:
+        """Fold the new events of the log into the tables; `on_batch` receives the position reached.
 
-        Empty tables before a large backlog are rebuilt, which is faster; `on_progress` then gets
-        the phase, how much of it is done, and of how much.
+        Empty tables with a large backlog are rebuilt, which is faster; `on_progress` then receives
+        the phase, the number of its steps that are done, and their total. Returns the problems of
+        projections of other packages, which cannot run. Raises ProjectionFailed or
+        ProjectionOutdated for one of this package, once the others have caught up.
         """
-        replay.catch_up(self.database, discover(), on_batch=on_batch, on_progress=on_progress)
+        import replay
+
+        return replay.catch_up(
+            self.database, discover(), on_batch=on_batch, on_progress=on_progress
+        )
 
     def rebuild(
         self,
@@ -109,14 +120,16 @@ class Projector:
         change_percent_max: float | None = None,
         on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
     ) -> replay.RebuildReport:
-        """Rebuild projections from the log beside the live tables, then swap; all without names.
+        """Rebuild projections (default: all) from the log beside the live tables, then swap.
 
         `engine` is `in-process` or `parallel`; by default the size of the log decides. Raises
-        ProjectionUnknown, EngineUnknown and what `replay.rebuild` raises.
+        ProjectionUnknown, EngineUnknown, and the errors of `replay.rebuild`.
         """
+        import replay
+
         return replay.rebuild(
             self.database,
-            named(list(names)),
+            self._chosen(names),
             None if engine is None else replay.engines.by_name(engine),
             workers=workers,
             dry_run=dry_run,
@@ -131,13 +144,15 @@ class Projector:
         project_id: str | None = None,
         by_source_id: bool = False,
     ) -> replay.CustomerRebuild:
-        """Rebuild one customer's rows of projections; of all projections without names.
+        """Rebuild one customer's rows in the named projections (default: all).
 
         Raises ProjectionUnknown, CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
         """
+        import replay
+
         return replay.rebuild_customer(
             self.database,
-            named(list(names)),
+            self._chosen(names),
             identifier,
             project_id=project_id,
             by_source_id=by_source_id,
@@ -149,12 +164,14 @@ class Projector:
         sample: int | None = None,
         on_piece: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> replay.VerifyReport:
-        """Fold the log and compare every cell of projections' rows; of all without names.
+        """Fold the log and compare every cell of the named projections' rows (default: all).
 
-        `sample` compares that many customers, chosen at random. `on_piece` gets the number of
-        customers that are done, and of how many. Raises ProjectionUnknown.
+        `sample` is the number of customers to compare, chosen at random. `on_piece` receives the
+        number of customers that are done, and their total. Raises ProjectionUnknown.
         """
-        return replay.verify(self.database, named(list(names)), sample=sample, on_piece=on_piece)
+        import replay
+
+        return replay.verify(self.database, self._chosen(names), sample=sample, on_piece=on_piece)
 
     def follower(
         self,
@@ -162,12 +179,20 @@ class Projector:
         holder: str | None = None,
         on_batch: Callable[[int], None] = lambda _position: None,
     ) -> Follower:
-        """What folds all that comes in, as long as its `run` goes on; `holder` is its name."""
+        """Create a follower, whose `run` folds new events until stopped; `holder` is its name."""
         return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
 
     def lease_monitor(self) -> LeaseMonitor:
-        """Create a monitor that says whether any process projects what comes in."""
+        """Create a monitor of the lease, which reports whether any process folds new events."""
         return LeaseMonitor(self.database)
+
+    def _chosen(self, names: Sequence[str]) -> list[Projection]:
+        """The projections of some names; without names all but those that are set aside."""
+        if names:
+            return named(list(names))
+        with self.database.reading() as connection:
+            found = checkpoints.read(connection, discover())
+        return [each for each in discover() if found[each.name].error is None]
 
     def customer(
         self,
@@ -178,10 +203,11 @@ class Projector:
         as_of: datetime | None = None,
         at_position: int | None = None,
     ) -> CustomerState:
-        """A customer's state: now, or what was true `as_of`, or what was known `at_position`.
+        """Return a customer's state now, as it was true `as_of`, or as it was known `at_position`.
 
-        Both together: what was known at that position to have been true at that instant. Raises
-        CustomerNotFound, CustomerAmbiguous, PositionUnknown, or BadInstant for a naive datetime.
+        Both together are bitemporal: what was known at that position to be true at that instant.
+        Raises CustomerNotFound, CustomerAmbiguous, PositionUnknown, or BadInstant for a naive
+        datetime.
         """
         return find_customer(
             self.database,
@@ -203,12 +229,13 @@ class Projector:
         as_of: datetime | None = None,
         at_position: int | None = None,
     ) -> Explanation:
-        """Why a customer is, or is not, in a segment or on a tier: exactly one of the three.
+        """Explain why a customer is, or is not, in a segment or on a tier.
 
-        For a `segment_id` (a WhySegment) or a `campaign_id` (a WhyCampaign) every event that
-        concerns it, with its effect; for the id of a segment or tier that the customer is `not_` in
-        (a WhyNot) which event took it away, or that none ever gave it. The rest, and what it
-        raises, as in `customer`; beyond that NotOne, NothingConcerns and GroupNotFound.
+        Give exactly one of three. A `segment_id` (returns a WhySegment) or a `campaign_id` (a
+        WhyCampaign) gives every event that concerns it, with its effect; `not_`, the id of a
+        segment or tier that the customer is not in (a WhyNot), the event that took it away, if any
+        event ever gave it. The other arguments and the errors are those of `customer`; also raises
+        NotOne, NothingConcerns and GroupNotFound.
         """
         question = WhyQuery(
             identifier=identifier,
@@ -231,9 +258,10 @@ class Projector:
         after: str | None = None,
         limit: int,
     ) -> MemberPage:
-        """A page of the customers in a segment or else on a tier; `after` is a page's `next`.
+        """Return a page of the customers in a segment or else on a tier.
 
-        Raises GroupNotFound, BadCursor, BadNumber, BadInstant, or NotOne.
+        `after` is the `next` of the previous page. Raises GroupNotFound, BadCursor, BadNumber,
+        BadInstant, or NotOne.
         """
         return find_members(
             self.database,
@@ -246,18 +274,17 @@ class Projector:
         )
 
     def segments(self, *, project_id: str | None = None) -> list[SegmentCount]:
-        """The segments, each with its name and how many are in it."""
+        """List the segments, each with its name and number of members."""
         return list_segments(self.database, project_id=project_id)
 
     def tiers(self, *, project_id: str | None = None) -> list[TierCount]:
-        """The tiers, each with its name and how many are on it."""
+        """List the tiers, each with its name and number of members."""
         return list_tiers(self.database, project_id=project_id)
 
     def export_customers(self, *, at_position: int | None = None) -> Generator[CustomerState]:
-        """Every customer's state, by project and id, as the tables have it or as it was known.
+        """Yield every customer's state by project and id, now or as it was known at a position.
 
-        Nothing is kept in memory; the database's snapshot is held until the generator is done or
-        closed.
+        Memory is constant; the database's snapshot is held until the generator ends or is closed.
         """
         return export_customers(self.database, at_position=at_position)
 
@@ -269,13 +296,13 @@ class Projector:
         after: str | None = None,
         limit: int,
     ) -> QuarantinePage:
-        """A page of what could not be filed; raises BadCursor or BadNumber."""
+        """Return a page of the quarantine; raises BadCursor, BadNumber or BadIdentifier."""
         return list_quarantine(
             self.database, reason=reason, resolved=resolved, after=after, limit=limit
         )
 
     def quarantine_entry(self, quarantine_id: int) -> QuarantineEntryDetail:
-        """An entry of the quarantine with its body; raises QuarantineEntryNotFound."""
+        """Return a quarantine entry with its body; raises QuarantineEntryNotFound."""
         return show_entry(self.database, quarantine_id)
 
     def retry_quarantine(
@@ -286,9 +313,10 @@ class Projector:
         defaults: DeliveryDefaults = NO_DEFAULTS,
         on_piece: Callable[[int], None] = lambda _tried: None,
     ) -> QuarantineRetryReport:
-        """Read entries again, some or all; the tables do not change before `catch_up`.
+        """Retry quarantine entries, some or all; the tables do not change before `catch_up`.
 
-        `defaults` says what was not said when they came. Raises QuarantineEntryNotFound.
+        `defaults` fill in fields that were missing when the entries were received. Raises
+        QuarantineEntryNotFound or BadIdentifier.
         """
         return retry_quarantine(
             self.database, ids, reason=reason, defaults=defaults, on_piece=on_piece
@@ -297,14 +325,14 @@ class Projector:
     def dead_letters(
         self, *, projection: str | None = None, after: str | None = None, limit: int
     ) -> DeadLetterPage:
-        """A page of the events that could not be folded.
+        """Return a page of the dead letters: events that could not be folded.
 
         Raises BadCursor, BadNumber or ProjectionUnknown.
         """
         return list_dead_letters(self.database, projection=projection, after=after, limit=limit)
 
     def dead_letter(self, position: int) -> DeadLetterDetail:
-        """A dead letter with its body; raises DeadLetterNotFound."""
+        """Return a dead letter with its body; raises DeadLetterNotFound."""
         return show_dead_letter(self.database, position)
 
     def retry_dead_letters(
@@ -313,39 +341,41 @@ class Projector:
         *,
         on_piece: Callable[[int], None] = lambda _tried: None,
     ) -> DeadLetterRetryReport:
-        """Fold the customers of dead letters anew, of some or of all; raises DeadLetterNotFound."""
+        """Fold the customers of dead letters, some or all, again; raises DeadLetterNotFound."""
         return retry_dead_letters(self.database, discover(), positions, on_piece=on_piece)
 
     def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
-        """Make a token for the server's callers; its text is to be had only here.
+        """Create an access token for the HTTP server; only this result has its text.
 
         Raises BadIdentifier, ScopeUnknown or ScopeMissing.
         """
         return create_token(self.database, name=name, scopes=scopes)
 
     def tokens(self) -> list[Token]:
-        """All tokens in the order in which they were made, revoked ones too."""
+        """List all tokens, also revoked ones, in the order of their creation."""
         return list_tokens(self.database)
 
     def revoke_token(self, token_id: str) -> Token:
-        """Let a token open nothing from now on, if it still does; raises TokenNotFound."""
+        """Revoke a token, unless it is revoked already; raises TokenNotFound."""
         return revoke_token(self.database, token_id)
 
     def status(self) -> Status:
-        """The head of the log, how far each projection is, and what is put aside."""
+        """Return the log's head, the position and lag per projection, and the quarantine counts."""
         return read_status(self.database, discover())
 
 
 def open_projector(
     url: str, *, lock_seconds_max: float | None = None, idle_seconds_max: float | None = None
 ) -> Projector:
-    """Open a database by its URL; SQLite is created and migrated on the way.
+    """Open a database by its URL; a SQLite database is created and migrated if necessary.
 
-    The bounds, for processes that live long, are those of `Database`. Raises BadDatabaseUrl,
-    DatabaseUnreachable, NotMigrated or SchemaUnknown.
+    The timeouts, for long-lived processes, are those of `Database`. Raises BadDatabaseUrl,
+    DatabaseUnreachable, NotMigrated, SchemaUnknown or FactClaimedTwice.
     """
     database = Database(url, lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max)
     try:
+        # Two packages that claim one event type are refused before anything is read.
+        facts()
         schema.check(database)
     except BaseException:
         database.close()

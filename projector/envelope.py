@@ -1,15 +1,16 @@
-"""What arrived, and what it becomes once it is in the log. PURE."""
+"""Defines deliveries: envelopes, recorded events in the log, and rejected deliveries. PURE."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from attrs import frozen
 
-#: The longest identifier that is filed, in characters. Postgres refuses index entries of more than
-#: 2,704 bytes; three of these at four bytes a character stay below.
+#: The longest identifier, in characters. Postgres refuses index entries of more than 2,704 bytes;
+#: three identifiers of four bytes a character stay below that.
 ID_CHARACTERS_MAX = 200
 
 #: The longest body of one event, in bytes.
@@ -19,10 +20,28 @@ BODY_BYTES_MAX = 1024 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class CanonicalKey(NamedTuple):
-    """The order in which a customer's events are folded: by instant, then by the id's bytes.
+class Shape(StrEnum):
+    """The format of a delivery: it decides where in the body the facts are.
 
-    Python compares text by code point, which is the order of its UTF-8 bytes.
+    The values are stored in `event.source`: a value, once used, must never change.
+    """
+
+    #: A Voucherify webhook of the format v2024-01-01; facts in `data`.
+    WEBHOOK = "webhook"
+    #: An entry of a customer's activity; facts in `data`, or one level deeper in `data.data`.
+    ACTIVITY = "activity"
+    #: `{id, type, created_at, data}` that is no activity entry; facts in `data`.
+    MINIMAL = "minimal"
+    #: A CloudEvent in structured JSON; facts in `data`.
+    CLOUDEVENTS = "cloudevents"
+    #: The facts alone, at the top level of the body.
+    BARE = "bare"
+
+
+class CanonicalKey(NamedTuple):
+    """The order in which a customer's events are folded: by instant, then by the bytes of the id.
+
+    Python compares text by code point, which is also the order of its UTF-8 bytes.
     """
 
     occurred_at: datetime
@@ -30,7 +49,7 @@ class CanonicalKey(NamedTuple):
 
 
 class CustomerKey(NamedTuple):
-    """A customer: ids are unique within a project only."""
+    """The identity of a customer: customer ids are unique within a project only."""
 
     project_id: str
     customer_id: str
@@ -38,13 +57,12 @@ class CustomerKey(NamedTuple):
 
 @frozen(kw_only=True)
 class DeliveryDefaults:
-    """What the caller says of deliveries that do not say it themselves."""
+    """The values that a caller supplies for deliveries in which they are missing."""
 
-    #: The project of deliveries without one.
     project_id: str | None = None
-    #: The event type of deliveries without one.
+    #: The event type.
     type: str | None = None
-    #: When the events happened, where they do not tell.
+    #: The time of the event.
     occurred_at: datetime | None = None
 
 
@@ -53,24 +71,24 @@ NO_DEFAULTS = DeliveryDefaults()
 
 @frozen(kw_only=True)
 class Envelope:
-    """A delivery that can be filed: six things, and the shape that it came in."""
+    """A valid delivery: six values that the log needs, and the shape of the body."""
 
     project_id: str
     event_id: str
-    #: Such as `customer.segment.entered`; any other text is filed too.
+    #: The event type, such as `customer.segment.entered`; any other text is accepted too.
     type: str
-    #: The customer whom the event is about, if it is about one.
+    #: The customer whom the event is about; None if it is about no customer.
     customer_id: str | None
-    #: When it happened, in UTC.
+    #: The time of the event, in UTC.
     occurred_at: datetime
-    #: The name of the shape (`webhook`, `activity`, …): where in the body its facts are.
+    #: The value of a `Shape`, as plain text.
     source: str
-    #: The JSON text as it came.
+    #: The JSON text, exactly as received.
     body: str
 
     @property
     def key(self) -> CanonicalKey:
-        """Where the event stands in its stream."""
+        """The place of the event in its stream."""
         return CanonicalKey(self.occurred_at, self.event_id)
 
 
@@ -78,9 +96,9 @@ class Envelope:
 class RecordedEvent(Envelope):
     """An envelope in the log."""
 
-    #: 1, 2, 3 … in the order of the commits, without a hole.
+    #: 1, 2, 3 … without gaps, in commit order.
     position: int
-    #: One customer's events; none where the event is about no customer.
+    #: The stream of the customer's events; None if the event is about no customer.
     stream_id: int | None
     received_at: datetime
     #: Whether its stream already held a greater canonical key when it was appended.
@@ -89,9 +107,9 @@ class RecordedEvent(Envelope):
 
 @frozen(kw_only=True)
 class Rejected:
-    """A delivery that cannot be filed as an event: kept as it came, with the reason."""
+    """A delivery that cannot become an event: quarantined as received, with the reason."""
 
-    #: A code, such as `broken_json`; programs count by it.
+    #: A code, such as `broken_json`, by which programs count.
     reason: str
     #: A sentence for people.
     detail: str
@@ -101,12 +119,12 @@ class Rejected:
     defaults: DeliveryDefaults = NO_DEFAULTS
 
 
-#: What a document holds, item by item: an event or something that cannot be filed as one.
+#: One delivery of a document, after reading.
 Item = Envelope | Rejected
 
 
 def id_problem(value: object) -> str | None:
-    """Why a value cannot serve as an identifier, as the end of a sentence; None if it can."""
+    """Return why a value is not a valid identifier, as the end of a sentence; None if it is."""
     if not isinstance(value, str):
         return f"is {type(value).__name__}, not text"
     if not value:

@@ -1,8 +1,8 @@
-"""Every error that the program raises on purpose.
+"""The errors of the program, each with a message, a hint and an exit code.
 
-A class's docstring is its message, with the details filled in; `hint` says what to do next;
-`exit_code` is what the command line ends with (0 done, 1 the answer is bad, 2 usage, 3 not found,
-4 the database cannot be reached or is not migrated).
+The docstring of a class is the template of its message, which the details fill in; `hint` says what
+to do next; `exit_code` is the exit code of the command line (0 done, 1 the answer is bad, 2 usage,
+3 not found, 4 the database cannot be reached or is not migrated).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class ProjectorError(Exception):
 
     def __init__(self, **details: object) -> None:
         self.details = details
-        # Under `python -OO` there are no docstrings; the class's name must do.
+        # `python -OO` strips docstrings: fall back to the name of the class.
         template = inspect.cleandoc(type(self).__doc__ or type(self).__name__)
         super().__init__(template.format(**details))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """From one process to another only the message goes: details may be open connections."""
+        """Pickle the message only: details may be open connections, which no process can share."""
         return _unpickle, (type(self), str(self))
 
 
@@ -32,63 +32,63 @@ class DatabaseUnreachable(ProjectorError):
     """The database {url} cannot be used: {reason}"""
 
     exit_code = 4
-    hint = "Check --db or PROJECTOR_DATABASE_URL, and that the server or the folder is there."
+    hint = "Check --db or PROJECTOR_DATABASE_URL, and that the server runs or the folder exists."
 
 
 class DatabaseBusy(ProjectorError):
-    """The database {url} stayed locked: {reason}"""
+    """The database {url} is busy: {reason}"""
 
     exit_code = 4
-    hint = "Nothing was lost. Run the command again once the other process is done."
+    hint = "Nothing was lost. Run the command again when the other process has finished."
 
 
 class RightsMissing(ProjectorError):
-    """The database {url} does not let this user do that: {reason}"""
+    """The database {url} denied permission: {reason}"""
 
     exit_code = 4
-    hint = "A rebuild makes tables: it needs CREATE in their schema, and the rights of their owner."
+    hint = "A rebuild needs CREATE on the tables' schema, and membership in their owner's role."
 
 
 class NotMigrated(ProjectorError):
-    """The database {url} is at schema revision {found}, this program needs {needed}."""
+    """The database {url} is at schema revision {found}; this program needs {needed}."""
 
     exit_code = 4
     hint = "Run `projector migrate` first."
 
 
 class SchemaUnknown(ProjectorError):
-    """The database {url} is at schema revision {found}, which this program does not know."""
+    """The database {url} is at schema revision {found}, which is unknown to this program."""
 
     exit_code = 4
-    hint = "It was made by a newer version: upgrade the program."
+    hint = "A newer version of the program has migrated it: upgrade the program."
 
 
 class BadDatabaseUrl(ProjectorError):
-    """{url!r} is not a database URL that this program can use: {reason}"""
+    """Invalid database URL {url!r}: {reason}"""
 
     exit_code = 2
     hint = "Use sqlite:///FILE or postgresql://USER@HOST/NAME."
 
 
 class BadInstant(ProjectorError):
-    """{text!r} is not a time that can be placed: {reason}"""
+    """Invalid timestamp {text!r}: {reason}"""
 
     exit_code = 2
-    hint = "Give an RFC 3339 time with its offset, such as 2024-03-01T10:00:00Z."
+    hint = "Give an RFC 3339 timestamp with a UTC offset, such as 2024-03-01T10:00:00Z."
 
 
 class BadIdentifier(ProjectorError):
-    """{name} {text!r} cannot be used: {reason}"""
+    """Invalid identifier: {name} {text!r} {reason}."""
 
     exit_code = 2
-    hint = "An identifier has 1 to 200 characters and no NUL."
+    hint = "Give 1 to 200 characters without NUL; in the name of a token, no control character."
 
 
 class BadNumber(ProjectorError):
-    """{name} cannot be {value}: it goes from {range}."""
+    """{name} must be {range}, not {value}."""
 
     exit_code = 2
-    hint = "Give a number in that range."
+    hint = "Give a number within this range."
 
 
 class NotOne(ProjectorError):
@@ -99,12 +99,12 @@ class NotOne(ProjectorError):
 
 
 class BadSecrets(ProjectorError):
-    """The webhook secrets cannot be read: {reason}."""
+    """Invalid webhook secrets: {reason}."""
 
     exit_code = 2
     hint = (
-        "Set PROJECTOR_WEBHOOK_SECRET to one secret, or to PROJECT=SECRET,PROJECT=SECRET; or "
-        "PROJECTOR_WEBHOOK_SECRET_FILE to the name of a file that says the same."
+        "Set PROJECTOR_WEBHOOK_SECRET to one secret or to PROJECT=SECRET,PROJECT=SECRET; or set "
+        "PROJECTOR_WEBHOOK_SECRET_FILE to the path of a file that contains the same."
     )
 
 
@@ -112,49 +112,49 @@ class AddressUnusable(ProjectorError):
     """The server cannot listen on {host} port {port}: {reason}"""
 
     exit_code = 2
-    hint = "Choose another one with --host and --port."
+    hint = "Choose another address with --host and --port."
 
 
 class AddressPublic(ProjectorError):
-    """Without a token the server listens on this machine only, and {host} is not that."""
+    """Without a token, the server listens on a loopback address only, and {host} is none."""
 
     exit_code = 2
-    hint = "Make one first: `projector token create NAME --scope read`."
+    hint = "Create a token first: `projector token create NAME --scope read`."
 
 
 class ExtraMissing(ProjectorError):
-    """This needs packages that are not installed: {reason}"""
+    """A required package is not installed: {reason}"""
 
     exit_code = 2
     hint = "Install the extra: pip install 'customer-state-projector[server]'."
 
 
 class CustomerNotGiven(ProjectorError):
-    """--project and --source-id say which customer is meant, and there is no --customer."""
+    """--project and --source-id need --customer: they say which customer is meant."""
 
     exit_code = 2
-    hint = "Name projections to rebuild some of them; all customers are rebuilt together."
+    hint = "Add --customer ID; or name projections: a rebuild of these is always of all customers."
 
 
 class BadCursor(ProjectorError):
-    """{cursor!r} is no cursor of such a list."""
+    """Invalid cursor {cursor!r} for this list."""
 
     exit_code = 2
-    hint = "Give the `next` of the page before, and ask for the same list."
+    hint = "Give the `next` of the previous page, unchanged, and ask for the same list."
 
 
 class GroupNotFound(ProjectorError):
-    """No event ever put a customer into the {kind} {identifier!r}."""
+    """Unknown {kind} {identifier!r}: no event ever put a customer into it."""
 
     exit_code = 3
-    hint = "`projector segments` and `projector tiers` list those that are known."
+    hint = "`projector segments` and `projector tiers` list the known ones."
 
 
 class OutputUnwritable(ProjectorError):
     """The output cannot be written: {reason}"""
 
     exit_code = 4
-    hint = "Check where it goes, and whether there is room."
+    hint = "Check the destination, and its free space."
 
 
 class FileUnreadable(ProjectorError):
@@ -165,156 +165,179 @@ class FileUnreadable(ProjectorError):
 
 
 class FileCorrupt(ProjectorError):
-    """{path} breaks off: {reason}"""
+    """{path} is corrupt or truncated: {reason}"""
 
     exit_code = 1
-    hint = "What came before the break is safely in the log; get the file again and ingest it anew."
+    hint = (
+        "Everything before this point is safely in the log. Get the file again and ingest it: "
+        "no event is appended twice."
+    )
 
 
 class ProjectionUnknown(ProjectorError):
-    """There is no projection {name!r}; there are: {known}."""
+    """Unknown projection {name!r}; known projections: {known}."""
 
     exit_code = 2
-    hint = "Name one of those, or none for all of them."
+    hint = "Name one of these, or none to select all of them."
+
+
+class ProjectionInstalled(ProjectorError):
+    """The projection {name!r} is installed: its table is in use."""
+
+    exit_code = 2
+    hint = "Uninstall its package first; then `projector migrate --drop NAME` removes the table."
+
+
+class ProjectionFailed(ProjectorError):
+    """The projection {projection!r} failed: {reason}"""
+
+    hint = "It is set aside until `projector rebuild NAME` succeeds; other projections go on."
+
+
+class FactClaimedTwice(ProjectorError):
+    """The event type {type!r} is claimed by two packages: {one} and {other}."""
+
+    exit_code = 2
+    hint = "Uninstall one of the two packages."
 
 
 class EngineUnknown(ProjectorError):
-    """There is no engine {name!r}; there are: {known}."""
+    """Unknown engine {name!r}; known engines: {known}."""
 
     exit_code = 2
-    hint = "Name one of those with --engine."
+    hint = "Name one of these with --engine."
 
 
 class RebuildRunning(ProjectorError):
-    """The tables of {url} are being rebuilt already."""
+    """A rebuild of the tables of {url} is already running."""
 
     exit_code = 4
-    hint = "Let that rebuild end, or stop it; one that is killed leaves the tables as they are."
+    hint = "Wait until it ends, or stop it: a rebuild that is killed leaves the tables unchanged."
 
 
 class SpillUnwritable(ProjectorError):
-    """The rebuild cannot keep its files in {path}: {reason}"""
+    """The rebuild cannot write its temporary files in {path}: {reason}"""
 
     exit_code = 4
-    hint = "The tables are as they were. Make room there, or set TMPDIR where Postgres is used."
+    hint = "The tables are unchanged. Free space there; with Postgres, TMPDIR sets the folder."
 
 
 class EventsLost(ProjectorError):
-    """The rebuild put {expected} events on disk, and found {found} there."""
+    """The rebuild wrote {expected} events to temporary files, but read {found} back."""
 
-    hint = "The tables are as they were. Check the disk, and try again."
+    hint = "The tables are unchanged. Check the disk, and try again."
 
 
 class RowsLost(ProjectorError):
-    """The new table of {projection!r} has {found} rows, and was given {expected}."""
+    """The new table of {projection!r} has {found} rows, but {expected} were written."""
 
-    hint = "The tables are as they were. Check the disk and the database, and try again."
+    hint = "The tables are unchanged. Check the disk and the database, and try again."
 
 
 class RowsUnreadable(ProjectorError):
     """The table of {projection!r} has rows that cannot be read: {reason}"""
 
-    hint = "`projector rebuild` computes all of them anew from the log."
+    hint = "Run `projector rebuild`, which computes all rows from the log."
 
 
 class ImpactTooGreat(ProjectorError):
     """The rebuild would change {percent:.2f} % of the customers, more than {percent_max} %."""
 
-    hint = "The tables are as they were. `projector rebuild --dry-run` shows what would change."
+    hint = "The tables are unchanged. See `projector rebuild --dry-run`; --max-change allows more."
 
 
 class DependentsInTheWay(ProjectorError):
-    """The table of {projection!r} gets a new layout, but has dependents: {dependents}."""
+    """The table of {projection!r} gets a new layout, but has dependent objects: {dependents}."""
 
-    hint = "The tables are as they were. Drop these objects, rebuild, and create them again."
+    hint = "The tables are unchanged. Drop these objects, rebuild, and create them again."
 
 
 class WorkerDied(ProjectorError):
     """A worker process of the rebuild was killed."""
 
     exit_code = 4
-    hint = "The tables are as they were. Look whether the machine ran out of memory; try again."
+    hint = "The tables are unchanged. If memory ran out, try again with fewer --workers."
 
 
 class CustomerNotFound(ProjectorError):
-    """No customer {identifier!r} is known{where}."""
+    """Customer {identifier!r} not found{where}."""
 
     exit_code = 3
-    hint = "Check the id; with --source-id the shop's own id is looked up."
+    hint = "Check the id; --source-id looks up the shop's own id."
 
 
 class CustomerAmbiguous(ProjectorError):
-    """Customer {identifier!r} is known more than once: {candidates}."""
+    """Customer {identifier!r} is ambiguous; it may be: {candidates}."""
 
     exit_code = 2
     hint = "Choose one with --project, or ask by customer id."
 
 
 class QuarantineEntryNotFound(ProjectorError):
-    """There is no quarantine entry {quarantine_id}."""
+    """Quarantine entry {quarantine_id} not found."""
 
     exit_code = 3
-    hint = "`projector quarantine list` has the ids of those that wait."
+    hint = "`projector quarantine list` shows the ids of the waiting entries."
 
 
 class DeadLetterNotFound(ProjectorError):
-    """The event at position {position} is no dead letter."""
+    """No dead letter at position {position}."""
 
     exit_code = 3
-    hint = "`projector dead-letters list` has the positions of those that are."
+    hint = "`projector dead-letters list` shows the positions of the dead letters."
 
 
 class ScopeUnknown(ProjectorError):
-    """There is no scope {name!r}; there are: {known}."""
+    """Unknown scope {name!r}; known scopes: {known}."""
 
     exit_code = 2
-    hint = "Name one or more of those with --scope."
+    hint = "Give one or more of these with --scope."
 
 
 class ScopeMissing(ProjectorError):
-    """A token without a scope opens nothing; there are: {known}."""
+    """A token needs at least one scope: {known}."""
 
     exit_code = 2
-    hint = "Name one or more of those with --scope."
+    hint = "Give one or more of these with --scope."
 
 
 class TokenNotFound(ProjectorError):
-    """There is no token {token_id!r}."""
+    """Token {token_id!r} not found."""
 
     exit_code = 3
-    hint = "`projector token list` has the ids; in a token, the id stands between the underscores."
+    hint = "`projector token list` shows the ids; in a token, the id is between the underscores."
 
 
 class PositionUnknown(ProjectorError):
     """Position {position} is not in the log, which ends at {head}."""
 
     exit_code = 2
-    hint = "Positions go up to the log's head, which `projector status` tells."
+    hint = "Give a position from 0 to the log's head, which `projector status` shows."
 
 
 class NothingConcerns(ProjectorError):
     """No event of customer {customer!r} concerns {what}{moment}."""
 
     exit_code = 3
-    hint = "Check the id, which is not the name; `projector customer ID` shows what is known."
+    hint = "Check the id (not the name); `projector customer ID` shows what is known."
 
 
 class StreamTooLong(ProjectorError):
-    """Customer {customer!r} has more than {events_max} events, too many for one answer."""
+    """Customer {customer!r} has more than {events_max} events, the limit for one answer."""
 
-    hint = "`projector why` on the command line has no such bound."
+    hint = "Run `projector why` on the command line, which has no such limit."
 
 
 class ProjectionOutdated(ProjectorError):
-    """The rows of {projection!r} were written by version {found} of its fold, this is {needed}."""
+    """The rows of {projection!r} were written by {found}; the code is {needed}."""
 
-    hint = "The log is complete. `projector rebuild` computes the rows anew from it."
+    hint = "The log is complete: run `projector rebuild NAME` to compute the rows from it."
 
 
 class CheckpointMoved(ProjectorError):
-    """Projection {projection!r} is no longer at position {position}: another projector was here."""
+    """The checkpoint of {projection!r} has left position {position}: another process moved it."""
 
-    hint = "The batch is folded again from where the checkpoint stands now."
+    hint = "Nothing to do: the batch is folded again from the present checkpoint."
 
 
 def _unpickle(kind: type[ProjectorError], message: str) -> ProjectorError:

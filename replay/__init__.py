@@ -1,10 +1,10 @@
-"""Rebuilds projections from the log, and verifies that they are what the log folds to.
+"""Rebuilds projections from the log, and verifies projections against it.
 
-The modules, in the order in which a rebuild meets them: `plan` (which projections, up to which
-position, cut how), `workspace` and `spill` (its files), `engines` (in-process, or parallel by
-buckets), `fill` (shadows beside the live tables), `impact` (what would change), `swap`, `rebuild`
-(all of it), `backlog` (a catch-up that takes this path); `one_customer`; `verify` with `pieces`,
-`comparison` (of rows) and `log_audit` (of the log itself).
+The modules, in the order in which a rebuild runs through them: `plan` (projections, last position,
+partitioning), `workspace` and `spill` (its files), `engines` (in-process, or parallel by buckets),
+`fill` (fills shadows beside the live tables), `impact` (reports what would change), `swap`,
+`rebuild` (runs all of these), `backlog` (catches up by a rebuild); `one_customer` (rebuilds one
+customer's rows); `verify`, with `comparison` (of rows) and `log_audit` (of the log itself).
 """
 
 from replay import engines

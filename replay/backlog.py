@@ -1,11 +1,18 @@
-"""Catches up with the log; a large backlog before empty tables takes the path of a rebuild."""
+"""Catches up with the log: by a rebuild if tables are empty and the backlog is large."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
 
-from projector.errors import RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied
+from projector.errors import (
+    ProjectionFailed,
+    ProjectorError,
+    RebuildRunning,
+    RightsMissing,
+    SpillUnwritable,
+    WorkerDied,
+)
 from projector.projections.projection import Projection
 from projector.runner import runner
 from projector.store import checkpoints, log
@@ -23,23 +30,33 @@ def catch_up(
     *,
     on_batch: Callable[[int], None] = lambda _position: None,
     on_progress: OnProgress = lambda _phase, _done, _total: None,
-) -> None:
-    """Fold all that is in the log and not yet in the tables; `on_batch` gets the position reached.
+) -> list[ProjectorError]:
+    """Catch up: fold the events between the checkpoints and the head of the log.
 
-    Empty tables before a backlog of many events are rebuilt, which is faster; `on_progress` then
-    gets what a rebuild reports.
+    If no projection has folded an event yet and the log has at least `engines.PARALLEL_EVENTS_MIN`
+    of them, a rebuild does most of it, because it is faster. `on_batch` gets the position reached
+    by each batch; `on_progress` gets the progress of the rebuild. Returns and raises as
+    `runner.catch_up` does.
     """
     if _is_backlog(database, projections):
         try:
             rebuild(database, projections, on_progress=on_progress)
-        except (RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied) as error:
-            # Another rebuild does the same; and folding in batches may not need what is missing.
-            _logger.info("The backlog is folded in batches: %s", error)
-    runner.catch_up(database, projections, on_batch=on_batch)
+        except (
+            ProjectionFailed,
+            RebuildRunning,
+            RightsMissing,
+            SpillUnwritable,
+            WorkerDied,
+        ) as error:
+            # Another rebuild may be doing the same work; folding in batches needs neither the
+            # rights, nor the disk space, nor the worker processes that were missing, and sets
+            # aside a projection that fails.
+            _logger.info("No rebuild of the backlog, which is folded in batches: %s", error)
+    return runner.catch_up(database, projections, on_batch=on_batch)
 
 
 def _is_backlog(database: Database, projections: Sequence[Projection]) -> bool:
     with database.reading() as connection:
-        before = checkpoints.read(connection, projections).values()
+        current = checkpoints.read(connection, projections).values()
         head = log.head(connection)
-    return head >= engines.PARALLEL_EVENTS_MIN and not any(each.position for each in before)
+    return head >= engines.PARALLEL_EVENTS_MIN and not any(each.position for each in current)

@@ -1,4 +1,4 @@
-"""What differs between the rows that should be there and those that are. PURE."""
+"""Compares expected rows and dead letters with those found in the tables. PURE."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from projector.projections.projection import Projection, Values
 
 @frozen(kw_only=True)
 class Difference:
-    """A cell, a row or a dead letter that is not what the log folds to."""
+    """A cell, a row or a dead letter that differs from the fold of the log."""
 
     projection: str
-    #: What tells the row apart among its customer's; of a dead letter its position.
+    #: The key columns besides project and customer; for a dead letter, its position.
     key: dict[str, Any]
-    #: None for a whole row that is missing or should not be there.
+    #: The column that differs; None for a whole row that is missing or unexpected.
     column: str | None
     expected: Any
     found: Any
@@ -27,21 +27,25 @@ class Difference:
 def compare_rows(
     projection: Projection, expected: Sequence[Values], found: Sequence[Values]
 ) -> Iterator[tuple[CustomerKey, Difference]]:
-    """The differences of rows, and whose they are."""
-    # Nearly always there are none.
-    right, wrong = set(expected).difference(found), set(found).difference(expected)
+    """Compare rows; yield each difference with the customer whose row it is in."""
+    # Equal rows, which are nearly all of them, are not compared cell by cell.
+    missing, unexpected = set(expected).difference(found), set(found).difference(expected)
     names = ["project_id", "customer_id", *projection.fields]
-    places = [0, 1, *(names.index(name) for name in projection.key)]
-    should_be = {tuple(row[place] for place in places): row for row in right}
-    is_there = {tuple(row[place] for place in places): row for row in wrong}
-    for key in sorted({*should_be, *is_there}, key=repr):
+    key_indexes = [0, 1, *(names.index(name) for name in projection.key)]
+    expected_rows = {tuple(row[index] for index in key_indexes): row for row in missing}
+    found_rows = {tuple(row[index] for index in key_indexes): row for row in unexpected}
+    for key in sorted({*expected_rows, *found_rows}, key=repr):
         customer = CustomerKey(*key[:2])
-        told = dict(zip(projection.key, key[2:], strict=True))
-        for column, one, other in _cells(names, should_be.get(key), is_there.get(key)):
+        row_key = dict(zip(projection.key, key[2:], strict=True))
+        for column, right, wrong in _cells(names, expected_rows.get(key), found_rows.get(key)):
             yield (
                 customer,
                 Difference(
-                    projection=projection.name, key=told, column=column, expected=one, found=other
+                    projection=projection.name,
+                    key=row_key,
+                    column=column,
+                    expected=right,
+                    found=wrong,
                 ),
             )
 
@@ -49,17 +53,17 @@ def compare_rows(
 def compare_letters(
     projection: Projection, expected: Iterable[int], found: Iterable[int]
 ) -> Iterator[tuple[int, Difference]]:
-    """The differences of dead letters, given as positions, and the position of each."""
-    should_be, are_there = set(expected), set(found)
-    for position in sorted(should_be ^ are_there):
+    """Compare dead letters by their positions; yield each difference with its position."""
+    expected_positions, found_positions = set(expected), set(found)
+    for position in sorted(expected_positions ^ found_positions):
         yield (
             position,
             Difference(
                 projection=projection.name,
                 key={"position": position},
                 column="dead_letter",
-                expected=position in should_be,
-                found=position in are_there,
+                expected=position in expected_positions,
+                found=position in found_positions,
             ),
         )
 
@@ -67,12 +71,13 @@ def compare_letters(
 def _cells(
     names: Sequence[str], expected: Values | None, found: Values | None
 ) -> Iterator[tuple[str | None, Any, Any]]:
+    """Yield (column, expected, found) for each cell that differs, or once for a whole row."""
     if expected is None or found is None:
         yield None, _object(names, expected), _object(names, found)
         return
-    for name, one, other in zip(names, expected, found, strict=True):
-        if one != other:
-            yield name, one, other
+    for name, right, wrong in zip(names, expected, found, strict=True):
+        if right != wrong:
+            yield name, right, wrong
 
 
 def _object(names: Sequence[str], values: Values | None) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The first half of a rebuild: shadows are made and filled beside the live tables."""
+"""Creates and fills shadow tables beside the live ones: the first half of a rebuild."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from replay.engines.engine import Engine, EnginePiece, Job
 
 
 def fill(job: Job, engine: Engine) -> None:
-    """Fill the shadows of the plan's projections, up to its position."""
+    """Create the shadows of the plan's projections and fill them up to the plan's position.
+
+    Raises RowsLost if a shadow has another number of rows than the engine wrote.
+    """
     shadows = job.plan.shadows
     with job.database.writing() as connection:
         before = checkpoints.read(connection, [each.live for each in job.plan.pairs])
@@ -25,10 +28,11 @@ def fill(job: Job, engine: Engine) -> None:
             has_new_layout = before[pair.live.name].fingerprint != fingerprint(pair.live)
             shadow.create(connection, pair, has_new_layout=has_new_layout)
     tallies = [_Tally() for _ in shadows]
-    # However it ends: workers must not go on in tables and files that are being removed.
+    # Closed even after an error: workers must not go on writing to tables and files that are being
+    # removed.
     with closing(_pieces(job, engine)) as pieces:
         for piece in pieces:
-            _take(job.database, shadows, piece)
+            _store_piece(job.database, shadows, piece)
             for tally, folded in zip(tallies, piece.folded, strict=True):
                 tally.rows += folded.rows
                 tally.digest = digest.apply(tally.digest, folded.digest)
@@ -38,20 +42,20 @@ def fill(job: Job, engine: Engine) -> None:
 
 
 def _pieces(job: Job, engine: Engine) -> Generator[EnginePiece, None, None]:
-    """What an engine gives, to be closed, and the engine with it."""
+    """Yield the pieces of an engine; closing this generator closes the engine's iterator."""
     yield from engine(job)
 
 
 @define
 class _Tally:
-    """What the pieces add up to for one shadow."""
+    """The sums over all pieces for one shadow."""
 
     rows: int = 0
     digest: str = field(default=digest.EMPTY)
 
 
-def _take(database: Database, shadows: Sequence[Projection], piece: EnginePiece) -> None:
-    """Take a piece's rows, if they wait, and its dead letters into the database."""
+def _store_piece(database: Database, shadows: Sequence[Projection], piece: EnginePiece) -> None:
+    """Load a piece's staged rows (SQLite only) and its dead letters into the database."""
     if database.is_sqlite:
         staging.load(database, shadows, piece.path)
     if not any(folded.dead_letters for folded in piece.folded):
@@ -62,7 +66,7 @@ def _take(database: Database, shadows: Sequence[Projection], piece: EnginePiece)
 
 
 def _finish(job: Job, projection: Projection, tally: _Tally) -> None:
-    """Make the constraints, count what has come to be there, and say how far it is."""
+    """Add the constraints, check the number of rows, and advance the shadow's checkpoint."""
     with job.database.writing() as connection:
         shadow.add_constraints(connection, projection)
     with job.database.reading() as connection:

@@ -1,4 +1,4 @@
-"""What a rebuild would change, before it does: who gains or loses which segment or tier."""
+"""Compares shadows with live tables: the impact of a rebuild, before it is swapped in."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from projector.store.rebuild import difference, shadow
 from projector.store.rebuild.difference import GroupMove
 from projector.store.tables import fingerprint
 
-#: How often the two sides are brought to one position, while a projector moves one of them on.
+#: The number of attempts to catch shadows up with live tables that a projector keeps advancing.
 ROUNDS_MAX = 10
 
 
 @frozen(kw_only=True)
 class GroupChange:
-    """A segment or tier that customers come into or go out of."""
+    """A segment or tier that customers gain or lose by the rebuild."""
 
     project_id: str
     id: str
     name: str | None
+    #: Numbers of customers.
     gaining: int
     losing: int
-    #: Some of their ids.
+    #: The ids of a few of these customers.
     gaining_examples: tuple[str, ...]
     losing_examples: tuple[str, ...]
 
 
 @frozen(kw_only=True)
 class RowChange:
-    """How many rows of a projection differ; one whose columns differ is new and gone."""
+    """The number of rows of a projection that differ; a changed row counts as new and as gone."""
 
     name: str
     rows_new: int
@@ -46,10 +47,11 @@ class RowChange:
 
 @frozen(kw_only=True)
 class Impact:
-    """What differs between the tables as they are and as a rebuild would have them."""
+    """The difference between the live tables and the rebuilt ones."""
 
-    #: How many customers gain or lose a segment or tier, and out of a hundred that are known.
+    #: The number of customers who gain or lose a segment or tier.
     customers: int
+    #: The same as a percentage of all customers in the log.
     percent: float
     segments: tuple[GroupChange, ...]
     tiers: tuple[GroupChange, ...]
@@ -57,15 +59,18 @@ class Impact:
 
 
 def compare(database: Database, pairs: Sequence[Rebuilding]) -> Impact:
-    """Compare live tables with their shadows, at the same position."""
+    """Compare live tables with their shadows, at the same position if that can be reached.
+
+    While a projector keeps advancing the live tables, shadows may stay a few events behind.
+    """
     for _ in range(ROUNDS_MAX):
         if _align(database, pairs):
             break
     with database.reading_tables() as connection:
-        before = checkpoints.read(connection, [each.live for each in pairs])
-        # Tables of two layouts have no rows and no members that could be compared.
+        current = checkpoints.read(connection, [each.live for each in pairs])
+        # Rows and members of tables with different columns cannot be compared.
         comparable = [
-            each for each in pairs if before[each.live.name].fingerprint == fingerprint(each.live)
+            each for each in pairs if current[each.live.name].fingerprint == fingerprint(each.live)
         ]
         grouped = [(each, group) for each in comparable if (group := group_of(each.live))]
         changes = {
@@ -87,7 +92,7 @@ def compare(database: Database, pairs: Sequence[Rebuilding]) -> Impact:
 
 
 def _row_change(connection: Connection, pair: Rebuilding, is_comparable: bool) -> RowChange:
-    """The rows that come and go; all of them where the layout changes."""
+    """Count the rows that are new and gone; all rows count if the table's columns change."""
     if is_comparable:
         new, gone = difference.count_rows(connection, pair)
     else:
@@ -96,10 +101,10 @@ def _row_change(connection: Connection, pair: Rebuilding, is_comparable: bool) -
 
 
 def _align(database: Database, pairs: Sequence[Rebuilding]) -> bool:
-    """Bring each shadow to the position of its live table, which stays as it is.
+    """Catch each shadow up with its live table; return whether no live table is ahead of it.
 
-    A plan that is to be compared ends where the live tables are; only a live table that was never
-    filled is behind its shadow.
+    The plan of a compared rebuild ends at the position of the live tables, so a live table is
+    behind its shadow only if it was never filled.
     """
     for each in pairs:
         live, _ = _checkpoints(database, each)
@@ -123,11 +128,11 @@ def _changes(gained: Sequence[GroupMove], lost: Sequence[GroupMove]) -> tuple[Gr
 
 
 def _change(coming: GroupMove | None, going: GroupMove | None) -> GroupChange:
-    [told, *_] = [each for each in (coming, going) if each is not None]
+    [group, *_] = [each for each in (coming, going) if each is not None]
     return GroupChange(
-        project_id=told.project_id,
-        id=told.group_id,
-        name=told.name,
+        project_id=group.project_id,
+        id=group.group_id,
+        name=group.name,
         gaining=coming.customers if coming else 0,
         losing=going.customers if going else 0,
         gaining_examples=coming.examples if coming else (),

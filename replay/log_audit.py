@@ -1,4 +1,4 @@
-"""Checks of the log itself: what its own laws say of it."""
+"""Checks the log against its own rules: dense numbering, stream rows, late flags."""
 
 from __future__ import annotations
 
@@ -11,37 +11,40 @@ from projector.store.verify.log_counts import LastKey, LogCounts, Span, StrayEve
 
 
 def check_counts(counts: LogCounts) -> Iterator[str]:
-    """Positions and stream ids are 1, 2, 3 … up to what the head says."""
-    for name, told, found in (
+    """Check that positions and stream ids are dense: 1, 2, 3 … up to the log head's numbers.
+
+    This and the other checks yield a sentence for each problem.
+    """
+    for name, last, found in (
         ("positions", counts.head, counts.positions),
         ("stream ids", counts.last_stream_id, counts.stream_ids),
     ):
-        if found != Span(told, min(told, 1), told):
+        if found != Span(last, min(last, 1), last):
             yield (
-                f"The head says that {name} go from 1 to {told}; "
-                f"there are {found.size} from {found.first} to {found.last}."
+                f"The log head says that {name} go from 1 to {last}, "
+                f"but the log has {found.size}, from {found.first} to {found.last}."
             )
     for name, number in counts.orphans.items():
-        yield f"Rows of {name} that belong to no event: {number}."
+        yield f"Rows of {name} without an event: {number}."
     if counts.late_of_nobody:
-        yield f"Events that name no customer and are marked late: {counts.late_of_nobody}."
+        yield f"Events without a customer that are marked late: {counts.late_of_nobody}."
 
 
 def check_strays(strays: Iterable[StrayEvent]) -> Iterator[str]:
-    """Every event of a customer is in a stream."""
+    """Check that the stream of each event exists; `strays` are the events whose stream does not."""
     for position, stream_id in strays:
-        yield f"The event at position {position} is in stream {stream_id}, which is not there."
+        yield f"The event at position {position} is in stream {stream_id}, which does not exist."
 
 
 def check_checkpoints(checkpoints: Iterable[Checkpoint], head: int) -> Iterator[str]:
-    """No projection has seen more than there is."""
+    """Check that no projection's checkpoint is beyond the head of the log."""
     for each in checkpoints:
         if not 0 <= each.position <= head:
             yield f"The checkpoint of {each.projection} is at {each.position}, the head at {head}."
 
 
 class StreamAudit:
-    """Looks at events on their way into a fold: stream by stream, each in canonical order."""
+    """A check of events on their way into a fold: stream by stream, each in canonical order."""
 
     def __init__(self, streams: Mapping[int, StreamRow]) -> None:
         self._streams = dict(streams)
@@ -51,7 +54,7 @@ class StreamAudit:
         self.problems: list[str] = []
 
     def watch(self, events: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
-        """Hand the events on; `problems` is complete when they are through."""
+        """Yield the events unchanged; `problems` is complete when the last one has been taken."""
         for event in events:
             if self._last is not None and event.stream_id != self._last.stream_id:
                 self._end(self._last)
@@ -65,17 +68,17 @@ class StreamAudit:
             self.problems.append(f"Stream {stream_id} has no events.")
 
     def _end(self, last: RecordedEvent) -> None:
-        """What is to be said of a stream once its greatest event has come by."""
+        """Check a stream whose events have all been seen; `last` has the greatest canonical key."""
         stream = self._streams.pop(last.stream_id or 0, None)
-        # Events without a stream are told by check_strays.
+        # check_strays reports events whose stream does not exist.
         if stream is not None and stream.last != LastKey.of(last.key):
             self.problems.append(
                 f"The greatest key of stream {last.stream_id} is that of position {last.position}, "
-                "and the stream says otherwise."
+                "but the stream row has another."
             )
         first_after = last.position + 1
         for position, late in zip(reversed(self._positions), reversed(self._late), strict=True):
-            # Late is what came in after an event that it precedes.
+            # An event is late if it was appended after an event that it precedes.
             if bool(late) != (first_after < position):
                 self.problems.append(f"The event at position {position} has a wrong late flag.")
             first_after = min(first_after, position)

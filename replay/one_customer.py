@@ -12,28 +12,28 @@ from projector.errors import DatabaseBusy
 from projector.projections.projection import Projection
 from projector.queries.customers import find_key
 from projector.runner.refold import fold_to_checkpoint, record
-from projector.runner.runner import check_versions
+from projector.runner.runner import check_runnable
 from projector.store import checkpoints, customers, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
-#: How many times to begin anew, where the customer's rows are written meanwhile.
+#: The number of attempts if the customer's rows are written between snapshot and transaction.
 TRIES_MAX = 10
 
 
 @frozen(kw_only=True)
 class CustomerRebuild:
-    """A customer whose rows were rebuilt."""
+    """The result of rebuilding one customer's rows."""
 
     project_id: str
     customer_id: str
-    #: By projection: the number of rows now.
+    #: By projection: the number of the customer's rows afterwards.
     rows: dict[str, int]
 
 
 @frozen
 class _Others:
-    """The rows of all other customers, as of a checkpoint of a projection."""
+    """The digest of all other customers' rows of a projection, as of a checkpoint."""
 
     checkpoint: Checkpoint
     digest: str
@@ -47,12 +47,14 @@ def rebuild_customer(
     project_id: str | None = None,
     by_source_id: bool = False,
 ) -> CustomerRebuild:
-    """Refold one customer's stream, up to where each projection is, and replace the rows.
+    """Refold one customer's stream up to each projection's checkpoint, and replace the rows.
 
-    The customer's old rows are not read: they may be unreadable. The digests afterwards are those
-    of all rows that are in the tables. To compute them all rows are read, from a snapshot, while
-    writers go on. Raises CustomerNotFound, CustomerAmbiguous, ProjectionOutdated; RowsUnreadable
-    for another customer's row; DatabaseBusy where the customer's rows were written each time.
+    The customer's old rows are not read, because they may be unreadable; so the digests are
+    computed anew over all rows in the tables. These are read from a snapshot, which does not block
+    writers. The short write transaction that follows is optimistic: the rebuild starts over if the
+    customer's rows were written since the snapshot. Raises CustomerNotFound, CustomerAmbiguous,
+    ProjectionOutdated; RowsUnreadable for another customer's row; DatabaseBusy after TRIES_MAX
+    attempts.
     """
     for _ in range(TRIES_MAX):
         with database.reading_tables() as connection:
@@ -66,7 +68,9 @@ def rebuild_customer(
             report = _replace_rows(connection, projections, customer, others)
         if report is not None:
             return report
-    raise DatabaseBusy(url=database, reason="the customer's rows were written each time")
+    raise DatabaseBusy(
+        url=database, reason=f"the customer's rows changed during each of {TRIES_MAX} attempts"
+    )
 
 
 def _replace_rows(
@@ -75,9 +79,9 @@ def _replace_rows(
     customer: CustomerKey,
     others: Mapping[str, _Others],
 ) -> CustomerRebuild | None:
-    """Replace the rows; None, with nothing written, where they were written since the snapshot."""
+    """Replace the rows; return None, with nothing written, if the snapshot is stale."""
     now = checkpoints.read(connection, projections, lock=True)
-    check_versions(projections, now)
+    check_runnable(projections, now)
     stream_id = customers.stream_of(connection, customer)
     if any(_is_stale(connection, others[name], now[name], stream_id) for name in now):
         return None
@@ -85,21 +89,21 @@ def _replace_rows(
     for projection in projections:
         checkpoint, before = now[projection.name], others[projection.name]
         change = fold_to_checkpoint(connection, projection, checkpoint, [stream_id])
-        mine = change.new.get(customer, [])
-        table_rows.replace(connection, projection, customer, mine)
-        # Other customers' rows have changed since the snapshot as the kept digest has.
+        rows_now = change.new.get(customer, [])
+        table_rows.replace(connection, projection, customer, rows_now)
+        # The stored digest has changed since the snapshot by other customers' rows only.
         changed = digest.subtract(checkpoint.digest, before.checkpoint.digest)
-        values = table_rows.as_values(projection, {customer: mine})
+        values = table_rows.as_values(projection, {customer: rows_now})
         total = digest.apply(before.digest, changed + digest.of(values))
         record(connection, projection, checkpoint, change, [stream_id], digest=total)
-        rows[projection.name] = len(mine)
+        rows[projection.name] = len(rows_now)
     return CustomerRebuild(
         project_id=customer.project_id, customer_id=customer.customer_id, rows=rows
     )
 
 
 def _is_stale(connection: Connection, before: _Others, now: Checkpoint, stream_id: int) -> bool:
-    """Whether the customer's rows, or all rows, were written since the snapshot."""
+    """Return whether the customer's rows, or all rows, were written since the snapshot."""
     if now.generation != before.checkpoint.generation:
         return True
     after = before.checkpoint.position
@@ -107,7 +111,7 @@ def _is_stale(connection: Connection, before: _Others, now: Checkpoint, stream_i
 
 
 def _digest_of_others(connection: Connection, projection: Projection, customer: CustomerKey) -> str:
-    """The digest of the rows of all customers but one; raises RowsUnreadable."""
+    """Compute the digest of the rows of all customers but one; raises RowsUnreadable."""
     rows = (
         values
         for key, row in table_rows.scan(connection, projection, but=customer)

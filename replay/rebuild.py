@@ -1,4 +1,4 @@
-"""A rebuild: fold the whole log beside the live tables, then take their place."""
+"""Rebuilds projections: folds the whole log into shadow tables, then swaps them in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
-from projector.store import checkpoints, dead_letters, log
+from projector.store import checkpoints, dead_letters, log, schema
 from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import engines, impact, swap, workspace
@@ -26,37 +26,38 @@ from replay.swap import SwapReport
 
 @frozen(kw_only=True)
 class ProjectionRebuild:
-    """A projection that was rebuilt."""
+    """The result of a rebuild for one projection."""
 
     name: str
     rows: int
-    #: The rows reflect every event up to here.
+    #: The checkpoint: the rows reflect every event up to this position.
     position: int
     dead_letters: int
-    #: Of the rows; see `projector.store.digest`.
+    #: The digest of the rows; see `projector.store.digest`.
     digest: str
-    #: Whether the rows before had the same digest at the same position; None where they were at
-    #: another position, or of another version of the fold, or have not been replaced.
+    #: Whether the old rows had the same digest at the same position; None if they were at another
+    #: position, written by another version of the fold, or not replaced (a dry run).
     matched: bool | None
 
 
 @frozen(kw_only=True)
 class RebuildReport:
-    """What a rebuild did."""
+    """The result of a rebuild."""
 
     rebuilt: tuple[ProjectionRebuild, ...]
-    #: Whether the new tables took the place of the old ones.
+    #: Whether the shadows replaced the live tables.
     swapped: bool
-    #: How many events were folded from the beginning, and how long all of it took, in seconds.
+    #: The number of events folded from the beginning of the log.
     events: int
+    #: The duration of the rebuild.
     seconds: float
-    #: How long nobody could write while the new tables took the place of the old ones.
+    #: The part of it during which writers were blocked, for the swap.
     pause_seconds: float
-    #: What users had hung on the old tables, so that rows were moved, and not tables.
+    #: The views and other objects that depend on live tables: rows were copied to keep them.
     dependents: tuple[str, ...]
-    #: Whether a rebuild that was killed had left something, which was removed.
+    #: Whether shadows or files of a rebuild that was killed were found; they were removed.
     found_leftovers: bool
-    #: What changes in segments and tiers, if that was asked.
+    #: The changes in segments and tiers; None unless a dry run or a limit asked for them.
     impact: Impact | None
 
 
@@ -70,14 +71,16 @@ def rebuild(
     change_percent_max: float | None = None,
     on_progress: OnProgress = lambda _phase, _done, _total: None,
 ) -> RebuildReport:
-    """Rebuild projections from the first event to the head, beside the live tables, then swap.
+    """Fold the log from the first event to the head into shadow tables, then swap them in.
 
-    Readers and writers go on meanwhile. Killed at any moment it leaves the live tables as they
-    were; the next rebuild removes its shadows and files. Without an `engine`, the size of the log
-    decides; `workers` is the number of processes of a parallel one. With `dry_run` the live tables
-    stay as they are, and the report has the impact. Raises ImpactTooGreat, with nothing changed,
-    where more than `change_percent_max` percent of the customers would gain or lose a segment or
-    tier; RebuildRunning, SpillUnwritable, WorkerDied, DependentsInTheWay.
+    Readers and writers are not blocked until the swap. If the rebuild is killed at any moment, the
+    live tables stay as they were; the next rebuild removes its shadows and files. The size of the
+    log chooses the engine unless `engine` is given; `workers` is the number of processes of a
+    parallel one, by default one for each core. `dry_run` leaves the live tables unchanged and
+    reports the impact. Raises ImpactTooGreat, with nothing changed, if more than
+    `change_percent_max` percent of the customers would gain or lose a segment or tier;
+    RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied, EventsLost, RowsLost,
+    DependentsInTheWay.
     """
     begin = time.monotonic()
     is_compared = dry_run or change_percent_max is not None
@@ -113,9 +116,14 @@ def rebuild(
 def _exclusively(
     database: Database,
 ) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
-    """Be the only rebuild of a database, begin without leftovers, and leave none."""
+    """Lock out other rebuilds of the database, and remove shadows and files before and after.
+
+    Yields the workspace, whether leftovers were found, and a function that raises if the lock is
+    gone.
+    """
     with workspace.opened(database) as space, shadow.lock(database) as check_lock:
         found_leftovers = _remove_shadows(database)
+        schema.create_missing_tables(database)
         try:
             yield space, found_leftovers or space.had_leftovers, check_lock
         finally:
@@ -123,7 +131,7 @@ def _exclusively(
 
 
 def _remove_shadows(database: Database) -> bool:
-    """Remove the shadows of any rebuild; returns whether there were some."""
+    """Drop the shadows of any rebuild; return whether any were found."""
     with database.reading() as connection:
         found = shadow.find_leftovers(connection, discover())
     if found:
@@ -133,7 +141,7 @@ def _remove_shadows(database: Database) -> bool:
 
 
 def _plan(database: Database, pairs: tuple[Rebuilding, ...], *, is_compared: bool) -> RebuildPlan:
-    """Plan up to the head; or to where the live tables are, if they are to be compared."""
+    """Plan a rebuild up to the head, or up to the live tables' position if they are compared."""
     with database.reading() as connection:
         until = log.head(connection)
         if is_compared:
@@ -145,7 +153,7 @@ def _plan(database: Database, pairs: tuple[Rebuilding, ...], *, is_compared: boo
 def _rebuilt(
     database: Database, pairs: Sequence[Rebuilding], swapped: SwapReport | None
 ) -> tuple[ProjectionRebuild, ...]:
-    """The rebuilt projections: in the live tables, or in the shadows of a dry run."""
+    """Report on the rebuilt tables: the live ones, or the shadows after a dry run."""
     tables = [each.live if swapped else each.shadow for each in pairs]
     with database.reading_tables() as connection:
         after = checkpoints.read(connection, tables)

@@ -1,7 +1,7 @@
-"""Facts on disk, divided into buckets by their stream: what a scan writes and a fold reads.
+"""Stores facts on disk between scan and fold, partitioned into buckets by stream.
 
-A bucket is a file; any process may add to it, a block at a time. What a block has of an event is
-what a fold needs and no more: a third of the body, or less.
+A bucket is a file to which any process may append a block at a time. A block has only what a fold
+needs of each event: a third of the body, or less.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from projector.envelope import CanonicalKey, CustomerKey
 NO_STREAM = 0
 
 
-#: An event, as far as a fold needs it: stream_id, key, position, type, the fact as the codec
-#: encodes it, or none and the reason why. They sort as they are folded.
+#: The part of an event that a fold needs: stream_id, canonical key, position, type, and either the
+#: fact as encoded by the codec or b"" and the reason why it cannot be decoded. The order of the
+#: fields makes records sort in the order in which they are folded.
 SpillRecord = tuple[int, CanonicalKey, int, str, bytes, str]
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -34,7 +35,7 @@ _ASSIGNMENT = "assignment"
 
 
 class Assignment:
-    """Which bucket each stream belongs to: two bytes a stream, in a file that processes share."""
+    """The bucket of each stream: two bytes a stream, in a memory-mapped file shared by workers."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / _ASSIGNMENT).open("rb") as file:
@@ -45,54 +46,55 @@ class Assignment:
 def assign(
     folder: Path, streams: int, buckets: int, in_order: Iterable[tuple[int, CustomerKey]]
 ) -> None:
-    """Assign streams, which come by customer, to buckets of as many streams each.
+    """Assign streams to buckets of equal numbers of streams, and write each bucket's stream list.
 
-    So the customers of one bucket come before those of the next one. Each bucket gets a list of its
-    own; the events of no stream are in the first one.
+    `in_order` has the streams by customer, so the customers of one bucket come before those of the
+    next one. Events without a customer go into the first bucket.
     """
     assigned = array("H", bytes(2 * (streams + 1)))
-    # Those that were opened after the plan was made have no events that count.
+    # Streams created after the plan was made have no events up to its position.
     known = enumerate(each for each in in_order if each[0] <= streams)
     for bucket, some in groupby(known, lambda each: each[0] * buckets // streams):
-        mine = [each for _, each in some]
-        for stream_id, _ in mine:
+        streams_of_bucket = [each for _, each in some]
+        for stream_id, _ in streams_of_bucket:
             assigned[stream_id] = bucket
         with _customers(folder, bucket).open("wb") as file:
-            file.write(_block(_encode(mine)))
+            file.write(_block(_encode(streams_of_bucket)))
     (folder / _ASSIGNMENT).write_bytes(assigned.tobytes())
 
 
 def customers(folder: Path, bucket: int) -> Iterator[tuple[int, CustomerKey]]:
-    """The streams of a bucket, by customer."""
+    """Yield the streams of a bucket, ordered by customer."""
     return chain.from_iterable(map(_decode_customers, _blocks(_customers(folder, bucket))))
 
 
 def write(folder: Path, blocks: Mapping[int, Sequence[object]]) -> None:
-    """Add a block to each of some buckets."""
+    """Append a block to each of the given buckets; raises OSError if it is not written whole."""
     for bucket, block in blocks.items():
         file = os.open(path_of(folder, bucket), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            # At once, or blocks of two processes would get into each other; all of it, or an error.
-            text = _block(_encode(block))
-            if os.write(file, text) != len(text):
+            # One write call for each block: blocks of two processes must not interleave. A short
+            # write means that the disk is full.
+            content = _block(_encode(block))
+            if os.write(file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(file)
 
 
 def read(folder: Path, bucket: int) -> Iterator[list[SpillRecord]]:
-    """The blocks of a bucket."""
+    """Yield the blocks of a bucket."""
     return map(_decode, _blocks(path_of(folder, bucket)))
 
 
 def remove(folder: Path, bucket: int) -> None:
-    """Make room: a bucket is read once."""
+    """Delete the files of a bucket, which is read only once, to free disk space."""
     for path in (path_of(folder, bucket), _customers(folder, bucket)):
         path.unlink(missing_ok=True)
 
 
 def path_of(folder: Path, bucket: int) -> Path:
-    """The file of a bucket's events."""
+    """Return the path of the file that has a bucket's events."""
     return folder / f"bucket-{bucket}"
 
 
@@ -100,8 +102,8 @@ def _customers(folder: Path, bucket: int) -> Path:
     return folder / f"customers-{bucket}"
 
 
-def _block(text: bytes) -> bytes:
-    return len(text).to_bytes(_LENGTH_BYTES, "big") + text
+def _block(content: bytes) -> bytes:
+    return len(content).to_bytes(_LENGTH_BYTES, "big") + content
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The second half of a rebuild: catches shadows up and swaps them with the live tables."""
+"""Catches shadows up and swaps them with the live tables: the second half of a rebuild."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from projector.store.rebuild import shadow, swap
 from projector.store.tables import fingerprint
 from replay.engines.engine import OnProgress
 
-#: The longest tail that is folded while writers wait, in events.
+#: The most events that are folded while writers are blocked by the swap.
 TAIL_EVENTS_MAX = 1_000
 
-#: How many times to shorten the tail, where writers append as fast as it is folded.
+#: The number of attempts to get within TAIL_EVENTS_MAX of the head while writers keep appending.
 ROUNDS_MAX = 10
 
-#: How long to wait for readers, who then hold up others: at first, and at the most.
+#: The timeout for the table locks: at first, and at most after doubling. New readers queue behind a
+#: waiting lock request, so a short timeout keeps them from stalling.
 HOLD_MS = 50
 HOLD_MS_MAX = 1_000
 
-#: How long to go on trying while readers hold the tables, in seconds.
+#: The time during which a swap is retried while readers hold the tables, in seconds.
 PATIENCE_SECONDS_MAX = 600.0
 
 
@@ -39,17 +40,17 @@ class SwapReport:
     """The result of a swap."""
 
     position: int
-    #: By projection: whether the live rows had the same digest at the same position; None where
-    #: the two could not be compared.
+    #: By projection: whether the live rows had the same digest at the same position; None if the
+    #: two could not be compared.
     matched: dict[str, bool | None]
-    #: What depends on live tables, so that rows were copied instead of swapping tables.
+    #: The views and other objects that depend on live tables: rows were copied to keep them.
     dependents: list[str]
-    #: How long writers had to wait.
+    #: The time during which writers were blocked.
     pause_seconds: float
 
 
 def catch_up(database: Database, shadows: Sequence[Projection], on_progress: OnProgress) -> None:
-    """Bring shadows near the head."""
+    """Fold events into shadows until they are within TAIL_EVENTS_MAX of the head."""
     for _ in range(ROUNDS_MAX):
         with database.reading() as connection:
             head = log.head(connection)
@@ -69,10 +70,11 @@ def swap_in(
     check_lock: Callable[[], None],
     on_progress: OnProgress,
 ) -> SwapReport:
-    """Put shadows in the place of the live tables, at the head of the log.
+    """Replace the live tables by their shadows, caught up with the head of the log.
 
-    `check_lock` raises where the lock of this rebuild is gone: another rebuild may then own the
-    shadows. Raises DependentsInTheWay, with nothing changed.
+    `check_lock` raises if this rebuild has lost its lock: another rebuild may then own the shadows.
+    Raises DependentsInTheWay, with nothing changed; DatabaseBusy if readers hold the tables for
+    more than PATIENCE_SECONDS_MAX.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS_MAX
     hold_ms = HOLD_MS
@@ -84,7 +86,7 @@ def swap_in(
             if time.monotonic() > deadline:
                 raise
             on_progress("waiting for readers", 0, 0)
-            # Let those pass first who had to wait behind this.
+            # Let the readers and writers proceed that queued behind our lock request.
             time.sleep(2 * hold_ms / 1000)
             hold_ms = min(2 * hold_ms, HOLD_MS_MAX)
         else:
@@ -98,7 +100,7 @@ def _try_swap(
     check_lock: Callable[[], None],
     hold_ms: int,
 ) -> SwapReport:
-    """Swap in one transaction, with the head locked."""
+    """Swap in one transaction, with the head locked; raises DatabaseBusy."""
     live = [each.live for each in pairs]
     with database.writing() as connection:
         dependents = _dependents(connection, pairs)
@@ -106,7 +108,8 @@ def _try_swap(
             shadow.lock_tables(connection, live, ms=hold_ms)
         before = checkpoints.read(connection, live, lock=True)
         start = time.monotonic()
-        # Copying rows takes long: then the runner folds what comes in meanwhile.
+        # Copying rows takes long, so writers are not blocked meanwhile; the runner folds the events
+        # that they append.
         head = log.head(connection, lock=not dependents)
         matched = {
             each.live.name: _has_same_digest(connection, before[each.live.name], each)
@@ -115,7 +118,8 @@ def _try_swap(
         runner.project_within(connection, [each.shadow for each in pairs], until=head)
         for each in pairs:
             _replace(connection, before[each.live.name], each, copies_rows=bool(dependents))
-        # After the shadows were locked, so that another rebuild cannot come between.
+        # After the statements above have locked the shadows, so that no other rebuild can take
+        # them between this check and the commit.
         check_lock()
     return SwapReport(
         position=head,
@@ -126,20 +130,23 @@ def _try_swap(
 
 
 def _dependents(connection: Connection, pairs: Sequence[Rebuilding]) -> list[str]:
-    """What depends on the live tables; raises DependentsInTheWay where a layout changes."""
+    """List the dependents of the live tables; raises DependentsInTheWay if a layout changes."""
     before = checkpoints.read(connection, [each.live for each in pairs])
     found = []
     for each in pairs:
         has_new_layout = before[each.live.name].fingerprint != fingerprint(each.live)
-        mine = swap.dependents(connection, each, has_new_layout=has_new_layout)
-        if mine and has_new_layout:
-            raise DependentsInTheWay(projection=each.live.name, dependents=", ".join(mine))
-        found += mine
+        names = swap.dependents(connection, each, has_new_layout=has_new_layout)
+        if names and has_new_layout:
+            raise DependentsInTheWay(projection=each.live.name, dependents=", ".join(names))
+        found += names
     return found
 
 
 def _has_same_digest(connection: Connection, live: Checkpoint, pair: Rebuilding) -> bool | None:
-    """Whether the live rows are those that the shadow has at the live table's position."""
+    """Fold the shadow up to the live table's position, and compare their digests there.
+
+    Returns None if versions or positions differ.
+    """
     runner.project_within(connection, [pair.shadow], until=live.position)
     [filled] = checkpoints.read(connection, [pair.shadow]).values()
     if live.version != pair.live.version or live.position != filled.position:
@@ -150,7 +157,7 @@ def _has_same_digest(connection: Connection, live: Checkpoint, pair: Rebuilding)
 def _replace(
     connection: Connection, live: Checkpoint, pair: Rebuilding, *, copies_rows: bool
 ) -> None:
-    """Make the shadow the live table, with its checkpoint and its dead letters."""
+    """Replace the live table, its checkpoint and its dead letters by the shadow's."""
     [filled] = checkpoints.read(connection, [pair.shadow]).values()
     checkpoints.advance(
         connection,
@@ -160,7 +167,7 @@ def _replace(
         digest=filled.digest,
         rewritten=True,
     )
-    # A projection that was set aside runs again from here.
+    # A projection that an error had suspended runs again from here.
     checkpoints.set_error(connection, pair.live, None)
     (swap.copy_rows if copies_rows else swap.swap_names)(connection, pair)
     swap.move_dead_letters(connection, pair)
@@ -168,7 +175,10 @@ def _replace(
 
 
 def _drop_replaced(database: Database, pairs: Sequence[Rebuilding]) -> None:
-    """Drop replaced tables, one a transaction: on SQLite a writer waits for one table at most."""
+    """Drop the replaced tables, each in a transaction of its own.
+
+    On SQLite, a writer then waits for the drop of one table at most.
+    """
     for each in pairs:
         with database.writing() as connection:
             shadow.drop(connection, [each.live])

@@ -1,4 +1,8 @@
-"""The folder where a rebuild keeps its files; there is one rebuild of a database on a machine."""
+"""Manages the folder of a rebuild's files, and locks it: one rebuild of a database at a time.
+
+The lock keeps out other rebuilds on this machine; see `projector.store.rebuild.shadow.lock` for
+other machines.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +22,32 @@ from attrs import frozen
 from projector.errors import RebuildRunning, SpillUnwritable
 from projector.store.database import Database
 
-#: How long to wait for the workers of a rebuild that was killed, in seconds.
+#: The time to wait until the workers of a rebuild that was killed have exited, in seconds.
 WORKERS_END_SECONDS_MAX = 2.0
 
 
 @frozen
 class Workspace:
-    """A folder that is empty at the start and gone in the end."""
+    """A folder that is empty when the rebuild starts and removed when it ends."""
 
     path: Path
-    #: Whether a rebuild that was killed had left something in it.
+    #: Whether it had files of a rebuild that was killed.
     had_leftovers: bool
 
 
 @contextmanager
 def opened(database: Database) -> Iterator[Workspace]:
-    """Make the folder and lock it; raises RebuildRunning or SpillUnwritable."""
+    """Create, lock and empty the folder; raises RebuildRunning or SpillUnwritable."""
     path = path_for(database)
     with spilling(path):
         folder = _locked(path, database)
     try:
         with spilling(path):
-            left = [*path.iterdir()]
-            for each in left:
+            leftovers = [*path.iterdir()]
+            for each in leftovers:
                 each.unlink()
         try:
-            yield Workspace(path, bool(left))
+            yield Workspace(path, bool(leftovers))
         finally:
             shutil.rmtree(path, ignore_errors=True)
     finally:
@@ -51,13 +55,13 @@ def opened(database: Database) -> Iterator[Workspace]:
 
 
 def join(path: Path) -> None:
-    """Hold the folder, in a worker, for as long as its process lives."""
+    """Hold a shared lock on the folder until this worker process exits."""
     fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_SH)
 
 
 @contextmanager
 def spilling(path: Path) -> Iterator[None]:
-    """Tell what went wrong with a file; raises SpillUnwritable."""
+    """Translate an OSError into SpillUnwritable."""
     try:
         yield
     except OSError as error:
@@ -65,9 +69,11 @@ def spilling(path: Path) -> Iterator[None]:
 
 
 def path_for(database: Database) -> Path:
-    """Beside a database that is a file, where there is room for it; else where temporary files go.
+    """Return the path of the folder for a database.
 
-    The same one every time, so that the next rebuild finds what one that was killed has left.
+    It is beside a SQLite database, where there is room for data of that size; for Postgres it is
+    in the directory for temporary files (`TMPDIR`). The path is the same every time, so that the
+    next rebuild finds the leftovers of one that was killed.
     """
     if database.is_sqlite:
         return Path(f"{Path(database.url.database or '').resolve()}-rebuild")
@@ -76,26 +82,32 @@ def path_for(database: Database) -> Path:
 
 
 def _locked(path: Path, database: Database) -> int:
-    """The folder, open and locked: for as long as this process or a worker of it lives."""
+    """Open and lock the folder; return the file descriptor.
+
+    The lock lasts until this process and all its workers have exited or closed the folder. Raises
+    RebuildRunning.
+    """
     deadline = time.monotonic() + WORKERS_END_SECONDS_MAX
     while (folder := _try_to_lock(path)) is None:
         if time.monotonic() > deadline:
             raise RebuildRunning(url=database)
         time.sleep(0.05)
-    # Workers hold it as well; nobody else can have it alone before they are gone.
+    # Downgrade to a shared lock, so that workers can hold it as well (see `join`). Another rebuild
+    # needs the exclusive lock, and gets it only when the last of them has exited.
     fcntl.flock(folder, fcntl.LOCK_SH)
     return folder
 
 
 def _try_to_lock(path: Path) -> int | None:
+    """Return the open and exclusively locked folder; None if another process has it."""
     path.mkdir(mode=0o700, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     found = os.fstat(folder)
     try:
         if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:
-            raise PermissionError(0, "it belongs to somebody else")
+            raise PermissionError(0, "it belongs to another user, or others may write to it")
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever had it may have removed it just now.
+        # The previous holder may have removed the folder between our open and our lock.
         if path.exists() and path.stat().st_ino == found.st_ino:
             return folder
     except BlockingIOError:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from projector.envelope import BODY_BYTES_MAX, CanonicalKey, Envelope, id_problem
+from projector.envelope import BODY_BYTES_MAX, CanonicalKey, Envelope, Shape, id_problem
 
 NOON = datetime(2024, 3, 4, 12, tzinfo=UTC)
 
@@ -54,3 +54,13 @@ def test_events_are_in_the_order_of_their_instants_and_then_of_the_bytes_of_thei
 
 def test_a_body_may_have_a_mebibyte() -> None:
     assert BODY_BYTES_MAX == 2**20
+
+
+def test_the_names_of_the_shapes_are_stored_and_never_change() -> None:
+    assert {str(shape) for shape in Shape} == {
+        "webhook",
+        "activity",
+        "minimal",
+        "cloudevents",
+        "bare",
+    }

@@ -1,4 +1,4 @@
-"""The event log: events, streams, and the head that numbers them; append-only by triggers."""
+"""Creates the event log: events, streams, and the head row; triggers keep it append-only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projector.store.types import Instant, Key, Long
 revision = "0001"
 down_revision = None
 
-# ruff: noqa: S608 - nothing in these statements comes from outside
+# ruff: noqa: S608 - no user input in these statements
 _REFUSAL = "the event log is append-only"
 
 
@@ -75,8 +75,8 @@ def _protect_on_sqlite() -> None:
             f"CREATE TRIGGER event_refuse_{verb.lower()} BEFORE {verb} ON event "
             f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
         )
-    # INSERT OR REPLACE deletes the old row without firing the trigger above, so what would replace
-    # one is refused here; with it every position but the next one.
+    # INSERT OR REPLACE deletes the old row without firing the DELETE trigger above, so this trigger
+    # refuses inserts that would replace a row. It also refuses every position but the next one.
     op.execute(
         "CREATE TRIGGER event_refuse_replace BEFORE INSERT ON event "
         "WHEN NEW.position IS NOT (SELECT coalesce(max(position), 0) + 1 FROM event) "
@@ -95,5 +95,5 @@ def _protect_on_postgres() -> None:
         "CREATE TRIGGER event_refuse_rewrite BEFORE UPDATE OR DELETE OR TRUNCATE ON event "
         "FOR EACH STATEMENT EXECUTE FUNCTION event_refuse_rewrite()"
     )
-    # Even in a session that plays a replica, where ordinary triggers are silent.
+    # ALWAYS: ordinary triggers do not fire if session_replication_role is replica.
     op.execute("ALTER TABLE event ENABLE ALWAYS TRIGGER event_refuse_rewrite")

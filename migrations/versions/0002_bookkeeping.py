@@ -1,4 +1,4 @@
-"""Kept beside the log: quarantine, duplicates, checkpoints, dead letters, leases."""
+"""Creates the tables beside the log: quarantine, duplicates, checkpoints, dead letters, leases."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def downgrade() -> None:
 def _create_quarantine() -> None:
     op.create_table(
         "quarantine",
-        # Numbered under the lock of the head: a sequence of Postgres can go back.
+        # Ids are assigned under the lock of the log head, because a Postgres sequence can go back.
         sa.Column("quarantine_id", Long, autoincrement=False, nullable=False),
         sa.Column("digest", Key, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),

@@ -1,4 +1,4 @@
-"""customer: who the customer is, one row a customer."""
+"""Creates customer: ids, name and contact data; one row for each customer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Create the table; the projector fills it."""
+    """Create the table, empty: the next run folds the log into it."""
     op.create_table(
         "customer",
         sa.Column("project_id", Key, nullable=False),
@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("event_count", sa.BigInteger, nullable=False),
         sa.Column("changed_by", Key, nullable=False),
         sa.PrimaryKeyConstraint("project_id", "customer_id", name="customer_pkey"),
-        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        # A unique constraint, not an index: SQLite renames its index with the table in a swap.
         sa.UniqueConstraint(
             "source_id", "project_id", "customer_id", name="customer_source_id_key"
         ),
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table, and forget how far it was."""
+    """Drop the table, its checkpoint and its dead letters."""
     op.drop_table("customer")
     op.execute("DELETE FROM checkpoint WHERE projection = 'customer'")
     op.execute("DELETE FROM dead_letter WHERE projection = 'customer'")

@@ -1,4 +1,4 @@
-"""segment_membership: which segments a customer is in, one row a segment."""
+"""Creates segment_membership: one row for each customer and segment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Create the table; the projector fills it."""
+    """Create the table, empty: the next run folds the log into it."""
     op.create_table(
         "segment_membership",
         sa.Column("project_id", Key, nullable=False),
@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "project_id", "customer_id", "segment_id", name="segment_membership_pkey"
         ),
-        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        # A unique constraint, not an index: SQLite renames its index with the table in a swap.
         sa.UniqueConstraint(
             "segment_id",
             "is_member",
@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table, and forget how far it was."""
+    """Drop the table, its checkpoint and its dead letters."""
     op.drop_table("segment_membership")
     op.execute("DELETE FROM checkpoint WHERE projection = 'segment_membership'")
     op.execute("DELETE FROM dead_letter WHERE projection = 'segment_membership'")

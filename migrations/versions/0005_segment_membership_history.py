@@ -1,4 +1,4 @@
-"""segment_membership_history: when a customer was in a segment, one row a period."""
+"""Creates segment_membership_history: one row for each period of a membership."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Create the table; the projector fills it."""
+    """Create the table, empty: the next run folds the log into it."""
     op.create_table(
         "segment_membership_history",
         sa.Column("project_id", Key, nullable=False),
@@ -31,7 +31,7 @@ def upgrade() -> None:
             "period",
             name="segment_membership_history_pkey",
         ),
-        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        # A unique constraint, not an index: SQLite renames its index with the table in a swap.
         sa.UniqueConstraint(
             "segment_id",
             "project_id",
@@ -43,7 +43,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table, and forget how far it was."""
+    """Drop the table, its checkpoint and its dead letters."""
     op.drop_table("segment_membership_history")
     op.execute("DELETE FROM checkpoint WHERE projection = 'segment_membership_history'")
     op.execute("DELETE FROM dead_letter WHERE projection = 'segment_membership_history'")

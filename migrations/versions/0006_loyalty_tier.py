@@ -1,4 +1,4 @@
-"""loyalty_tier: which tier a customer has in each campaign, one row a campaign."""
+"""Creates loyalty_tier: one row for each customer and campaign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Create the table; the projector fills it."""
+    """Create the table, empty: the next run folds the log into it."""
     op.create_table(
         "loyalty_tier",
         sa.Column("project_id", Key, nullable=False),
@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "project_id", "customer_id", "campaign_id", name="loyalty_tier_pkey"
         ),
-        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        # A unique constraint, not an index: SQLite renames its index with the table in a swap.
         sa.UniqueConstraint(
             "tier_id", "project_id", "customer_id", "campaign_id", name="loyalty_tier_tier_id_key"
         ),
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table, and forget how far it was."""
+    """Drop the table, its checkpoint and its dead letters."""
     op.drop_table("loyalty_tier")
     op.execute("DELETE FROM checkpoint WHERE projection = 'loyalty_tier'")
     op.execute("DELETE FROM dead_letter WHERE projection = 'loyalty_tier'")

@@ -1,4 +1,4 @@
-"""loyalty_tier_history: when a customer was on a tier, one row a period."""
+"""Creates loyalty_tier_history: one row for each period on a tier."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Create the table; the projector fills it."""
+    """Create the table, empty: the next run folds the log into it."""
     op.create_table(
         "loyalty_tier_history",
         sa.Column("project_id", Key, nullable=False),
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint(
             "project_id", "customer_id", "campaign_id", "period", name="loyalty_tier_history_pkey"
         ),
-        # A unique constraint and not an index: SQLite renames it with the table, as a swap needs.
+        # A unique constraint, not an index: SQLite renames its index with the table in a swap.
         sa.UniqueConstraint(
             "tier_id",
             "project_id",
@@ -44,7 +44,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table, and forget how far it was."""
+    """Drop the table, its checkpoint and its dead letters."""
     op.drop_table("loyalty_tier_history")
     op.execute("DELETE FROM checkpoint WHERE projection = 'loyalty_tier_history'")
     op.execute("DELETE FROM dead_letter WHERE projection = 'loyalty_tier_history'")

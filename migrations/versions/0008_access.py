@@ -1,4 +1,4 @@
-"""token: who may use the server over the network, and for what."""
+"""Creates token: the access tokens of clients in the network, with their scopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line. `main` is the entry point; `commands` has a module a subject."""
+"""The command line: `main` is the entry point; `commands` has one module per subject."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _USAGE = 2
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
-    # Events and rows are many and never in cycles: looking for cycles among them took a third of
-    # the time of an ingest, and of a catch-up more.
+    # Events and rows are many and never in reference cycles: with the default thresholds the
+    # garbage collector took a third of the time of an ingest, and more of a catch-up.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command; returns the exit code. What is wrong is told on stderr, in a sentence."""
+    """Run a command and return its exit code; print an error and its hint on stderr."""
     _open_for_writing()
     logs.silence()
     try:
@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     except ProjectorError as error:
         return _fail(str(error), error.hint, error.exit_code)
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough.
+        # The reader of the pipe, such as `head`, has closed it. Exit as if killed by SIGPIPE.
         _write_no_more()
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
@@ -55,14 +55,14 @@ def run(arguments: list[str]) -> int:
 
 
 def _write_no_more() -> None:
-    """Python would complain once more at exit of what it cannot write."""
+    """Redirect stdout to /dev/null: Python flushes it at exit, and would print the error again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_for_writing() -> None:
-    """Make the standard streams take whatever is printed, also where they are closed or ASCII."""
+    """Make the standard streams accept every character, even if they are closed or ASCII."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - lasts as long as the process
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -1,4 +1,4 @@
-"""The application that commands register with, and what their options have in common."""
+"""The application that commands register with, and the types of their common options."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ app = App(
 
 
 def _whole(_type: object, tokens: Sequence[Token]) -> int:
-    """The parser's own reading rounds 1.5 to 2: another position than the one that was meant."""
+    """Convert an option to an integer, strictly: cyclopts rounds 1.5 to 2, another position."""
     [token] = tokens
     if not re.fullmatch("[+-]?[0-9]+", token.value):
-        raise ValueError(f"{token.value!r} is no whole number.")
+        raise ValueError(f"{token.value!r} is not an integer.")
     return int(token.value)
 
 
@@ -49,10 +49,10 @@ def launch(
     Parameters
     ----------
     db
-        The database's URL; else PROJECTOR_DATABASE_URL, else sqlite:///projector.db.
+        The database URL. Default: PROJECTOR_DATABASE_URL, or else sqlite:///projector.db.
     """
     if tokens[:1] == ("ingest",):
-        # A lone hyphen looks like an option to the parser.
+        # cyclopts takes a lone hyphen for an option.
         tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "url" in ignored:
@@ -63,13 +63,15 @@ def launch(
 def delivery_defaults(
     project: str | None, type_: str | None, occurred_at: str | None
 ) -> DeliveryDefaults:
-    """Read delivery defaults from options; raises BadIdentifier or BadInstant."""
+    """Parse delivery defaults from options; raises BadIdentifier or BadInstant."""
     return parse_defaults(project, type_, occurred_at, prefix="--")
 
 
 def catch_up(projector: Projector) -> None:
-    """Bring the tables up to date, behind a progress bar; a large backlog is rebuilt."""
+    """Bring the tables up to date, with a progress bar; a large backlog is rebuilt."""
     with progress.phases_bar("projecting") as advance:
-        projector.catch_up(
+        problems = projector.catch_up(
             on_batch=lambda position: advance("events", position, 0), on_progress=advance
         )
+    for problem in problems:
+        output.line(f"warning: {problem} {problem.hint}", stderr=True)

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, one JSON document for programs."""
+"""The output of the commands: tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from projector.queries.customer_state import CustomerState, CustomerTier
 from projector.text.encode import as_json
 from projector.text.jsontext import escape_control_characters
 
-#: What steers a terminal, turns the direction of all that follows it, or is no character.
+#: Control characters (terminal escape sequences), bidirectional overrides, and lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -33,45 +33,45 @@ def document(value: Any) -> None:
 
 
 def line(words: str, *, stderr: bool = False) -> None:
-    """Print a line."""
+    """Print a line of text."""
     with _writing():
         console(stderr=stderr).print(Text(_without_control(words)), soft_wrap=True)
 
 
 def flush() -> None:
-    """See that all that was printed is written."""
+    """Flush stdout; raises OutputUnwritable."""
     with _writing():
         sys.stdout.flush()
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; numbers are aligned to the right, a tuple is a cell of several lines."""
+    """Print a table; numbers are right-aligned, and a tuple is a cell of several lines."""
     line(title)
-    shown = Table()
+    printed = Table()
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(type(row[index]) is int for row in rows)
-        shown.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        printed.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(_without_control(_cell(value))) for value in row))
+        printed.add_row(*(Text(_without_control(_cell(value))) for value in row))
     with _writing():
-        console().print(shown)
+        console().print(printed)
 
 
 def fields(values: Mapping[str, Any]) -> None:
-    """Print what is known, a line each."""
+    """Print each value with its label on a line of its own; None is left out."""
     for label, value in values.items():
         if value is not None:
             line(f"{label}: {text(value)}")
 
 
 def next_page(cursor: str | None) -> None:
-    """Print how to ask for the next page, if there is one."""
+    """Print the option that shows the next page, unless this page is the last one."""
     if cursor is not None:
         line(f"For the next page: --after {cursor}")
 
 
 def print_customer(found: CustomerState, *, as_of: datetime | None = None) -> None:
-    """Print a customer's state, which may be a former one."""
+    """Print a customer's state, now or in the past."""
     who = found.name or found.source_id or found.customer_id
     line(text(f"{who} ({found.customer_id} in {found.project_id})"))
     fields(
@@ -122,10 +122,10 @@ def _points(tier: CustomerTier) -> str:
 
 
 def trust(complete: bool, gaps: int) -> str:
-    """Whether an answer can be trusted, in words."""
+    """Say in words whether an answer can be trusted."""
     doubts = []
     if not complete:
-        doubts.append("Incomplete: an event of this customer could not be folded.")
+        doubts.append("Incomplete: an event of this customer could not be applied (dead letter).")
     if gaps:
         doubts.append(f"Deliveries proven to be lost: {gaps}.")
     return " ".join(doubts) or "Nothing is known to be missing."
@@ -133,7 +133,10 @@ def trust(complete: bool, gaps: int) -> str:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Tell a disk that is full from what the program does wrong, and from a verdict."""
+    """Turn an error of writing, such as a full disk, into OutputUnwritable.
+
+    It is neither a bug nor a bad answer (exit code 1). A BrokenPipeError passes unchanged.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -144,12 +147,12 @@ def _writing() -> Iterator[None]:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to the caller, who ends as other programs do when nobody reads them."""
+        """Raise BrokenPipeError, which the caller ends on; rich would exit with code 1."""
         raise BrokenPipeError
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where things for people are printed: without colours of its own making."""
+    """Create a console for people, which neither highlights text nor interprets markup."""
     return _Console(stderr=stderr, highlight=False, markup=False)
 
 
@@ -158,18 +161,18 @@ def _cell(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """A value in one line, as a person reads it."""
+    """Format a value for people, in one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        # A person wants the second, and a table the room.
+        # Seconds are precise enough for people, and microseconds would widen the tables.
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    # A name could look like a line of the output.
+    # A line break in a name could forge a line of the output.
     return " ".join(str(value).splitlines())
 
 
 def _without_control(text: str) -> str:
-    """Names come from outside: none of them may steer the terminal."""
+    """Replace control characters: names come from outside and must not inject terminal escapes."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

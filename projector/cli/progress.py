@@ -1,4 +1,4 @@
-"""Progress bars: on stderr, and only where that is a terminal."""
+"""Progress bars on stderr, shown only if stderr is a terminal."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from rich.progress import (
 )
 from rich.text import Text
 
-#: Moves the bar to a value; the second one is the total, where it is known only now.
+#: A function that moves the bar to a value; a second argument is a total that is known only then.
 Advance = Callable[..., None]
 
 
 @contextmanager
 def bytes_bar(label: str, total: int | None) -> Iterator[Advance]:
-    """A bar of bytes; without a total it only shows that something moves."""
+    """Show a bar of bytes; without a total it only shows that something moves."""
     with _bar(label, total, DownloadColumn()) as advance:
         yield advance
 
 
 @contextmanager
 def count_bar(label: str, unit: str, total: int | None = None) -> Iterator[Advance]:
-    """A bar of things."""
+    """Show a bar that counts things; `unit` names them."""
     with _bar(label, total, MofNCompleteColumn(), TextColumn(unit)) as advance:
         yield advance
 
 
 @contextmanager
 def phases_bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar that begins anew with each phase, and says how fast it goes."""
+    """Show a bar with its speed, which starts again at 0 with each phase."""
     console = Console(stderr=True)
-    shown = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
-        *shown,
+        *columns,
         _Speed(),
         TimeRemainingColumn(),
         console=console,
@@ -63,7 +63,7 @@ def phases_bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
 
 
 class _Speed(ProgressColumn):
-    """How many a second."""
+    """The speed: steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
@@ -72,9 +72,9 @@ class _Speed(ProgressColumn):
 @contextmanager
 def _bar(label: str, total: int | None, *columns: ProgressColumn) -> Iterator[Advance]:
     console = Console(stderr=True)
-    shown = (SpinnerColumn(), TextColumn(label), BarColumn(), *columns, TimeRemainingColumn())
+    all_columns = (SpinnerColumn(), TextColumn(label), BarColumn(), *columns, TimeRemainingColumn())
     with Progress(
-        *shown, console=console, transient=True, disable=not console.is_terminal
+        *all_columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task(label, total=total)
 

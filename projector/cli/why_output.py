@@ -1,4 +1,4 @@
-"""What `why` prints for people: the steps as a table, then what follows from them in sentences."""
+"""The output of `why` for people: the steps as a table, then the conclusions in sentences."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from projector.queries.why.explain import Explanation, WhyCampaign, WhyNot, WhyS
 from projector.queries.why.steps import Effect, Step
 from projector.queries.why.verdict import Verdict
 
-#: A unit, how many seconds it has, and from how many of them on the next one says it better.
+#: Units of time: symbol, length in seconds, and from how many on the next unit is used instead.
 _UNITS = (("s", 1, 120), ("min", 60, 120), ("h", 3_600, 48))
 _DAY_SECONDS = 86_400
 
-#: With these the table fits into 100 columns, and ids stay in one piece.
+#: Widths with which the table fits into 100 columns and ids are not broken over lines.
 _EVENT_CHARACTERS, _CHANGE_CHARACTERS = 26, 15
 
 
 def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> None:
-    """Print why, at a moment."""
+    """Print an explanation; `as_of` is the instant that it was asked for."""
     if isinstance(found, WhyNot):
-        told = list(_verdict(found))
+        sentences = list(_verdict(found))
     else:
         _table(found)
-        told = [_current(found.current), *_record(found)]
-    for sentence in told:
+        sentences = [_current(found.current), *_record(found)]
+    for sentence in sentences:
         output.line(output.text(sentence))
     if isinstance(found, WhyNot):
         gaps = found.gaps
@@ -70,58 +70,60 @@ def _subject(found: WhySegment | WhyCampaign) -> str:
 
 
 def _current(row: Row | None) -> str:
-    """What is true in the end."""
+    """State the row after the last event, in a sentence."""
     if row is None:
-        return "Nothing that could be read says anything of it."
+        return "No readable event says anything about it."
     if isinstance(row, segment_membership.Row):
         if row.is_member:
             return f"A member since {output.text(row.entered_at)}."
-        before = f"a member since {output.text(row.entered_at)}"
+        before = f"before that, a member since {output.text(row.entered_at)}"
         if row.entered_at is None:
-            before = "nobody told of the entry"
-        return f"No member since {output.text(row.left_at)}; before that, {before}."
+            before = "the time of entry is unknown, because its delivery was lost"
+        return f"Not a member since {output.text(row.left_at)}; {before}."
     if row.tier_id is None:
         left_at = output.text(row.left_at)
         return f"On no tier since {left_at}; before that, on {row.previous_tier_id}."
     since = "" if row.joined_at is None else f" since {output.text(row.joined_at)}"
     until = "" if row.expires_on is None else f", until {row.expires_on}"
-    doubt = "" if row.certain else ". That is not certain: another tier was left in between"
+    doubt = "" if row.certain else ". This is not certain: the customer later left another tier"
     return f"On {_named(row.tier_name, row.tier_id)}{since}{until}{doubt}."
 
 
 def _record(found: WhySegment | WhyCampaign) -> Iterator[str]:
-    """What decided it, and what else the record tells of the events."""
+    """Name the deciding event, the dead letters, the duplicates and the conflicts."""
     for step in found.steps:
         if step.decides:
-            yield f"It was decided by {_event(step)}."
+            yield f"This was decided by {_event(step)}."
     for step in found.steps:
         if step.effect is Effect.DEAD_LETTER:
-            yield f"Dead letter: {_identity(step)} counts for nothing. {step.reason}"
+            yield f"Dead letter: {_identity(step)} has no effect. {step.reason}"
     for step in found.steps:
         if step.duplicates:
             yield f"Delivered again: {_identity(step)}, {_times(step.duplicates)}."
     for each in found.conflicts:
         yield (
-            f"Conflict: a delivery of {each.event_id} that came {output.text(each.received_at)} "
-            f"does not count (quarantine {each.quarantine_id}). {each.detail}"
+            f"Conflict: another delivery of event {each.event_id}, received at "
+            f"{output.text(each.received_at)}, has no effect "
+            f"(quarantine entry {each.quarantine_id}). {each.detail}"
         )
 
 
 def _verdict(found: WhyNot) -> Iterator[str]:
-    """What happened to a segment or a tier, and where to read all of it."""
+    """State whether the customer has it, which events decided that, and the command to see all."""
     given_by, taken_by = found.given_by, found.taken_by
     has_or_not = "" if found.verdict is Verdict.HOLDS else "not "
     yield f"{found.customer_id} in {found.project_id} is {has_or_not}{_place(found)}."
     if taken_by is not None:
-        yield f"It was taken by {_event(taken_by)}."
-        yield f"That changed: {' '.join(_change(taken_by.before, taken_by.after))}."
+        yield f"It was taken away by {_event(taken_by)}."
+        yield f"The change was: {' '.join(_change(taken_by.before, taken_by.after))}."
     if given_by is not None:
         yield f"It {'was' if taken_by is None else 'had been'} given by {_event(given_by)}."
     else:
         yield "No event ever gave it."
     option = _option(found)
     if option:
-        yield f"Every event that has a say: projector why {shlex.quote(found.customer_id)} {option}"
+        command = f"projector why {shlex.quote(found.customer_id)} {option}"
+        yield f"To see every event that concerns it: {command}"
 
 
 def _place(found: WhyNot) -> str:
@@ -130,37 +132,41 @@ def _place(found: WhyNot) -> str:
         return f"on tier {_named(row and row.tier_name, found.not_)}"
     if found.kind is GroupKind.SEGMENT:
         return f"in segment {_named(row and row.segment_name, found.not_)}"
-    return f"in a segment or on a tier {found.not_}"
+    return f"in a segment or on a tier with the id {found.not_}"
 
 
 def _option(found: WhyNot) -> str:
-    """What to ask next; empty where nobody can tell."""
+    """Return the option of `why` that shows all steps; empty if the group's kind is unknown."""
     if found.kind is GroupKind.SEGMENT:
         return f"--segment {shlex.quote(found.not_)}"
     return "" if found.campaign_id is None else f"--campaign {shlex.quote(found.campaign_id)}"
 
 
 def _event(step: Step) -> str:
-    """An event, with when it occurred and when it came."""
-    when = output.text(step.occurred_at)
-    return f"{step.type} ({_identity(step)}), which occurred {when} and arrived {arrival(step)}"
+    """Describe an event, with the time of its occurrence and that of its arrival."""
+    occurred_at = output.text(step.occurred_at)
+    arrived = _delay(step) + (" (late: a newer event arrived before it)" if step.late else "")
+    return f"{step.type} ({_identity(step)}), which occurred at {occurred_at} and arrived {arrived}"
 
 
 def _identity(step: Step) -> str:
-    return f"{step.event_id} at position {step.position}"
+    return f"event {step.event_id} at position {step.position}"
 
 
 def arrival(step: Step) -> str:
-    """How long after its occurrence an event came; late is what came out of order."""
+    """Format the delay between occurrence and arrival, marked `late` if it came out of order."""
+    return f"late, {_delay(step)}" if step.late else _delay(step)
+
+
+def _delay(step: Step) -> str:
     seconds = step.lateness_seconds
-    after = f"{_duration(abs(seconds))} {'later' if seconds > 0 else 'earlier'}"
     if abs(seconds) < 1:
-        after = "at once"
-    return f"late, {after}" if step.late else after
+        return "at once"
+    return f"{_duration(abs(seconds))} {'later' if seconds > 0 else 'earlier'}"
 
 
 def _duration(seconds: float) -> str:
-    """Whole units, rounded down."""
+    """Format a duration in whole units, rounded down."""
     for unit, unit_seconds, units_max in _UNITS:
         if seconds < unit_seconds * units_max:
             return f"{int(seconds // unit_seconds)} {unit}"
@@ -168,13 +174,13 @@ def _duration(seconds: float) -> str:
 
 
 def _change(before: Row | None, after: Row | None) -> tuple[str, ...]:
-    """What an event changed, in a few words: from and to."""
+    """Summarize what an event changed: the states before and after, or the changed columns."""
     if before == after:
         return ("-",)
     was, became = _state(before), _state(after)
     if was != became or before is None or after is None:
         return was, f"-> {became}"
-    # What the few words leave out, such as a name.
+    # The summary is the same: name the columns that it leaves out, such as a name.
     then, now = asdict(before), asdict(after)
     return tuple(name for name in then if then[name] != now[name] and name != "changed_by")
 
@@ -184,18 +190,18 @@ def _wrapped(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _type(type_: str) -> tuple[str, ...]:
-    """A type without its beginning, in two lines where it is longer than an id."""
+    """Return a type without its `customer.` prefix, in two lines if it is longer than an id."""
     short = type_.removeprefix("customer.")
     head, dot, tail = short.rpartition(".")
     return (short,) if len(short) <= _EVENT_CHARACTERS else (head + dot, tail)
 
 
 def _state(row: Row | None) -> str:
-    """What a row says, in a few words."""
+    """Summarize a row in a few words."""
     if row is None:
         return "nothing known"
     if isinstance(row, segment_membership.Row):
-        return "a member" if row.is_member else "no member"
+        return "a member" if row.is_member else "not a member"
     if row.tier_id is None:
         return "no tier"
     until = "" if row.expires_on is None else f" until {row.expires_on}"

@@ -1,5 +1,6 @@
-"""Bytes into the log.
+"""Ingests deliveries: from bytes to envelopes in the log.
 
-`files` (a path to bytes), `documents` (bytes to documents), `webhook_secrets` and `signature` (who
-sent them), `sources` (a document to envelopes), `ingest` (all of it, batch by batch).
+`files` (path to bytes), `documents` (bytes to documents), `webhook_secrets` and `signature`
+(authentication of the sender), `sources` (document to envelopes), `batches` and `defaults`,
+`ingest` (all of these, batch by batch).
 """

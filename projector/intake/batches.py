@@ -10,12 +10,12 @@ from projector.errors import ProjectorError
 from projector.intake import sources
 from projector.intake.documents import split_documents
 
-#: The longest document, which may be a page of many events, in bytes.
+#: The longest document, in bytes. It may be a page of many events.
 DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Batch(NamedTuple):
-    """Items that are appended together, and the bytes of their documents."""
+    """Items that are appended together, and the size of their documents in bytes."""
 
     items: list[Item]
     size: int
@@ -29,10 +29,10 @@ def read_batches(
     bytes_max: int,
     document_bytes_max: int = DOCUMENT_BYTES_MAX,
 ) -> Iterator[Batch]:
-    """Split a stream into documents, read them, and give their items batch by batch.
+    """Split a byte stream into documents, read them, and yield their items in batches.
 
-    A batch ends with the document that reaches `items_max` items or `bytes_max` bytes. Where
-    `chunks` raises a ProjectorError, what came before is given first, and then it is raised.
+    A batch ends with the document that reaches `items_max` items or `bytes_max` bytes. A
+    ProjectorError from `chunks` is raised after the items read before it have been yielded.
     """
     items: list[Item] = []
     size = 0

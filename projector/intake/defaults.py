@@ -1,4 +1,4 @@
-"""Delivery defaults as a user gives them: on the command line or in a query. PURE."""
+"""Parses delivery defaults from text: command line options or query parameters. PURE."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from projector.text.instants import parse_option
 def parse_defaults(
     project: str | None, type_: str | None, occurred_at: str | None, *, prefix: str = ""
 ) -> DeliveryDefaults:
-    """Read delivery defaults from text; `prefix` is that of the options' names in errors.
+    """Parse and validate delivery defaults.
 
-    Raises BadIdentifier or BadInstant.
+    `prefix` precedes option names in error messages (such as `--`). Raises BadIdentifier or
+    BadInstant.
     """
     for name, value in (("project", project), ("type", type_)):
         problem = None if value is None else id_problem(value)

@@ -1,4 +1,4 @@
-"""Files of deliveries as streams of bytes: plain or gzip, a path or standard input."""
+"""Reads files of deliveries as byte streams: plain or gzip, from a path or standard input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from projector.errors import FileCorrupt, FileUnreadable
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-#: Standard input, as a path.
+#: The paths that mean standard input.
 STDIN = frozenset({"-", "/dev/stdin"})
 
 _CHUNK_BYTES = 256 * 1024
@@ -26,10 +26,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 def read_chunks(
     path: str, *, on_read: Callable[[int], None] = lambda _position: None
 ) -> Iterator[bytes]:
-    """The content of a file, or of standard input; gzip is told by its first bytes.
+    """Yield the content of a file or of standard input; gzip is detected by its magic number.
 
-    `on_read` gets how many bytes of the file itself have been read. Raises FileUnreadable, and
-    FileCorrupt where compressed data are damaged or break off; all before that has been given out.
+    `on_read` gets the number of bytes read of the file itself, before decompression. Raises
+    FileUnreadable; FileCorrupt if gzip data are damaged or truncated, after everything before the
+    damage has been yielded.
     """
     read = 0
     try:
@@ -50,7 +51,7 @@ def read_chunks(
 
 
 class _Rejoined(RawIOBase):
-    """A stream whose first bytes were read already: a pipe cannot be wound back."""
+    """A stream with its first bytes put back in front: a pipe cannot seek to its beginning."""
 
     def __init__(self, head: bytes, rest: BufferedReader) -> None:
         self._head = head
@@ -70,7 +71,7 @@ class _Rejoined(RawIOBase):
 
 
 def size(path: str) -> int | None:
-    """The bytes of a file; None where that is not known before it is read."""
+    """Return the size of a file in bytes; None for standard input. Raises FileUnreadable."""
     try:
         return Path(path).stat().st_size if path not in STDIN else None
     except OSError as error:
@@ -79,7 +80,7 @@ def size(path: str) -> int | None:
 
 def _open(path: str) -> AbstractContextManager[BufferedReader]:
     if path in STDIN:
-        # Not closed: it is not ours.
+        # Not closed after reading: standard input belongs to the process.
         if sys.stdin is None:
             raise FileUnreadable(path=path, reason="standard input is closed")
         return nullcontext(cast(BufferedReader, sys.stdin.buffer))

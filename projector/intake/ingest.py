@@ -1,4 +1,4 @@
-"""From a stream of bytes into the log: cut into deliveries, read, appended batch by batch."""
+"""Ingests a byte stream: splits it into deliveries, and appends them to the log in batches."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from projector.store import log
 from projector.store.append import Outcome, StreamCache, append
 from projector.store.database import Database
 
-#: How many deliveries are appended in one transaction, and how many bytes of bodies, about.
+#: The approximate size of a transaction, in deliveries and in bytes of their documents.
 BATCH_ITEMS_MAX = 5_000
 BATCH_BYTES_MAX = 16 * 1024 * 1024
 
 
 @frozen(kw_only=True)
 class IngestReport:
-    """What became of the deliveries: read = appended + duplicates + conflicts + quarantined."""
+    """The outcomes of deliveries: read = appended + duplicates + conflicts + quarantined."""
 
     read: int
     appended: int
     duplicates: int
     conflicts: int
     quarantined: int
-    #: The position of the last event in the log afterwards.
+    #: The head of the log afterwards: the position of its last event.
     head: int
 
     def __add__(self, later: IngestReport) -> IngestReport:
-        """What two ingests did, one after the other."""
+        """Add the report of a later ingest."""
         return IngestReport(
             read=self.read + later.read,
             appended=self.appended + later.appended,
@@ -51,11 +51,11 @@ def ingest(
     *,
     on_batch: Callable[[int], None] = lambda _read: None,
 ) -> IngestReport:
-    """Append the deliveries of a byte stream, batch by batch, each of them durable when it is done.
+    """Append the deliveries of a byte stream in batches; each batch is durable when it is done.
 
-    The stream may be NDJSON, JSON arrays or documents of any layout; `chunks` cuts it anywhere.
-    `on_batch` gets how many deliveries are done. Where `chunks` breaks off with FileUnreadable or
-    FileCorrupt, what came before is appended, and then the error raised.
+    The stream may be NDJSON, JSON arrays or documents of any layout, divided into `chunks` at any
+    byte. `on_batch` gets the number of deliveries done. FileUnreadable or FileCorrupt from `chunks`
+    is raised after the deliveries before it have been appended.
     """
     outcomes: Counter[Outcome] = Counter()
     cache = StreamCache()
@@ -80,7 +80,10 @@ def ingest(
 
 
 class _UntilError:
-    """Chunks up to where their source raises an error: the last document may have come whole."""
+    """Chunks that end where their source raises an error, which is kept for later.
+
+    So the splitter sees an ordinary end of the stream: the last document may be complete.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks

@@ -1,4 +1,4 @@
-"""The webhook's signature: whether a delivery comes from one who knows the secret. PURE."""
+"""Verifies the HMAC signature of webhooks. PURE."""
 
 from __future__ import annotations
 
@@ -8,42 +8,44 @@ from collections.abc import Collection
 
 from projector.text.jsontext import compact, compact_json
 
-#: The longest body that is laid out anew though the decoder does not take it, in bytes: that takes
-#: up to 0.2 µs a byte, while nobody else is served, and anybody may send one.
+#: The longest body that is not valid JSON, in bytes, whose whitespace is removed to verify the
+#: signature. That takes up to 0.2 µs a byte and blocks other requests, and the sender is not
+#: authenticated yet: a limit against denial of service.
 BROKEN_BYTES_MAX = 32 * 1024
 
 
 def matching_secrets(body: bytes, signature: str | None, secrets: Collection[str]) -> set[str]:
-    """The secrets under which a header's signature is the body's; never an error, whatever it says.
+    """Return the secrets with which a body was signed, given the signature from its header.
 
-    The signature is the HMAC-SHA256 under the secret's UTF-8, in lower-case hex, of the JSON text
-    without insignificant whitespace. No signature signs nothing, and nor does an empty secret.
+    The signature is the HMAC-SHA256, in lower-case hex, of the JSON text without insignificant
+    whitespace; the key is the secret in UTF-8. A missing signature matches no secret, an empty
+    secret matches no signature, and a malformed signature is not an error.
     """
     if signature is None:
         return set()
-    # As text, digests of other than ASCII characters could not be compared.
+    # As bytes, because hmac.compare_digest refuses text with non-ASCII characters.
     received = signature.encode(errors="replace")
-    # Usually a body comes as it was signed. Something on its way may have laid it out anew: then
-    # whitespace is taken out of the text as it is, for to write it anew would change numbers and
-    # escapes: once, however many secrets there are.
-    return _matching(received, body, secrets) or _matching(received, _laid_out(body), secrets)
+    # A body usually arrives as it was signed, but an intermediary may have reformatted it. Then
+    # whitespace is removed from the text, once for all secrets. The JSON is not parsed and
+    # serialised again, because that would change numbers and escapes.
+    return _matching(received, body, secrets) or _matching(received, _minified(body), secrets)
 
 
-def _laid_out(body: bytes) -> bytes:
+def _minified(body: bytes) -> bytes:
     return compact(body) if len(body) <= BROKEN_BYTES_MAX else compact_json(body) or body
 
 
 def _matching(received: bytes, message: bytes, secrets: Collection[str]) -> set[str]:
-    # All are tried, so that the time tells nothing of which one it was.
+    # All secrets are tried, so that the time does not reveal which one matched (timing attack).
     return {secret for secret in secrets if _is_signature(received, message, secret)}
 
 
 def _is_signature(received: bytes, message: bytes, secret: str) -> bool:
     if not secret:
-        # Anybody could compute a signature under no secret.
+        # Any client could compute the signature for an empty secret.
         return False
-    # A secret of the environment that is not UTF-8 has its bytes behind surrogates.
+    # Python decodes environment variables that are not UTF-8 with surrogate escapes.
     key = secret.encode(errors="surrogateescape")
     expected = hmac.new(key, message, hashlib.sha256).hexdigest().encode()
-    # In constant time: how long it takes does not tell how much of a guess is right.
+    # Constant-time comparison: the time does not reveal how much of a guess is right.
     return hmac.compare_digest(received, expected)

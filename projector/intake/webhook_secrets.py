@@ -1,7 +1,7 @@
-"""The secrets that senders of webhooks sign with: one for all projects, or some for each. PURE.
+"""Parses the setting of webhook secrets: some for all projects, or some for each project. PURE.
 
-`SECRET`, or `SECRET,SECRET` while one takes the place of another, opens every project;
-`PROJECT=SECRET,PROJECT=SECRET` opens each project with its own ones, of which it may have several.
+`SECRET` is valid for every project, and so are both of `SECRET,SECRET` (for a rotation);
+`PROJECT=SECRET,PROJECT=SECRET` gives each project secrets of its own, one or more.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from attrs import field, frozen
 from projector.envelope import id_problem
 from projector.errors import BadSecrets
 
-#: What stands before an equals sign is a project, unless only padding of Base64 follows.
+#: `PROJECT=SECRET`. Equals signs at the end only are Base64 padding of a secret without project.
 _PAIR = re.compile(r"([^=]+)=(?!=*\Z)(.+)", re.DOTALL)
 
 
 @frozen(kw_only=True)
 class WebhookSecret:
-    """A secret, and the project that it opens."""
+    """A secret, and the project for which it is valid."""
 
-    #: None for all of them.
+    #: None if it is valid for all projects.
     project_id: str | None
-    #: Never shown.
+    #: The secret itself; left out of `repr`, so that no log or traceback shows it.
     text: str = field(repr=False)
 
 
 def parse(text: str) -> tuple[WebhookSecret, ...]:
-    """The secrets that a setting names; none for an empty one. Raises BadSecrets.
+    """Parse the secrets of a setting; none if it is empty. Raises BadSecrets.
 
-    Parts are separated by commas or line ends; white space around them does not count.
+    Secrets are separated by commas or newlines; whitespace around them is ignored.
     """
     parts = [part.strip() for part in re.split("[,\n]", text)]
     secrets = [_secret(part) for part in parts if part]

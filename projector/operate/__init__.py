@@ -1,1 +1,1 @@
-"""People at work: the `quarantine`, `dead_letters`, and `tokens` for the network."""
+"""Operators' tasks: the `quarantine`, `dead_letters`, and access `tokens` for the HTTP server."""

@@ -1,4 +1,4 @@
-"""Dead letters as a person works with them: list, look at one, retry after a fix."""
+"""Dead letters for operators: list them, show one, retry them after a fix."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
 from projector.text import paging
 
-#: How many customers, or events of nobody, are folded anew in one transaction.
+#: The maximum number of customers, or of events without a customer, that one transaction refolds.
 RETRY_STREAMS_MAX = 100
 
 
 @frozen(kw_only=True)
 class ProjectionFailure:
-    """A projection that could not take an event, and why."""
+    """A projection that could not fold an event, and the reason."""
 
     projection: str
     reason: str
@@ -34,7 +34,7 @@ class ProjectionFailure:
 
 @frozen(kw_only=True)
 class DeadLetterSummary:
-    """An event that projections could not take."""
+    """A dead letter: an event that one or more projections could not fold."""
 
     position: int
     project_id: str
@@ -47,7 +47,7 @@ class DeadLetterSummary:
 
 @frozen(kw_only=True)
 class ReasonCount:
-    """How many events a projection refused for one reason."""
+    """The number of events that a projection could not fold for one reason."""
 
     projection: str
     reason: str
@@ -56,12 +56,12 @@ class ReasonCount:
 
 @frozen(kw_only=True)
 class DeadLetterPage:
-    """Some dead letters, by projection and position, one entry each."""
+    """A page of dead letters, by projection and position, with one entry per pair of them."""
 
     dead_letters: tuple[DeadLetterSummary, ...]
-    #: How many there are in all, by projection and reason: the most frequent ones.
+    #: The total numbers by projection and reason, of the most frequent reasons only.
     counts: tuple[ReasonCount, ...]
-    #: What to give as `after` for the next page; None at the end.
+    #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
 
 
@@ -79,7 +79,7 @@ AnySummary = TypeVar("AnySummary", bound=DeadLetterSummary)
 
 @frozen(kw_only=True)
 class DeadLetterRetryReport:
-    """What a retry did; tried = resolved + waiting."""
+    """The result of a retry; tried = resolved + waiting."""
 
     tried: int
     resolved: int
@@ -89,35 +89,37 @@ class DeadLetterRetryReport:
 def list_dead_letters(
     database: Database, *, projection: str | None = None, after: str | None = None, limit: int
 ) -> DeadLetterPage:
-    """A page of dead letters, and how many there are.
+    """Return a page of dead letters, with the total numbers by reason.
 
     Raises BadCursor, BadNumber or ProjectionUnknown.
     """
     paging.check_limit(limit)
     if projection is not None:
         named([projection])
-    place = paging.from_cursor(after, tuple[str, paging.Number])
+    after_key = paging.from_cursor(after, tuple[str, paging.Number])
     with database.reading() as connection:
-        found = dead_letters.page(connection, projection=projection, after=place, limit=limit + 1)
-        shown = found[:limit]
-        events = _events(connection, shown)
+        found = dead_letters.page(
+            connection, projection=projection, after=after_key, limit=limit + 1
+        )
+        entries = found[:limit]
+        events = _events(connection, entries)
         counts = dead_letters.count_by_reason(connection, projection=projection)
     return DeadLetterPage(
         dead_letters=tuple(
-            _summary(DeadLetterSummary, events[each.position], [each]) for each in shown
+            _summary(DeadLetterSummary, events[each.position], [each]) for each in entries
         ),
         counts=tuple(
             ReasonCount(projection=name, reason=reason, count=number)
             for name, reason, number in counts
         ),
-        next=paging.to_cursor((shown[-1].projection, shown[-1].position))
+        next=paging.to_cursor((entries[-1].projection, entries[-1].position))
         if len(found) > limit
         else None,
     )
 
 
 def show_dead_letter(database: Database, position: int) -> DeadLetterDetail:
-    """The dead letter at a position with its body; raises DeadLetterNotFound."""
+    """Return the dead letter at a position, with its body; raises DeadLetterNotFound."""
     with database.reading() as connection:
         found = dead_letters.find_at(connection, [position])
         if not found:
@@ -140,10 +142,10 @@ def retry_dead_letters(
     *,
     on_piece: Callable[[int], None] = lambda _tried: None,
 ) -> DeadLetterRetryReport:
-    """Fold the customers of dead letters anew: of those at positions, or of all of them.
+    """Fold the customers of dead letters again: of those at `positions`, or of all dead letters.
 
-    What can be folded now is in the rows afterwards, and no dead letter any more. Raises
-    DeadLetterNotFound, with nothing done, for a position without one.
+    Events that can be folded now are in the rows afterwards, and are dead letters no longer.
+    Raises DeadLetterNotFound, with nothing done, for a position without a dead letter.
     """
     if positions is not None:
         with database.reading() as connection:
@@ -153,10 +155,10 @@ def retry_dead_letters(
                 raise DeadLetterNotFound(position=position)
     tried = resolved = 0
     for projection in projections:
-        for letters in _waiting(database, projection.name, positions):
-            left = _refold(database, projection, letters)
-            tried += len(letters)
-            resolved += len(letters) - left
+        for batch in _waiting(database, projection.name, positions):
+            remaining = _refold(database, projection, batch)
+            tried += len(batch)
+            resolved += len(batch) - remaining
             on_piece(tried)
     return DeadLetterRetryReport(tried=tried, resolved=resolved, waiting=tried - resolved)
 
@@ -164,7 +166,7 @@ def retry_dead_letters(
 def _waiting(
     database: Database, projection: str, positions: Sequence[int] | None
 ) -> Iterator[list[DeadLetter]]:
-    """The letters to retry, piece by piece."""
+    """Yield the dead letters to retry, in batches."""
     if positions is not None:
         with database.reading() as connection:
             found = dead_letters.find_at(connection, positions)
@@ -180,46 +182,46 @@ def _waiting(
             yield found
         last = found[-1].stream_id if found else None
     with database.reading() as connection:
-        nobodys = dead_letters.without_customer(connection, projection)
-    for begin in range(0, len(nobodys), RETRY_STREAMS_MAX):
-        piece = nobodys[begin : begin + RETRY_STREAMS_MAX]
-        yield [DeadLetter(projection, position, None, "") for position in piece]
+        without_customer = dead_letters.without_customer(connection, projection)
+    for begin in range(0, len(without_customer), RETRY_STREAMS_MAX):
+        batch = without_customer[begin : begin + RETRY_STREAMS_MAX]
+        yield [DeadLetter(projection, position, None, "") for position in batch]
 
 
-def _refold(database: Database, projection: Projection, letters: Sequence[DeadLetter]) -> int:
-    """Fold what letters are about; returns how many of them are still there."""
-    stream_ids = {each.stream_id for each in letters if each.stream_id is not None}
+def _refold(database: Database, projection: Projection, batch: Sequence[DeadLetter]) -> int:
+    """Fold the streams of dead letters again; return how many are still dead letters."""
+    stream_ids = {each.stream_id for each in batch if each.stream_id is not None}
     if stream_ids:
         refold.refold(database, [projection], sorted(stream_ids))
-    nobodys = [each.position for each in letters if each.stream_id is None]
-    if nobodys:
-        _refold_without_customer(database, projection, nobodys)
+    without_customer = [each.position for each in batch if each.stream_id is None]
+    if without_customer:
+        _refold_without_customer(database, projection, without_customer)
     with database.reading() as connection:
-        left = dead_letters.find_at(connection, [each.position for each in letters])
-    return sum(each.projection == projection.name for each in left)
+        remaining = dead_letters.find_at(connection, [each.position for each in batch])
+    return sum(each.projection == projection.name for each in remaining)
 
 
 def _refold_without_customer(
-    database: Database, projection: Projection, nobodys: Sequence[int]
+    database: Database, projection: Projection, positions: Sequence[int]
 ) -> None:
-    """Read events of nobody: they are in no rows, and dead letters only if they must be."""
+    """Decode events without a customer again: they have no rows, only dead letters if they fail."""
     with database.writing() as connection:
-        # Of two retries at once one waits here, and then finds what the other one wrote.
+        # Serializes concurrent retries: the second one waits here, and sees the first one's writes.
         checkpoint = checkpoints.read(connection, [projection], lock=True)[projection.name]
-        # A rebuild may have gone back: what lies beyond is folded when the projection gets there.
-        nobodys = [position for position in nobodys if position <= checkpoint.position]
-        [change] = fold_streams([projection], log.read_at(connection, nobodys))
-        dead_letters.remove(connection, projection.name, nobodys)
+        # A rebuild may have moved the checkpoint back: the projection folds events beyond it later.
+        positions = [position for position in positions if position <= checkpoint.position]
+        [change] = fold_streams([projection], log.read_at(connection, positions))
+        dead_letters.remove(connection, projection.name, positions)
         dead_letters.replace(connection, projection.name, change.dead_letters, refolded=())
 
 
-def _events(connection: Connection, letters: Sequence[DeadLetter]) -> dict[int, RecordedEvent]:
-    found = log.read_at(connection, [each.position for each in letters])
+def _events(connection: Connection, entries: Sequence[DeadLetter]) -> dict[int, RecordedEvent]:
+    found = log.read_at(connection, [each.position for each in entries])
     return {event.position: event for event in found}
 
 
 def _summary(
-    kind: type[AnySummary], event: RecordedEvent, letters: Sequence[DeadLetter], **more: object
+    kind: type[AnySummary], event: RecordedEvent, entries: Sequence[DeadLetter], **more: object
 ) -> AnySummary:
     return kind(
         position=event.position,
@@ -229,7 +231,7 @@ def _summary(
         type=event.type,
         occurred_at=event.occurred_at,
         failures=tuple(
-            ProjectionFailure(projection=each.projection, reason=each.reason) for each in letters
+            ProjectionFailure(projection=each.projection, reason=each.reason) for each in entries
         ),
         **more,
     )

@@ -1,4 +1,4 @@
-"""The quarantine as a person works with it: list, look at one, retry after a fix."""
+"""The quarantine for operators: list its entries, show one, retry them after a fix."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ from projector.store.database import Database
 from projector.store.quarantine import QuarantineEntry
 from projector.text import paging
 
-#: How many entries are read again in one go.
+#: The maximum number of entries in one batch of a retry.
 RETRY_ENTRIES_MAX = 500
 
 
 @frozen(kw_only=True)
 class QuarantinePage:
-    """Some entries, in the order in which they came."""
+    """A page of entries, in the order of their arrival."""
 
     quarantine: tuple[QuarantineEntry, ...]
-    #: How many wait in all, by reason.
+    #: The total number of waiting entries, by reason.
     counts: dict[str, int]
-    #: What to give as `after` for the next page; None at the end.
+    #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
 
 
 @frozen(kw_only=True)
 class QuarantineEntryDetail(QuarantineEntry):
-    """An entry with its body, and with what the caller said of it."""
+    """An entry with its body, and with the defaults that its sender or caller gave."""
 
     defaults: DeliveryDefaults
-    #: The body as text; None where it is not UTF-8.
+    #: The body as text; None if it is not UTF-8.
     body: str | None
-    #: The body in base64, where it is no text.
+    #: The body in base64 if it is not UTF-8, else None.
     body_base64: str | None
 
 
 @frozen(kw_only=True)
 class QuarantineRetryReport:
-    """What a retry did; tried = resolved + waiting."""
+    """The result of a retry; tried = resolved + waiting."""
 
     tried: int
     resolved: int
-    #: How many of them, or a part of them, still cannot be filed.
+    #: The number of entries of which all or a part still cannot be appended.
     waiting: int
-    #: The same, by the reason that keeps them now.
+    #: The same number, by the reason that applies now.
     reasons: dict[str, int]
 
 
@@ -67,9 +67,9 @@ def list_quarantine(
     after: str | None = None,
     limit: int,
 ) -> QuarantinePage:
-    """A page of entries that wait, or of all of them.
+    """Return a page of the waiting entries, or of all entries with `resolved`.
 
-    Raises BadCursor, BadNumber, or BadIdentifier for a reason that is no text.
+    Raises BadCursor, BadNumber, or BadIdentifier for a reason that cannot be stored.
     """
     paging.check_limit(limit)
     _check(reason)
@@ -79,17 +79,17 @@ def list_quarantine(
             connection, reason=reason, resolved=resolved, after=last, limit=limit + 1
         )
         counts = quarantine.counts(connection)
-    shown = found[:limit]
-    more = len(found) > limit
+    entries = found[:limit]
+    has_more = len(found) > limit
     return QuarantinePage(
-        quarantine=tuple(shown),
+        quarantine=tuple(entries),
         counts=counts,
-        next=paging.to_cursor([shown[-1].quarantine_id]) if more else None,
+        next=paging.to_cursor([entries[-1].quarantine_id]) if has_more else None,
     )
 
 
 def show_entry(database: Database, quarantine_id: int) -> QuarantineEntryDetail:
-    """An entry with its body; raises QuarantineEntryNotFound."""
+    """Return an entry with its body; raises QuarantineEntryNotFound."""
     with database.reading() as connection:
         found = quarantine.find(connection, [quarantine_id])
         if not found:
@@ -99,8 +99,8 @@ def show_entry(database: Database, quarantine_id: int) -> QuarantineEntryDetail:
         text, encoded = body.decode(), None
     except UnicodeDecodeError:
         text, encoded = None, base64.b64encode(body).decode()
-    known = asdict(found[0], recurse=False)
-    return QuarantineEntryDetail(**known, defaults=defaults, body=text, body_base64=encoded)
+    fields = asdict(found[0], recurse=False)
+    return QuarantineEntryDetail(**fields, defaults=defaults, body=text, body_base64=encoded)
 
 
 def retry_quarantine(
@@ -111,17 +111,18 @@ def retry_quarantine(
     defaults: DeliveryDefaults = NO_DEFAULTS,
     on_piece: Callable[[int], None] = lambda _tried: None,
 ) -> QuarantineRetryReport:
-    """Read entries again: those of some ids, or all that wait, of one reason or any.
+    """Read entries again: those with the given ids, or all that wait, of one reason or any.
 
-    What can be filed now is appended, and its entry closed with the position of its event; so is
-    one whose event is in the log by now. What contradicts that event, and the part of a page that
-    cannot be filed, is from then on an entry of its own. `defaults` fill in what the
-    caller left out then. Raises QuarantineEntryNotFound or BadIdentifier, with nothing done.
+    An event that can be read now is appended, and its entry is resolved with the event's position;
+    so is an entry whose event is in the log by now (idempotent). A delivery that conflicts with
+    that event, and the part of a page that still cannot be read, become entries of their own.
+    `defaults` fill in fields that were missing when the entry was received. Raises
+    QuarantineEntryNotFound or BadIdentifier, with nothing done.
     """
     _check(reason)
     tally = _Tally()
     for entries in _waiting(database, ids, reason):
-        # What was received together is appended together.
+        # Deliveries that were received together are appended together.
         for received_at, batch in groupby(entries, key=attrgetter("received_at")):
             _retry(database, list(batch), received_at, defaults, tally)
         on_piece(tally.tried)
@@ -131,8 +132,8 @@ def retry_quarantine(
 def _check(reason: str | None) -> None:
     problem = None if reason is None else id_problem(reason)
     if problem:
-        # The database could not even be asked.
-        raise BadIdentifier(name="The reason", text=reason, reason=problem)
+        # Such a text cannot be a parameter of a SQL statement.
+        raise BadIdentifier(name="the reason", text=reason, reason=problem)
 
 
 @define
@@ -141,7 +142,7 @@ class _Tally:
     waiting: Counter[str] = field(factory=Counter)
 
     def count(self, reason: str | None) -> None:
-        """Count an entry that is resolved, or that waits for a reason."""
+        """Count an entry: resolved if the reason is None, else waiting for this reason."""
         if reason is None:
             self.resolved += 1
         else:
@@ -163,7 +164,7 @@ class _Tally:
 def _waiting(
     database: Database, ids: Sequence[int] | None, reason: str | None
 ) -> Iterator[list[QuarantineEntry]]:
-    """The entries to read again, piece by piece."""
+    """Yield the entries to read again, in batches."""
     if ids is not None:
         with database.reading() as connection:
             found = quarantine.find(connection, ids)
@@ -173,7 +174,7 @@ def _waiting(
         yield found
         return
     with database.reading() as connection:
-        # What a retry puts aside anew has been tried.
+        # Entries that this retry itself adds have been tried already.
         until = quarantine.last_id(connection)
     last = 0
     while True:
@@ -196,25 +197,29 @@ def _retry(
     database: Database,
     entries: Sequence[QuarantineEntry],
     received_at: datetime,
-    told: DeliveryDefaults,
+    defaults: DeliveryDefaults,
     tally: _Tally,
 ) -> None:
-    readable = _readable(database, entries, told, tally)
+    readable = _readable(database, entries, defaults, tally)
     positions: dict[int, int] = {}
     for entry, receipts in _append(database, readable, received_at):
         position = _position(entry, receipts)
         if position is not None:
             positions[entry.quarantine_id] = position
         tally.count(next((each.reason for each in receipts if each.reason is not None), None))
-    # An interruption before this leaves entries open whose event is found when they are tried next.
+    # After a crash before this point the entries stay open, although their events are appended.
+    # The next retry is idempotent: it finds the events in the log, and resolves the entries.
     with database.writing() as connection:
         quarantine.resolve(connection, positions, at=datetime.now(UTC))
 
 
 def _readable(
-    database: Database, entries: Sequence[QuarantineEntry], told: DeliveryDefaults, tally: _Tally
+    database: Database,
+    entries: Sequence[QuarantineEntry],
+    defaults: DeliveryDefaults,
+    tally: _Tally,
 ) -> list[tuple[QuarantineEntry, list[Item]]]:
-    """The entries of which a part can be filed by now; the others are counted here."""
+    """Return the entries of which at least a part can be read now; count the others."""
     with database.reading() as connection:
         bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
     found: list[tuple[QuarantineEntry, list[Item]]] = []
@@ -222,7 +227,8 @@ def _readable(
         if entry.resolved_at is not None:
             tally.count(None)
             continue
-        items = _read(*bodies[entry.quarantine_id], told)
+        body, original_defaults = bodies[entry.quarantine_id]
+        items = _read(body, original_defaults, defaults)
         if any(isinstance(item, Envelope) for item in items):
             found.append((entry, items))
         else:
@@ -236,30 +242,33 @@ def _append(
     readable: Sequence[tuple[QuarantineEntry, list[Item]]],
     received_at: datetime,
 ) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
-    """Append all that entries hold, in one go; each entry with what became of its items."""
-    items = [item for _, mine in readable for item in mine]
+    """Append the items of all entries in one batch; yield each entry with its items' receipts."""
+    items = [item for _, entry_items in readable for item in entry_items]
     receipts = iter(append(database, items, received_at=received_at) if items else [])
-    for entry, mine in readable:
-        yield entry, list(islice(receipts, len(mine)))
+    for entry, entry_items in readable:
+        yield entry, list(islice(receipts, len(entry_items)))
 
 
-def _read(body: bytes, defaults: DeliveryDefaults, told: DeliveryDefaults) -> list[Item]:
-    """Read a body in the light in which it came; what is told now adds to that.
+def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> list[Item]:
+    """Read a body with its original defaults, completed by the ones that are given now.
 
-    It replaces nothing: who tells the project of some entries does not mean those of another one.
+    The new ones replace nothing: an operator who names the project of some entries does not mean
+    the entries that came with another one.
     """
-    both = DeliveryDefaults(
-        project_id=defaults.project_id or told.project_id,
-        type=defaults.type or told.type,
-        occurred_at=defaults.occurred_at or told.occurred_at,
+    defaults = DeliveryDefaults(
+        project_id=original.project_id or added.project_id,
+        type=original.type or added.type,
+        occurred_at=original.occurred_at or added.occurred_at,
     )
-    return [item for frame in split_documents([body]) for item in sources.read(frame, both)]
+    return [
+        item for document in split_documents([body]) for item in sources.read(document, defaults)
+    ]
 
 
 def _position(entry: QuarantineEntry, receipts: Sequence[Receipt]) -> int | None:
-    """The position that closes an entry; none for a conflict that is still one."""
+    """Return the position that resolves an entry; None for a conflict that is still a conflict."""
     for receipt in receipts:
-        still = receipt.outcome == Outcome.CONFLICT and entry.reason == "conflict"
-        if receipt.position is not None and not still:
+        still_conflicts = receipt.outcome == Outcome.CONFLICT and entry.reason == "conflict"
+        if receipt.position is not None and not still_conflicts:
             return receipt.position
     return None

@@ -1,7 +1,7 @@
-"""Tokens: who may come in by the network, and to do what.
+"""Access tokens for the HTTP server, with their scopes.
 
-A token is `pjt_ID_SECRET`. The database has only the digest of the secret, so that who reads it
-gets no token by that.
+A token is `pjt_ID_SECRET`. The database stores only a digest (SHA-256) of the secret, so that read
+access to it yields no token.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "revoke_token",
 ]
 
-#: How many random bytes an id and a secret have.
+#: The number of random bytes of an id and of a secret.
 _ID_BYTES, _SECRET_BYTES = 6, 32
 
 # Hex has no underscore, and no hyphen, which would make an id look like an option.
@@ -41,59 +41,59 @@ _TOKEN = re.compile(
     rf"pjt_(?P<id>[0-9a-f]{{{2 * _ID_BYTES}}})_(?P<secret>[0-9a-f]{{{2 * _SECRET_BYTES}}})"
 )
 
-#: Compared with what comes under an id that nobody has; no text is known that has this digest.
+#: The digest that stands in for that of an unknown id; no text is known to have it.
 _UNUSED_DIGEST = "0" * 64
 
-#: In a name they could steer the terminal that shows it.
+#: Control characters, which could inject escape sequences into the terminal that shows a name.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @frozen(kw_only=True)
 class NewToken:
-    """A token as its bearer gets it."""
+    """A new token, with its secret."""
 
     token_id: str
     name: str
     scopes: tuple[Scope, ...]
-    #: The text that lets its bearer in; it is kept nowhere.
+    #: The bearer token; it is not stored, and so cannot be shown again.
     token: str = field(repr=False)
 
 
 def create_token(database: Database, *, name: str, scopes: Iterable[str]) -> NewToken:
-    """Make a token that opens what its scopes say (`read`, `write`, `admin`).
+    """Create a token with some scopes (`read`, `write`, `admin`).
 
-    Names need not differ. Raises BadIdentifier for a name that cannot be one, ScopeUnknown, or
-    ScopeMissing where there is none.
+    Names need not be unique. Raises BadIdentifier for an invalid name, ScopeUnknown, or
+    ScopeMissing if no scope is given.
     """
     _check_name(name)
-    opened = _scopes(scopes)
+    granted = _scopes(scopes)
     token_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_hex(_SECRET_BYTES)
     with database.writing() as connection:
         tokens.add(
             connection,
             token_id=token_id,
             name=name,
-            scopes=opened,
+            scopes=granted,
             digest=_digest(secret),
             created_at=datetime.now(UTC),
         )
-    return NewToken(token_id=token_id, name=name, scopes=opened, token=f"pjt_{token_id}_{secret}")
+    return NewToken(token_id=token_id, name=name, scopes=granted, token=f"pjt_{token_id}_{secret}")
 
 
 def list_tokens(database: Database) -> list[Token]:
-    """All tokens in the order in which they were made, revoked ones too, without any secret."""
+    """List all tokens, also revoked ones, in the order of their creation, without any secret."""
     with database.reading() as connection:
         return tokens.list_all(connection)
 
 
 def revoke_token(database: Database, token_id: str) -> Token:
-    """Let a token open nothing from now on; gives it with the time at which it was revoked first.
+    """Revoke a token, and return it with the time at which it was first revoked.
 
-    Raises TokenNotFound.
+    Idempotent. Raises TokenNotFound.
     """
     unknown = TokenNotFound(token_id=token_id)
     if id_problem(token_id):
-        # The database could not even be asked.
+        # Such a text cannot be a parameter of a SQL statement.
         raise unknown
     with database.writing() as connection:
         tokens.revoke(connection, token_id, at=datetime.now(UTC))
@@ -104,22 +104,22 @@ def revoke_token(database: Database, token_id: str) -> Token:
 
 
 def read_tokens(database: Database) -> dict[str, StoredToken]:
-    """All tokens by their id, revoked ones too, for `bearer`."""
+    """Read all tokens by their id, also revoked ones, for `authenticate`."""
     with database.reading() as connection:
         return tokens.by_id(connection)
 
 
 def authenticate(known: Mapping[str, StoredToken], text: str) -> StoredToken | None:
-    """The token that a text is, if it is good; None for any other text, and for a revoked one.
+    """Return the valid token that a text is; None for a revoked token and any other text.
 
-    PURE. The text is the token alone, without the `Bearer` of its header.
+    PURE. The text is the token alone, without the `Bearer` of the Authorization header.
     """
     parts = _TOKEN.fullmatch(text)
     if parts is None:
         return None
     found = known.get(parts["id"])
-    # The same work for an id that nobody has: how long it takes does not tell which ids there are,
-    # nor how much of a secret is right.
+    # Constant time, against timing attacks: the duration reveals neither which ids exist nor how
+    # much of a secret is right. So an unknown id takes the same work.
     expected = _UNUSED_DIGEST if found is None else found.digest
     matches = hmac.compare_digest(_digest(parts["secret"]).encode(), expected.encode())
     if found is None or not matches or found.revoked_at is not None:
@@ -128,9 +128,9 @@ def authenticate(known: Mapping[str, StoredToken], text: str) -> StoredToken | N
 
 
 def _digest(secret: str) -> str:
-    """What is kept of a secret.
+    """Return the digest of a secret, which is what the database stores.
 
-    A slow hash with a salt is for passwords, which can be guessed; 32 random bytes cannot.
+    A slow salted hash protects passwords, which can be guessed; 32 random bytes cannot.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -138,15 +138,15 @@ def _digest(secret: str) -> str:
 def _check_name(name: str) -> None:
     problem = id_problem(name) or (_CONTROL.search(name) and "holds a control character")
     if problem:
-        raise BadIdentifier(name="The name", text=name, reason=problem)
+        raise BadIdentifier(name="the name", text=name, reason=problem)
 
 
 def _scopes(names: Iterable[str]) -> tuple[Scope, ...]:
-    """Scopes by their names, each once."""
-    asked = {*names}
-    unknown = asked.difference(Scope)
+    """Parse the names of scopes, without duplicates; raises ScopeUnknown or ScopeMissing."""
+    requested = {*names}
+    unknown = requested.difference(Scope)
     if unknown:
         raise ScopeUnknown(name=min(unknown), known=", ".join(Scope))
-    if not asked:
+    if not requested:
         raise ScopeMissing(known=", ".join(Scope))
-    return tuple(scope for scope in Scope if scope in asked)
+    return tuple(scope for scope in Scope if scope in requested)

@@ -1,5 +1,6 @@
-"""The tables, and the log, to answers.
+"""Queries: answers from the tables and the log.
 
-`customer_state` (rows to an answer), `customers` and `lookup` (one or many, now or then), `members`
-(who is in a group), `customer_events`, `export`, `status`, and `why` (the log to reasons).
+`customer_state` (rows to a customer's state), `customers` (one or many, now or in the past),
+`members` (the customers of a group), `customer_events`, `export`, `status`, and `why` (the events
+behind a state).
 """

@@ -1,4 +1,4 @@
-"""A customer's events as they came, page by page."""
+"""A customer's events as they were received, with keyset pagination."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from projector.store import duplicates, log
 from projector.store.database import Database
 from projector.text import paging
 
-#: The most bytes of bodies on a page that has more than one event.
+#: The maximum total size of the bodies, in bytes, on a page with more than one event.
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 
 
 @frozen(kw_only=True)
 class CustomerEvent:
-    """An event of a customer as it is in the log."""
+    """An event of a customer, as the log has it."""
 
     position: int
     event_id: str
@@ -28,22 +28,22 @@ class CustomerEvent:
     received_at: datetime
     #: Whether its stream already held a greater canonical key when it was appended.
     late: bool
-    #: The shape that it came in.
+    #: The shape of the delivery that it was read from.
     source: str
     #: How many times it was delivered again.
     duplicates: int
-    #: The JSON text as it came.
+    #: The JSON text as it was received.
     body: str
 
 
 @frozen(kw_only=True)
 class EventPage:
-    """Some of a customer's events, in the order of their positions."""
+    """A page of a customer's events, in the order of their positions."""
 
     project_id: str
     customer_id: str
     events: tuple[CustomerEvent, ...]
-    #: What to give as `after` for the next page; None at the end.
+    #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
 
 
@@ -55,52 +55,52 @@ def find_events(
     after: str | None = None,
     limit: int,
 ) -> EventPage:
-    """A page of the events of a customer; it ends early where their bodies are long.
+    """Return a page of a customer's events; it has less than `limit` if their bodies are long.
 
-    In the order in which they came, so that a late one moves no other to another page. Raises
-    CustomerNotFound, CustomerAmbiguous, BadCursor and BadNumber.
+    The order is that of arrival (positions), so that a late event does not shift others to another
+    page. Raises CustomerNotFound, CustomerAmbiguous, BadCursor and BadNumber.
     """
     paging.check_limit(limit)
     [last] = paging.from_cursor(after, tuple[paging.Number]) or (0,)
     with database.reading() as connection:
-        # Whatever the tables know of them by now.
-        who = require_one(
+        # By the log's streams, and not by rows: the tables may not have folded these events yet.
+        key = require_one(
             find_keys(connection, identifier, project_id, False), identifier, project_id
         )
-        events = log.read_customer_page(connection, who, after=last, limit=limit + 1)
-        shown = _shown(events, limit)
-        again = duplicates.find(connection, [each.position for each in shown])
+        events = log.read_customer_page(connection, key, after=last, limit=limit + 1)
+        page = _fitting(events, limit)
+        repeated = duplicates.find(connection, [each.position for each in page])
     return EventPage(
-        project_id=who.project_id,
-        customer_id=who.customer_id,
+        project_id=key.project_id,
+        customer_id=key.customer_id,
         events=tuple(
-            _event(each, again[each.position].count if each.position in again else 0)
-            for each in shown
+            _event(each, repeated[each.position].count if each.position in repeated else 0)
+            for each in page
         ),
-        next=paging.to_cursor((shown[-1].position,)) if len(events) > len(shown) else None,
+        next=paging.to_cursor((page[-1].position,)) if len(events) > len(page) else None,
     )
 
 
-def _shown(events: Iterable[RecordedEvent], limit: int) -> list[RecordedEvent]:
-    shown: list[RecordedEvent] = []
+def _fitting(events: Iterable[RecordedEvent], limit: int) -> list[RecordedEvent]:
+    page: list[RecordedEvent] = []
     size = 0
     for each in events:
         size += len(each.body)
-        if len(shown) == limit or (shown and size > PAGE_BYTES_MAX):
+        if len(page) == limit or (page and size > PAGE_BYTES_MAX):
             break
-        shown.append(each)
-    return shown
+        page.append(each)
+    return page
 
 
-def _event(it: RecordedEvent, repeated: int) -> CustomerEvent:
+def _event(recorded: RecordedEvent, repeated: int) -> CustomerEvent:
     return CustomerEvent(
-        position=it.position,
-        event_id=it.event_id,
-        type=it.type,
-        occurred_at=it.occurred_at,
-        received_at=it.received_at,
-        late=it.late,
-        source=it.source,
+        position=recorded.position,
+        event_id=recorded.event_id,
+        type=recorded.type,
+        occurred_at=recorded.occurred_at,
+        received_at=recorded.received_at,
+        late=recorded.late,
+        source=recorded.source,
         duplicates=repeated,
-        body=it.body,
+        body=recorded.body,
     )

@@ -1,4 +1,4 @@
-"""The answer to "which segments, which tier, since when, is that so?", from rows. PURE."""
+"""A customer's state from rows: which segments and tiers, since when, how certain. PURE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projector.envelope import CustomerKey
 from projector.projections import customer, loyalty_tier, segment_membership
 from projector.projections.projection import Projection
 
-#: The projections that an answer is made of.
+#: The projections whose rows make up a customer's state.
 PROJECTIONS: tuple[Projection, ...] = (
     customer.PROJECTION,
     segment_membership.PROJECTION,
@@ -22,7 +22,7 @@ PROJECTIONS: tuple[Projection, ...] = (
 
 @frozen(kw_only=True)
 class CustomerSegment:
-    """A membership that holds."""
+    """A segment that the customer is a member of."""
 
     segment_id: str
     name: str | None
@@ -59,9 +59,9 @@ class CustomerState:
     tiers: tuple[CustomerTier, ...]
     #: False while an event of the customer could not be folded.
     complete: bool
-    #: How many deliveries are proven to be lost.
+    #: The number of deliveries that are proven to be lost.
     gaps: int
-    #: The answer reflects every event up to here.
+    #: The position of the log up to which the state reflects every event.
     position: int
     last_event_at: datetime | None
 
@@ -73,24 +73,24 @@ def state_from_rows(
     complete: bool,
     position: int,
 ) -> CustomerState | None:
-    """The answer that the rows of one customer give, by projection; None if nothing is known."""
+    """Build the state of a customer from its rows by projection; None if nothing is known."""
     customers, memberships, tiers = (rows.get(each.name, ()) for each in PROJECTIONS)
     if complete and not (customers or memberships or tiers):
         return None
-    who = customers[0] if customers else None
+    profile = customers[0] if customers else None
     return CustomerState(
         project_id=key.project_id,
         customer_id=key.customer_id,
-        source_id=who.source_id if who else None,
-        name=who.name if who else None,
-        email=who.email if who else None,
-        deleted_at=who.deleted_at if who else None,
+        source_id=profile.source_id if profile else None,
+        name=profile.name if profile else None,
+        email=profile.email if profile else None,
+        deleted_at=profile.deleted_at if profile else None,
         segments=_segments(memberships),
         tiers=_tiers(tiers),
         complete=complete,
         gaps=sum(row.gaps for row in memberships) + sum(row.gaps for row in tiers),
         position=position,
-        last_event_at=who.last_event_at if who else None,
+        last_event_at=profile.last_event_at if profile else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Customer state: as it is now, from the tables, and as it was, from the log."""
+"""Customers' states: now, from the tables, and in the past, from the log."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from projector.text.instants import check_instant, to_text
 
 @frozen(kw_only=True)
 class PointInTime:
-    """A moment to look back from; the default is now, as the tables have it.
+    """A bitemporal point in time; the default is now, as the tables have it.
 
-    `as_of` asks what was true then, `at_position` what was known then, both of them what was known
-    at that position to have been true at that instant.
+    `as_of` asks what was true then (valid time), `at_position` what was known then (transaction
+    time), and both together what was known at that position to be true at that instant.
     """
 
-    #: Events that occurred later do not count.
+    #: Events that occurred later are ignored.
     as_of: datetime | None = field(default=None)
-    #: Events beyond this position of the log do not count.
+    #: Events beyond this position of the log are ignored.
     at_position: int | None = None
 
     @as_of.validator
@@ -37,21 +37,21 @@ class PointInTime:
 
     @property
     def is_now(self) -> bool:
-        """Whether all that is known counts."""
+        """Whether every known event counts."""
         return self.as_of is None and self.at_position is None
 
     def __str__(self) -> str:
-        """The end of a sentence; empty for now."""
+        """Return the end of a sentence, such as ` at position 5`; empty for now."""
         then = "" if self.as_of is None else f" as of {to_text(self.as_of)}"
         return then if self.at_position is None else f"{then} at position {self.at_position}"
 
 
-#: The most ids in one go.
+#: The maximum number of ids in one query.
 IDS_MAX = 1_000
 
 NOW = PointInTime()
 
-#: A customer, with or without the state.
+#: A customer, with the state or only the key.
 Found = TypeVar("Found", CustomerState, CustomerKey)
 
 _NAMES = tuple(each.name for each in PROJECTIONS)
@@ -59,15 +59,15 @@ _NAMES = tuple(each.name for each in PROJECTIONS)
 
 @frozen(kw_only=True)
 class CustomerBatch:
-    """What is known of those who were asked for."""
+    """The states of several customers, and the ids without a state."""
 
-    #: In the order in which they were asked for.
+    #: In the order of the requested ids.
     customers: tuple[CustomerState, ...]
-    #: The ids that nobody has.
+    #: The ids that no customer has.
     not_found: tuple[str, ...]
-    #: The ids that several projects have.
+    #: The ids that customers of several projects have.
     ambiguous: tuple[str, ...]
-    #: The answers reflect every event up to here.
+    #: The position of the log up to which the states reflect every event.
     position: int
 
 
@@ -79,11 +79,11 @@ def find_customer(
     by_source_id: bool = False,
     moment: PointInTime = NOW,
 ) -> CustomerState:
-    """The state of the customer with this id, or with this source_id, now or at a moment.
+    """Return the state of the customer with this id, or with this source_id, now or at a moment.
 
-    A source_id is looked up among those of today. Raises CustomerNotFound; CustomerAmbiguous where
-    several projects have the id, or several customers that are not deleted have the source_id;
-    PositionUnknown.
+    A source_id is looked up among the present ones, whatever the moment. Raises CustomerNotFound;
+    CustomerAmbiguous if several projects have the id, or if several customers that are not deleted
+    have the source_id; PositionUnknown.
     """
     with database.reading_tables() as connection:
         return read_customer(connection, identifier, project_id, by_source_id, moment)
@@ -92,23 +92,23 @@ def find_customer(
 def find_customers(
     database: Database, identifiers: Sequence[str], *, project_id: str | None = None
 ) -> CustomerBatch:
-    """The state of each of the customers with these ids, as query.find_customer tells it.
+    """Return the states of the customers with these ids, as `find_customer` returns each of them.
 
-    An id that is asked for twice is answered once. Raises BadNumber for more than IDS_MAX.
+    A repeated id is answered once. Raises BadNumber for more than IDS_MAX.
     """
     if len(identifiers) > IDS_MAX:
         raise BadNumber(name="The number of ids", value=len(identifiers), range=f"0 to {IDS_MAX}")
-    asked = list(dict.fromkeys(identifiers))
+    unique_ids = list(dict.fromkeys(identifiers))
     with database.reading_tables() as connection:
-        known, position = read_customers(connection, asked)
+        known, position = read_customers(connection, unique_ids)
     found = {
-        each: [answer for answer in known.get(each, ()) if project_id in (None, answer.project_id)]
-        for each in asked
+        each: [state for state in known.get(each, ()) if project_id in (None, state.project_id)]
+        for each in unique_ids
     }
     return CustomerBatch(
-        customers=tuple(answers[0] for answers in found.values() if len(answers) == 1),
-        not_found=tuple(each for each, answers in found.items() if not answers),
-        ambiguous=tuple(each for each, answers in found.items() if len(answers) > 1),
+        customers=tuple(states[0] for states in found.values() if len(states) == 1),
+        not_found=tuple(each for each, states in found.items() if not states),
+        ambiguous=tuple(each for each, states in found.items() if len(states) > 1),
         position=position,
     )
 
@@ -120,9 +120,9 @@ def read_customer(
     by_source_id: bool,
     moment: PointInTime,
 ) -> CustomerState:
-    """As find_customer, within a snapshot."""
+    """Read the state that `find_customer` returns, within a snapshot."""
     keys = find_keys(connection, identifier, project_id, by_source_id)
-    found = [answer for key in keys if (answer := state_at(connection, key, moment)) is not None]
+    found = [state for key in keys if (state := state_at(connection, key, moment)) is not None]
     if by_source_id:
         found = _meant_by_source_id(found, identifier)
     return require_one(found, identifier, project_id, moment)
@@ -131,30 +131,30 @@ def read_customer(
 def read_customers(
     connection: Connection, identifiers: Sequence[str]
 ) -> tuple[dict[str, list[CustomerState]], int]:
-    """By id: the state of each customer who has it; and the position that the states reflect."""
+    """Read by id the states of all customers with it, and the position that they reflect."""
     ids = [each for each in identifiers if id_problem(each) is None]
     rows = {each.name: table_rows.load_by_ids(connection, each, ids) for each in PROJECTIONS}
     doubtful = dead_letters.customers_with_any(connection, _NAMES, ids)
     position = checkpoints.least_position(connection, PROJECTIONS)
     found: dict[str, list[CustomerState]] = {}
     for key in sorted(doubtful.union(*rows.values())):
-        mine = {name: each.get(key, ()) for name, each in rows.items()}
-        answer = state_from_rows(key, rows=mine, complete=key not in doubtful, position=position)
-        if answer is not None:
-            found.setdefault(key.customer_id, []).append(answer)
+        own_rows = {name: each.get(key, ()) for name, each in rows.items()}
+        state = state_from_rows(key, rows=own_rows, complete=key not in doubtful, position=position)
+        if state is not None:
+            found.setdefault(key.customer_id, []).append(state)
     return found, position
 
 
 def require_one(
     found: Sequence[Found], identifier: str, project_id: str | None, moment: PointInTime = NOW
 ) -> Found:
-    """The one who is meant; raises CustomerNotFound or CustomerAmbiguous for none or several."""
+    """Return the only customer found; raises CustomerNotFound or CustomerAmbiguous."""
     if not found:
         where = f" in project {project_id!r}" if project_id is not None else ""
         raise CustomerNotFound(identifier=identifier, where=f"{where}{moment}")
     if len(found) > 1:
-        each_of_them = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
-        raise CustomerAmbiguous(identifier=identifier, candidates=each_of_them)
+        candidates = ", ".join(f"{each.customer_id} in {each.project_id}" for each in found)
+        raise CustomerAmbiguous(identifier=identifier, candidates=candidates)
     return found[0]
 
 
@@ -165,10 +165,10 @@ def find_key(
     by_source_id: bool,
     moment: PointInTime = NOW,
 ) -> CustomerKey:
-    """Find who is meant by an id, or by a source_id, as `find_customer` does.
+    """Find the key of the customer that `find_customer` finds by an id or a source_id.
 
-    Where only one customer may be meant, no state is read. Raises CustomerNotFound or
-    CustomerAmbiguous.
+    No state is read if there is only one candidate, who may then be unknown at the moment. Raises
+    CustomerNotFound or CustomerAmbiguous.
     """
     keys = find_keys(connection, identifier, project_id, by_source_id)
     if len(keys) == 1:
@@ -180,29 +180,29 @@ def find_key(
 def find_keys(
     connection: Connection, identifier: str, project_id: str | None, by_source_id: bool
 ) -> list[CustomerKey]:
-    """Who may be meant, at whatever moment."""
+    """Find the keys of all customers who have an id or a source_id, whatever the moment."""
     if id_problem(identifier):
-        # The database could not even be asked.
+        # Such a text cannot be a parameter of a SQL statement.
         return []
     look_up = customers.by_source_id if by_source_id else customers.by_customer_id
     return [key for key in look_up(connection, identifier) if project_id in (None, key.project_id)]
 
 
 def state_at(connection: Connection, key: CustomerKey, moment: PointInTime) -> CustomerState | None:
-    """The answer for a customer at a moment; None if nothing was known of it."""
+    """Read a customer's state at a moment; None if nothing was known of the customer then."""
     return _now(connection, key) if moment.is_now else _then(connection, key, moment)
 
 
 def events_at(
     connection: Connection, key: CustomerKey, moment: PointInTime
 ) -> tuple[int, Iterator[RecordedEvent]]:
-    """The log's end at a moment, and a customer's events that count then, in canonical order."""
+    """Read the log's end at a moment, and the customer's events until then in canonical order."""
     until = log_end(connection, moment)
     return until, log.read_customer(connection, key, until=until, as_of=moment.as_of)
 
 
 def log_end(connection: Connection, moment: PointInTime) -> int:
-    """The last position that counts; raises PositionUnknown for one that is not in the log."""
+    """Return the last position that counts; raises PositionUnknown if it is not in the log."""
     head = log.head(connection)
     until = head if moment.at_position is None else moment.at_position
     if not 0 <= until <= head:
@@ -231,15 +231,16 @@ def _then(connection: Connection, key: CustomerKey, moment: PointInTime) -> Cust
 
 
 def _meant_by_source_id(found: Sequence[CustomerState], source_id: str) -> list[CustomerState]:
-    """Of those that bear a source_id today, in each project: who is meant by it at a moment.
+    """Select, per project, the customers that a source_id means at a moment.
 
-    Who bore it then goes before who had another one then; among these, who is not deleted. Of
-    several deleted ones it is the last.
+    `found` are the states at that moment of all customers who have the source_id today. Customers
+    who had it at that moment come before those who had another one then; among these, customers
+    who were not deleted come before deleted ones; of several deleted ones the last deleted counts.
     """
-    bore = {each.project_id for each in found if each.source_id == source_id}
-    found = [each for each in found if each.source_id == source_id or each.project_id not in bore]
+    had_it = {each.project_id for each in found if each.source_id == source_id}
+    found = [each for each in found if each.source_id == source_id or each.project_id not in had_it]
     live = [each for each in found if each.deleted_at is None]
-    taken = {each.project_id for each in live}
-    gone = [each for each in found if each.project_id not in taken and each.deleted_at]
-    gone.sort(key=lambda each: (each.deleted_at, each.customer_id))
-    return [*live, *{each.project_id: each for each in gone}.values()]
+    with_live = {each.project_id for each in live}
+    deleted = [each for each in found if each.project_id not in with_live and each.deleted_at]
+    deleted.sort(key=lambda each: (each.deleted_at, each.customer_id))
+    return [*live, *{each.project_id: each for each in deleted}.values()]

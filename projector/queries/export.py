@@ -1,4 +1,4 @@
-"""Every customer's answer, one after the other, in constant memory."""
+"""The export of every customer's state, one at a time, in constant memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.database import Database
 
-#: How many customers are folded in one go.
+#: The maximum number of customers that are folded in one batch.
 PIECE_CUSTOMERS_MAX = 1_000
 
-#: What a customer has: the name of a projection, and a row of it or None for a dead letter.
+#: A customer's row with the name of its projection; for a dead letter the name is empty and the
+#: row is None.
 _Piece = tuple[CustomerKey, str, Any]
 
 
 def export_customers(
     database: Database, *, at_position: int | None = None
 ) -> Generator[CustomerState]:
-    """The answers for all customers, ordered by project and customer, from one snapshot.
+    """Yield the states of all customers, ordered by project and customer, from one snapshot.
 
-    From the tables; or from the log up to a position. Raises PositionUnknown.
+    They come from the tables, or with `at_position` from the log up to it. Raises PositionUnknown.
     """
     with database.reading_tables() as connection:
         if at_position is None:
@@ -41,12 +42,12 @@ def export_customers(
 
 
 def _from_tables(connection: Connection) -> Iterator[CustomerState]:
-    """The tables side by side, each in the order of its key."""
+    """Yield states by a merge join of the tables' rows, each table in the order of its key."""
     position = checkpoints.least_position(connection, PROJECTIONS)
     names = [each.name for each in PROJECTIONS]
     with ExitStack() as stack:
         scans = [
-            stack.enter_context(closing(table_rows.scan(connection, it))) for it in PROJECTIONS
+            stack.enter_context(closing(table_rows.scan(connection, each))) for each in PROJECTIONS
         ]
         sources: list[Iterable[_Piece]] = list(map(_pieces, names, scans))
         sources.append((key, "", None) for key in dead_letters.customers_with(connection, names))
@@ -55,9 +56,9 @@ def _from_tables(connection: Connection) -> Iterator[CustomerState]:
             for _, name, row in pieces:
                 rows.setdefault(name, []).append(row)
             complete = "" not in rows
-            answer = state_from_rows(key, rows=rows, complete=complete, position=position)
-            if answer is not None:
-                yield answer
+            state = state_from_rows(key, rows=rows, complete=complete, position=position)
+            if state is not None:
+                yield state
 
 
 def _pieces(name: str, rows: Iterable[tuple[CustomerKey, Any]]) -> Iterator[_Piece]:
@@ -65,21 +66,21 @@ def _pieces(name: str, rows: Iterable[tuple[CustomerKey, Any]]) -> Iterator[_Pie
 
 
 def _from_log(connection: Connection, until: int) -> Iterator[CustomerState]:
-    """The streams in the order of their customers, piece by piece."""
-    everyone = customers.in_order(connection)
-    while piece := dict(islice(everyone, PIECE_CUSTOMERS_MAX)):
-        events = log.read_streams(connection, list(piece), until=until)
+    """Yield states by folding the streams, in the order of their customers, in batches."""
+    all_customers = customers.in_order(connection)
+    while batch := dict(islice(all_customers, PIECE_CUSTOMERS_MAX)):
+        events = log.read_streams(connection, list(batch), until=until)
         changes = fold_streams(PROJECTIONS, events)
-        unsure = {letter.stream_id for change in changes for letter in change.dead_letters}
-        for stream_id, key in piece.items():
-            answer = state_from_rows(
+        incomplete = {each.stream_id for change in changes for each in change.dead_letters}
+        for stream_id, key in batch.items():
+            state = state_from_rows(
                 key,
                 rows={
                     each.name: change.new.get(key, [])
                     for each, change in zip(PROJECTIONS, changes, strict=True)
                 },
-                complete=stream_id not in unsure,
+                complete=stream_id not in incomplete,
                 position=until,
             )
-            if answer is not None:
-                yield answer
+            if state is not None:
+                yield state

@@ -1,4 +1,4 @@
-"""Who is in a segment or on a tier, now or at an instant, and which of them there are."""
+"""Members of segments and tiers, now or at an instant, and their numbers per segment and tier."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ class Member:
     customer_id: str
     source_id: str | None
     name: str | None
-    #: None for a tier of which nobody told since when.
+    #: None if no event states since when the customer is on the tier.
     since: datetime | None
 
 
 @frozen(kw_only=True)
 class MemberPage:
-    """Some members, in the order of project and customer."""
+    """A page of members, in the order of project and customer."""
 
     members: tuple[Member, ...]
-    #: What to give as `after` for the next page; None at the end.
+    #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
 
 
 @frozen(kw_only=True)
 class SegmentCount:
-    """A segment and how many are in it."""
+    """A segment and the number of its members."""
 
     project_id: str
     segment_id: str
-    #: As the last customer who entered was told.
+    #: The name in the row of the customer who entered last.
     name: str | None
     members: int
 
 
 @frozen(kw_only=True)
 class TierCount:
-    """A tier and how many are on it."""
+    """A tier and the number of its members."""
 
     project_id: str
     campaign_id: str
     campaign_name: str | None
     tier_id: str
-    #: As the last customer who joined was told.
+    #: The name in the row of the customer who joined last.
     name: str | None
     members: int
 
@@ -73,17 +73,17 @@ def find_members(
     after: str | None = None,
     limit: int,
 ) -> MemberPage:
-    """A page of the members of a segment or else of a tier, as the tables have them.
+    """Return a page of the members of a segment or else of a tier, as the tables have them.
 
-    Raises GroupNotFound for one that no customer is or ever was in, BadCursor, BadNumber for a
-    `limit` out of its range, BadInstant for a naive datetime, and NotOne where not exactly one
-    group is named.
+    Raises GroupNotFound for a group that no customer is or ever was in, BadCursor, BadNumber for a
+    `limit` out of range, BadInstant for a naive datetime, and NotOne unless exactly one group is
+    named.
     """
     group, group_id = _group(segment_id, tier_id)
     check_instant(as_of)
     paging.check_limit(limit)
     key_type: Any = GenericAlias(tuple, (str,) * len(group.member_key))
-    place = paging.from_cursor(after, key_type)
+    after_key = paging.from_cursor(after, key_type)
     unknown = GroupNotFound(kind=group.kind, identifier=group_id)
     if id_problem(group_id):
         raise unknown
@@ -94,15 +94,15 @@ def find_members(
             group_id,
             project_id=project_id,
             as_of=as_of,
-            after=place,
+            after=after_key,
             limit=limit + 1,
         )
         if not rows and not members.is_known(connection, group, group_id):
             raise unknown
-    shown = rows[:limit]
+    page = rows[:limit]
     return MemberPage(
-        members=tuple(_member(row) for row in shown),
-        next=paging.to_cursor(shown[-1][: len(group.member_key)]) if len(rows) > limit else None,
+        members=tuple(_member(row) for row in page),
+        next=paging.to_cursor(page[-1][: len(group.member_key)]) if len(rows) > limit else None,
     )
 
 
@@ -117,7 +117,7 @@ def _member(row: Any) -> Member:
 
 
 def list_segments(database: Database, *, project_id: str | None = None) -> list[SegmentCount]:
-    """The segments that events told of, by project and id."""
+    """List the segments that any event named, by project and id."""
     with database.reading_tables() as connection:
         rows = members.count_segments(connection, project_id=project_id)
     return [
@@ -127,7 +127,7 @@ def list_segments(database: Database, *, project_id: str | None = None) -> list[
 
 
 def list_tiers(database: Database, *, project_id: str | None = None) -> list[TierCount]:
-    """The tiers that somebody is on, by project, campaign and id."""
+    """List the tiers with at least one member, by project, campaign and id."""
     with database.reading_tables() as connection:
         rows = members.count_tiers(connection, project_id=project_id)
     return [
@@ -152,10 +152,10 @@ def _group(segment_id: str | None, tier_id: str | None) -> tuple[Group, str]:
 
 
 def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...], Any, int]]:
-    """By key: the row whose names were told last, and the members of all its rows."""
+    """Group rows by key: return the row with the newest names, and the sum of the members."""
 
-    def told(row: Any) -> Any:
-        # Of names that were told at the same instant the databases' order must not decide.
+    def recency(row: Any) -> Any:
+        # Names of the same instant are compared too, or the database's row order would decide.
         names = [(name is not None, name) for name in row[key_columns:-2]]
         return row.name_seen_at is not None, row.name_seen_at, names
 
@@ -163,5 +163,5 @@ def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...]
     for row in rows:
         key = tuple(row[:key_columns])
         last, number = found.get(key, (row, 0))
-        found[key] = (max(last, row, key=told), number + int(row.members))
+        found[key] = (max(last, row, key=recency), number + int(row.members))
     return [(key, last, number) for key, (last, number) in found.items()]

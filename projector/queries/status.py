@@ -1,59 +1,109 @@
-"""How the projector is doing: the head, how far each projection is, what is put aside."""
+"""The status of the projector: the log's head, the projections' lag, and the quarantine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
+from projector.errors import ProjectorError
+from projector.projections import broken, discover
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, log, quarantine
+from projector.runner import isolation
+from projector.store import checkpoints, dead_letters, digest, log, quarantine
+from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
 
 @frozen(kw_only=True)
 class ProjectionStatus:
-    """How far one projection is."""
+    """The checkpoint and health of one projection."""
 
     name: str
-    #: Everything up to here is in its rows.
+    #: The checkpoint: the position up to which its rows reflect the log.
     position: int
-    #: How many events of the log are not.
+    #: The number of events of the log beyond that position.
     lag: int
-    #: How many events it could not take.
+    #: The number of events that it could not fold.
     dead_letters: int
-    #: Of all its rows: equal rows, equal digests, on any database.
+    #: The digest of all its rows: equal rows have equal digests, on any database.
     digest: str
+    #: Whether the package that has the projection is installed.
+    installed: bool
+    #: Why it does not run, as a sentence; null while it does.
+    error: str | None
 
 
 @frozen(kw_only=True)
 class Status:
-    """The state of the whole, in one snapshot."""
+    """The status of the log, the projections and the quarantine, in one snapshot."""
 
     #: The position of the last event.
     head: int
     projections: tuple[ProjectionStatus, ...]
-    #: How many deliveries are put aside, by reason.
+    #: The number of deliveries in the quarantine, by reason.
     quarantine: dict[str, int]
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
-    """The status of the log and of some projections."""
+    """Read the status of the log, of projections and of the quarantine, from one snapshot.
+
+    Projections that cannot be loaded, or are no longer installed, come last.
+    """
     with database.reading_tables() as connection:
         head = log.head(connection)
-        letters = dead_letters.count_by_projection(connection)
-        by_projection = checkpoints.read(connection, projections)
+        skipped = dead_letters.count_by_projection(connection)
+        found = checkpoints.read(connection, projections)
+        problems = {each.name: isolation.problem(each, found[each.name]) for each in projections}
+        gone = [each for each in checkpoints.names(connection) if each not in _loaded()]
+        absent = {name: checkpoints.read_one(connection, name) for name in (*_unloaded(), *gone)}
         return Status(
             head=head,
-            projections=tuple(
-                ProjectionStatus(
-                    name=checkpoint.projection,
-                    position=checkpoint.position,
-                    lag=head - checkpoint.position,
-                    dead_letters=letters.get(checkpoint.projection, 0),
-                    digest=checkpoint.digest,
-                )
-                for checkpoint in by_projection.values()
+            projections=(
+                *(_row(each, head, skipped, problems[name]) for name, each in found.items()),
+                *(_absent_row(each, name, head, skipped) for name, each in absent.items()),
             ),
             quarantine=quarantine.counts(connection),
         )
+
+
+def _row(
+    checkpoint: Checkpoint,
+    head: int,
+    skipped: Mapping[str, int],
+    problem: ProjectorError | None,
+) -> ProjectionStatus:
+    return ProjectionStatus(
+        name=checkpoint.projection,
+        position=checkpoint.position,
+        lag=head - checkpoint.position,
+        dead_letters=skipped.get(checkpoint.projection, 0),
+        digest=checkpoint.digest,
+        installed=True,
+        error=None if problem is None else str(problem),
+    )
+
+
+def _absent_row(
+    checkpoint: Checkpoint | None, name: str, head: int, skipped: Mapping[str, int]
+) -> ProjectionStatus:
+    """The status of a projection that cannot be loaded, or is no longer installed."""
+    position = checkpoint.position if checkpoint else 0
+    return ProjectionStatus(
+        name=name,
+        position=position,
+        lag=head - position,
+        dead_letters=skipped.get(name, 0),
+        digest=checkpoint.digest if checkpoint else digest.EMPTY,
+        installed=name in _unloaded(),
+        error=_unloaded().get(name, "No installed package has this projection."),
+    )
+
+
+def _loaded() -> set[str]:
+    return {each.name for each in discover()}
+
+
+def _unloaded() -> dict[str, str]:
+    """The errors of plug-ins that could not be loaded, by the names of their entry points."""
+    return {each.name: f"{each.package}: {each.error}" for each in broken()}

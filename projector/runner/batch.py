@@ -18,7 +18,8 @@ from sqlalchemy import Connection
 
 from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
 from projector.facts.codec import Undecodable, decode
-from projector.facts.events import FACTS, CustomerFact
+from projector.facts.events import CustomerFact
+from projector.facts.registry import facts
 from projector.projections.projection import (
     Failure,
     KeyedFact,
@@ -31,6 +32,7 @@ from projector.projections.projection import (
     fold,
     undecodable_failures,
 )
+from projector.runner.isolation import blaming
 from projector.store import log, table_rows
 from projector.store.dead_letters import DeadLetter
 from projector.store.table_rows import Rows
@@ -70,10 +72,11 @@ class _ProjectionBatch:
     def load(self, connection: Connection, customers: Iterable[CustomerKey]) -> None:
         """Take up the states of customers that are new to the batch."""
         unknown = [customer for customer in customers if customer not in self.states]
-        found = table_rows.load_last(connection, self.projection, unknown)
-        self.old.update(found)
-        for customer in unknown:
-            self.states[customer] = self.projection.from_rows(found.get(customer, []))
+        with blaming(self.projection):
+            found = table_rows.load_last(connection, self.projection, unknown)
+            self.old.update(found)
+            for customer in unknown:
+                self.states[customer] = self.projection.from_rows(found.get(customer, []))
 
     def refuse(self, position: int, stream_id: int | None, reason: str) -> None:
         """Put an event aside."""
@@ -82,7 +85,8 @@ class _ProjectionBatch:
     def change(self) -> ProjectionChange:
         """What has come of it."""
         to_rows = self.projection.to_rows
-        new = {customer: to_rows(now) for customer, now in self.states.items()}
+        with blaming(self.projection):
+            new = {customer: to_rows(now) for customer, now in self.states.items()}
         return ProjectionChange(self.old, new, self.dead_letters, sorted(self.late))
 
 
@@ -169,7 +173,7 @@ def _decode(event: RecordedEvent) -> KeyedFact | None:
     try:
         fact = decode(event)
     except Undecodable as error:
-        return (event.key, UndecodableFact(FACTS[event.type], str(error)), event.position)
+        return (event.key, UndecodableFact(facts()[event.type], str(error)), event.position)
     return None if fact is None else (event.key, fact, event.position)
 
 
@@ -232,7 +236,8 @@ def _refold_late_streams(
         # They are found again, those that are left of them.
         work.dead_letters = [each for each in work.dead_letters if each.stream_id not in work.late]
         if work.late and work.projection.is_history:
-            work.old.update(table_rows.load(connection, work.projection, work.late.values()))
+            with blaming(work.projection):
+                work.old.update(table_rows.load(connection, work.projection, work.late.values()))
     stream_ids = sorted(set().union(*(work.late for work in works)))
     if not stream_ids:
         return

@@ -22,8 +22,9 @@ from projector.errors import (
     DatabaseUnreachable,
     ProjectionOutdated,
 )
+from projector.projections import is_own
 from projector.projections.projection import Projection
-from projector.runner import runner
+from projector.runner import isolation, runner
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
 from projector.store import checkpoints, lease
 from projector.store.database import Database
@@ -86,6 +87,8 @@ class Follower:
         self._bell = Event()
         self._pulse = HeartbeatClock()
         self._heartbeat_at = 0.0
+        self._checked_at = 0.0
+        self._reported: set[str] = set()
         self._failures = 0
         self._is_outdated = False
 
@@ -127,8 +130,11 @@ class Follower:
         silent_seconds = self._pulse.see(found)
         if found.holder is not None and silent_seconds < self._intervals.lease_seconds:
             return False
-        # Another process, of the version that is needed, shall take it.
-        runner.check_versions(self._projections, by_projection)
+        # A process of the version that is needed should take it.
+        own = [each for each in self._projections if is_own(each.name)]
+        for problem in isolation.problems(own, by_projection):
+            if isinstance(problem, ProjectionOutdated):
+                raise problem
         with self._database.writing() as connection:
             is_taken = lease.take(connection, found, self.holder)
         if is_taken:
@@ -140,6 +146,7 @@ class Follower:
         """Fold what comes in until told to stop, or until another one has the lease."""
         while not stop.is_set():
             is_more = self._project()
+            self._check_problems()
             # Only now: what cannot be folded must not look like life.
             if not self._heartbeat():
                 _logger.info("%s lost the lease and stands by.", self.holder)
@@ -163,6 +170,24 @@ class Follower:
         if position is not None:
             self._on_batch(position)
         return position is not None
+
+    def _check_problems(self) -> None:
+        """Log each projection that cannot run, once; raise ProjectionOutdated for an own one.
+
+        Then another process, of the version that is needed, should lead. A projection of another
+        package waits alone.
+        """
+        now = time.monotonic()
+        if now - self._checked_at < self._intervals.heartbeat_seconds:
+            return
+        self._checked_at = now
+        for problem in isolation.read_problems(self._database, self._projections):
+            is_outdated = isinstance(problem, ProjectionOutdated)
+            if is_outdated and is_own(str(problem.details["projection"])):
+                raise problem
+            if str(problem) not in self._reported:
+                self._reported.add(str(problem))
+                _logger.error("%s %s", problem, problem.hint)
 
     def _heartbeat(self) -> bool:
         """Give a sign of life if it is time for one; returns whether the lease is still held."""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
-from projector.runner.runner import check_versions
+from projector.runner.runner import check_runnable
 from projector.store import checkpoints, dead_letters, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -24,7 +24,7 @@ def refold(
     """
     with database.writing() as connection:
         before = checkpoints.read(connection, projections, lock=True)
-        check_versions(projections, before)
+        check_runnable(projections, before)
         for projection in projections:
             checkpoint = before[projection.name]
             change = fold_to_checkpoint(connection, projection, checkpoint, stream_ids)

@@ -6,17 +6,22 @@ then written in one transaction, which fails if another projector was faster (co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection
 
-from projector.errors import CheckpointMoved, ProjectionOutdated
+from projector.errors import CheckpointMoved, ProjectionFailed, ProjectorError
+from projector.projections import is_own
 from projector.projections.projection import Projection
+from projector.runner import isolation
 from projector.runner.batch import ProjectionChange, fold_batch
 from projector.store import checkpoints, dead_letters, digest, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
+
+_logger = logging.getLogger(__name__)
 
 #: How many events are folded in one transaction: many, for a customer's rows are loaded and
 #: written once in it, however many of its events are there.
@@ -30,11 +35,13 @@ def catch_up(
     until: int | None = None,
     batch_events_max: int = BATCH_EVENTS_MAX,
     on_batch: Callable[[int], None] = lambda _position: None,
-) -> None:
+) -> list[ProjectorError]:
     """Fold all that is in the log and not yet in the tables, or no more than up to `until`.
 
     `on_batch` gets the position reached. Several processes may do so at once: of two that fold the
-    same batch one writes it, and the other goes on from there.
+    same batch one writes it, and the other goes on from there. Returns the problems of projections
+    of other packages, which cannot run; once all others are there, raises ProjectionFailed or
+    ProjectionOutdated for one of this package.
     """
     while True:
         try:
@@ -44,8 +51,13 @@ def catch_up(
         except CheckpointMoved:
             continue
         if position is None:
-            return
+            break
         on_batch(position)
+    problems = isolation.read_problems(database, projections)
+    for problem in problems:
+        if is_own(str(problem.details["projection"])):
+            raise problem
+    return problems
 
 
 def project_batch(
@@ -57,14 +69,29 @@ def project_batch(
 ) -> int | None:
     """Fold one batch for the projections that are furthest behind; None when all are there.
 
-    Returns the position that they reached. Raises CheckpointMoved, with nothing written, when
-    another projector wrote in the meantime.
+    Returns the position that they reached. A projection that fails is set aside; one that is set
+    aside or outdated is left out. Raises CheckpointMoved, with nothing written, when another
+    projector wrote in the meantime.
     """
+    while True:
+        try:
+            return _project_batch(database, projections, until, batch_events_max)
+        except ProjectionFailed as failed:
+            _logger.error("%s %s", failed, failed.hint, exc_info=failed.__cause__)
+            isolation.set_aside(database, projections, failed)
+
+
+def _project_batch(
+    database: Database,
+    projections: Sequence[Projection],
+    until: int | None,
+    batch_events_max: int,
+) -> int | None:
     with database.reading() as connection:
         batch = _fold_next(connection, projections, until, batch_events_max)
     if batch is None:
         return None
-    # Rows and checkpoints are undone together, and follow from the log: nobody waits for the disk.
+    # No fsync: a power cut loses rows and checkpoint together, and both are refolded from the log.
     with database.writing(durable=False) as connection:
         _write(connection, batch)
     return batch.last
@@ -78,14 +105,10 @@ def project_within(
         _write(connection, batch)
 
 
-def check_versions(projections: Sequence[Projection], by_projection: dict[str, Checkpoint]) -> None:
-    """Rows of two versions of a fold must not be mixed; raises ProjectionOutdated."""
-    for projection in projections:
-        checkpoint = by_projection[projection.name]
-        if checkpoint.position and checkpoint.version != projection.version:
-            raise ProjectionOutdated(
-                projection=projection.name, found=checkpoint.version, needed=projection.version
-            )
+def check_runnable(projections: Sequence[Projection], found: Mapping[str, Checkpoint]) -> None:
+    """Raise ProjectionFailed or ProjectionOutdated for the first projection that cannot run."""
+    for problem in isolation.problems(projections, found):
+        raise problem
 
 
 @frozen
@@ -104,38 +127,36 @@ def _fold_next(
     batch_events_max: int,
 ) -> _Batch | None:
     """Fold the next batch of the projections that are furthest behind."""
-    by_projection = checkpoints.read(connection, projections)
-    check_versions(projections, by_projection)
+    found = checkpoints.read(connection, projections)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
-    after = min((checkpoint.position for checkpoint in by_projection.values()), default=goal)
+    running = isolation.runnable(projections, found)
+    after = min((found[each.name].position for each in running), default=goal)
     if after >= goal:
         return None
     # In the order in which checkpoints are locked, or two writers could wait for each other.
     behind = sorted(
-        (each for each in projections if by_projection[each.name].position == after),
+        (each for each in running if found[each.name].position == after),
         key=lambda each: each.name,
     )
     last, changes = fold_batch(
         connection,
         behind,
         after=after,
-        until=_until(by_projection, after, goal),
+        until=_until([found[each.name] for each in running], after, goal),
         events_max=batch_events_max,
     )
     return _Batch(
         last,
-        [
-            (each, by_projection[each.name], change)
-            for each, change in zip(behind, changes, strict=True)
-        ],
+        [(each, found[each.name], change) for each, change in zip(behind, changes, strict=True)],
     )
 
 
 def _write(connection: Connection, batch: _Batch) -> None:
     # One after the other: what all of them write would take as much memory as their states.
     for projection, checkpoint, change in batch.changes:
-        rows = table_rows.difference(projection, old=change.old, new=change.new)
+        with isolation.blaming(projection):
+            rows = table_rows.difference(projection, old=change.old, new=change.new)
         checkpoints.advance(
             connection,
             checkpoint,
@@ -143,17 +164,13 @@ def _write(connection: Connection, batch: _Batch) -> None:
             position=batch.last,
             digest=digest.apply(checkpoint.digest, rows.digest),
         )
-        table_rows.write(connection, projection, rows)
+        with isolation.blaming(projection):
+            table_rows.write(connection, projection, rows)
         dead_letters.replace(
             connection, projection.name, change.dead_letters, refolded=change.refolded
         )
 
 
-def _until(by_projection: dict[str, Checkpoint], after: int, goal: int) -> int:
+def _until(running: Sequence[Checkpoint], after: int, goal: int) -> int:
     """Up to the next projection's checkpoint, where the two go on together, or to the goal."""
-    ahead = (
-        checkpoint.position
-        for checkpoint in by_projection.values()
-        if after < checkpoint.position < goal
-    )
-    return min(ahead, default=goal)
+    return min((each.position for each in running if after < each.position < goal), default=goal)

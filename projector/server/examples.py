@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from projector.envelope import Shape
 from projector.projections import segment_membership
 from projector.queries.customer_events import CustomerEvent, EventPage
 from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
@@ -137,7 +138,7 @@ ANSWERS: dict[str, Any] = {
                 occurred_at=_ENTERED,
                 received_at=_RECEIVED,
                 late=False,
-                source="webhook",
+                source=Shape.WEBHOOK.value,
                 duplicates=0,
                 body='{"id": "whs_1", "event": {"id": "evcus_1"}}',
             ),
@@ -169,7 +170,15 @@ ANSWERS: dict[str, Any] = {
     "getStatus": Status(
         head=17,
         projections=(
-            ProjectionStatus(name="customer", position=17, lag=0, dead_letters=0, digest="0" * 64),
+            ProjectionStatus(
+                name="customer",
+                position=17,
+                lag=0,
+                dead_letters=0,
+                digest="0" * 64,
+                installed=True,
+                error=None,
+            ),
         ),
         quarantine={"unknown_shape": 1},
     ),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from attrs import evolve, frozen
 
 from projector.errors import ProjectorError
+from projector.projections import discover
+from projector.runner import isolation
 from projector.runner.lease_monitor import LEASE_SECONDS, LeaseMonitor
 from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import schema
@@ -107,6 +109,7 @@ class HealthMonitor:
             schema.check_revision(self._database)
             is_alive = self._lease.look().is_alive
             tables = read_tables_position(self._database)
+            problems = isolation.read_problems(self._database, discover())
         except ProjectorError as error:
             # /health needs no token: the error is only logged, not reported to the client.
             _log.debug("the database does not answer: %s", error)
@@ -114,10 +117,12 @@ class HealthMonitor:
             # Keep checking: otherwise a single failure would make the server unready forever.
             _log.exception("a health check failed")
         else:
-            return self._evaluate(is_alive, tables)
+            return self._evaluate(is_alive, tables, problems)
         return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
-    def _evaluate(self, is_alive: bool, tables: TablesPosition) -> Health:
+    def _evaluate(
+        self, is_alive: bool, tables: TablesPosition, problems: Sequence[ProjectorError]
+    ) -> Health:
         lag = tables.head - tables.position
         reason = None
         self._was_alive = self._was_alive or is_alive
@@ -128,6 +133,9 @@ class HealthMonitor:
             reason = "No projector sends heartbeats: start `projector run`, or check its log."
         elif lag > self._lag_max:
             reason = f"The tables are {lag} events behind."
+        elif problems:
+            names = ", ".join(str(each.details["projection"]) for each in problems)
+            reason = f"Projections that do not run: {names}. See /status."
         return Health(
             ready=reason is None,
             database=True,

@@ -12,7 +12,7 @@ from threading import Lock
 
 from attrs import frozen
 
-from projector.facts.events import FACTS
+from projector.facts.registry import facts
 from projector.projections import discover
 from projector.queries.status import Status, read_status
 from projector.server.errors import MetricsMissing
@@ -122,6 +122,11 @@ class Metrics(NullMetrics):
         self._dead_letters = gauge(
             "projector_dead_letters", "Events that could not be folded.", ["projection"]
         )
+        self._failed = gauge(
+            "projector_projection_failed",
+            "1 for a projection that does not run, 0 for one that does.",
+            ["projection"],
+        )
         self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
         self._silence_seconds = gauge(
             "projector_silence_seconds",
@@ -166,7 +171,7 @@ class Metrics(NullMetrics):
             last = log.last_received_by_type(connection, after=after)
             oldest = log.read_at(connection, [position + 1])
         for type_, received_at in last.items():
-            label = type_ if type_ in FACTS else _OTHER
+            label = type_ if type_ in facts() else _OTHER
             self._last_seen[label] = max(received_at, self._last_seen.get(label, received_at))
         self._position = status.head
         return MetricsSnapshot(
@@ -185,6 +190,7 @@ class Metrics(NullMetrics):
         for each in snapshot.status.projections:
             self._lag_events.labels(each.name).set(each.lag)
             self._dead_letters.labels(each.name).set(each.dead_letters)
+            self._failed.labels(each.name).set(each.error is not None)
         # A reason whose last delivery has left the quarantine disappears.
         self._quarantine.clear()
         for reason, count in snapshot.status.quarantine.items():

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Table, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from projector.projections.projection import Values
@@ -104,7 +104,7 @@ def _on_conflict(table: Table) -> str:
 
 @cache
 def _sqlite_insert(table: Table) -> str:
-    return str(insert(table).compile(dialect=sqlite.dialect()))
+    return str(insert(table).compile(dialect=_dialect("sqlite")))
 
 
 @cache
@@ -129,11 +129,17 @@ def _sqlite_binder(column: Column[Any]) -> Callable[[Any], Any] | None:
     # SQLAlchemy would check each bool; the driver stores it as 0 or 1.
     if isinstance(column.type, Boolean):
         return None
-    dialect = sqlite.dialect()
+    dialect = _dialect("sqlite")
     return column.type.dialect_impl(dialect).bind_processor(dialect)
 
 
-_POSTGRES: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+@cache
+def _dialect(name: str) -> Dialect:
+    """A dialect, imported when it is first used."""
+    dialect: Dialect = registry.load(name)()
+    return dialect
+
+
 _POSTGRES_TYPES = {
     "TEXT": "text",
     "BIGINT": "int8",
@@ -147,7 +153,7 @@ _POSTGRES_TYPES = {
 
 @cache
 def _postgres_type(column: Column[Any]) -> str:
-    name = column.type.compile(_POSTGRES)
+    name = column.type.compile(_dialect("postgresql"))
     return _POSTGRES_TYPES[name.partition(" COLLATE")[0]]
 
 

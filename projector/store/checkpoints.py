@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from sqlalchemy import Connection, bindparam, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.errors import CheckpointMoved
+from projector.projections import is_own
 from projector.projections.projection import Projection
-from projector.store import digest
+from projector.projections.rebuilding import SHADOW
+from projector.store import dialects, digest
 from projector.store.tables import checkpoint, fingerprint
 
 _ADVANCE = update(checkpoint).where(
@@ -43,12 +44,29 @@ def read(
     """The checkpoints by projection; one that never ran stands at position 0."""
     first = {each.name: _begin(each) for each in projections}
     if lock:
-        # There must be rows to lock; all who make or lock several do so in the order of names.
+        # There must be rows to lock. Those who make or lock several do so in the order of names.
         for name in sorted(first):
             _ensure(connection, first[name])
     rows = connection.execute(_ALL.with_for_update() if lock else _ALL).all()
     found = {row[0]: Checkpoint(*row) for row in rows}
-    return {name: found.get(name, begin) for name, begin in first.items()}
+    return {name: found.get(name) or _if_missing(begin) for name, begin in first.items()}
+
+
+def names(connection: Connection) -> list[str]:
+    """The names of all projections that have a checkpoint, by name; shadows are not among them."""
+    found = connection.execute(select(checkpoint.c.projection).order_by(checkpoint.c.projection))
+    return [name for name in found.scalars() if not name.endswith(SHADOW)]
+
+
+def read_one(connection: Connection, name: str) -> Checkpoint | None:
+    """The checkpoint of a projection by its name, whether it is installed or not."""
+    row = connection.execute(_ALL.where(checkpoint.c.projection == name)).one_or_none()
+    return None if row is None else Checkpoint(*row)
+
+
+def create(connection: Connection, projection: Projection) -> None:
+    """Create the checkpoint of a projection at the beginning of the log, if it has none."""
+    _ensure(connection, _begin(projection))
 
 
 def least_position(connection: Connection, projections: Iterable[Projection]) -> int:
@@ -109,7 +127,15 @@ def _begin(projection: Projection) -> Checkpoint:
     )
 
 
+def _if_missing(begin: Checkpoint) -> Checkpoint:
+    """The checkpoint of a projection that has none: its table is missing, if it is another's."""
+    name = begin.projection
+    if is_own(name) or name.endswith(SHADOW):
+        return begin
+    return evolve(begin, error="Its table is missing: run `projector migrate`.")
+
+
 def _ensure(connection: Connection, seen: Checkpoint) -> None:
     """A projection's first step makes its row; of two at once, one waits and then sees it."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    connection.execute(dialect.insert(checkpoint).values(asdict(seen)).on_conflict_do_nothing())
+    row = dialects.insert(connection, checkpoint).values(asdict(seen))
+    connection.execute(row.on_conflict_do_nothing())

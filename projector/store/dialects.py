@@ -9,12 +9,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from projector.errors import BadDatabaseUrl
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 #: How long a writer waits for another one on SQLite, in seconds.
 BUSY_SECONDS_MAX = 60.0
@@ -49,6 +52,17 @@ def redact(url: URL) -> str:
     """A URL as people and logs may see it."""
     hidden = {name: "..." if _SECRET.search(name) else value for name, value in url.query.items()}
     return url.set(query=hidden).render_as_string(hide_password=True)
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can have an ON CONFLICT clause; only the dialect in use is imported."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def parse_url(text: str) -> URL:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from attrs import frozen
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from projector.store import dialects
 from projector.store.tables import lease
 
 
@@ -36,8 +36,7 @@ def take(connection: Connection, seen: Lease, holder: str) -> bool:
 
     Of several who saw the same one gets it.
     """
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    first = dialect.insert(lease).values(job=seen.job, holder=None, heartbeats=0)
+    first = dialects.insert(connection, lease).values(job=seen.job, holder=None, heartbeats=0)
     connection.execute(first.on_conflict_do_nothing())
     result = connection.execute(
         update(lease)

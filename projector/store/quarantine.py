@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 from attrs import astuple, fields, frozen
 from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from projector.envelope import DeliveryDefaults, Rejected
+from projector.store import dialects
 from projector.store.predicates import in_values, within_int64
 from projector.store.tables import quarantine
 
@@ -77,8 +77,9 @@ def add(connection: Connection, items: Sequence[QuarantineItem], *, received_at:
     """
     if not items:
         return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(quarantine).on_conflict_do_nothing(index_elements=["digest"])
+    statement = dialects.insert(connection, quarantine).on_conflict_do_nothing(
+        index_elements=["digest"]
+    )
     # Not by a sequence, which can go back (in a copy that crashes, or a standby that takes over):
     # what came then would have the number of what is there, and be taken for the same.
     ids = count(last_id(connection) + 1)

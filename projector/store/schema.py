@@ -10,7 +10,8 @@ from attrs import frozen
 from sqlalchemy import Connection, MetaData, column, inspect, select, table
 
 from projector.errors import NotMigrated, SchemaUnknown
-from projector.projections import own
+from projector.projections import discover, own
+from projector.store import projection_tables
 from projector.store.database import Database
 from projector.store.tables import SCHEMA_REVISION, metadata, table_of
 
@@ -57,6 +58,9 @@ def check(database: Database) -> None:
         if not database.is_sqlite:
             raise
         migrate(database)
+        return
+    if database.is_sqlite:
+        create_missing_tables(database)
 
 
 def check_revision(database: Database) -> None:
@@ -82,7 +86,26 @@ def migrate(database: Database) -> Migration:
             command.upgrade(alembic_config(connection), "head")
         except CommandError as error:
             raise SchemaUnknown(url=database, found=before) from error
+        projection_tables.ensure(connection, discover())
         return Migration(before=before, after=revision(connection))
+
+
+def drop_projection(database: Database, name: str) -> None:
+    """Drop the table of a projection that is no longer installed, and all that belongs to it.
+
+    Raises ProjectionInstalled, or ProjectionUnknown.
+    """
+    with database.writing() as connection:
+        projection_tables.drop(connection, name)
+
+
+def create_missing_tables(database: Database) -> None:
+    """Create the tables that projections of other packages lack."""
+    with database.reading() as connection:
+        missing = projection_tables.missing(connection, discover())
+    if missing:
+        with database.writing() as connection:
+            projection_tables.ensure(connection, missing)
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on
 
 from projector.envelope import CustomerKey
 from projector.projections.projection import Projection, Row, Values
@@ -142,6 +141,8 @@ def _select_last(projection: Projection, dialect: str) -> Select[Any]:
     if dialect == "sqlite":
         # There the other columns are those of the row that has the maximum.
         return statement.add_columns(func.max(number)).group_by(*place)
+    from sqlalchemy.dialects.postgresql import distinct_on
+
     newest_first = (each.desc() for each in (*place, number))
     return statement.ext(distinct_on(*place)).order_by(*newest_first)
 

@@ -1,1 +1,1 @@
-"""Instants, JSON text, cursors: the ground that all else stands on. PURE."""
+"""Handles text: instants, JSON text, JSON encoding, cursors; imported by all packages. PURE."""

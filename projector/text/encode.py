@@ -1,4 +1,4 @@
-"""Values as JSON: attrs classes as objects, instants as text. PURE."""
+"""Converts values to JSON types: attrs classes to objects, instants to text. PURE."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from projector.text.instants import to_text
 
 
 def as_json(value: Any) -> Any:
-    """A value as JSON has it: classes as objects in the order of their fields, instants as text.
+    """Convert a value to JSON types: classes to objects in field order, instants to text.
 
-    A field that Python can only name with an underscore at its end (`not_`) is a key without it.
+    The key omits the trailing underscore of a field's name that would be a keyword (`not_`).
     """
     kind = type(value)
     write = _ENCODERS.get(kind)
@@ -27,11 +27,11 @@ def _unchanged(value: Any) -> Any:
 
 
 def _encoder(kind: type[Any]) -> Callable[[Any], Any]:
-    """How values of a type are written: found out once, for an answer has many of few types."""
+    """Make the encoder of a type, which is cached: an answer has many values of few types."""
     names = _field_names(kind)
     if names is not None:
         keys = [name.removesuffix("_") for name in names]
-        # attrgetter gives no tuple for a single name.
+        # attrgetter returns a tuple only for two names or more: the first one is read twice.
         read = attrgetter(*names, names[0]) if names else lambda _value: ()
         return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
     bases = (base for base in kind.__mro__ if base in _ENCODERS)
@@ -39,7 +39,7 @@ def _encoder(kind: type[Any]) -> Callable[[Any], Any]:
 
 
 def _field_names(kind: type[Any]) -> list[str] | None:
-    """The fields of an attrs class or of a Struct; None for other types."""
+    """List the fields of an attrs class or a Struct; None for other types."""
     if hasattr(kind, "__attrs_attrs__"):
         return [field.name for field in kind.__attrs_attrs__]
     return list(kind.__struct_fields__) if hasattr(kind, "__struct_fields__") else None
@@ -49,7 +49,7 @@ _ENCODERS: dict[type[Any], Callable[[Any], Any]] = {
     object: _unchanged,
     datetime: to_text,
     date: date.isoformat,
-    # Only what is no text stays bytes; JSON has but text.
+    # Bytes are values that could not be decoded as text; JSON has no type for them.
     bytes: repr,
     list: lambda values: [as_json(value) for value in values],
     tuple: lambda values: [as_json(value) for value in values],

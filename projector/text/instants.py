@@ -1,4 +1,4 @@
-"""Instants: RFC 3339 text to aware datetimes in UTC, and back. PURE."""
+"""Parses and formats instants: RFC 3339 text, and aware datetimes in UTC. PURE."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from projector.errors import BadInstant
 
 
 class NaiveInstant(ValueError):
-    """A time without an offset: nobody can say when that was."""
+    """A time without an offset from UTC, which does not identify an instant."""
 
 
 def parse(text: str) -> datetime:
-    """Read an RFC 3339 time into an aware datetime in UTC, with microseconds.
+    """Parse an RFC 3339 time into an aware datetime in UTC, with microseconds.
 
-    Digits beyond microseconds are rounded. Raises NaiveInstant for a time without an offset and
-    ValueError for everything else that is not a time. msgspec's reader is used and not
-    `datetime.fromisoformat`, which accepts other texts in every version of Python.
+    Digits beyond microseconds are rounded. Raises NaiveInstant for a time without an offset, and
+    ValueError for any other text that is not an RFC 3339 time. Parses with msgspec, because the set
+    of texts that `datetime.fromisoformat` accepts depends on the version of Python.
     """
     try:
         value = msgspec.convert(text, datetime)
@@ -30,7 +30,7 @@ def parse(text: str) -> datetime:
 
 
 def parse_option(text: str | None) -> datetime | None:
-    """Read the instant that a user gave, if any; raises BadInstant."""
+    """Parse an optional instant from a user; raises BadInstant."""
     try:
         return None if text is None else parse(text)
     except ValueError as error:
@@ -38,7 +38,7 @@ def parse_option(text: str | None) -> datetime | None:
 
 
 def to_utc(value: datetime) -> datetime:
-    """The same instant in UTC; raises ValueError where that lies outside the years 1 to 9999."""
+    """Convert an aware datetime to UTC; raises ValueError outside the years 1 to 9999."""
     if value.tzinfo is UTC:
         return value
     try:
@@ -48,7 +48,7 @@ def to_utc(value: datetime) -> datetime:
 
 
 def check_instant(value: datetime | None) -> None:
-    """Raise BadInstant for a datetime that is no instant, or none that can be compared in UTC."""
+    """Raise BadInstant for a datetime without an offset, or one that does not exist in UTC."""
     if value is None:
         return
     if value.tzinfo is None:
@@ -60,12 +60,12 @@ def check_instant(value: datetime | None) -> None:
 
 
 def to_text(value: datetime) -> str:
-    """RFC 3339 in UTC with `Z`: three decimals, six where there are single microseconds."""
+    """Format as RFC 3339 in UTC with `Z`: three decimals, or six unless whole milliseconds."""
     precision = "microseconds" if value.microsecond % 1000 else "milliseconds"
-    # An offset of zero is written `+00:00`.
+    # isoformat writes the offset of zero as `+00:00`.
     return value.astimezone(UTC).isoformat(timespec=precision)[:-6] + "Z"
 
 
 def shorten(text: str, characters_max: int = 60) -> str:
-    """The text, cut for a message."""
+    """Truncate a text for a message."""
     return text if len(text) <= characters_max else text[: characters_max - 1] + "…"

@@ -1,29 +1,30 @@
-"""JSON as text: what can be said of it and done to it without reading it. PURE."""
+"""Inspects and transforms JSON text without parsing it into values. PURE."""
 
 from __future__ import annotations
 
 import re
 
 from msgspec import DecodeError, Raw
-from msgspec.json import format as laid_out
+from msgspec.json import format as format_json
 
-# Every repetition is possessive, so that broken text costs one pass and no memory; and what is
-# repeated is atomic, for Python before 3.11.5 does not step back from half a repetition.
+# Every repetition is possessive: no backtracking (ReDoS), so that invalid text takes one pass and
+# no memory. The repeated groups are atomic as well, because Python before 3.11.5 does not step back
+# out of a repetition that matched halfway.
 _SIGNIFICANT = re.compile(
     rb"""(?>
         [^" \t\r\n]++
         | "[^"\\]*+ (?>\\.[^"\\]*+)*+ "?+
-        # Whitespace in JSON touches a bracket, a comma, a colon or an end. Where it does not, it
-        # is kept: without it `1 2` would become a number that nobody wrote.
+        # Insignificant whitespace is next to a bracket, a comma, a colon or an end of the text.
+        # Other whitespace is kept: without it, the invalid `1 2` would become the number 12.
         | (?<=[^{}\[\],: \t\r\n]) [ \t\r\n]++ (?=[^{}\[\],: \t\r\n])
     )++""",
     re.DOTALL | re.VERBOSE,
 )
 
-#: DEL, and U+0080 to U+009F in UTF-8.
+#: DEL and the C1 control characters, U+0080 to U+009F, in UTF-8.
 _CONTROL = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
 
-#: A bracket, or a string, whose brackets do not count.
+#: A bracket, or a string: brackets in strings must be skipped.
 _BRACKET = re.compile(r'[{}\[\]]|"[^"\\]*+(?>\\.[^"\\]*+)*+"?', re.DOTALL)
 
 _WS = r"[ \t\r\n]*+"
@@ -64,31 +65,32 @@ SCALAR_ELEMENT = re.compile(rf"(?:{_SCALAR})(?=[ \t\r]*+[,\]\n])".encode())
 
 
 def compact(body: bytes) -> bytes:
-    """The same JSON text without insignificant whitespace; never re-serialised, never an error.
+    """Remove insignificant whitespace from JSON text (minify); never raises an error.
 
-    Numbers, escapes, the order of keys and the whitespace inside strings stay as they are. Text
-    that is not JSON loses only the whitespace at its ends and around brackets, commas and colons:
-    it is as unreadable as before.
+    The text is not parsed and serialised again: numbers, escapes, the order of keys and whitespace
+    inside strings stay as they are. Invalid JSON loses only the whitespace at its ends and around
+    brackets, commas and colons, and stays invalid.
     """
-    found = compact_json(body)
-    return b"".join(_SIGNIFICANT.findall(body)) if found is None else found
+    minified = compact_json(body)
+    return b"".join(_SIGNIFICANT.findall(body)) if minified is None else minified
 
 
 def compact_json(body: bytes) -> bytes | None:
-    """The same for JSON alone, fifty times as fast; None for text that the decoder does not take.
+    """Do the same for valid JSON only, fifty times as fast; None for text that msgspec refuses.
 
-    That may be JSON all the same: half of a character as an escape, or very many levels.
+    msgspec refuses some valid JSON too: an escaped lone surrogate, or very deep nesting.
     """
     try:
-        return laid_out(body, indent=-1)
+        return format_json(body, indent=-1)
     except (DecodeError, RecursionError):
         return None
 
 
 def escape_control_characters(document: bytes) -> bytes:
-    """A JSON document in which no character steers a terminal that shows it; it means the same.
+    """Escape DEL and the C1 control characters in a JSON document, which means the same.
 
-    Encoders escape those below the space. Some terminals obey these as well.
+    Terminals may interpret them as escape sequences (terminal injection). JSON encoders escape the
+    other control characters, those below U+0020.
     """
     return _CONTROL.sub(lambda found: b"\\u00%02x" % found[0][-1], document)
 
@@ -120,8 +122,8 @@ def find_end(text: bytes, begin: int, end: int, *, depth_max: int) -> tuple[int,
 
 
 def is_deeper(text: str, levels: int) -> bool:
-    """Whether brackets are nested deeper than so many levels."""
-    # Nearly every text has fewer of them altogether.
+    """Return whether brackets are nested deeper than `levels`."""
+    # Fast path: nearly every text has fewer brackets in total.
     if text.count("{") + text.count("[") <= levels:
         return False
     depth = 0
@@ -136,12 +138,12 @@ def is_deeper(text: str, levels: int) -> bool:
 
 
 def is_object(value: Raw) -> bool:
-    """Whether a JSON value is an object."""
+    """Return whether a JSON value is an object."""
     return _first_byte(value) == ord("{")
 
 
 def is_array(value: Raw) -> bool:
-    """Whether a JSON value is an array."""
+    """Return whether a JSON value is an array."""
     return _first_byte(value) == ord("[")
 
 

@@ -1,4 +1,4 @@
-"""Cursors: where a page of a list ended, as text that nobody needs to read. PURE."""
+"""Encodes cursors for keyset pagination: the key of a page's last entry, as opaque text. PURE."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from msgspec import Meta
 from projector.errors import BadCursor, BadNumber
 from projector.text.instants import shorten
 
-#: The most entries on one page.
+#: The largest page, in entries.
 LIMIT_MAX = 10_000
 
-#: A number in a place: beyond 64 bits a database could not even be asked for what comes behind it.
+#: A number in a key: databases refuse parameters of more than 64 bits.
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 CursorKey = TypeVar("CursorKey", bound=tuple[str | int, ...])
 
 
-def to_cursor(place: Sequence[str | int]) -> str:
-    """The cursor for the key of a page's last entry."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(list(place))).decode().rstrip("=")
+def to_cursor(key: Sequence[str | int]) -> str:
+    """Encode the key of a page's last entry as a cursor."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(list(key))).decode().rstrip("=")
 
 
 def from_cursor(text: str | None, kind: type[CursorKey]) -> CursorKey | None:
-    """The key that a cursor stands for; None for the beginning.
+    """Decode a cursor into a key of type `kind`; None stays None, the beginning of the list.
 
-    Raises BadCursor for a text that no page of such keys ended with.
+    Raises BadCursor for a text that is not the cursor of a list with such keys.
     """
     if text is None:
         return None
     try:
         padded = text + "=" * (-len(text) % 4)
-        found = msgspec.json.decode(
+        key = msgspec.json.decode(
             base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
         )
     except (binascii.Error, ValueError) as error:
         raise BadCursor(cursor=shorten(text)) from error
-    if any("\0" in part for part in found if isinstance(part, str)):
-        # The database could not even be asked.
+    if any("\0" in part for part in key if isinstance(part, str)):
+        # Postgres refuses text parameters with a NUL character.
         raise BadCursor(cursor=shorten(text))
-    return found
+    return key
 
 
 def check_limit(limit: int) -> None:
-    """Raise BadNumber for a limit that no page can have."""
+    """Raise BadNumber unless the limit is 1 to LIMIT_MAX."""
     if not 1 <= limit <= LIMIT_MAX:
         raise BadNumber(name="The limit", value=limit, range=f"1 to {LIMIT_MAX}")

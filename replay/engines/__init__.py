@@ -1,6 +1,6 @@
-"""Engines: each takes the events of the log and fills shadow tables.
+"""Chooses the engine of a rebuild: it folds the events of the log into shadow tables.
 
-On how many processes or machines it does so shows in nothing that it takes or gives.
+An engine's interface does not depend on the number of processes or machines that it uses.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ __all__ = [
 
 ENGINES: dict[str, Engine] = {"in-process": in_process.run, "parallel": parallel.run}
 
-#: From this many events on, worker processes are worth their start.
+#: The number of events from which on worker processes save more time than they take to start.
 PARALLEL_EVENTS_MIN = 50_000
 
 
 def by_name(name: str) -> Engine:
-    """Look an engine up; raises EngineUnknown."""
+    """Return the engine of a name; raises EngineUnknown."""
     if name not in ENGINES:
         raise EngineUnknown(name=name, known=", ".join(ENGINES))
     return ENGINES[name]
 
 
 def choose(events: int, workers: int | None) -> Engine:
-    """Choose the engine for a log of `events` events; a number of workers asks for processes."""
+    """Choose the engine for a log of `events` events: parallel if large, or if `workers` is set."""
     is_small = workers is None and events < PARALLEL_EVENTS_MIN
     return by_name("in-process" if is_small else "parallel")
 
 
 def available_cores() -> int:
-    """The number of cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The two steps of a rebuild by buckets: scan a range of positions, fold a bucket of streams."""
+"""Scans ranges of positions into buckets, and folds buckets of streams."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 
-from projector.facts.codec import DECODE_ENCODED, Undecodable, decode_body, encode
-from projector.facts.events import FACTS
+from projector.facts.codec import Undecodable, decode_body, decode_encoded, encode
+from projector.facts.registry import facts
 from projector.projections.projection import KeyedFact, UndecodableFact
 from projector.runner.batch import ProjectionChange, StreamFacts, fold_stream_facts, fold_streams
 from projector.store import log
@@ -19,41 +19,44 @@ from replay.plan import PositionRange
 from replay.spill import NO_STREAM, SpillRecord
 from replay.workspace import spilling
 
-#: A bucket with more bytes is not sorted in memory: a few customers have most of the events.
+#: The largest bucket that is sorted in memory; a larger one has customers with most of the events.
 SORTED_BYTES_MAX = 64 * 1024 * 1024
 
 _stream_id = itemgetter(0)
 
 
 def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
-    """Spill what folds need of the events of a range; returns how many events that are."""
+    """Decode the events of a range and append them to their buckets; return their number.
+
+    Events of types that no projection reads are skipped, and not counted.
+    """
     blocks: defaultdict[int, list[object]] = defaultdict(list)
-    instant = datetime.fromisoformat if job.database.is_sqlite else _as_it_is
+    to_datetime = datetime.fromisoformat if job.database.is_sqlite else _unchanged
     with job.database.reading() as connection:
         for row in log.scan(connection, after=cut.after, until=cut.last):
             position, stream_id, occurred_at, event_id, type_, source, body = row
             fact, reason = b"", ""
             try:
-                found = decode_body(type_, source, body, is_nameless=stream_id is None)
-                if found is None:
+                decoded = decode_body(type_, source, body, is_nameless=stream_id is None)
+                if decoded is None:
                     continue
-                fact = encode(found)
+                fact = encode(decoded)
             except Undecodable as error:
                 reason = str(error)
             stream_id = stream_id or NO_STREAM
-            key = instant(occurred_at), event_id
+            key = to_datetime(occurred_at), event_id
             blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, fact, reason))
     with spilling(job.folder):
         spill.write(job.folder, blocks)
     return sum(map(len, blocks.values()))
 
 
-def _as_it_is(instant: datetime) -> datetime:
+def _unchanged(instant: datetime) -> datetime:
     return instant
 
 
 def fold_bucket(job: Job, bucket: int) -> tuple[int, EnginePiece]:
-    """Fold the streams of a bucket; returns how many events that are, too."""
+    """Fold the streams of a bucket, and delete it; return its number of events and the piece."""
     path = spill.path_of(job.folder, bucket)
     with spilling(job.folder):
         is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
@@ -66,18 +69,18 @@ def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
     events = list(chain.from_iterable(spill.read(job.folder, bucket)))
     events.sort()
     streams = {stream_id: list(some) for stream_id, some in groupby(events, key=_stream_id)}
-    nobodys = StreamFacts(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
-    # By customer, as rows are written.
-    stories = (
+    without_customer = StreamFacts(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
+    # Ordered by customer, which is the order of the primary key: inserts append to the index.
+    by_customer = (
         StreamFacts(customer, stream_id, map(_keyed, streams[stream_id]))
         for stream_id, customer in spill.customers(job.folder, bucket)
         if stream_id in streams
     )
-    return len(events), fold_stream_facts(job.plan.shadows, chain([nobodys], stories))
+    return len(events), fold_stream_facts(job.plan.shadows, chain([without_customer], by_customer))
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
-    """The database sorts what is too much to be sorted here."""
+    """Fold a bucket that is too large to sort in memory: the database sorts its events."""
     events = 0
     stream_ids: set[int] = set()
     for block in spill.read(job.folder, bucket):
@@ -86,12 +89,14 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
     with job.database.reading() as connection:
         whole = log.read_streams(connection, sorted(stream_ids), until=job.plan.until)
         if NO_STREAM in stream_ids:
-            whole = chain(whole, log.read_without_customer(connection, FACTS, until=job.plan.until))
+            whole = chain(
+                whole, log.read_without_customer(connection, facts(), until=job.plan.until)
+            )
         return events, fold_streams(job.plan.shadows, whole)
 
 
 def _keyed(spilled: SpillRecord) -> KeyedFact:
     _, key, position, type_, fact, reason = spilled
     if reason:
-        return key, UndecodableFact(FACTS[type_], reason), position
-    return key, DECODE_ENCODED[type_](fact), position
+        return key, UndecodableFact(facts()[type_], reason), position
+    return key, decode_encoded(type_, fact), position

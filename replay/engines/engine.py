@@ -1,4 +1,4 @@
-"""What every engine takes and gives."""
+"""Defines the interface of rebuild engines: from a Job to EnginePieces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from projector.store.dead_letters import DeadLetter
 from projector.store.rebuild import staging
 from replay.plan import RebuildPlan
 
-#: Gets a phase, and how much of how much is done in it.
+#: A progress callback: (phase, done, total); the units depend on the phase.
 OnProgress = Callable[[str, int, int], None]
 
 _numbers = count()
@@ -23,50 +23,50 @@ _numbers = count()
 
 @frozen(kw_only=True)
 class Job:
-    """What is to be done, and where."""
+    """The input of an engine."""
 
     database: Database
     plan: RebuildPlan
-    #: For the engine's files; what is left in it is removed when all is done.
+    #: The workspace for the engine's files; the rebuild removes it.
     folder: Path
     workers: int
-    #: Gets what is going on, and how many events of how many are through with it.
+    #: Gets the phase, and the number of events done and in total.
     on_progress: OnProgress
 
 
 @frozen(kw_only=True)
 class ShadowResult:
-    """What a piece adds to one shadow."""
+    """The contribution of a piece to one shadow."""
 
     rows: int
-    #: What the rows add to the digest.
+    #: The amount by which these rows change the digest.
     digest: int
     dead_letters: list[DeadLetter]
 
 
 @frozen(kw_only=True)
 class EnginePiece:
-    """Some customers, folded; their rows are put down."""
+    """Some customers, folded; their rows are staged (SQLite) or in the shadows (Postgres)."""
 
-    #: For each shadow.
+    #: One for each shadow, in the order of the plan.
     folded: list[ShadowResult]
-    #: Where SQLite's rows wait to be poured.
+    #: The staging file of the rows; SQLite only.
     path: Path
 
 
-#: From a job to the pieces into which all customers of the log fall. The customers of each piece
-#: come before those of the next one, by project and id.
+#: An engine folds the customers of the log, each in exactly one piece. Pieces are ordered: the
+#: customers of one come before those of the next one, by project and id.
 Engine = Callable[[Job], Iterator[EnginePiece]]
 
 
 def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
-    """Put the rows of some customers where they belong, or wait."""
+    """Write the rows of some customers: to a staging file (SQLite) or the shadows (Postgres)."""
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    filled = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
+    results = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
     return EnginePiece(
         folded=[
             ShadowResult(rows=each.rows, digest=each.digest, dead_letters=change.dead_letters)
-            for each, change in zip(filled, changes, strict=True)
+            for each, change in zip(results, changes, strict=True)
         ],
         path=path,
     )

@@ -1,4 +1,4 @@
-"""The reference: one customer after the other, read by the index, in this process."""
+"""Folds one stream after the other in this process, read by index: the reference engine."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from projector.envelope import RecordedEvent
-from projector.facts.events import FACTS
+from projector.facts.registry import facts
 from projector.runner.batch import fold_streams
 from projector.store import customers, log
 from replay.engines.engine import EnginePiece, Job, stage
 
-#: How many streams are folded in one go.
+#: The number of streams in a piece.
 STREAMS_MAX = 1_000
 
 
 def run(job: Job) -> Iterator[EnginePiece]:
-    """Fold the streams by customer, then the events that are in none."""
+    """Fold the streams ordered by customer, then the events that are in no stream."""
     done, until = 0, job.plan.until
     with job.database.reading() as connection:
         stream_ids = (stream_id for stream_id, _ in customers.in_order(connection))
-        while some := list(islice(stream_ids, STREAMS_MAX)):
-            events = _Counted(log.read_streams(connection, some, until=until))
+        while ids := list(islice(stream_ids, STREAMS_MAX)):
+            events = _Counted(log.read_streams(connection, ids, until=until))
             yield stage(job, fold_streams(job.plan.shadows, events))
             done += events.count
             job.on_progress("folding", done, until)
-        rest = log.read_without_customer(connection, FACTS, until=until)
+        rest = log.read_without_customer(connection, facts(), until=until)
         yield stage(job, fold_streams(job.plan.shadows, rest))
 
 
 class _Counted:
-    """Events, and how many have gone by."""
+    """An iterable of events that counts those taken from it."""
 
     def __init__(self, events: Iterable[RecordedEvent]) -> None:
         self._events = events

@@ -1,8 +1,9 @@
-"""Worker processes on this machine, in two rounds.
+"""Folds the log in worker processes on this machine, in two rounds (as in map and reduce).
 
-In the first one each scans ranges of positions, in the order of the disk, and spills what the folds
-need into buckets by stream. In the second one each takes a bucket, sorts and folds it. What is in
-memory is a range or a bucket for each worker, however long the log is. See docs/adr/0007.
+In the first round, workers scan ranges of positions, in the order of the disk, and spill what folds
+need into buckets by stream. In the second, each worker takes a bucket, sorts it and folds it.
+Memory is bounded by one range or bucket for each worker, whatever the size of the log. See
+docs/adr/0007.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ R = TypeVar("R")
 
 
 def run(job: Job) -> Iterator[EnginePiece]:
-    """Scan all ranges, then fold all buckets."""
+    """Scan all ranges, then fold all buckets; raises EventsLost, SpillUnwritable, WorkerDied."""
     plan = job.plan
     with _pool(job) as pool:
-        # They start while this process has something else to do.
+        # Workers start while this process assigns the streams.
         for _ in range(job.workers):
             _submit(pool, _warm_up)
         with (
             job.database.reading() as connection,
-            # Before the connection, whatever happens: otherwise the driver complains.
+            # Closed before the connection, also after an error: otherwise the driver warns.
             closing(customers.in_order(connection)) as in_order,
             spilling(job.folder),
         ):
@@ -65,7 +66,10 @@ def run(job: Job) -> Iterator[EnginePiece]:
 def _in_order(
     pool: ProcessPoolExecutor, task: Callable[[T], R], items: Iterable[T], workers: int
 ) -> Iterator[R]:
-    """The results in the order of the items; not more is done in advance than keeps all busy."""
+    """Yield the results in the order of the items.
+
+    Backpressure: at most two tasks for each worker are pending ahead of the result that is awaited.
+    """
     waiting: deque[Future[R]] = deque()
     for item in items:
         waiting.append(_submit(pool, task, item))
@@ -76,9 +80,9 @@ def _in_order(
 
 
 def _submit(pool: ProcessPoolExecutor, task: Callable[..., R], *items: object) -> Future[R]:
-    """Submit a task, for which the pool may start a worker.
+    """Submit a task with SIGINT blocked: the pool may start a worker, which inherits the mask.
 
-    Ctrl-C is the parent's to handle: a worker never gets it, not even while it starts.
+    So only the parent handles Ctrl-C; a worker never gets it, not even while it starts.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -89,7 +93,7 @@ def _submit(pool: ProcessPoolExecutor, task: Callable[..., R], *items: object) -
 
 @contextmanager
 def _pool(job: Job) -> Iterator[ProcessPoolExecutor]:
-    """Processes that begin with nothing: connections must not be shared with a parent."""
+    """Make a pool of spawned processes: a forked one would share the parent's connections."""
     url = job.database.url.render_as_string(hide_password=False)
     pool = ProcessPoolExecutor(
         job.workers,
@@ -105,20 +109,28 @@ def _pool(job: Job) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-# What follows runs in the workers.
+# Everything below runs in the worker processes.
 
 
 class _Worker:
-    """What a worker process has: its job, and which bucket each stream is in."""
+    """The state of a worker process, as class attributes: process globals under one name.
+
+    The pool calls module-level functions with picklable arguments, and its initializer can hand
+    nothing to them but through globals; a database connection cannot be pickled with each task.
+    Under spawn each worker imports this module anew, so its globals are its own: none are inherited
+    from the parent, which never sets them, and a worker runs one task at a time.
+    """
 
     job: Job
+    #: The bucket of each stream; None until the first scan: the worker starts before the file of
+    #: the assignment is written.
     bucket_of: Sequence[int] | None = None
 
 
 def _start_worker(url: str, plan: RebuildPlan, folder: Path) -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     workspace.join(folder)
-    # As the command line does.
+    # The same settings of the garbage collector as on the command line.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     _Worker.job = Job(
@@ -127,7 +139,7 @@ def _start_worker(url: str, plan: RebuildPlan, folder: Path) -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Nobody waits for the results of a worker whose parent was killed."""
+    """Exit as soon as the parent process is gone: it may have been killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -135,7 +147,7 @@ def _end_with_the_parent() -> None:
 
 
 def _warm_up() -> None:
-    """Nothing more: the imports are what takes time."""
+    """Do nothing: the task only makes the pool start a worker, whose imports take time."""
 
 
 def _scan(cut: PositionRange) -> int:
@@ -149,4 +161,4 @@ def _fold_bucket(bucket: int) -> tuple[int, EnginePiece]:
 
 
 def _ignore(_phase: str, _done: int, _total: int) -> None:
-    """Only the parent tells how far things are."""
+    """Ignore progress: only the parent reports it."""

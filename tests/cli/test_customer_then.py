@@ -89,7 +89,7 @@ def test_who_was_not_known_then_ends_with_3_and_names_the_moment(
     done = cli("customer", *who, *arguments, "--json")
     assert done.code == 3
     assert done.failed_in_a_sentence
-    assert done.err.splitlines()[0] == f"error: No customer {who[0]!r} is known {moment}"
+    assert done.err.splitlines()[0] == f"error: Customer {who[0]!r} not found {moment}"
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_in_a_terminal_of_a_hundred_columns_no_word_is_cut(
 
 
 def test_of_an_empty_quarantine_people_are_told_so(cli: Cli) -> None:
-    assert cli("quarantine").out == "No delivery waits in the quarantine.\n"
+    assert cli("quarantine").out == "No entries are waiting in the quarantine.\n"
     assert cli("quarantine", "--json").json == {"quarantine": [], "counts": {}, "next": None}
 
 

@@ -60,7 +60,7 @@ def test_people_see_a_table(cli: Cli, tamper: Tamper) -> None:
     assert "loyalty_tier" not in done.out
     assert "40 events in " in done.out
     assert "Writers had to wait for " in done.out
-    for untold in ("killed", "Rows were moved", "Customers who"):
+    for untold in ("killed", "Copied rows", "Customers who"):
         assert untold not in done.out
 
 
@@ -71,8 +71,8 @@ def test_people_are_told_of_leftovers_and_of_what_hangs_on_the_tables(
     (folder / "projector.db-rebuild").mkdir()
     (folder / "projector.db-rebuild" / "bucket-1").touch()
     out = cli("rebuild").out
-    assert "A rebuild that was killed had left tables or files; they were removed." in out
-    assert "Rows were moved, and not tables, for this to stay: index mine." in out
+    assert "Removed the tables or files that a killed rebuild had left." in out
+    assert "Copied rows instead of swapping tables, to keep: index mine." in out
     assert cli("rebuild", "--json").json["dependents"] == ["index mine"]
 
 
@@ -133,14 +133,22 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        pytest.param(["--engine", "spark"], "'spark'; there are: in-process, parallel", id="e"),
-        pytest.param(["--engine", ""], "no engine ''", id="no engine"),
-        pytest.param(["--workers", "0"], "--workers cannot be 0", id="no workers"),
-        pytest.param(["--workers", "-1"], "--workers cannot be -1", id="fewer workers"),
+        pytest.param(["--engine", "spark"], "'spark'; known engines: in-process, parallel", id="e"),
+        pytest.param(["--engine", ""], "Unknown engine ''", id="no engine"),
+        pytest.param(["--workers", "0"], "--workers must be 1 or more, not 0.", id="no workers"),
+        pytest.param(
+            ["--workers", "-1"], "--workers must be 1 or more, not -1.", id="fewer workers"
+        ),
         pytest.param(["--workers", "1.5"], "1.5", id="half a worker"),
-        pytest.param(["--max-change", "101"], "--max-change cannot be 101", id="impact of 101"),
-        pytest.param(["--max-change=-1"], "--max-change cannot be -1", id="impact below 0"),
-        pytest.param(["--max-change", "nan"], "--max-change cannot be nan", id="impact of nan"),
+        pytest.param(
+            ["--max-change", "101"], "--max-change must be 0 to 100, not 101", id="impact of 101"
+        ),
+        pytest.param(
+            ["--max-change=-1"], "--max-change must be 0 to 100, not -1", id="impact below 0"
+        ),
+        pytest.param(
+            ["--max-change", "nan"], "--max-change must be 0 to 100, not nan", id="impact of nan"
+        ),
         pytest.param(["--max-change", "much"], "much", id="impact of a word"),
         pytest.param(["customers"], "'customers'", id="unknown projection"),
         pytest.param(["--customer", "cust_1", "--dry-run"], "exactly one", id="dry repair"),

@@ -26,7 +26,7 @@ def test_one_customer_is_repaired_and_nobody_else(cli: Cli, tamper: Tamper) -> N
     found = cli("verify", "--json").json["customers"]
     assert [each["customer_id"] for each in found] == ["cust_2", "cust_3", "cust_4"]
     people = cli("rebuild", "customer", "--customer", "cust_2")
-    assert people.out.startswith("Computed anew: cust_2 in proj_1.\nRows\n")
+    assert people.out.startswith("Rebuilt customer cust_2 in proj_1.\nRows\n")
     assert "loyalty_tier" not in people.out
 
 
@@ -41,7 +41,7 @@ def test_a_customer_is_found_by_the_shops_own_id(cli: Cli, write: Write) -> None
 def test_whose_rows_are_meant_must_be_said(cli: Cli, option: list[str]) -> None:
     done = cli("rebuild", *option)
     assert done.code == 2
-    assert "there is no --customer" in done.err
+    assert "--project and --source-id need --customer" in done.err
 
 
 def test_nobody_known_ends_with_3(cli: Cli, tamper: Tamper, rows: Rows) -> None:

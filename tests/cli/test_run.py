@@ -91,7 +91,7 @@ def test_one_that_is_not_the_first_says_that_it_stands_by(
         with _running(tmp_path, database_url) as second:
             assert second.stderr is not None
             begun = second.stderr.readline()
-            assert f"standing by as long as {found(database).holder} shows life" in begun
+            assert f"on standby while {found(database).holder} is alive" in begun
 
 
 def test_a_database_that_is_not_migrated_is_not_waited_for(cli: Cli, postgres_url: str) -> None:

@@ -27,7 +27,15 @@ def test_the_status_of_an_empty_log(cli: Cli) -> None:
     assert list(found) == ["head", "projections", "quarantine"]
     assert (found["head"], found["quarantine"]) == (0, {})
     assert [each["name"] for each in found["projections"]] == _PROJECTIONS
-    assert list(found["projections"][0]) == ["name", "position", "lag", "dead_letters", "digest"]
+    assert list(found["projections"][0]) == [
+        "name",
+        "position",
+        "lag",
+        "dead_letters",
+        "digest",
+        "installed",
+        "error",
+    ]
 
 
 def test_the_status_counts_what_is_put_aside(cli: Cli, write: Write) -> None:
@@ -100,7 +108,9 @@ def test_migrating_says_what_it_did(cli: Cli, postgres_url: str) -> None:
 
 
 def test_migrating_a_new_sqlite_file_makes_it(cli: Cli) -> None:
-    assert cli("migrate").out == f"The schema went from revision none to {SCHEMA_REVISION}.\n"
+    assert (
+        cli("migrate").out == f"The schema was upgraded from revision none to {SCHEMA_REVISION}.\n"
+    )
 
 
 def test_tables_that_a_migration_emptied_are_told_and_computed_anew(cli: Cli, write: Write) -> None:

@@ -20,7 +20,7 @@ _NAMES = [
     "segment_membership_history",
 ]
 _UNREADABLE = delivery("customer.segment.entered", "cust_1", at=TUESDAY)
-_REBUILD = "`projector rebuild` computes the tables anew from the log."
+_REBUILD = "Run `projector rebuild` to compute the tables from the log again."
 
 Tamper = Callable[..., None]
 
@@ -168,7 +168,7 @@ def test_a_wrong_digest_ends_with_1(cli: Cli, tamper: Tamper) -> None:
     assert done.json["projections"][0]["recomputed"] == right
     people = cli("verify")
     assert people.code == 1
-    assert f"The digest of customer is {'0' * 32}, the log folds to {right}." in people.out
+    assert f"The digest of customer is {'0' * 32}, but the log folds to {right}." in people.out
     assert people.out.count("The digest of") == 1
     assert cli("verify", "--sample", "2").code == 0
 
@@ -176,7 +176,7 @@ def test_a_wrong_digest_ends_with_1(cli: Cli, tamper: Tamper) -> None:
 def test_a_wrong_log_ends_with_1(cli: Cli, tamper: Tamper) -> None:
     tamper("UPDATE log_head SET position = 19")
     done = cli("verify", "--json")
-    told = "The head says that positions go from 1 to 19; there are 18 from 1 to 18."
+    told = "The log head says that positions go from 1 to 19, but the log has 18, from 1 to 18."
     assert (done.code, done.json["differing"], done.json["log"]) == (1, 0, [told])
     assert told in cli("verify").out
 

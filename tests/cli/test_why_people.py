@@ -38,8 +38,8 @@ def test_people_see_every_step_and_what_is_true_in_the_end(told: Cli) -> None:
         "2024-06-30",
         "decides",
         "On Silver (ltr_1) since 2024-07-01 10:00:00Z.",
-        "decided by customer.loyalty.tier.downgraded (down at position 4), which occurred "
-        "2024-07-01 10:00:00Z and arrived",
+        "This was decided by customer.loyalty.tier.downgraded (event down at position 4), "
+        "which occurred at 2024-07-01 10:00:00Z and arrived",
         "position 7",
         "Nothing is known to be missing.",
     ):
@@ -53,16 +53,17 @@ def test_people_see_every_step_and_what_is_true_in_the_end(told: Cli) -> None:
             ["--not", "ltr_2"],
             [
                 "is not on tier Gold (ltr_2).",
-                "taken by customer.loyalty.tier.downgraded (down at position 4), which occurred",
-                "Gold until 2024-06-30 -> Silver",
-                "had been given by customer.loyalty.tier.upgraded (up at position 3)",
-                "projector why cust_1 --campaign camp_1",
+                "taken away by customer.loyalty.tier.downgraded (event down at position 4), "
+                "which occurred",
+                "The change was: Gold until 2024-06-30 -> Silver.",
+                "had been given by customer.loyalty.tier.upgraded (event up at position 3)",
+                "every event that concerns it: projector why cust_1 --campaign camp_1",
             ],
             id="taken",
         ),
         pytest.param(
             ["--not", "ltr_1"],
-            ["is on tier Silver (ltr_1).", "was given by", "(down at position 4)"],
+            ["is on tier Silver (ltr_1).", "was given by", "(event down at position 4)"],
             id="holds",
         ),
         pytest.param(
@@ -75,9 +76,19 @@ def test_people_see_every_step_and_what_is_true_in_the_end(told: Cli) -> None:
             ["not on tier ltr_2.", "No event ever gave it.", "As of 2024-03-01 00:00:00Z. "],
             id="not yet",
         ),
-        pytest.param(["--segment", "seg_1"], ["No member since 2024-01-03", "late"], id="left"),
         pytest.param(
-            ["--segment", "seg_2"], ["gap", "nobody told of the entry", "lost: 1"], id="gap"
+            ["--segment", "seg_1"],
+            [
+                "Not a member since 2024-01-03",
+                "; before that, a member since 2024-01-02",
+                "(late: a newer event arrived before it).",
+            ],
+            id="left",
+        ),
+        pytest.param(
+            ["--segment", "seg_2"],
+            ["gap", "the time of entry is unknown, because its delivery was lost", "lost: 1"],
+            id="gap",
         ),
         pytest.param(
             ["--segment", "seg_1", "--at-position", "5"],
@@ -99,11 +110,11 @@ def test_what_is_on_the_record_is_told(told: Cli, cli: Cli, write: Write) -> Non
     other = left("cust_1", "seg_1", at="2024-01-02T00:00:00Z", id="in")
     cli("ingest", write(again, again, unreadable, other))
     out = told("--segment", "seg_1").out
-    assert "Delivered again: in at position 5, 2 times." in out
-    assert "Dead letter: bad at position 8 counts for nothing. The data do not state" in out
-    assert "Conflict: a delivery of in that came" in out
+    assert "Delivered again: event in at position 5, 2 times." in out
+    assert "Dead letter: event bad at position 8 has no effect. The data do not state" in out
+    assert "Conflict: another delivery of event in, received at" in out
     assert "with other facts" in out
-    assert "Incomplete: an event of this customer could not be folded." in out
+    assert "Incomplete: an event of this customer could not be applied (dead letter)." in out
     assert "Incomplete" in told("--not", "seg_1").out
     assert "Incomplete" not in told("--not", "ltr_2").out
 
@@ -111,7 +122,7 @@ def test_what_is_on_the_record_is_told(told: Cli, cli: Cli, write: Write) -> Non
 def test_an_unreadable_event_may_be_all_that_there_is(cli: Cli, write: Write) -> None:
     cli("ingest", write(entered("cust_1", {"name": "of no id"}, at="2024-01-04T00:00:00Z")))
     out = cli("why", "cust_1", "--segment", "seg_1").out
-    assert "Nothing that could be read says anything of it." in out
+    assert "No readable event says anything about it." in out
     assert "decided" not in out
 
 
@@ -128,7 +139,7 @@ _TIMES = ("2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"
         ),
         pytest.param(
             [joined("cust_1", "ltr_1", at=_TIMES[0]), tier_left("cust_1", "ltr_3", at=_TIMES[1])],
-            ["That is not certain: another tier was left in between.", "uncertain"],
+            ["This is not certain: the customer later left another tier.", "uncertain"],
             id="uncertain",
         ),
         pytest.param(

@@ -39,7 +39,7 @@ def two(database: Database, database_url: str, tmp_path: Path) -> Iterator[tuple
         first = stack.enter_context(running(database_url, tmp_path))
         within(_LONG, lambda: found(database).holder == first.holder)
         second = stack.enter_context(running(database_url, tmp_path))
-        assert f"standing by as long as {first.holder} shows life" in second.begun
+        assert f"on standby while {first.holder} is alive" in second.begun
         yield first, second
 
 

@@ -177,7 +177,7 @@ def test_of_two_rebuilds_at_once_the_second_is_told_so(
         second = rebuilds.start(database_url, tells=False).ended()
     finally:
         first.process.send_signal(signal.SIGCONT)
-    assert _is_a_sentence(second, "being rebuilt already")
+    assert _is_a_sentence(second, "is already running")
     assert first.ended().json["swapped"]
     assert left(database) == []
     assert is_right(database)
@@ -190,7 +190,9 @@ def test_a_full_disk_ends_a_rebuild_in_a_sentence_that_names_the_folder(
     # The log takes up SQLite's write-ahead log, which would be too large already.
     database.close()
     rebuilding = rebuilds.start(database_url, file_bytes_max=_FILE_BYTES_MAX, tells=False)
-    assert _is_a_sentence(rebuilding.ended(), "cannot keep its files", str(path_for(database)))
+    assert _is_a_sentence(
+        rebuilding.ended(), "cannot write its temporary files", str(path_for(database))
+    )
     _nobody_lives_on(database_url)
     assert left(database) == []
     assert _live(database) == before

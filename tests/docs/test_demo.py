@@ -56,7 +56,7 @@ def test_the_demo_shows_the_main_job(tmp_path: Path) -> None:
         '    "complete": false,',
         "Read 30: appended 0, duplicates 27, conflicts 1, quarantined 2. The log is at position"
         " 24.",
-        "error: No customer 'shop-1001' is known.",
+        "error: Customer 'shop-1001' not found.",
         "$ projector rebuild",
         "Yes: the same answer, and the same 30 rows in the tables.",
     ):

@@ -9,7 +9,7 @@ from hypothesis import given as for_any
 from hypothesis import settings
 
 from projector.envelope import DeliveryDefaults, Envelope
-from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode
+from projector.facts.codec import Undecodable, decode, decode_encoded, encode
 from projector.facts.events import CustomerCreated, CustomerFact, canonical_json
 from projector.intake import sources
 from tests.support.given import Delivery, created, envelope
@@ -77,7 +77,7 @@ def _told(fact: CustomerFact) -> set[str]:
 
 
 def _comes_back(type_: str, fact: CustomerFact) -> CustomerFact:
-    again = DECODE_ENCODED[type_](encode(fact))
+    again = decode_encoded(type_, encode(fact))
     assert type(again) is type(fact)
     assert again == fact
     assert encode(again) == encode(fact)

@@ -201,7 +201,7 @@ KINDS = (
         strike=_cutting(REPLY_LOST),
     ),
     Kind(
-        name="cut amid COPY",
+        name="cut during COPY",
         strikes=lambda step, database: (
             database == "postgres"
             and (
@@ -222,7 +222,7 @@ KINDS = (
         strike=_locking(1),
     ),
     Kind(
-        name="somebody works beside",
+        name="another process at work",
         strikes=lambda step, _: step.at != "start" and "rebuild" not in step.operation,
         strike=_work_beside,
         may_survive=lambda _: True,

@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
-from projector.facts.codec import DECODE_ENCODED, Undecodable, decode, encode, same_facts
+from projector.facts.codec import Undecodable, decode, decode_encoded, encode, same_facts
 from projector.facts.events import CustomerFact, canonical_json
 from projector.intake import sources
 from projector.intake.sources import raw_envelope, voucherify, webhook
@@ -186,7 +186,7 @@ def check_fact(item: Envelope) -> None:
         return
     _agrees(fact, facts_of(item.source, json.loads(item.body, parse_int=_int)))
     kept = encode(fact)
-    again = DECODE_ENCODED[item.type](kept)
+    again = decode_encoded(item.type, kept)
     assert again == fact
     assert encode(again) == kept
     _check_folds(item, fact, again)

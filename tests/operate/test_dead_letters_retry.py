@@ -5,7 +5,8 @@ from attrs import evolve
 
 from projector.envelope import Envelope
 from projector.facts.codec import Undecodable
-from projector.facts.events import FACTS, SegmentLeft
+from projector.facts.events import SegmentLeft
+from projector.facts.registry import facts
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.projections import discover, named
 from projector.queries.customers import PointInTime, find_customer
@@ -101,7 +102,7 @@ def test_a_letter_of_nobody_is_resolved_when_nobody_reads_its_type(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setitem(FACTS, "voucher.created", SegmentLeft)
+        patched.setitem(facts(), "voucher.created", SegmentLeft)
         arrive(
             database,
             delivery("voucher.created", None, at=MONDAY),

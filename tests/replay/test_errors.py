@@ -53,7 +53,7 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
     def failing(*_given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fill, "_take", failing)
+    monkeypatch.setattr(fill, "_store_piece", failing)
     with pytest.raises(KeyboardInterrupt):
         rebuild(database, discover(), engine)
     assert seen == [(5, True)]

@@ -65,33 +65,37 @@ def test_a_log_that_nobody_changed_is_right(database: Database) -> None:
 
 def test_a_hole_is_found(after: Any) -> None:
     found = after("DELETE FROM event WHERE position = 6")
-    assert found.log == ("The head says that positions go from 1 to 7; there are 6 from 1 to 7.",)
+    assert found.log == (
+        "The log head says that positions go from 1 to 7, but the log has 6, from 1 to 7.",
+    )
     assert (found.differing, found.is_right) == (0, False)
 
 
 def test_an_event_that_was_moved_to_another_position_is_found(after: Any) -> None:
     found = after("UPDATE event SET position = 0 WHERE position = 6")
-    assert found.log == ("The head says that positions go from 1 to 7; there are 7 from 0 to 7.",)
+    assert found.log == (
+        "The log head says that positions go from 1 to 7, but the log has 7, from 0 to 7.",
+    )
 
 
 @pytest.mark.parametrize(
     ("head", "told"),
     [
-        ("position = 6", "positions go from 1 to 6; there are 7 from 1 to 7."),
-        ("position = 8", "positions go from 1 to 8; there are 7 from 1 to 7."),
-        ("position = 0", "positions go from 1 to 0; there are 7 from 1 to 7."),
-        ("stream_id = 2", "stream ids go from 1 to 2; there are 3 from 1 to 3."),
-        ("stream_id = 4", "stream ids go from 1 to 4; there are 3 from 1 to 3."),
+        ("position = 6", "positions go from 1 to 6, but the log has 7, from 1 to 7."),
+        ("position = 8", "positions go from 1 to 8, but the log has 7, from 1 to 7."),
+        ("position = 0", "positions go from 1 to 0, but the log has 7, from 1 to 7."),
+        ("stream_id = 2", "stream ids go from 1 to 2, but the log has 3, from 1 to 3."),
+        ("stream_id = 4", "stream ids go from 1 to 4, but the log has 3, from 1 to 3."),
         # Nobody goes through so many.
         (
             "stream_id = 9000000000000000000",
-            "stream ids go from 1 to 9000000000000000000; there are 3 from 1 to 3.",
+            "stream ids go from 1 to 9000000000000000000, but the log has 3, from 1 to 3.",
         ),
     ],
 )
 def test_a_head_that_says_too_much_or_too_little_is_found(after: Any, head: str, told: str) -> None:
     found = after(f"UPDATE log_head SET {head}")
-    assert f"The head says that {told}" in found.log
+    assert f"The log head says that {told}" in found.log
     assert not found.is_right
     assert found.checked == 3
 
@@ -103,8 +107,8 @@ def test_an_empty_log_of_which_the_head_says_something_is_found(
     with reused.writing() as connection:
         connection.exec_driver_sql("UPDATE log_head SET position = 1, stream_id = 1")
     assert verify(reused, discover()).log == (
-        "The head says that positions go from 1 to 1; there are 0 from 0 to 0.",
-        "The head says that stream ids go from 1 to 1; there are 0 from 0 to 0.",
+        "The log head says that positions go from 1 to 1, but the log has 0, from 0 to 0.",
+        "The log head says that stream ids go from 1 to 1, but the log has 0, from 0 to 0.",
     )
 
 
@@ -121,13 +125,13 @@ def test_every_wrong_late_flag_is_found(after: Any) -> None:
     found = after("UPDATE event SET late = NOT late")
     assert set(found.log) == {
         *(f"The event at position {n} has a wrong late flag." for n in (1, 2, 3, 4, 5, 7)),
-        "Events that name no customer and are marked late: 1.",
+        "Events without a customer that are marked late: 1.",
     }
 
 
 def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
     found = after("UPDATE event SET late = true WHERE position = 6")
-    assert found.log == ("Events that name no customer and are marked late: 1.",)
+    assert found.log == ("Events without a customer that are marked late: 1.",)
     assert not found.is_right
 
 
@@ -146,7 +150,7 @@ def test_a_stream_that_tells_a_wrong_greatest_key_is_found(after: Any, change: s
     """An event would be called late, or not, by it."""
     found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
     assert found.log == (
-        "The greatest key of stream 1 is that of position 2, and the stream says otherwise.",
+        "The greatest key of stream 1 is that of position 2, but the stream row has another.",
     )
     assert (found.differing, found.is_right) == (0, False)
 
@@ -166,7 +170,7 @@ def test_a_greatest_key_that_only_one_of_the_databases_takes_is_found(
     for change in only_sqlite if database.is_sqlite else only_postgres:
         found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
         assert found.log == (
-            "The greatest key of stream 1 is that of position 2, and the stream says otherwise.",
+            "The greatest key of stream 1 is that of position 2, but the stream row has another.",
         )
 
 
@@ -194,7 +198,7 @@ def test_a_stream_without_events_is_found(after: Any) -> None:
 def test_an_event_whose_stream_is_not_there_is_found(after: Any, stream_id: int) -> None:
     found = after(f"UPDATE event SET stream_id = {stream_id} WHERE position = 5")
     assert found.log == (
-        f"The event at position 5 is in stream {stream_id}, which is not there.",
+        f"The event at position 5 is in stream {stream_id}, which does not exist.",
         "Stream 3 has no events.",
     )
     assert (found.differing, found.is_right) == (0, False)
@@ -203,9 +207,9 @@ def test_an_event_whose_stream_is_not_there_is_found(after: Any, stream_id: int)
 def test_a_stream_that_is_gone_is_found_and_so_are_its_customers_rows(after: Any) -> None:
     found = after("DELETE FROM stream WHERE stream_id = 2")
     assert found.log == (
-        "The head says that stream ids go from 1 to 3; there are 2 from 1 to 3.",
-        "The event at position 4 is in stream 2, which is not there.",
-        "The event at position 7 is in stream 2, which is not there.",
+        "The log head says that stream ids go from 1 to 3, but the log has 2, from 1 to 3.",
+        "The event at position 4 is in stream 2, which does not exist.",
+        "The event at position 7 is in stream 2, which does not exist.",
     )
     assert [each.customer_id for each in found.customers] == ["cust_2"]
 
@@ -216,7 +220,9 @@ def test_a_stream_of_an_id_that_nobody_gave_out_is_compared_all_the_same(after: 
         "UPDATE event SET stream_id = -7 WHERE stream_id = 2",
         "UPDATE customer SET name = 'another' WHERE customer_id = 'cust_2'",
     )
-    assert found.log == ("The head says that stream ids go from 1 to 3; there are 3 from -7 to 3.",)
+    assert found.log == (
+        "The log head says that stream ids go from 1 to 3, but the log has 3, from -7 to 3.",
+    )
     assert (found.checked, [each.customer_id for each in found.customers]) == (3, ["cust_2"])
 
 
@@ -244,7 +250,7 @@ def test_what_is_about_an_event_that_is_not_there_is_found(
     after: Any, table: str, row: str
 ) -> None:
     found = after(f"INSERT INTO {table} VALUES {row}")
-    assert f"Rows of {table} that belong to no event: 1." in found.log
+    assert f"Rows of {table} without an event: 1." in found.log
     assert not found.is_right
 
 
@@ -255,8 +261,8 @@ def test_several_orphans_are_counted(after: Any) -> None:
         "INSERT INTO dead_letter VALUES ('customer', 97, 1, 'why')",
     )
     assert set(found.log) == {
-        "Rows of duplicate that belong to no event: 2.",
-        "Rows of dead_letter that belong to no event: 1.",
+        "Rows of duplicate without an event: 2.",
+        "Rows of dead_letter without an event: 1.",
     }
 
 
@@ -280,5 +286,5 @@ def test_of_very_many_faults_a_thousand_are_named(reused: Database) -> None:
         connection.exec_driver_sql("UPDATE log_head SET position = 1104")
     found = verify(reused, named(["customer"]))
     assert len(found.log) == 1000
-    assert found.log[0].startswith("The head says")
+    assert found.log[0].startswith("The log head says")
     assert found.checked == 1105

@@ -223,7 +223,7 @@ def test_text_that_is_none_is_told_too(sqlite_url: str) -> None:
 
 def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
     happened(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
-    with pytest.raises(CustomerNotFound, match="'cust_9' is known in project 'proj_1'"):
+    with pytest.raises(CustomerNotFound, match="'cust_9' not found in project 'proj_1'"):
         rebuild_customer(database, discover(), "cust_9", project_id="proj_1")
     with pytest.raises(CustomerAmbiguous, match="cust_1 in proj_1, cust_1 in proj_2"):
         rebuild_customer(database, discover(), "cust_1")

@@ -44,7 +44,7 @@ def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
 
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        with pytest.raises(RebuildRunning, match="being rebuilt already") as told:
+        with pytest.raises(RebuildRunning, match="is already running") as told:
             rebuild(other, discover(), IN_PROCESS)
         refused.append(told)
 

@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_tables_are_as_they_were(
     path = path_for(database)
     path.write_text("something else")
     try:
-        with pytest.raises(SpillUnwritable, match="cannot keep its files"):
+        with pytest.raises(SpillUnwritable, match="cannot write its temporary files"):
             rebuild(database, discover(), IN_PROCESS)
     finally:
         path.unlink()
@@ -187,7 +187,7 @@ def test_rows_that_did_not_arrive_are_noticed_before_the_swap(database: Database
         for piece in IN_PROCESS(job):
             yield evolve(piece, folded=[evolve(each, rows=each.rows + 1) for each in piece.folded])
 
-    with pytest.raises(RowsLost, match="'customer_shadow' has 2 rows, and was given 4"):
+    with pytest.raises(RowsLost, match="'customer_shadow' has 2 rows, but 4 were written"):
         rebuild(database, discover(), losing)
     assert _found(database) == before
     test_nothing_is_left_over(database)

@@ -236,24 +236,33 @@ def test_a_dead_letter_in_a_stream_that_is_not_its_events_is_found(
     assert run(few, change) == 1
     found = verify(few, discover())
     assert not found.is_right
-    assert "Rows of dead_letter that belong to no event: 1." in found.log
+    assert "Rows of dead_letter without an event: 1." in found.log
 
 
 @pytest.mark.parametrize(
-    ("change", "position"),
+    ("change", "position", "state"),
     [
-        ("DELETE FROM dead_letter WHERE projection = 'customer' AND stream_id IS NULL", 21),
-        ("UPDATE dead_letter SET stream_id = 1 WHERE stream_id IS NULL", 21),
-        ("INSERT INTO dead_letter VALUES ('customer', 20, NULL, '')", 20),
+        (
+            "DELETE FROM dead_letter WHERE projection = 'customer' AND stream_id IS NULL",
+            21,
+            "is missing",
+        ),
+        ("UPDATE dead_letter SET stream_id = 1 WHERE stream_id IS NULL", 21, "is missing"),
+        (
+            "INSERT INTO dead_letter VALUES ('customer', 20, NULL, '')",
+            20,
+            "should not exist",
+        ),
     ],
 )
 def test_a_wrong_dead_letter_that_names_no_customer_is_found(
-    few: Database, change: str, position: int
+    few: Database, change: str, position: int, state: str
 ) -> None:
     run(few, change)
     found = verify(few, discover())
     assert (
-        f"customer is wrong about position {position}, which names no customer, as a dead letter."
+        f"The dead letter of projection customer at position {position}, "
+        f"an event without a customer, {state}."
     ) in found.log
     assert not found.is_right
     assert repaired(few)

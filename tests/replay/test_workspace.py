@@ -129,7 +129,7 @@ def test_a_folder_that_others_can_write_to_is_refused(database: Database, path: 
     (path / "theirs").touch()
     for mode in (0o770, 0o707):
         path.chmod(mode)
-        with pytest.raises(SpillUnwritable, match="belongs to somebody else"):
+        with pytest.raises(SpillUnwritable, match="belongs to another user"):
             _opens(database)
     assert (path / "theirs").exists()
     path.chmod(0o755)
@@ -143,7 +143,7 @@ def test_the_folder_of_another_user_is_refused(
     (path / "theirs").touch()
     with monkeypatch.context() as patched:
         patched.setattr(os, "getuid", lambda: 12345)
-        with pytest.raises(SpillUnwritable, match="belongs to somebody else"):
+        with pytest.raises(SpillUnwritable, match="belongs to another user"):
             _opens(database)
     assert (path / "theirs").exists()
     assert _opens(database)

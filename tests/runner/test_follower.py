@@ -201,7 +201,7 @@ def test_a_database_that_is_locked_is_tried_again(
         within(_LONG, lambda: _is_there(database, 1))
         with database.writing() as connection:
             connection.exec_driver_sql("UPDATE lease SET heartbeats = heartbeats")
-            within(_LONG, lambda: "stayed locked" in caplog.text)
+            within(_LONG, lambda: "is busy" in caplog.text)
         _update(database, 2)
         within(_LONG, lambda: _is_there(database, 2))
         heartbeats = found(database).heartbeats

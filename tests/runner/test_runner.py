@@ -238,17 +238,22 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
 def test_rows_of_another_version_of_a_fold_are_not_gone_on_with(database: Database) -> None:
     _append(database, *HISTORY[:2])
     catch_up(database, discover())
-    before = stored(database), positions(database)
+    before, reached = stored(database), positions(database)
     newer = [
         evolve(each, version=each.version + 1) if each.name == "segment_membership" else each
         for each in discover()
     ]
     _append(database, *HISTORY[2:])
-    with pytest.raises(ProjectionOutdated, match=r"'segment_membership'.* version 1 .* is 2"):
+    with pytest.raises(
+        ProjectionOutdated, match=r"'segment_membership'.* version 1 .* is version 2 "
+    ):
         catch_up(database, newer)
     with pytest.raises(ProjectionOutdated):
         refold(database, newer, [1])
-    assert (stored(database), positions(database)) == before
+    # It waits; the others have gone on.
+    assert stored(database)["segment_membership"] == before["segment_membership"]
+    waiting = {"segment_membership": reached["segment_membership"]}
+    assert positions(database) == {**dict.fromkeys(reached, len(HISTORY)), **waiting}
     rebuild(database, newer, ENGINES["in-process"])
     catch_up(database, newer)
     assert _holds(database, *HISTORY)

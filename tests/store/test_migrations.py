@@ -185,11 +185,11 @@ def test_a_sqlite_file_of_an_older_program_is_brought_up_to_date(
 
 def test_postgres_is_only_migrated_when_asked(postgres_url: str) -> None:
     database = Database(postgres_url)
-    with pytest.raises(NotMigrated, match="revision none, this program needs"):
+    with pytest.raises(NotMigrated, match="revision none; this program needs"):
         schema.check(database)
     assert "event" not in _made(database)
     _upgrade(database, "0002")
-    with pytest.raises(NotMigrated, match="revision 0002, this program needs"):
+    with pytest.raises(NotMigrated, match="revision 0002; this program needs"):
         schema.check(database)
     schema.migrate(database)
     schema.check(database)

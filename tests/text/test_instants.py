@@ -71,12 +71,12 @@ def test_what_cannot_be_placed_is_refused_with_the_reason() -> None:
     with pytest.raises(BadInstant) as refused:
         check_instant(datetime(2024, 3, 4))  # noqa: DTZ001 - that is the point
     assert str(refused.value) == (
-        "'2024-03-04 00:00:00' is not a time that can be placed: it has no offset from UTC"
+        "Invalid timestamp '2024-03-04 00:00:00': it has no offset from UTC"
     )
     with pytest.raises(BadInstant) as refused:
         check_instant(datetime(1, 1, 1, tzinfo=_NEPAL))
     assert str(refused.value) == (
-        "'0001-01-01 00:00:00+05:45' is not a time that can be placed:"
+        "Invalid timestamp '0001-01-01 00:00:00+05:45':"
         " 0001-01-01T00:00:00+05:45 lies outside the years 1 to 9999 in UTC"
     )
 

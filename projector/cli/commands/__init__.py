@@ -1,4 +1,4 @@
-"""The commands: each opens the database, calls the library, and prints the result."""
+"""The commands: each one opens the database, calls the library, and prints the result."""
 
 from __future__ import annotations
 

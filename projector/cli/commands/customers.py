@@ -1,4 +1,4 @@
-"""customer: what is, and was, true of one customer."""
+"""The `customer` command: the state of one customer, now or in the past."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def customer(
     identifier
         The customer's id (cust_...).
     project
-        The project, where several have that id.
+        The project, if several projects have a customer with this id.
     source_id
-        ID is the shop's own id.
+        Look the customer up by ID as the shop's own id (source_id).
     as_of
-        What was true at this instant (RFC 3339), by all that is known today.
+        The state at this instant (RFC 3339), according to all events known today.
     at_position
-        What was known when the log ended here.
+        The state as it was known when the log ended at this position.
     json
         Print one JSON document.
     """

@@ -1,4 +1,4 @@
-"""dead-letters: events that a projection could not fold, and folding them again after a fix."""
+"""The `dead-letters` command: list, show and retry events that could not be folded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, app
 from projector.errors import NotOne
 
-dead_letters = App(name="dead-letters", help="Events that a projection could not take.")
+dead_letters = App(name="dead-letters", help="List, show and retry events that failed to fold.")
 app.command(dead_letters)
 
 Position = Annotated[Whole, Parameter(name="POSITION")]
@@ -27,16 +27,16 @@ def list_dead_letters(
     after: str | None = None,
     json: Json = False,
 ) -> None:
-    """List the events that could not be folded, with the reasons and how often each of them.
+    """List the dead letters: events that a projection could not fold, with a count per reason.
 
     Parameters
     ----------
     projection
-        Only those of this projection.
+        Only the dead letters of this projection.
     limit
-        The most entries on a page.
+        The maximum number of entries on a page.
     after
-        The cursor that the page before ended with.
+        The cursor at the end of the previous page.
     json
         Print one JSON document.
     """
@@ -56,21 +56,21 @@ def list_dead_letters(
     if page.dead_letters:
         output.table(
             "Dead letters",
-            # The type is left out: with it a row is wider than most terminals.
+            # The type is left out because it would make rows wider than most terminals.
             ("position", "projection", "customer", "occurred"),
             [
-                (each.position, refusal.projection, each.customer_id, each.occurred_at)
+                (each.position, failure.projection, each.customer_id, each.occurred_at)
                 for each in page.dead_letters
-                for refusal in each.failures
+                for failure in each.failures
             ],
         )
-        output.line("`projector dead-letters show POSITION` shows one with its body.")
+        output.line("Run `projector dead-letters show POSITION` to see one with its body.")
     output.next_page(page.next)
 
 
 @dead_letters.command(name="show")
 def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> None:
-    """Show one event that could not be folded, with its body as it came.
+    """Show one dead letter, with its body as it was received.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> 
     if json:
         output.document(found)
         return
-    shown: dict[str, Any] = {
+    event_fields: dict[str, Any] = {
         "position": found.position,
         "event": found.event_id,
         "type": found.type,
@@ -94,7 +94,7 @@ def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> 
         "received": found.received_at,
     }
     output.fields(
-        {**shown, **{f"refused by {each.projection}": each.reason for each in found.failures}}
+        {**event_fields, **{f"failed in {each.projection}": each.reason for each in found.failures}}
     )
     output.line("body:")
     output.line(found.body)
@@ -104,22 +104,22 @@ def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> 
 def retry_dead_letters(
     *positions: Position, url: Url, all: Flag = False, json: Json = False
 ) -> None:
-    """Fold the customers of dead letters anew: what can be taken now is in the tables then.
+    """Fold the customers of dead letters again: events that now succeed are in the tables then.
 
     Parameters
     ----------
     positions
-        The positions of the events.
+        The positions of the dead letters to retry.
     all
-        All of them.
+        Retry all dead letters.
     json
         Print one JSON document.
     """
     if bool(positions) == all:
-        raise NotOne(options="positions or --all")
+        raise NotOne(options="POSITION or --all")
     with (
         open_projector(url) as projector,
-        progress.count_bar("folding anew", "dead letters") as advance,
+        progress.count_bar("folding again", "dead letters") as advance,
     ):
         found = projector.retry_dead_letters(
             list(positions) if positions else None, on_piece=advance

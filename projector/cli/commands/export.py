@@ -1,4 +1,4 @@
-"""export: everything, for other programs."""
+"""The `export` command: the states of all customers, for other programs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def customers(*, url: Url, at_position: Whole | None = None, json: Json = False)
     Parameters
     ----------
     at_position
-        What was known when the log ended here.
+        The states as they were known when the log ended at this position.
     json
-        NDJSON is what is written anyway.
+        Has no effect: the output is NDJSON in any case.
     """
     with open_projector(url) as projector:
         for answer in projector.export_customers(at_position=at_position):

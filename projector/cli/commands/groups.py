@@ -1,4 +1,4 @@
-"""members, segments, tiers: who is where, and how many."""
+"""The `members`, `segments` and `tiers` commands: customers per group, as a list or a count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def members(
     after: str | None = None,
     json: Json = False,
 ) -> None:
-    """List the customers in a segment or on a tier, page by page.
+    """List the customers in a segment or on a tier, one page at a time.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ def members(
     project
         Only customers of this project.
     as_of
-        Who was there at this instant (RFC 3339), by all that is known today.
+        The members at this instant (RFC 3339), according to all events known today.
     limit
-        The most customers on a page.
+        The maximum number of customers on a page.
     after
-        The cursor that the page before ended with.
+        The cursor at the end of the previous page.
     json
         Print one JSON document.
     """
@@ -65,7 +65,7 @@ def members(
 
 @app.command
 def segments(*, url: Url, project: str | None = None, json: Json = False) -> None:
-    """List the segments, each with its name and how many are in it.
+    """List the segments, each with its name and number of members.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def segments(*, url: Url, project: str | None = None, json: Json = False) -> Non
 
 @app.command
 def tiers(*, url: Url, project: str | None = None, json: Json = False) -> None:
-    """List the tiers, each with its name and how many are on it.
+    """List the tiers, each with its name and number of members.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""ingest: deliveries go into the log."""
+"""The `ingest` command: appends the deliveries of files to the log."""
 
 from __future__ import annotations
 
@@ -28,27 +28,28 @@ def ingest(
 ) -> int:
     """Append the deliveries of files to the log, then bring the tables up to date.
 
-    NDJSON, JSON arrays, documents of any layout, plain or gzip. What is in the log already is
-    counted and not appended again; what cannot be read is kept in the quarantine.
+    Files are NDJSON, JSON arrays, or JSON documents of any layout, plain or gzip. Ingesting is
+    idempotent: duplicates are counted and not appended again. Deliveries that cannot be read are
+    kept in the quarantine.
 
     Parameters
     ----------
     file
         The files to read; - is standard input.
     project
-        The project of deliveries that do not name theirs.
+        The project of deliveries that do not name one.
     type
-        The event type of deliveries that do not tell theirs.
+        The event type of deliveries that do not name one.
     occurred_at
-        When the events happened, as RFC 3339, where deliveries do not tell.
+        The time (RFC 3339) of events in deliveries that do not state one.
     strict
         Exit with 1 if anything was quarantined.
     no_catch_up
-        Leave the tables as they are.
+        Append to the log only, and leave the tables as they are.
     json
         Print one JSON document.
     """
-    told = delivery_defaults(project, type, occurred_at)
+    defaults = delivery_defaults(project, type, occurred_at)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
     with open_projector(url) as projector:
@@ -56,18 +57,24 @@ def ingest(
         for path in paths:
             with progress.bytes_bar(f"ingesting {path}", sizes[path]) as advance:
                 try:
-                    reports.append(projector.ingest(read_chunks(path, on_read=advance), told))
+                    reports.append(projector.ingest(read_chunks(path, on_read=advance), defaults))
                 except (FileCorrupt, FileUnreadable) as error:
                     broken = error
                     break
-        if not no_catch_up:
-            catch_up(projector)
+        try:
+            if not no_catch_up:
+                catch_up(projector)
+        finally:
+            # What is in the log is there, even if a projection failed on it.
+            if broken is None:
+                _show(report := reduce(add, reports), json)
         if broken is not None:
             raise broken
-    return _ingested(reduce(add, reports), strict, json)
+    # A conflicting delivery is kept in the quarantine too.
+    return int(strict and report.quarantined + report.conflicts > 0)
 
 
-def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
+def _show(report: IngestReport, json: bool) -> None:
     if json:
         output.document(report)
     else:
@@ -77,6 +84,6 @@ def _ingested(report: IngestReport, strict: bool, json: bool) -> int:
             f"The log is at position {report.head}."
         )
         if report.quarantined or report.conflicts:
-            output.line("`projector quarantine` lists what was put aside.")
-    # A conflicting delivery is kept in the quarantine too.
-    return int(strict and report.quarantined + report.conflicts > 0)
+            output.line(
+                "Run `projector quarantine` to see the quarantined and the conflicting ones."
+            )

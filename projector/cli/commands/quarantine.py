@@ -1,4 +1,4 @@
-"""quarantine: deliveries that could not be read as events, and reading them again after a fix."""
+"""The `quarantine` command: list, show and retry deliveries that could not be appended."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, app, catch_up, delivery_defaults
 from projector.errors import NotOne
+from projector.operate.quarantine import QuarantineRetryReport
 from projector.store.quarantine import QuarantineEntry
 
-quarantine = App(name="quarantine", help="Deliveries that could not be filed as events.")
+quarantine = App(
+    name="quarantine", help="List, show and retry deliveries that could not be appended."
+)
 app.command(quarantine)
 
 EntryId = Annotated[Whole, Parameter(name="ID")]
@@ -30,18 +33,18 @@ def list_quarantine(
     after: str | None = None,
     json: Json = False,
 ) -> None:
-    """List what waits, with its reasons and how often each of them.
+    """List the waiting entries of the quarantine, with a count per reason.
 
     Parameters
     ----------
     reason
-        Only entries of this reason.
+        Only entries with this reason.
     resolved
-        Also entries that a retry could file.
+        Include entries that a retry has resolved.
     limit
-        The most entries on a page.
+        The maximum number of entries on a page.
     after
-        The cursor that the page before ended with.
+        The cursor at the end of the previous page.
     json
         Print one JSON document.
     """
@@ -53,10 +56,10 @@ def list_quarantine(
     if page.counts:
         output.table("Waiting", ("reason", "deliveries"), list(page.counts.items()))
     else:
-        output.line("No delivery waits in the quarantine.")
+        output.line("No entries are waiting in the quarantine.")
     if page.quarantine:
         _entries(page.quarantine)
-        output.line("`projector quarantine show ID` shows one with its body.")
+        output.line("Run `projector quarantine show ID` to see one with its body.")
     output.next_page(page.next)
 
 
@@ -69,14 +72,14 @@ def _entries(found: Sequence[QuarantineEntry]) -> None:
         "resolved by": [each.resolved_position for each in found],
         "detail": [each.detail for each in found],
     }
-    # The sentences need the room of what is not known of any.
+    # Leave out the columns without any value: the sentences of `detail` need the width.
     known = {name: values for name, values in columns.items() if {*values} != {None}}
     output.table("Entries", list(known), list(zip(*known.values(), strict=True)))
 
 
 @quarantine.command(name="show")
 def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> None:
-    """Show one entry, with its body as it came.
+    """Show one entry, with its body as it was received.
 
     Parameters
     ----------
@@ -104,7 +107,7 @@ def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> 
             "resolved by position": found.resolved_position,
         }
     )
-    output.line("body:" if found.body is not None else "body, which is no text, in base64:")
+    output.line("body:" if found.body is not None else "body, which is not UTF-8, in base64:")
     output.line(found.body if found.body is not None else str(found.body_base64))
 
 
@@ -119,37 +122,44 @@ def retry_quarantine(
     occurred_at: str | None = None,
     json: Json = False,
 ) -> None:
-    """Read entries again: what can be filed now goes into the log and the tables.
+    """Read entries again: events that can be read now are appended, and are in the tables then.
 
     Parameters
     ----------
     ids
-        The ids of the entries.
+        The ids of the entries to retry.
     all
-        All that wait.
+        Retry all waiting entries.
     reason
-        All that wait for this reason.
+        Retry all waiting entries with this reason.
     project
-        The project, where a delivery does not name it.
+        The project of deliveries that do not name one.
     type
-        The event type, where a delivery does not tell it.
+        The event type of deliveries that do not name one.
     occurred_at
-        When the event happened, as RFC 3339, where a delivery does not tell.
+        The time (RFC 3339) of events in deliveries that do not state one.
     json
         Print one JSON document.
     """
     if sum((bool(ids), all, reason is not None)) != 1:
-        raise NotOne(options="ids, --reason or --all")
-    told = delivery_defaults(project, type, occurred_at)
+        raise NotOne(options="ID, --reason or --all")
+    defaults = delivery_defaults(project, type, occurred_at)
     with open_projector(url) as projector:
         with progress.count_bar("reading again", "entries") as advance:
             found = projector.retry_quarantine(
-                list(ids) if ids else None, reason=reason, defaults=told, on_piece=advance
+                list(ids) if ids else None, reason=reason, defaults=defaults, on_piece=advance
             )
-        catch_up(projector)
+        try:
+            catch_up(projector)
+        finally:
+            # What was filed is in the log, even if a projection failed on it.
+            _show_retried(found, json)
+
+
+def _show_retried(found: QuarantineRetryReport, json: bool) -> None:
     if json:
         output.document(found)
         return
     output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
     if found.reasons:
-        output.table("What keeps them now", ("reason", "deliveries"), list(found.reasons.items()))
+        output.table("Still waiting", ("reason", "deliveries"), list(found.reasons.items()))

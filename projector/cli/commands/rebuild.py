@@ -1,4 +1,4 @@
-"""rebuild: the tables, computed anew from the log."""
+"""The `rebuild` command: computes the tables from the log again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projector.projections import named
 from replay import CustomerRebuild, RebuildReport
 from replay.impact import GroupChange, Impact
 
-#: How many segments or tiers people see.
+#: The maximum number of segments or tiers in a table for people.
 GROUPS_SHOWN_MAX = 50
 
 
@@ -27,47 +27,51 @@ def rebuild(
     source_id: Flag = False,
     json: Json = False,
 ) -> None:
-    """Fold the whole log anew, beside the live tables, then take their place.
+    """Fold the whole log into new tables beside the live ones, then swap them.
 
-    With --customer only the rows of one customer are computed anew, and at once.
+    With --customer, recompute the rows of one customer only, in the live tables.
 
     Parameters
     ----------
     names
-        The projections; all of them if none is named.
+        The projections to rebuild. Default: all.
     engine
-        Who folds: in-process or parallel; by default what suits the size of the log.
+        The engine that folds: in-process or parallel. Default: chosen by the size of the log.
     workers
-        How many processes the parallel engine uses; by default as many as there are cores.
+        The number of processes of the parallel engine. Default: the number of cores.
     dry_run
-        Leave the tables as they are, and say what would change.
+        Report what would change, and leave the tables as they are.
     max_change
-        Leave them so, too, if more customers than this percentage gain or lose a segment or tier.
+        Leave the tables as they are if more than this percentage of the customers would gain or
+        lose a segment or tier.
     customer
-        The id of the one customer whose rows are to be computed anew.
+        The id of the one customer to rebuild.
     project
-        The customer's project, where several have that id.
+        The customer's project, if several projects have a customer with this id.
     source_id
-        The customer is given by the shop's own id.
+        Look the customer up by the shop's own id (source_id).
     json
         Print one JSON document.
     """
     named(list(names))
-    is_of_all = engine or workers is not None or dry_run or max_change is not None
-    if customer is not None and is_of_all:
-        raise NotOne(options="--customer, or --engine, --workers, --dry-run and --max-change")
+    has_full_options = engine or workers is not None or dry_run or max_change is not None
+    if customer is not None and has_full_options:
+        raise NotOne(
+            options="--customer and the options of a full rebuild "
+            "(--engine, --workers, --dry-run, --max-change)"
+        )
     if customer is None and (project or source_id):
         raise CustomerNotGiven
     if workers is not None and workers < 1:
-        raise BadNumber(name="--workers", value=workers, range="1 upwards")
+        raise BadNumber(name="--workers", value=workers, range="1 or more")
     if max_change is not None and not 0 <= max_change <= 100:
         raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
     with open_projector(url) as projector:
         if customer is not None:
-            one = projector.rebuild_customer(
+            rebuilt = projector.rebuild_customer(
                 customer, *names, project_id=project, by_source_id=source_id
             )
-            _show_repaired(one, json)
+            _show_customer(rebuilt, json)
             return
         with progress.phases_bar("rebuilding") as advance:
             done = projector.rebuild(
@@ -78,46 +82,46 @@ def rebuild(
                 change_percent_max=max_change,
                 on_progress=advance,
             )
+        if json:
+            output.document(done)
+        else:
+            _show(done)
         if done.swapped:
             catch_up(projector)
-    if json:
-        output.document(done)
-    else:
-        _show(done)
 
 
-def _show_repaired(done: CustomerRebuild, json: bool) -> None:
+def _show_customer(done: CustomerRebuild, json: bool) -> None:
     if json:
         output.document(done)
         return
-    output.line(f"Computed anew: {done.customer_id} in {done.project_id}.")
+    output.line(f"Rebuilt customer {done.customer_id} in {done.project_id}.")
     output.table("Rows", ("projection", "rows"), list(done.rows.items()))
 
 
 def _show(done: RebuildReport) -> None:
     if done.found_leftovers:
-        output.line("A rebuild that was killed had left tables or files; they were removed.")
+        output.line("Removed the tables or files that a killed rebuild had left.")
     _show_projections(done)
     if done.impact is not None:
         _show_impact(done.impact)
     speed = done.events / done.seconds if done.seconds else 0
-    words = f"{done.events} events in {done.seconds:.1f} s, {speed:,.0f} a second."
+    summary = f"{done.events} events in {done.seconds:.1f} s, {speed:,.0f} a second."
     if done.swapped:
-        words += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
-    output.line(words)
-    for what in done.dependents:
-        output.line(f"Rows were moved, and not tables, for this to stay: {what}.")
+        summary += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
+    output.line(summary)
+    for dependent in done.dependents:
+        output.line(f"Copied rows instead of swapping tables, to keep: {dependent}.")
 
 
 def _show_projections(done: RebuildReport) -> None:
     columns = ["projection", "rows", "position", "dead letters"]
     rows = [[each.name, each.rows, each.position, each.dead_letters] for each in done.rebuilt]
     if done.swapped:
-        columns.append("as before")
+        columns.append("unchanged")
         for row, each in zip(rows, done.rebuilt, strict=True):
             row.append(each.matched)
     if done.impact is not None:
-        columns += ["rows new", "rows gone"]
+        columns += ["new rows", "removed rows"]
         for row, change in zip(rows, done.impact.rows, strict=True):
             row += [change.rows_new, change.rows_gone]
     output.table("Rebuilt" if done.swapped else "Would be rebuilt", columns, rows)
@@ -131,7 +135,7 @@ def _show_impact(impact: Impact) -> None:
         if changes:
             output.table(
                 title,
-                ("id", "name", "gaining", "losing", "for instance"),
+                ("id", "name", "gaining", "losing", "examples"),
                 [_row(each) for each in changes[:GROUPS_SHOWN_MAX]],
             )
         if len(changes) > GROUPS_SHOWN_MAX:

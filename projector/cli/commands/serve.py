@@ -1,4 +1,4 @@
-"""serve: webhooks come in and questions are answered over the network."""
+"""The `serve` command: receives webhooks and answers queries over HTTP."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from projector.errors import BadNumber, ExtraMissing
 HOST_DEFAULT = "127.0.0.1"
 PORT_DEFAULT = 8000
 
-#: For how long somebody else's lock is waited for, and a transaction may do nothing, in seconds:
-#: the sender of a webhook waits for ten.
+#: The lock timeout and the idle-in-transaction timeout, in seconds. The sender of a webhook waits
+#: for ten seconds.
 LOCK_SECONDS_MAX = 5.0
 IDLE_SECONDS_MAX = 10.0
 
@@ -26,21 +26,22 @@ def serve(
     no_follower: Flag = False,
     lag_max: Whole = 10_000,
 ) -> None:
-    """Receive webhooks and answer questions over HTTP, until stopped.
+    """Receive webhooks and answer queries over HTTP, until stopped.
 
-    The secrets of the webhooks come from PROJECTOR_WEBHOOK_SECRET: one secret, or PROJECT=SECRET
-    pairs separated by commas; or from the file that PROJECTOR_WEBHOOK_SECRET_FILE names.
+    The webhook secrets are read from PROJECTOR_WEBHOOK_SECRET (one secret, or PROJECT=SECRET
+    pairs separated by commas), or from the file that PROJECTOR_WEBHOOK_SECRET_FILE names.
 
     Parameters
     ----------
     host
-        The address to listen on. Without a token (`projector token create`) only this machine's.
+        The address to listen on; only a loopback address unless there is a token
+        (`projector token create`).
     port
-        The port to listen on; 0 takes one that is free.
+        The port to listen on; 0 chooses a free one.
     no_follower
-        Leave the tables to `projector run`.
+        Do not update the tables here: `projector run` does.
     lag_max
-        How many events the tables may be behind for /health/ready to say yes.
+        The maximum lag of the tables, in events, with which /health/ready reports ready.
     """
     try:
         from projector.server.context import ServerConfig
@@ -61,9 +62,9 @@ def serve(
     )
 
     def started(address: str) -> None:
-        output.line(f"Listening on {address}; its docs are at {address}/docs.", stderr=True)
+        output.line(f"Listening on {address}; API docs: {address}/docs.", stderr=True)
         if not secrets:
-            output.line("No webhook comes in: PROJECTOR_WEBHOOK_SECRET is not set.", stderr=True)
+            output.line("Webhooks are refused: PROJECTOR_WEBHOOK_SECRET is not set.", stderr=True)
 
     with open_projector(
         url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX

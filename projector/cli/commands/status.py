@@ -1,4 +1,4 @@
-"""status: the head of the log, how far each projection is, quarantine and dead letters."""
+"""The `status` command: the log's head, the projections' lag, dead letters and the quarantine."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Json, Url, app
 
-#: How much of a digest people see, enough to tell two apart; --json has all of it.
+#: The number of characters of a digest for people, enough to distinguish two; --json has all.
 DIGEST_SHOWN = 12
 
 
 @app.command
 def status(*, url: Url, json: Json = False) -> None:
-    """Show the head of the log, how far each projection is, and what is put aside.
+    """Show the log's head, each projection's position, lag and dead letters, and the quarantine.
 
     Parameters
     ----------
@@ -33,5 +33,8 @@ def status(*, url: Url, json: Json = False) -> None:
             for each in found.projections
         ],
     )
+    for each in found.projections:
+        if each.error is not None:
+            output.line(f"{each.name} does not run: {each.error}")
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))

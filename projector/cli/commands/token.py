@@ -1,4 +1,4 @@
-"""token: who may come in by the network."""
+"""The `token` command: access tokens for the HTTP server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Json, Url, app
 
-token = App(name="token", help="Who may come in by the network, and to do what.")
+token = App(name="token", help="Create, list and revoke access tokens for the HTTP server.")
 app.command(token)
 
 
@@ -23,26 +23,26 @@ def create(
     scope: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = (),
     json: Json = False,
 ) -> None:
-    """Make a token, and print it: it is kept nowhere, and so it cannot be shown again.
+    """Create a token and print it. It is not stored, and so cannot be shown again.
 
     Parameters
     ----------
     name
-        What to call it, such as the program that will use it.
+        A name for the token, such as that of the program that will use it.
     scope
-        What it opens: read, write, or admin, which opens everything. Give it once for each.
+        What the token permits: read, write, or admin (everything). Repeat it for several scopes.
     json
         Print one JSON document.
     """
     with open_projector(url) as projector:
-        made = projector.create_token(name=name, scopes=scope)
+        created = projector.create_token(name=name, scopes=scope)
     if json:
-        output.document(made)
+        output.document(created)
         return
-    # Alone on stdout, for who puts it into a variable or a file.
-    output.line(made.token)
+    # The token is alone on stdout, so that a script can put it into a variable or a file.
+    output.line(created.token)
     output.line(
-        f"This is token {made.token_id} ({', '.join(made.scopes)}). It is not shown again.",
+        f"Created token {created.token_id} ({', '.join(created.scopes)}). It is not shown again.",
         stderr=True,
     )
 
@@ -50,7 +50,7 @@ def create(
 @token.default
 @token.command(name="list")
 def list_tokens(*, url: Url, json: Json = False) -> None:
-    """List the tokens, without their secrets, in the order in which they were made.
+    """List the tokens, without their secrets, in the order of their creation.
 
     Parameters
     ----------
@@ -63,7 +63,9 @@ def list_tokens(*, url: Url, json: Json = False) -> None:
         output.document({"tokens": found})
         return
     if not found:
-        output.line("There are no tokens. `projector token create NAME --scope read` makes one.")
+        output.line(
+            "There are no tokens. Run `projector token create NAME --scope read` to create one."
+        )
         return
     output.table(
         "Tokens",
@@ -79,7 +81,7 @@ def list_tokens(*, url: Url, json: Json = False) -> None:
 def revoke(
     token_id: Annotated[str, Parameter(name="ID")], /, *, url: Url, json: Json = False
 ) -> None:
-    """Let a token open nothing from now on. One that is revoked already stays as it is.
+    """Revoke a token, so that it permits nothing from now on; idempotent.
 
     Parameters
     ----------

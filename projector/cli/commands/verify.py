@@ -1,4 +1,4 @@
-"""verify: the tables compared with what the log folds to."""
+"""The `verify` command: compares the tables with what the log folds to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projector.errors import BadNumber
 from replay.comparison import Difference
 from replay.verify import VerifyReport
 
-#: How many differences people see.
+#: The maximum number of differences in a table for people.
 ROWS_SHOWN_MAX = 50
 
 
@@ -22,19 +22,19 @@ def verify(
     sample: Whole | None = None,
     json: Json = False,
 ) -> int:
-    """Compute the tables' rows from the log and compare; exits with 1 if anything differs.
+    """Compute the tables' rows from the log and compare; exit with 1 if anything differs.
 
     Parameters
     ----------
     names
-        The projections; all of them if none is named.
+        The projections to verify. Default: all.
     sample
-        Compare so many customers, chosen at random.
+        The number of customers to compare, chosen at random. Default: all.
     json
         Print one JSON document.
     """
     if sample is not None and sample < 1:
-        raise BadNumber(name="--sample", value=sample, range="1 upwards")
+        raise BadNumber(name="--sample", value=sample, range="1 or more")
     with (
         open_projector(url) as projector,
         progress.count_bar("verifying", "customers") as advance,
@@ -55,7 +55,7 @@ def _verified(found: VerifyReport) -> None:
         for each in customer.differences
     ]
     if rows:
-        columns = ("customer", "projection", "what", "by the log", "in the table")
+        columns = ("customer", "projection", "row and column", "from the log", "in the table")
         output.table("Differences", columns, rows[:ROWS_SHOWN_MAX])
     if len(rows) > ROWS_SHOWN_MAX:
         output.line(f"And {len(rows) - ROWS_SHOWN_MAX} more; --json has them.")
@@ -65,16 +65,18 @@ def _verified(found: VerifyReport) -> None:
         if projection.recomputed not in (None, projection.digest):
             output.line(
                 f"The digest of {projection.name} is {projection.digest}, "
-                f"the log folds to {projection.recomputed}."
+                f"but the log folds to {projection.recomputed}."
             )
     if not found.is_right:
-        output.line("`projector rebuild` computes the tables anew from the log.")
+        output.line("Run `projector rebuild` to compute the tables from the log again.")
 
 
 def _cell(difference: Difference) -> tuple[str, Any, Any]:
-    """Which row of the customer's, which of its columns, what should be there and what is."""
+    """Return the row's key with the column, the expected value and the found value."""
     key = " ".join(str(value) for value in difference.key.values())
     if difference.column is None:
-        there = ["a row" if each else None for each in (difference.expected, difference.found)]
-        return key, there[0], there[1]
+        expected, found = (
+            "a row" if each else None for each in (difference.expected, difference.found)
+        )
+        return key, expected, found
     return f"{key} {difference.column}".strip(), difference.expected, difference.found

@@ -1,4 +1,4 @@
-"""why: the events because of which a customer is, or is not, in a segment or on a tier."""
+"""The `why` command: the events because of which a customer is, or is not, in a segment or tier."""
 
 from __future__ import annotations
 
@@ -28,26 +28,28 @@ def why(
     at_position: Whole | None = None,
     json: Json = False,
 ) -> None:
-    """Show why a customer is, or is not, in a segment or on a tier; ask exactly one thing.
+    """Show why a customer is, or is not, in a segment or on a tier.
+
+    Give exactly one of --segment, --campaign and --not.
 
     Parameters
     ----------
     identifier
         The customer's id (cust_...).
     segment
-        Every event that concerns this segment, in the order in which they occurred.
+        Show every event that concerns this segment, in the order in which they occurred.
     campaign
-        Every event that concerns the tier in this campaign.
+        Show every event that concerns the tier in this campaign, in the same order.
     not_
-        Which event took this segment or tier away, or that none ever gave it.
+        Show which event took this segment or tier away, or that no event ever gave it.
     project
-        The project, where several have that id.
+        The project, if several projects have a customer with this id.
     source_id
-        ID is the shop's own id.
+        Look the customer up by ID as the shop's own id (source_id).
     as_of
-        What was true at this instant (RFC 3339), by all that is known today.
+        The state at this instant (RFC 3339), according to all events known today.
     at_position
-        What was known when the log ended here.
+        The state as it was known when the log ended at this position.
     json
         Print one JSON document.
     """

@@ -1,8 +1,8 @@
-"""How a body becomes envelopes. PURE.
+"""Reads a document into envelopes: recognises its shape, and extracts and validates. PURE.
 
-`webhook` (what nearly always arrives, in one decode); for all else `header` (the keys that tell a
-shape), one module a shape (`voucherify`, `activity`, `cloudevents`, `bare`), and `raw` (what the
-shape says, checked and filed).
+`webhook` is the fast path for complete webhooks, which are nearly all deliveries. For the rest:
+`header` (the keys by which shapes are recognised), a module for each shape (`voucherify`,
+`activity`, `cloudevents`, `bare`), and `raw_envelope` (validates what the shape's module extracts).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ __all__ = ["read"]
 def read(
     body: bytes, defaults: DeliveryDefaults, *, body_bytes_max: int = BODY_BYTES_MAX
 ) -> list[Envelope | Rejected]:
-    """Read one delivery; a page of activity gives one item an entry, all else gives one item.
+    """Read one document: returns one item for each entry of an activity page, else one item.
 
-    Never raises for what the body holds: what cannot be filed comes back as Rejected, with the
-    body as it came. `body_bytes_max` (bytes) bounds one event, not a page of them.
+    No content of a body raises an error: a delivery that cannot become an event is returned as
+    Rejected, with the body as received. `body_bytes_max` limits the bytes of one event, not of a
+    page.
     """
     try:
         text = body.decode()
@@ -49,7 +50,7 @@ def read(
 
 
 def _entry(entry: str, defaults: DeliveryDefaults, body_bytes_max: int) -> Envelope | Rejected:
-    """An entry of a page; a page within a page is no delivery of anybody's."""
+    """Read an entry of a page; a page within a page is not recognised as a delivery."""
     body = entry.encode()
     if len(body) > body_bytes_max:
         return _too_large(body, body_bytes_max, defaults)
@@ -60,17 +61,17 @@ def _entry(entry: str, defaults: DeliveryDefaults, body_bytes_max: int) -> Envel
 
 
 def _to_envelope(parts: Header, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
-    shape = _recognize(parts, text, defaults)
-    if isinstance(shape, RawEnvelope):
-        return to_envelope(shape, text, defaults)
-    reason, detail = shape
+    recognized = _recognize(parts, text, defaults)
+    if isinstance(recognized, RawEnvelope):
+        return to_envelope(recognized, text, defaults)
+    reason, detail = recognized
     return Rejected(reason=reason, detail=detail, body=text.encode(), defaults=defaults)
 
 
 def _recognize(
     parts: Header, text: str, defaults: DeliveryDefaults
 ) -> RawEnvelope | tuple[str, str]:
-    """The raw of the shape that a body has, or the reason code and the sentence for none."""
+    """Return the raw envelope of a body, or the reason code and sentence if no shape fits."""
     if parts.event is not None:
         return voucherify.to_raw_envelope(parts, parts.event, defaults)
     if cloudevents.is_cloudevent(parts):
@@ -78,12 +79,15 @@ def _recognize(
     if voucherify.is_legacy(parts):
         return "legacy_format", voucherify.LEGACY
     if voucherify.is_headless(parts):
-        return "missing_id", "This webhook has no `event`, whose id and time name what happened."
+        return (
+            "missing_id",
+            "This webhook has no `event` object, which has the event's id and time.",
+        )
     if activity.is_entry(parts, defaults):
         return activity.to_raw_envelope(parts, defaults)
     if bare.is_bare(parts, defaults):
         return bare.to_raw_envelope(parts, text, defaults)
-    return "unknown_shape", "This is JSON, but no shape of delivery that is known here."
+    return "unknown_shape", "This is JSON, but not a delivery in any known shape."
 
 
 def _rejected(unreadable: Unreadable, body: bytes, defaults: DeliveryDefaults) -> Rejected:

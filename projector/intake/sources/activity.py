@@ -1,8 +1,7 @@
-"""Entries of a customer's activity (REST backfill), and envelopes as small as they can be. PURE.
+"""Reads entries of a customer's activity (REST backfill), and minimal envelopes. PURE.
 
-Both are `{id, type, created_at, data}`; an entry of the activity nests its facts once more, in
-`data.data`, and is in a group. Pages of entries are taken apart, so that each is an event of its
-own.
+Both are `{id, type, created_at, data}`; an activity entry nests its facts once more, in
+`data.data`, and has a `group_id`. Pages of entries are split into events.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from projector.envelope import DeliveryDefaults
+from projector.envelope import DeliveryDefaults, Shape
 from projector.intake.sources.header import Header, Unreadable, data_part
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_array, is_object
@@ -21,12 +20,12 @@ class _Page(Struct, gc=False):
 
 
 def is_page(header: Header) -> bool:
-    """Whether a body is a page of a list."""
+    """Return whether a body is a page of a list."""
     return header.object == "list" and is_array(header.data)
 
 
 def entries(text: str) -> list[str]:
-    """The entries of a page, each as the JSON text that it came as; may raise NotReadable."""
+    """Return the entries of a page, each as its unchanged JSON text; raises Unreadable."""
     try:
         page = msgspec.json.decode(text, type=_Page)
     except (ValueError, RecursionError) as error:
@@ -35,18 +34,18 @@ def entries(text: str) -> list[str]:
 
 
 def is_entry(header: Header, defaults: DeliveryDefaults) -> bool:
-    """Whether a body is an entry of the activity, or a minimal envelope."""
+    """Return whether a body is an activity entry or a minimal envelope."""
     return is_object(header.data) and (header.type or defaults.type) is not None
 
 
 def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
-    """What an entry or a minimal envelope says of itself."""
+    """Extract the raw envelope of an activity entry or a minimal envelope."""
     data = data_part(header.data)
     nested = is_object(data.data)
     facts = data.data if nested else header.data
     customer = data_part(facts).customer if nested else data.customer
     return RawEnvelope(
-        source="activity" if nested or header.group_id is not None else "minimal",
+        source=Shape.ACTIVITY if nested or header.group_id is not None else Shape.MINIMAL,
         project_id=header.project_id or defaults.project_id,
         event_id=header.id,
         type=header.type or defaults.type,

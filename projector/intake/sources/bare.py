@@ -1,17 +1,17 @@
-"""Bare data: the facts alone, without an envelope. The caller says what happened and when. PURE."""
+"""Reads bare data: facts without an envelope; the caller supplies type and time. PURE."""
 
 from __future__ import annotations
 
 import msgspec
 
-from projector.envelope import DeliveryDefaults
+from projector.envelope import DeliveryDefaults, Shape
 from projector.intake.sources.header import CustomerPart, Header
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_object
 
 
 def is_bare(header: Header, defaults: DeliveryDefaults) -> bool:
-    """Whether a body is bare data: a customer, and what happened to it or the caller's word."""
+    """Return whether a body is bare data: a customer, with facts or a type from the caller."""
     facts = (
         header.segment,
         header.loyalty_tier,
@@ -22,9 +22,9 @@ def is_bare(header: Header, defaults: DeliveryDefaults) -> bool:
 
 
 def to_raw_envelope(header: Header, text: str, defaults: DeliveryDefaults) -> RawEnvelope:
-    """What bare data and its bringer say."""
+    """Extract the raw envelope of bare data; the caller's time, if given, is preferred."""
     return RawEnvelope(
-        source="bare",
+        source=Shape.BARE,
         project_id=defaults.project_id,
         event_id=None,
         type=defaults.type,

@@ -1,26 +1,27 @@
-"""CloudEvents 1.0 in structured JSON. PURE."""
+"""Reads CloudEvents 1.0 in structured JSON mode. PURE."""
 
 from __future__ import annotations
 
 import msgspec
 
-from projector.envelope import DeliveryDefaults
+from projector.envelope import DeliveryDefaults, Shape
 from projector.intake.sources.header import Header, data_part
 from projector.intake.sources.raw_envelope import RawEnvelope
 
 
 def is_cloudevent(header: Header) -> bool:
-    """Whether a body is a CloudEvent."""
+    """Return whether a body is a CloudEvent."""
     return header.specversion is not None
 
 
 def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
-    """What a CloudEvent says of itself."""
+    """Extract the raw envelope of a CloudEvent."""
     customer = data_part(header.data).customer
     return RawEnvelope(
-        source="cloudevents",
+        source=Shape.CLOUDEVENTS,
         project_id=defaults.project_id or _last_path_part(header),
-        # The specification requires an id: without one it is not named by its content.
+        # The specification requires an id. "" for a missing one is rejected, where None would make
+        # a content hash serve as the id.
         event_id="" if header.id is None else header.id,
         type=header.type or defaults.type,
         customer_id=customer.id if customer is not None else None,

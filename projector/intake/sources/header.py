@@ -1,7 +1,7 @@
-"""The header of a delivery: the few keys by which its shape is told and its envelope filled. PURE.
+"""Decodes the header of a delivery: the keys that its shape and its envelope depend on. PURE.
 
-Scalars are taken as anything, so that a wrong one gives a precise reason later; everything else in
-the body is skipped by the decoder, not built.
+A partial decode: the decoder skips all other keys. Scalars are decoded as any type, so that one of
+a wrong type gets a precise reason later.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from msgspec import Raw, Struct
 
 from projector.text.jsontext import is_deeper
 
-#: How deep a body may be nested. Readers of JSON call themselves for each level, and how many
-#: calls Python allows them depends on where the program stands: a bound of our own does not.
+#: The deepest nesting of a body, in levels. JSON decoders are recursive, and Python's recursion
+#: limit allows more or fewer levels depending on the call stack; this limit is always the same.
 LEVELS_MAX = 250
 
 
@@ -49,13 +49,13 @@ class Header(Struct, gc=False):
 
 
 class CustomerPart(Struct, gc=False):
-    """The `customer` object of an event's data, as far as filing needs it."""
+    """The part of an event's `customer` object that an envelope needs."""
 
     id: Any = None
 
 
 class DataPart(Struct, gc=False):
-    """An event's data, as far as filing needs it."""
+    """The part of an event's `data` that an envelope needs."""
 
     customer: CustomerPart | None = None
     #: Activity entries hold the facts one level deeper.
@@ -68,7 +68,7 @@ _any = msgspec.json.Decoder(Raw)
 
 
 class Unreadable(Exception):
-    """The body is not a JSON object: the reason code and the sentence for it."""
+    """A body whose header cannot be decoded, with a reason code and a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
@@ -76,16 +76,16 @@ class Unreadable(Exception):
 
 
 def read_header(text: str) -> Header:
-    """The header of a body; raises NotReadable where it is no JSON object of a known form."""
+    """Decode the header of a body; raises Unreadable if it is not a JSON object of these types."""
     if is_deeper(text, LEVELS_MAX):
         detail = f"This is not readable JSON: it is nested deeper than {LEVELS_MAX} levels."
         raise Unreadable("broken_json", detail)
     try:
         return _header.decode(text)
     except msgspec.ValidationError as error:
-        # The decoder stops at the first wrong type: whether the rest is JSON at all is not known.
+        # The decoder stops at the first wrong type; the rest of the body may not be JSON at all.
         _check_syntax(text)
-        raise Unreadable("unknown_shape", f"This is no delivery: {error}.") from None
+        raise Unreadable("unknown_shape", f"This is not a delivery: {error}.") from None
     except (ValueError, RecursionError) as error:
         raise Unreadable("broken_json", f"This is not readable JSON: {error}.") from None
 
@@ -98,7 +98,7 @@ def _check_syntax(text: str) -> None:
 
 
 def data_part(raw: Raw) -> DataPart:
-    """The header of an event's data; an empty one where it cannot be read."""
+    """Decode the needed part of an event's data; returns an empty one if that fails."""
     try:
         return _data.decode(raw)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""From what a shape says of itself to an envelope, or to the reason why there is none. PURE."""
+"""Validates raw envelopes: from extracted values to an Envelope, or to a Rejected. PURE."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from projector.text.jsontext import compact
 
 
 class RawEnvelope(NamedTuple):
-    """The six things that file a delivery, as the body and the caller give them, unchecked."""
+    """The values of an envelope as found in the body or supplied by the caller, not validated."""
 
+    #: A `Shape`.
     source: str
     project_id: Any
-    #: None: the shape has no id of its own, and the content's hash serves as one.
+    #: None if the shape has no id of its own: then the hash of the content becomes the id.
     event_id: Any
     type: Any
     customer_id: Any
     #: RFC 3339 text from the body, or an instant from the caller.
     occurred_at: Any
-    #: The JSON text of the facts, which names an event without an id.
+    #: The JSON text of the facts, from which a missing id is computed.
     content: memoryview
 
 
@@ -33,7 +34,7 @@ class _Invalid(Exception):
 
 
 def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
-    """Check a raw; `text` is the whole body."""
+    """Validate a raw envelope; `text` is the whole body."""
     try:
         type_ = _identifier("type", raw.type, "Give it with --type.")
         occurred_at = _instant(raw.occurred_at)
@@ -47,13 +48,14 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             type=type_,
             customer_id=_customer(raw.customer_id),
             occurred_at=occurred_at,
-            source=raw.source,
+            # Plain text: to a database driver, a subclass of `str` is another type.
+            source=str(raw.source),
             body=text,
         )
-    except _Invalid as unfit:
+    except _Invalid as invalid:
         return Rejected(
-            reason=unfit.reason,
-            detail=unfit.detail,
+            reason=invalid.reason,
+            detail=invalid.detail,
             body=text.encode(),
             project_id=_if_valid(raw.project_id),
             event_id=_if_valid(raw.event_id),
@@ -62,7 +64,11 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
 
 
 def content_id(type_: str, occurred_at: datetime, content: memoryview) -> str:
-    """An identity for an event whose sender gave none: equal facts at one instant are one event."""
+    """Compute the id of an event that has none, a SHA-256 of type, instant and facts.
+
+    So ingesting it again is idempotent: equal facts at one instant are one event. Each part is
+    hashed with its length, so that no two lists of parts have the same input.
+    """
     digest = hashlib.sha256()
     for part in (type_.encode(), instants.to_text(occurred_at).encode(), compact(bytes(content))):
         digest.update(len(part).to_bytes(8))
@@ -70,9 +76,9 @@ def content_id(type_: str, occurred_at: datetime, content: memoryview) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _identifier(name: str, value: Any, advice: str) -> str:
+def _identifier(name: str, value: Any, hint: str) -> str:
     if value is None or value == "":
-        raise _Invalid(f"missing_{name}", f"The delivery has no {name}. {advice}".rstrip())
+        raise _Invalid(f"missing_{name}", f"The delivery has no {name}. {hint}".rstrip())
     problem = id_problem(value)
     if problem:
         raise _Invalid("bad_id", f"The delivery's {name} {problem}.")
@@ -101,7 +107,7 @@ def _instant(value: Any) -> datetime:
     try:
         return instants.parse(value)
     except instants.NaiveInstant as error:
-        raise _Invalid("naive_time", f"The time {error}: nobody can say when that was.") from None
+        raise _Invalid("naive_time", f"The time {error}, so the instant is unknown.") from None
     except ValueError as error:
         raise _Invalid("bad_time", f"The time {error}.") from None
 

@@ -1,8 +1,8 @@
-"""Webhooks of the format v2024-01-01, and how to recognise the one before it. PURE.
+"""Reads Voucherify webhooks of the format v2024-01-01, and recognises v2018-08-01. PURE.
 
-One envelope for both kinds of webhook. The identity and the time are those of `event`, never of the
-sending: `id` (`whs_…`) and `created_at` at the top differ between two sendings of one event, and
-the `type` at the top of a distribution is free text that a user typed.
+Project webhooks and distributions have the same envelope. Id and time are those of `event`, never
+those of the sending: the top-level `id` (`whs_…`) and `created_at` differ between two sendings of
+one event, and the top-level `type` of a distribution is free text that a user typed.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw, Struct
 
-from projector.envelope import DeliveryDefaults
+from projector.envelope import DeliveryDefaults, Shape
 from projector.intake.sources.header import EventPart, Header, data_part
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_object
 
 LEGACY = (
-    "This is a webhook of the format v2018-08-01, which says too little to be filed. "
+    "This is a webhook of the format v2018-08-01, which lacks values that an event needs. "
     "Migrate the webhook to v2024-01-01 in Voucherify's project settings."
 )
 
@@ -30,15 +30,15 @@ class _LegacyData(Struct, gc=False):
 
 
 def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults) -> RawEnvelope:
-    """What a v2024-01-01 webhook, which is known by its `event`, says of itself."""
+    """Extract the raw envelope of a v2024-01-01 webhook, recognised by its `event` object."""
     customer = data_part(header.data).customer
     customer_id = customer.id if customer is not None else None
     if not customer_id and isinstance(event.entity_id, str) and event.entity_id.startswith("cust_"):
         customer_id = event.entity_id
     return RawEnvelope(
-        source="webhook",
+        source=Shape.WEBHOOK,
         project_id=header.project_id or defaults.project_id,
-        # An empty id is told from none: a webhook without one is not named by its content.
+        # "" for a missing id is rejected, where None would make a content hash serve as the id.
         event_id="" if event.id is None else event.id,
         type=event.type or _project_webhook_type(header) or defaults.type,
         customer_id=customer_id,
@@ -48,14 +48,14 @@ def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults
 
 
 def is_headless(header: Header) -> bool:
-    """Whether a body is a webhook whose `event`, which names it, was designed away."""
+    """Return whether a body is a webhook whose `event` object was left out by a custom payload."""
     if isinstance(header.id, str) and header.id.startswith("whs_"):
         return True
     return _sender(header) in ("distribution", "webhook")
 
 
 def is_legacy(header: Header) -> bool:
-    """Whether a body is a webhook of the format v2018-08-01."""
+    """Return whether a body is a webhook of the format v2018-08-01."""
     if header.object != "event" or not is_object(header.data):
         return False
     try:

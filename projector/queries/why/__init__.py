@@ -1,1 +1,1 @@
-"""Why: `steps` (what each event did), `verdict` (who gave and who took), `explain` (the query)."""
+"""Explanations: `steps` (events and their effects), `verdict` (holds or not), `explain` (query)."""

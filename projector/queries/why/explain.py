@@ -1,4 +1,4 @@
-"""Why a customer is, or is not, in a segment or on a tier: from the log, through the same fold."""
+"""Explains why a customer is, or is not, in a segment or on a tier, by folding the log again."""
 
 from __future__ import annotations
 
@@ -23,62 +23,62 @@ from projector.store.quarantine import Conflict
 
 @frozen(kw_only=True)
 class WhySegment:
-    """How a customer's membership of a segment came to be what it is."""
+    """The explanation of a customer's membership of a segment."""
 
     project_id: str
     customer_id: str
     segment_id: str
     #: In canonical order.
     steps: tuple[Step, ...]
-    #: On the record today: deliveries in the name of these events that say something else.
+    #: Deliveries with the ids of these events but other facts, in the quarantine today.
     conflicts: tuple[Conflict, ...]
     current: segment_membership.Row | None
-    #: False where an event of the customer could not be folded into any membership.
+    #: False if an event of the customer could not be folded, whichever membership it was about.
     complete: bool
-    #: The position of the log that it reflects.
+    #: The position of the log up to which it reflects every event.
     position: int
 
 
 @frozen(kw_only=True)
 class WhyCampaign:
-    """How a customer's tier in a campaign came to be what it is."""
+    """The explanation of a customer's tier in a campaign."""
 
     project_id: str
     customer_id: str
     campaign_id: str
     #: In canonical order.
     steps: tuple[Step, ...]
-    #: On the record today: deliveries in the name of these events that say something else.
+    #: Deliveries with the ids of these events but other facts, in the quarantine today.
     conflicts: tuple[Conflict, ...]
     current: loyalty_tier.Row | None
-    #: False where an event of the customer could not be folded into any tier.
+    #: False if an event of the customer could not be folded, whichever tier it was about.
     complete: bool
-    #: The position of the log that it reflects.
+    #: The position of the log up to which it reflects every event.
     position: int
 
 
 @frozen(kw_only=True)
 class WhyNot:
-    """Which event took a segment or a tier away, or that none ever gave it."""
+    """The explanation why a segment or a tier is not the customer's: taken away, or never given."""
 
     project_id: str
     customer_id: str
     #: The id of the segment or the tier.
     not_: str
-    #: Null where nobody can tell.
+    #: Null if no event shows whether the id is that of a segment or of a tier.
     kind: GroupKind | None
     verdict: Verdict
-    #: The event since which it holds, or held.
+    #: The event since which it holds, or held; null if it was never given.
     given_by: Step | None
-    #: The event with which it stopped holding; null where it holds.
+    #: The event that ended it; null while it holds, and if it was never given.
     taken_by: Step | None
-    #: The campaign of the tier, if an event tells it.
+    #: The campaign of the tier, if an event names it.
     campaign_id: str | None
-    #: False where an event of the customer could not be folded.
+    #: False if an event of the customer could not be folded.
     complete: bool
-    #: How many deliveries are proven to be lost that may have been about it.
+    #: The number of deliveries that are proven to be lost and may have been about it.
     gaps: int
-    #: The position of the log that it reflects.
+    #: The position of the log up to which it reflects every event.
     position: int
 
 
@@ -87,7 +87,7 @@ Explanation = WhySegment | WhyCampaign | WhyNot
 
 @frozen(kw_only=True)
 class WhyQuery:
-    """One of the three, and the customer and the moment that it is asked for."""
+    """A query for one of the three explanations, of one customer at one moment."""
 
     identifier: str
     segment_id: str | None = None
@@ -102,20 +102,20 @@ class WhyQuery:
         require_one_question(self.segment_id, self.campaign_id, self.not_)
 
 
-def require_one_question(*asked: str | None) -> None:
-    """See that one thing is asked, and not several or none; raises NotOne."""
-    if sum(each is not None for each in asked) != 1:
+def require_one_question(*questions: str | None) -> None:
+    """Raise NotOne unless exactly one of the questions is asked."""
+    if sum(each is not None for each in questions) != 1:
         raise NotOne(options="--segment, --campaign or --not")
 
 
 def why(database: Database, question: WhyQuery, *, events_max: int | None = None) -> Explanation:
-    """Every event that has a say in a row with what it did to it, or who took something away.
+    """Explain a row by its events and their effects, or name the event that took a group away.
 
-    All of it is held in memory: give `events_max` where that must have a bound. Raises
-    NothingConcerns or GroupNotFound, StreamTooLong, and what query.find_customer raises.
+    The explanation is held in memory: `events_max` bounds it. Raises NothingConcerns or
+    GroupNotFound, StreamTooLong, and the errors of `customers.find_customer`.
     """
     with database.reading_tables() as connection:
-        # Whether anything was known of the customer at that moment shows when the events are read.
+        # The events, which are read later, show whether the customer was known at that moment.
         customer = customers.find_key(
             connection,
             question.identifier,
@@ -126,16 +126,16 @@ def why(database: Database, question: WhyQuery, *, events_max: int | None = None
         if events_max is not None and log.has_more_events(connection, customer, events_max):
             raise StreamTooLong(customer=customer.customer_id, events_max=events_max)
         if question.segment_id is not None:
-            told = _trace(connection, question, customer, SEGMENT, question.segment_id)
-            return WhySegment(segment_id=question.segment_id, **told)
+            fields = _trace(connection, question, customer, SEGMENT, question.segment_id)
+            return WhySegment(segment_id=question.segment_id, **fields)
         if question.campaign_id is not None:
-            told = _trace(connection, question, customer, TIER, question.campaign_id)
-            return WhyCampaign(campaign_id=question.campaign_id, **told)
+            fields = _trace(connection, question, customer, TIER, question.campaign_id)
+            return WhyCampaign(campaign_id=question.campaign_id, **fields)
         return _why_not(connection, question, customer, str(question.not_))
 
 
 def _require_known(connection: Connection, question: WhyQuery) -> CustomerKey:
-    """Who is meant; raises CustomerNotFound for one of whom nothing was known at the moment."""
+    """Return the customer's key; raises CustomerNotFound if nothing was known at the moment."""
     found = customers.read_customer(
         connection,
         question.identifier,
@@ -152,9 +152,9 @@ def _events(
     moment: PointInTime,
     groups: Sequence[Group],
 ) -> tuple[int, Iterator[RecordedEvent]]:
-    """A customer's events in canonical order, and the position that they go up to.
+    """Return a customer's events in canonical order, and the position that they go up to.
 
-    What is true now is what the tables say: it goes up to where they are, and not to the log's end.
+    For now this is the checkpoint and not the log's end, so that the answer agrees with the tables.
     """
     if moment.is_now:
         position = checkpoints.least_position(connection, [each.now for each in groups])
@@ -169,10 +169,10 @@ def _trace(
     group: Group,
     row_id: str,
 ) -> dict[str, Any]:
-    """What an explanation of one row tells, whatever the row is about."""
+    """Collect the fields that the explanations of all kinds of rows have in common."""
     position, events = _events(connection, customer, question.moment, [group])
     traced = trace(group, row_id, events)
-    # An id that no event could ever have is not what a dead letter may be about.
+    # Steps may be dead letters that could concern any row; but not a row with an invalid id.
     if not traced.steps or id_problem(row_id):
         _require_known(connection, question)
         raise NothingConcerns(
@@ -246,16 +246,16 @@ def _period_steps(
 def _identify(
     connection: Connection, question: WhyQuery, customer: CustomerKey, findings: Findings
 ) -> tuple[GroupKind | None, str | None]:
-    """What an id that was never given is the id of, and of which campaign, as far as it is known.
+    """Identify the kind of a group that was never given, and a tier's campaign, as far as known.
 
-    Raises GroupNotFound for one that nothing names.
+    Raises GroupNotFound for an id that no event names.
     """
     what = findings.what
     named = findings.named
     if not named and not question.moment.is_now:
-        # What the customer got only later is known as well.
+        # Events after the moment may name a group that the customer got only later.
         named = find_evidence(what, customers.events_at(connection, customer, NOW)[1]).named
-    # Of an id that is none the database could not even be asked.
+    # An invalid id cannot be a parameter of a SQL statement.
     if not named and not id_problem(what):
         named = {
             kind: None for kind in GroupKind if members.is_known(connection, GROUPS[kind], what)

@@ -1,4 +1,4 @@
-"""What each event did to one row, step by step through the fold that wrote the row. PURE."""
+"""Traces one row through the fold that wrote it: what each event did to the row. PURE."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey, RecordedEvent
 from projector.facts.codec import Undecodable, decode
-from projector.facts.events import FACTS, CustomerFact
+from projector.facts.events import CustomerFact
+from projector.facts.registry import facts
 from projector.projections.groups import Group
 from projector.projections.projection import Row, State, fold
 
 
 class Effect(StrEnum):
-    """What an event did to a row."""
+    """The effect of an event on a row."""
 
     APPLIED = "applied"
     NO_CHANGE = "no change"
-    #: It changed the row, and proves that a delivery was lost.
+    #: The event changed the row, and proves that a delivery was lost.
     GAP = "gap"
-    #: It could not be read, or the fold refused it.
+    #: The event could not be decoded, or the fold refused it.
     DEAD_LETTER = "dead letter"
 
 
 @frozen(kw_only=True)
 class Step:
-    """An event that concerns a row, and what it did to it."""
+    """An event that concerns a row, and its effect on it."""
 
     position: int
     event_id: str
@@ -38,22 +39,23 @@ class Step:
     received_at: datetime
     #: Whether its stream already held a greater canonical key when it was appended.
     late: bool
-    #: From its occurrence to its arrival; below 0 where the two clocks disagree.
+    #: The time from its occurrence to its arrival; negative if the clocks of sender and receiver
+    #: disagree.
     lateness_seconds: float
     effect: Effect
     #: Why it is a dead letter, as a sentence; null for other effects.
     reason: str | None
-    #: The row as the fold had it; null where there was none.
+    #: The row before and after the event, as the fold had it; null if there was none.
     before: Row | None
     after: Row | None
-    #: Whether the row is as it is because of this event: no later one changed it.
+    #: Whether this event decides the row: it changed the row, and no later one did.
     decides: bool = False
     #: How many times it was delivered again.
     duplicates: int = 0
 
     @property
     def key(self) -> CanonicalKey:
-        """Where its event stands in the stream."""
+        """The canonical key of the event, which is its place in the stream."""
         return CanonicalKey(self.occurred_at, self.event_id)
 
 
@@ -62,16 +64,16 @@ class FoldStep(NamedTuple):
 
     group: Group
     event: RecordedEvent
-    #: None where the event cannot be decoded.
+    #: None if the event cannot be decoded.
     fact: CustomerFact | None
-    #: Rows by id.
+    #: The rows by id.
     before: State
     after: State
-    #: Why it is a dead letter; None if it is not.
+    #: Why the event is a dead letter; None if it is not.
     reason: str | None
 
     def concerns(self, row_id: str) -> bool:
-        """Whether it has a say in a row, or may have one: of some dead letters nobody can tell."""
+        """Say whether the event concerns a row; a dead letter that names no row may concern any."""
         if self.fact is None:
             return True
         try:
@@ -83,7 +85,7 @@ class FoldStep(NamedTuple):
         return named == row_id
 
     def step(self, row_id: str) -> Step:
-        """What it did to a row."""
+        """Return the effect of the event on a row, as a step."""
         event, before, after = self.event, self.before.get(row_id), self.after.get(row_id)
         return Step(
             position=event.position,
@@ -102,23 +104,23 @@ class FoldStep(NamedTuple):
 
 @frozen(kw_only=True)
 class Trace:
-    """How a row came to be what it is."""
+    """The history of a row."""
 
     #: In canonical order.
     steps: tuple[Step, ...]
     current: Row | None
-    #: False where an event of the customer is a dead letter of the projection, whatever row it was
+    #: False if any event of the customer is a dead letter of the projection, whichever row it was
     #: about.
     complete: bool
 
 
 def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iterator[FoldStep]:
-    """Fold a customer's events, in canonical order, and tell each turn: one pass, one decoding."""
+    """Fold a customer's events, in canonical order, and yield every step: one pass, one decode."""
     projections = [each.now for each in groups]
     states: list[State] = [each.initial for each in projections]
     for event in events:
         fact, problem = _decode(event)
-        reader = FACTS.get(event.type)
+        reader = facts().get(event.type)
         before, reasons = states, {}
         if fact is not None:
             keyed = (event.key, fact, event.position)
@@ -131,27 +133,27 @@ def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iter
 
 
 def trace(group: Group, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
-    """The steps of one row, from the events of its customer in canonical order."""
+    """Return the steps of one row, from the events of its customer in canonical order."""
     steps: list[Step] = []
     complete = True
     current = None
-    for turn in fold_steps([group], events):
-        complete = complete and turn.reason is None
-        current = turn.after.get(row_id)
-        if turn.concerns(row_id):
-            steps.append(turn.step(row_id))
-    decided = tuple(mark_deciding(each, current) for each in steps)
-    return Trace(steps=decided, current=current, complete=complete)
+    for each in fold_steps([group], events):
+        complete = complete and each.reason is None
+        current = each.after.get(row_id)
+        if each.concerns(row_id):
+            steps.append(each.step(row_id))
+    marked = tuple(mark_deciding(each, current) for each in steps)
+    return Trace(steps=marked, current=current, complete=complete)
 
 
 def mark_deciding(step: Step, current: Row | None) -> Step:
-    """The step, marked if the row is as it is because of its event."""
+    """Return the step, marked if its event decides the current row."""
     decides = current is not None and step.event_id == current.changed_by
     return evolve(step, decides=True) if decides else step
 
 
 def _decode(event: RecordedEvent) -> tuple[CustomerFact | None, str | None]:
-    """The fact of an event, or why there is none; neither for a type that nobody reads."""
+    """Decode an event into a fact, or a reason if that fails; neither for an unknown type."""
     try:
         return decode(event), None
     except Undecodable as error:

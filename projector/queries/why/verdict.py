@@ -1,4 +1,4 @@
-"""Whether a segment or a tier holds, and which events gave it and took it away. PURE."""
+"""Decides whether a segment or tier holds, and which events gave it and took it away. PURE."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from projector.queries.why.steps import FoldStep, Step, fold_steps, mark_decidin
 
 
 class Verdict(StrEnum):
-    """What can be said of a segment or a tier."""
+    """The conclusion about a segment or a tier."""
 
     HOLDS = "holds"
-    #: It held once, and an event ended that.
+    #: It held before, and an event ended it.
     TAKEN = "taken"
     NEVER_GIVEN = "never given"
 
 
 @frozen(kw_only=True)
 class LastPeriod:
-    """The last time that a row held it: a membership, or a tier in one campaign."""
+    """The last period in which a row held it: a membership, or a tier in one campaign."""
 
     kind: GroupKind
     #: The id of the segment or of the campaign.
@@ -38,52 +38,53 @@ class LastPeriod:
 
 @define
 class Findings:
-    """What a customer's events tell of a segment or a tier."""
+    """The evidence of a customer's events about a segment or a tier."""
 
+    #: The id of the segment or the tier.
     what: str
-    #: By kind and row id.
+    #: The last periods, by kind and row id.
     periods: dict[tuple[GroupKind, str], LastPeriod] = field(factory=dict)
-    #: As what the customer's own events name it; for a tier, the campaign if that is told.
+    #: The kinds as which the customer's events name the id; with a tier's campaign, if stated.
     named: dict[GroupKind, str | None] = field(factory=dict)
-    #: The projections that could not take an event.
+    #: The kinds whose projection could not fold an event.
     incomplete: set[GroupKind] = field(factory=set)
+    #: The states of the projections, by kind.
     states: dict[GroupKind, State] = field(factory=dict)
 
-    def take(self, turn: FoldStep) -> None:
-        """Take an event into account."""
-        group = turn.group
-        kind = group.kind
-        self.states[kind] = turn.after
-        if turn.reason is not None:
+    def take(self, fold_step: FoldStep) -> None:
+        """Add the evidence of one event."""
+        kind = fold_step.group.kind
+        self.states[kind] = fold_step.after
+        if fold_step.reason is not None:
             self.incomplete.add(kind)
-        if turn.fact is not None:
+        if fold_step.fact is not None:
             for each in GROUPS.values():
-                if self.what in each.ids_in(turn.fact):
-                    self.named[each.kind] = _campaign_of(each, turn.fact) or self.named.get(
+                if self.what in each.ids_in(fold_step.fact):
+                    self.named[each.kind] = _campaign_of(each, fold_step.fact) or self.named.get(
                         each.kind
                     )
-        for row_id, row in turn.after.items():
-            before = turn.before.get(row_id)
+        for row_id, row in fold_step.after.items():
+            before = fold_step.before.get(row_id)
             if row is not before:
-                self._compare(turn, row_id, before, row)
+                self._compare(fold_step, row_id, before, row)
 
-    def _compare(self, turn: FoldStep, row_id: str, before: Any, after: Any) -> None:
-        group, kind = turn.group, turn.group.kind
+    def _compare(self, fold_step: FoldStep, row_id: str, before: Any, after: Any) -> None:
+        group, kind = fold_step.group, fold_step.group.kind
         held, holds = group.holds(before, self.what), group.holds(after, self.what)
         identity = kind, row_id
         if holds and not held:
-            step = turn.step(row_id)
+            step = fold_step.step(row_id)
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=step, taken_by=None
             )
         elif held and not holds:
-            given_by, taken_by = self.periods[identity].given_by, turn.step(row_id)
+            given_by, taken_by = self.periods[identity].given_by, fold_step.step(row_id)
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
     def gaps(self, kind: GroupKind | None, campaign_id: str | None) -> int:
-        """How many deliveries are proven to be lost that may have been about it."""
+        """Count the deliveries that are proven to be lost and may have been about it."""
         gaps = 0
         if kind is not GroupKind.TIER:
             membership = self.states.get(GroupKind.SEGMENT, {}).get(self.what)
@@ -94,7 +95,7 @@ class Findings:
         return gaps
 
     def last_period(self) -> LastPeriod | None:
-        """The period that counts: one that goes on, else the one that ended last."""
+        """Return the latest period: one that still holds, or else the one that ended last."""
         if not self.periods:
             return None
         found = max(self.periods.values(), key=_recency)
@@ -108,10 +109,10 @@ class Findings:
 
 
 def find_evidence(what: str, events: Iterable[RecordedEvent]) -> Findings:
-    """What a customer's events, in canonical order, tell of the segment or tier of an id."""
+    """Collect the evidence of a customer's events, in canonical order, about an id."""
     findings = Findings(what)
-    for turn in fold_steps([SEGMENT, TIER], events):
-        findings.take(turn)
+    for each in fold_steps([SEGMENT, TIER], events):
+        findings.take(each)
     return findings
 
 
@@ -121,7 +122,7 @@ def _recency(period: LastPeriod) -> tuple[Any, ...]:
 
 
 def _campaign_of(group: Group, fact: CustomerFact) -> str | None:
-    """The campaign of the tier that a fact names, if the fact has it; a segment has none."""
+    """Return the campaign of the tier that a fact names, or None; a segment has none."""
     if group is not TIER:
         return None
     try:

@@ -1,0 +1,59 @@
+"""The tables of other packages' projections: derived data, so they need no migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.schema import CreateTable
+
+from projector.errors import ProjectionInstalled, ProjectionUnknown
+from projector.projections import discover, is_own
+from projector.projections.projection import Projection
+from projector.store import checkpoints, dead_letters
+from projector.store.tables import table_of
+
+#: The error of a projection whose table another program made.
+_FOREIGN = "A table of its name was there before it, and is not its own."
+
+
+def missing(connection: Connection, projections: Iterable[Projection]) -> list[Projection]:
+    """List the projections of other packages that have no checkpoint yet."""
+    known = checkpoints.names(connection)
+    return [each for each in projections if not is_own(each.name) and each.name not in known]
+
+
+def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
+    """Create the tables that projections of other packages lack, each with its checkpoint.
+
+    A table of that name that has no checkpoint is not ours: it is left alone, and its projection is
+    set aside. One that is gone is made anew, and filled from the beginning of the log.
+    """
+    existing = set(inspect(connection).get_table_names())
+    known = checkpoints.names(connection)
+    for each in projections:
+        if is_own(each.name) or (each.name in existing and each.name in known):
+            continue
+        dead_letters.delete_all(connection, each.name)
+        checkpoints.delete_one(connection, each.name)
+        checkpoints.create(connection, each)
+        if each.name in existing:
+            checkpoints.set_error(connection, each, _FOREIGN)
+        else:
+            connection.execute(CreateTable(table_of(each)))
+
+
+def drop(connection: Connection, name: str) -> None:
+    """Drop the table of a projection that is no longer installed, and all that belongs to it.
+
+    Raises ProjectionInstalled, or ProjectionUnknown.
+    """
+    if any(each.name == name for each in discover()):
+        raise ProjectionInstalled(name=name)
+    gone = [each for each in checkpoints.names(connection) if not is_own(each)]
+    if name not in gone:
+        raise ProjectionUnknown(name=name, known=", ".join(gone) or "none")
+    if inspect(connection).has_table(name):
+        connection.exec_driver_sql(f"DROP TABLE {name}")
+    dead_letters.delete_all(connection, name)
+    checkpoints.delete_one(connection, name)
