@@ -1,4 +1,4 @@
-"""The settings, read once from the environment."""
+"""Reads the settings from the environment, once."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ DATABASE_URL_VARIABLE = "PROJECTOR_DATABASE_URL"
 DATABASE_URL_DEFAULT = "sqlite:///projector.db"
 
 WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
-#: Of a file that holds what the variable would: others may see a process's environment.
+#: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
 
 
 @frozen(kw_only=True)
 class Settings:
-    """What the environment says."""
+    """The settings of a process."""
 
     database_url: str = field(default=DATABASE_URL_DEFAULT, repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of this process; an empty variable counts as none."""
+    """Return the settings of this process; an empty variable counts as missing."""
     return Settings(database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT)
 
 
 def read_webhook_secrets(
     environment: Mapping[str, str] = os.environ,
 ) -> tuple[WebhookSecret, ...]:
-    """The secrets of the webhooks; raises BadSecrets, which never shows one."""
+    """Return the webhooks' secrets; raise BadSecrets, whose message never contains one."""
     path = environment.get(WEBHOOK_SECRET_FILE_VARIABLE)
     text = environment.get(WEBHOOK_SECRET_VARIABLE) or ""
     if not path:

@@ -1,10 +1,17 @@
-"""The server: webhooks come in and questions are answered, over HTTP.
+"""Serves webhooks, queries and the API's documentation over HTTP.
 
-The modules, in the order in which a request meets them: `serving` (from the first socket to the
-last answer), `connections` (slow and broken clients), `shell` (what surrounds every request), `app`
-(which goes where), `access` (who may come in), `parameters` and `bodies` (what it says), `webhooks`
-and `bulk` (deliveries), `writer` (into the log, many at once), `endpoints`, `asking`, `questions`
-and `reader` (answers), `progress` (waiting for one's own writes), `problems` and `refusals` (what
-goes wrong). `group` is how many are served together, `service` holds the parts, `health` and
-`metrics` tell how it is, `openapi`, `schemas`, `paths`, `examples` and `docs` describe it.
+The modules, in the order in which a request meets them:
+
+- `main` starts and stops the process; `connections` bounds slow and broken clients; `middleware`
+  wraps every request; `routes` maps paths to handlers.
+- `access` authenticates; `parameters` and `bodies` read the request.
+- Writes: `webhooks` and `bulk` read deliveries; `writer` appends them (group commit).
+- Reads: `endpoints` is the table of queries; `queries` answers one of them; `reader` batches reads
+  of single customers; `thread_pool` runs slow queries; `positions` waits until a client can read
+  its own writes.
+- `errors` has the errors that only the server raises; `problems` turns errors into responses
+  (RFC 9457).
+- `batcher` batches concurrent requests for `writer` and `reader`; `context` holds the parts of one
+  server; `health` and `metrics` report on it.
+- `openapi`, `schemas`, `paths`, `examples` and `docs` describe the API.
 """

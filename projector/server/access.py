@@ -1,4 +1,4 @@
-"""Who may come in: bearers of tokens, and while there are none, programs of this machine."""
+"""Authenticates requests: bearer tokens or, while no token exists, loopback clients only."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from projector.operate.tokens import Scope, StoredToken, authenticate, read_toke
 from projector.server.errors import HostForeign, ScopeNeeded, TokenMissing
 from projector.store.database import Database
 
-#: For how many seconds tokens are believed to be as they were read.
+#: How long the tokens that were read are cached, in seconds.
 TOKENS_SECONDS = 2.0
 
-#: What a proxy says of whom it speaks for, and how the names of most such headers begin.
+#: Headers in which a proxy names its client, and the prefixes of the others.
 _FORWARDED = {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip"}
-_FORWARDED_BEGIN = (b"x-forwarded-", b"cf-")
+_FORWARDED_PREFIXES = (b"x-forwarded-", b"cf-")
 
-#: Whose page asks, as a browser says it, where it is not another one's: its own, or the user.
-_OWN_PAGES = (None, "same-origin", "none")
+#: `Sec-Fetch-Site` values that are not cross-site: the header is missing (no browser), the page
+#: has this origin, or the user typed the address.
+_OWN_SITES = (None, "same-origin", "none")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or a name is of this machine alone."""
+    """Return whether an address or a host name belongs to the loopback interface."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:
@@ -38,7 +39,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Authenticator:
-    """Lets requests in, by their tokens."""
+    """The check of a request's token and of the token's scopes."""
 
     def __init__(self, database: Database, *, is_public: bool) -> None:
         self._database = database
@@ -48,23 +49,24 @@ class Authenticator:
         self._reading: asyncio.Task[None] | None = None
 
     async def check(self, request: Request, scope: Scope) -> None:
-        """Raise TokenMissing, ScopeNeeded or HostForeign unless the request may do that."""
+        """Raise TokenMissing, ScopeNeeded or HostForeign unless the request has the scope."""
         known = await self._tokens()
         if not known and not self._is_public:
             _check_local(request)
             return
         kind, _, text = request.headers.get("authorization", "").partition(" ")
-        found = authenticate(known, text.strip()) if kind.lower() == "bearer" else None
-        if found is None:
+        token = authenticate(known, text.strip()) if kind.lower() == "bearer" else None
+        if token is None:
             raise TokenMissing
-        if not found.opens(scope):
+        if not token.opens(scope):
             raise ScopeNeeded(scope=str(scope))
 
     async def _tokens(self) -> Mapping[str, StoredToken]:
         if time.monotonic() - self._read_at > TOKENS_SECONDS:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
-            # All who wait share its failure too: one after the other they would wait for long.
+            # Single flight: concurrent requests share one read and its failure. If each read by
+            # itself, they would wait for an unreachable database one after the other.
             await asyncio.shield(self._reading)
         return self._known
 
@@ -74,23 +76,24 @@ class Authenticator:
 
 
 def _check_local(request: Request) -> None:
-    """Nobody asked for a token: so no page in a browser here may ask in its user's name.
+    """Raise HostForeign unless a program on this machine sent the request.
 
-    It could by a name of its own that leads to this machine, or from its own origin. And whoever a
-    proxy on this machine speaks for is somewhere else.
+    Without tokens, guard against CSRF and DNS rebinding: a page in a local browser could send
+    requests from its own origin, or by a host name of its own that resolves to this machine.
+    Refuse requests that a local proxy forwards as well, because their client is elsewhere.
     """
     headers = request.headers
-    is_own = headers.get("sec-fetch-site") in _OWN_PAGES
+    is_own = headers.get("sec-fetch-site") in _OWN_SITES
     is_local = is_own and _is_local(headers.get("host", ""), headers.get("origin"))
     if not is_local or _is_forwarded(request):
         raise HostForeign
 
 
 def _is_forwarded(request: Request) -> bool:
-    # nginx, left to itself, tells nothing of whom it speaks for, and speaks HTTP/1.0, which few
-    # others still do.
+    # nginx's default configuration adds no forwarding header, but it speaks HTTP/1.0 to its
+    # upstream, which few other clients still do.
     return request.scope["http_version"] == "1.0" or any(
-        name in _FORWARDED or name.startswith(_FORWARDED_BEGIN)
+        name in _FORWARDED or name.startswith(_FORWARDED_PREFIXES)
         for name, _ in request.scope["headers"]
     )
 
@@ -101,7 +104,7 @@ def _is_local(host: str, origin: str | None) -> bool:
 
 
 def _name(host: str) -> str:
-    """A host without its port."""
+    """Return a host without its port; empty if it cannot be parsed."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,7 +1,8 @@
-"""Doing together what several requests ask for at the same time.
+"""Batches concurrent requests into one call.
 
-One task takes what waits, one thread works on it; meanwhile more gathers. So what costs the same
-for one and for many, such as a write to the disk, is paid once for all who waited.
+One task takes the queued jobs, and one thread works on them as a batch; more jobs queue up
+meanwhile. A cost that is the same for one job and for many, such as an fsync, is paid once per
+batch.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class Bounds:
-    """How much is taken in, in whatever jobs are weighed by."""
+    """The limits of a batch and of the queue; weights are in the unit that the caller chooses."""
 
-    #: The most jobs that are done together, and the most that they weigh: but for a heavier one,
-    #: which is done alone.
+    #: The most jobs in a batch, and their greatest total weight. A single job that weighs more
+    #: makes a batch of its own.
     together_max: int
     together_weight_max: int
-    #: The most that waits.
+    #: The greatest total weight of the queue.
     waiting_weight_max: int
 
 
@@ -45,7 +46,7 @@ class _Waiting(Generic[Job, Result]):
 
 
 class Batcher(Generic[Job, Result]):
-    """Jobs that are done together. All methods belong to the event loop."""
+    """A bounded queue whose jobs are worked on in batches. All methods belong to the event loop."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Batcher(Generic[Job, Result]):
         *,
         name: str,
     ) -> None:
-        """`work` gives a result or an error for each job, in their order; it has a thread."""
+        """Take `work`, which returns a result or an error per job, in order; it has a thread."""
         self._work = work
         self._bounds = bounds
         self._waiting: deque[_Waiting[Job, Result]] = deque()
@@ -63,9 +64,9 @@ class Batcher(Generic[Job, Result]):
         self._stops = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    async def do(self, job: Job, weight: int = 1) -> Result:
-        """The job's result; raises its error, or Overloaded where too much waits already."""
-        # What comes alone is taken however heavy it is.
+    async def submit(self, job: Job, weight: int = 1) -> Result:
+        """Return the job's result; raise its error, or Overloaded if the queue is full."""
+        # An empty queue accepts a job of any weight.
         is_full = self._waiting and self._weight + weight > self._bounds.waiting_weight_max
         if is_full or self._stops:
             raise Overloaded
@@ -76,7 +77,7 @@ class Batcher(Generic[Job, Result]):
         return await result
 
     async def run(self) -> None:
-        """Do what comes, until `stop`, and then what was taken in before."""
+        """Work on jobs until `stop`, and then drain the queue."""
         loop = asyncio.get_running_loop()
         while self._waiting or not self._stops:
             if not self._waiting:
@@ -89,8 +90,9 @@ class Batcher(Generic[Job, Result]):
                 results = await loop.run_in_executor(self._thread, self._work, jobs)
                 _settle(batch, results)
             except Exception as error:
-                # Nobody would work for those who come later, nor tell these that nothing comes.
-                _log.exception("work for several requests failed")
+                # If this task ended, the requests of this batch would never be answered, and no
+                # later job would be worked on.
+                _log.exception("a batch of requests failed")
                 results = [error] * len(batch)
                 _settle(batch, results)
             if isinstance(results[-1], DatabaseBusy | DatabaseUnreachable):
@@ -98,12 +100,12 @@ class Batcher(Generic[Job, Result]):
         self._thread.shutdown()
 
     def stop(self) -> None:
-        """Take nothing more in; `run` ends when all that was is done."""
+        """Accept no more jobs; `run` ends once the queue is empty."""
         self._stops = True
         self._arrived.set()
 
     def _give_up(self, error: Exception) -> None:
-        """Who waited behind those who waited for the database in vain does not do so again."""
+        """Fail all queued jobs: they waited for the database once, and must not do so again."""
         batch, self._weight = list(self._waiting), 0
         self._waiting.clear()
         _settle(batch, [error] * len(batch))
@@ -123,9 +125,10 @@ class Batcher(Generic[Job, Result]):
 
 
 def _settle(batch: Sequence[_Waiting[Job, Result]], results: Sequence[Result | Exception]) -> None:
-    # All at once: where their numbers differ, nobody must get what is another's.
+    # Pair all of them before the first future is set: if the counts differ, zip raises, and no
+    # request gets another one's result.
     for each, result in list(zip(batch, results, strict=True)):
-        # Who is gone by now hears nothing; what was done stays done.
+        # The future of a request whose client has gone is cancelled; its work stays done.
         with suppress(asyncio.InvalidStateError):
             if isinstance(result, Exception):
                 each.result.set_exception(result)

@@ -1,4 +1,4 @@
-"""The bodies of requests: read no further, and for no longer, than they may be."""
+"""Reads request bodies within limits of size, time and memory."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from projector.server.errors import (
     Overloaded,
 )
 
-#: How long a body may take in all, in seconds; a sender of webhooks waits for ten.
+#: The timeout for a whole body, in seconds; Voucherify waits ten for an answer to a webhook.
 BODY_SECONDS_MAX = 10.0
 
-#: The most bytes of bodies in memory at the same time, of all requests, beyond the first of each.
+#: The most bytes of bodies in memory, over all requests, not counting the first FREE_BYTES of each.
 HELD_BYTES_MAX = 64 * 1024 * 1024
 
-#: The first bytes of each body, for which there is always room: whoever sends many long bodies
-#: slowly must not shut out those who send a webhook of the usual size.
+#: The first bytes of each body, which are always accepted: slow clients with many long bodies
+#: (slowloris) must not shut out webhooks of the usual size.
 FREE_BYTES = 16 * 1024
 
 
 class BodyBudget:
-    """The bytes that all requests hold together."""
+    """The memory budget that the bodies of all requests share."""
 
     def __init__(self) -> None:
         self._bytes = 0
 
     @contextmanager
     def reserve(self) -> Iterator[Reservation]:
-        """A request's share of them, given back in the end."""
+        """Yield a request's reservation, and release it in the end."""
         reservation = Reservation(self)
         try:
             yield reservation
@@ -43,23 +43,23 @@ class BodyBudget:
             self._bytes -= reservation.counted
 
     def take(self, size: int) -> None:
-        """Take bytes; raises Overloaded when there are none left."""
+        """Take `size` bytes; raise Overloaded if the budget does not have them."""
         if self._bytes + size > HELD_BYTES_MAX:
             raise Overloaded
         self._bytes += size
 
 
 class Reservation:
-    """What one request holds."""
+    """The bytes that one request holds."""
 
     def __init__(self, budget: BodyBudget) -> None:
         self._budget = budget
         self.bytes = 0
-        #: Without those for which there is always room.
+        #: The bytes beyond FREE_BYTES, which count against the budget.
         self.counted = 0
 
     def take(self, size: int) -> None:
-        """Take bytes more; raises Overloaded when there are none left."""
+        """Take `size` more bytes; raise Overloaded if the budget does not have them."""
         more = max(0, self.bytes + size - FREE_BYTES) - self.counted
         self._budget.take(more)
         self.bytes += size
@@ -72,9 +72,9 @@ async def read(
     *,
     bytes_max: int,
 ) -> bytes:
-    """The body of a request.
+    """Return the body of a request.
 
-    Raises BodyTooLarge as soon as that is known, BodyTooSlow, ClientGone, or Overloaded.
+    Raise BodyTooLarge as early as possible, BodyTooSlow, ClientGone, or Overloaded.
     """
     if int(request.headers.get("content-length", 0)) > bytes_max:
         raise BodyTooLarge(bytes_max=bytes_max)
@@ -92,7 +92,7 @@ async def read(
 
 
 async def stream(request: Request) -> AsyncIterator[bytes]:
-    """The parts of a request's body as they come; raises ClientGone."""
+    """Yield the parts of a request's body as they arrive; raise ClientGone."""
     try:
         async for part in request.stream():
             yield part
@@ -101,13 +101,13 @@ async def stream(request: Request) -> AsyncIterator[bytes]:
 
 
 def encoding(request: Request) -> str:
-    """How a request's body is packed: `identity`, `gzip` or any other name, in lower case."""
+    """Return the Content-Encoding in lower case: `identity` if missing, `gzip`, or any other."""
     name = request.headers.get("content-encoding", "").strip().lower() or "identity"
-    # RFC 9110 has both names mean one thing.
+    # RFC 9110 makes `x-gzip` an alias.
     return "gzip" if name == "x-gzip" else name
 
 
 def check_not_encoded(request: Request) -> None:
-    """Raise EncodingUnknown for a body that is packed."""
+    """Raise EncodingUnknown for a body with a Content-Encoding."""
     if encoding(request) != "identity":
         raise EncodingUnknown(encoding=encoding(request))

@@ -1,4 +1,7 @@
-"""POST /events: many deliveries in one body, appended while it comes, with an outcome for each."""
+"""Ingests many deliveries from one body (POST /events).
+
+They are appended while the body arrives; the answer has the outcome of each.
+"""
 
 from __future__ import annotations
 
@@ -25,57 +28,61 @@ from projector.server.writer import Writer
 from projector.store.append import Outcome, Receipt
 from projector.text.encode import as_json
 
-#: How many bodies are read at the same time; each holds some of the memory.
+#: The most bodies that are read concurrently; each needs some memory.
 BODIES_MAX = 4
 
 #: The limits of a transaction: items, and bytes of documents.
 BATCH_ITEMS_MAX = 1_000
 BATCH_BYTES_MAX = 4 * 1024 * 1024
 
-#: The longest document, which may be a page of many events.
+#: The longest document, in bytes; it may be a page of many events.
 DOCUMENT_BYTES_MAX = 4 * 1024 * 1024
 
-#: For how long a body may stand still, in seconds.
+#: The idle timeout: how long a client may send no byte of its body, in seconds.
 SILENCE_SECONDS_MAX = 30.0
 
-#: For how long a batch waits while the server is busy, in seconds.
+#: How long a batch is retried while the server is overloaded, in seconds.
 PATIENCE_SECONDS_MAX = 30.0
 
 _CHUNK_BYTES = 256 * 1024
+
+#: zlib's wbits for a gzip header and the largest window.
 _GZIP = 31
 
-#: What is unpacked at once. What is left of it is copied after every member and every chunk, of
-#: which a body that means harm has thousands in so many bytes.
+#: The most packed bytes that are given to zlib at once. zlib copies the rest after every gzip
+#: member and every chunk of output, and a hostile body (a gzip bomb) has thousands of them in a
+#: few bytes: a large piece would take quadratic time.
 _PACKED_BYTES = 8 * 1024
 
 
 @frozen(kw_only=True)
 class BulkResult:
-    """What became of the deliveries: read = appended + duplicates + conflicts + quarantined."""
+    """The outcome of the deliveries: read = appended + duplicates + conflicts + quarantined."""
 
     read: int
     appended: int
     duplicates: int
     conflicts: int
     quarantined: int
-    #: The position of the last event in the log that one of them has; 0 for none.
+    #: The greatest position that one of them has in the log; 0 if none has one.
     last_position: int
-    #: Of each delivery, in their order.
+    #: The result of each delivery, in the order of the body.
     items: tuple[DeliveryResult, ...]
 
 
 class BulkIngest:
-    """Takes in bodies of many deliveries, a few of them at the same time."""
+    """The ingest of bodies with many deliveries, BODIES_MAX at a time."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._free = BODIES_MAX
 
     async def ingest(self, request: Request, defaults: DeliveryDefaults) -> AsyncIterator[bytes]:
-        """Append all that a body holds; gives the answer, an Ingested as JSON, in parts.
+        """Append all deliveries in a body; return the answer, a BulkResult as JSON, in parts.
 
-        Raises what reading a body raises; what came before is in the log then, and a duplicate when
-        all of it is sent again.
+        Raise BodyTooSlow, ClientGone, EncodingUnknown, FileCorrupt or Overloaded. The deliveries
+        before the error are in the log then; if the client sends the whole body again, they are
+        duplicates (the request is idempotent).
         """
         if not self._free:
             raise Overloaded
@@ -97,14 +104,14 @@ class BulkIngest:
         )
         outcomes = _Outcomes()
         with outcomes.closed_on_error():
-            # Cutting and reading is work for a thread, which waits there for the body's parts, too.
+            # Splitting and parsing need a thread, and that thread also waits for the body's parts.
             while batch := await to_thread.run_sync(next, batches, None):
                 items, size = batch
                 outcomes.add(await self._append(items, size))
         return outcomes
 
     async def _append(self, items: list[Item], size: int) -> Sequence[Receipt]:
-        """Append a batch; while the server is busy, its sender must wait."""
+        """Append a batch; while the server is overloaded, wait (backpressure on the client)."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS_MAX
         while True:
             try:
@@ -116,7 +123,7 @@ class BulkIngest:
 
 
 class _Body:
-    """The parts of a request's body, for a thread that waits for them."""
+    """The parts of a request's body, as a blocking iterator for a thread."""
 
     def __init__(self, request: Request) -> None:
         self._parts = bodies.stream(request)
@@ -127,7 +134,7 @@ class _Body:
             yield part
 
     async def _next(self) -> bytes:
-        """The next part that has something in it; empty at the end."""
+        """Return the next part that is not empty, or b"" at the end."""
         try:
             async with asyncio.timeout(SILENCE_SECONDS_MAX):
                 async for part in self._parts:
@@ -147,9 +154,9 @@ def _decoded(chunks: _Body, encoding: str) -> Iterator[bytes]:
 
 
 def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What was packed, in small parts however well it was packed; raises FileCorrupt.
+    """Yield the gunzipped body in chunks of bounded size (no gzip bomb); raise FileCorrupt.
 
-    As in a file, zeros behind a member only fill something up.
+    A body may have several gzip members. Zeros after a member are padding, as in a file.
     """
     member = zlib.decompressobj(_GZIP)
     begun = False
@@ -166,7 +173,7 @@ def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
     except zlib.error as error:
         raise FileCorrupt(path="The body", reason=error) from None
     if begun and not member.eof:
-        raise FileCorrupt(path="The body", reason="its gzip data have no end")
+        raise FileCorrupt(path="The body", reason="the gzip stream is truncated")
 
 
 def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -176,18 +183,19 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _Outcomes:
-    """What became of each delivery, on the disk when there are many."""
+    """The outcome of each delivery, spooled to a temporary file if there are many."""
 
     def __init__(self) -> None:
         self._counts: Counter[Outcome] = Counter()
         self._last_position = 0
-        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115 - closed by the two below
+        # Closed by `closed_on_error` or by `as_json`.
+        self._items: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # noqa: SIM115
 
     def add(self, receipts: Sequence[Receipt]) -> None:
         for outcome, position, reason in receipts:
             self._items.write(b"," if self._counts else b"")
-            told = {"outcome": outcome, "position": position, "reason": reason}
-            self._items.write(msgspec.json.encode(told))
+            result = {"outcome": outcome, "position": position, "reason": reason}
+            self._items.write(msgspec.json.encode(result))
             self._counts[outcome] += 1
             self._last_position = max(self._last_position, position or 0)
 

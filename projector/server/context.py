@@ -1,4 +1,4 @@
-"""What a server consists of, and how it begins and ends."""
+"""Builds the parts of one server, starts them and stops them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from projector.server.thread_pool import ThreadPool
 from projector.server.writer import Commit, Writer
 from projector.store.database import Database
 
-#: How many questions and bodies are worked on at the same time, each in a thread, most of which
-#: have a connection to the database; what is done together has threads of its own.
+#: The most threads for queries and bodies; most of them have a database connection. The writer and
+#: the reader, which batch requests, have threads of their own.
 THREADS_MAX = 16
 
 _log = logging.getLogger(__name__)
@@ -34,15 +34,15 @@ _log = logging.getLogger(__name__)
 
 @frozen(kw_only=True)
 class ServerConfig:
-    """How a server is to be."""
+    """The configuration of a server."""
 
-    #: Of the webhooks' senders.
+    #: The secrets that webhooks are signed with.
     secrets: Sequence[WebhookSecret] = ()
-    #: Whether others than this machine can reach it: then nobody comes in without a token.
+    #: Whether other machines can reach it; then every request needs a token.
     is_public: bool = False
-    #: Whether it projects what comes in.
+    #: Whether it runs a follower, which projects new events into the tables.
     runs_follower: bool = True
-    #: How many events the tables may be behind for it to call itself ready.
+    #: The greatest lag of the tables, in events, at which it reports itself as ready.
     lag_max: int = LAG_EVENTS_MAX
 
 
@@ -57,7 +57,7 @@ class ServerContext:
         self.body_budget = BodyBudget()
         self.positions = PositionWaiter(database)
         self.thread_pool = ThreadPool()
-        self.writer = Writer(database, on_commit=self._committed)
+        self.writer = Writer(database, on_commit=self._on_commit)
         self.reader = Reader(database)
         self.bulk = BulkIngest(self.writer)
         self.health_monitor = HealthMonitor(
@@ -66,54 +66,55 @@ class ServerContext:
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = (
-            Follower(database, discover(), on_batch=self._projected)
+            Follower(database, discover(), on_batch=self._on_batch)
             if config.runs_follower
             else None
         )
 
-    def stops(self) -> None:
-        """From now on it does not call itself ready."""
+    def mark_stopping(self) -> None:
+        """Report the server as not ready from now on, so that load balancers leave it out."""
         self._is_working = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """All that goes on beside the requests; what was taken in before the end is written."""
+        """Run the background tasks; in the end, drain the queues and wait for the tasks."""
         self._loop = asyncio.get_running_loop()
         to_thread.current_default_thread_limiter().total_tokens = THREADS_MAX
-        doctor = asyncio.create_task(self.health_monitor.run())
-        groups = [asyncio.create_task(each.run()) for each in (self.writer, self.reader)]
+        monitor = asyncio.create_task(self.health_monitor.run())
+        batchers = [asyncio.create_task(each.run()) for each in (self.writer, self.reader)]
         stop = Event()
-        # A thread of its own, for requests must not use up those that it could get.
+        # In a thread of its own, because requests could use up all threads of the shared pool.
         follower = asyncio.create_task(self._follow(stop))
         try:
             yield
         finally:
-            self.stops()
+            self.mark_stopping()
             self.writer.stop()
             self.reader.stop()
             try:
-                await asyncio.gather(*groups)
+                await asyncio.gather(*batchers)
             finally:
-                # Also when somebody does not want to wait: a thread cannot be cancelled.
+                # Also if this task is cancelled: a thread cannot be, and it would keep the process
+                # alive.
                 stop.set()
             await follower
-            doctor.cancel()
+            monitor.cancel()
             with suppress(asyncio.CancelledError):
-                await doctor
+                await monitor
             _log.info("stopped")
 
     async def _follow(self, stop: Event) -> None:
         if self._follower is not None:
             await asyncio.to_thread(self._follower.run, stop)
 
-    def _committed(self, done: Commit) -> None:
-        """Called by the writer's thread."""
-        self.metrics.committed(done)
+    def _on_commit(self, commit: Commit) -> None:
+        """Count a commit and wake the follower. The writer's thread calls it."""
+        self.metrics.count_commit(commit)
         if self._follower is not None:
             self._follower.wake()
 
-    def _projected(self, _position: int) -> None:
-        """Called by the projector's thread."""
+    def _on_batch(self, _position: int) -> None:
+        """Notify the requests that wait for a position. The follower's thread calls it."""
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop may have ended
-                self._loop.call_soon_threadsafe(self.positions.moved)
+                self._loop.call_soon_threadsafe(self.positions.notify)

@@ -1,4 +1,4 @@
-"""/openapi.json, and /docs: a page that shows it, from files of our own."""
+"""Serves /openapi.json and /docs, a page that shows it, from bundled files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from projector.server import openapi
 
 _FILES = Path(__file__).with_name("static")
 
-#: The page's scripts and styles are files; it draws with styles and pictures of its own making.
+#: The page loads its scripts and styles as files from this server; Swagger UI also creates inline
+#: styles and `data:` images.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -22,8 +23,8 @@ _POLICY = (
 
 
 def routes() -> list[BaseRoute]:
-    """The document, the page and its files: they say nothing of anybody, and need no token."""
-    document = openapi.encoded()
+    """Return the routes of the document and its page, which hold no data and need no token."""
+    document = openapi.encode_document()
 
     async def openapi_json(_request: Request) -> Response:
         return Response(document, media_type="application/json")
@@ -32,13 +33,13 @@ def routes() -> list[BaseRoute]:
         headers = {"Content-Security-Policy": _POLICY}
         return FileResponse(_FILES / "docs.html", headers=headers)
 
-    async def console(_request: Request) -> Response:
+    async def redirect(_request: Request) -> Response:
         return RedirectResponse("/docs/", 308)
 
     return [
         Route("/openapi.json", openapi_json, name="openapi"),
-        Route("/", console, name="docs"),
-        Route("/docs", console, name="docs"),
+        Route("/", redirect, name="docs"),
+        Route("/docs", redirect, name="docs"),
         Route("/docs/", page, name="docs"),
         Mount("/docs/static", StaticFiles(directory=_FILES), name="docs"),
     ]

@@ -1,4 +1,9 @@
-"""What can be asked: each path with its parameters, its answer and the errors it may end with."""
+"""Declares the query endpoints: path, parameters, answers and errors of each.
+
+To add an endpoint, append an `Endpoint` to QUERIES: its route, the checks of its token and of
+`min_position`, and its part of the OpenAPI document follow from that (a new first path segment also
+needs a tag in `paths`, and `examples` an example answer). Endpoints that write are in `routes`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,6 @@ from attrs import frozen
 from msgspec import Meta
 
 from projector import errors
-from projector.errors import ProjectorError
 from projector.projections import discover
 from projector.queries.customer_events import EventPage, find_events
 from projector.queries.customer_state import CustomerState
@@ -39,17 +43,18 @@ from projector.queries.why.explain import (
 )
 from projector.server import parameters
 from projector.server.positions import TablesPosition, read_tables_position
+from projector.server.queries import Endpoint, EndpointRequest
 from projector.store import log
 from projector.store.database import Database
 from projector.text.instants import parse_option
 
-#: The most events of a customer for an explanation: with more, it would fill the memory.
+#: The longest stream that can be explained, in events: its steps are all held in memory.
 EXPLAINED_EVENTS_MAX = 10_000
 
 
 @frozen(kw_only=True)
 class BatchRequest:
-    """Whose states are asked for."""
+    """The customers whose states are requested."""
 
     customer_ids: Annotated[
         tuple[parameters.Id, ...], Meta(max_length=IDS_MAX, examples=[["cust_1", "cust_2"]])
@@ -71,46 +76,17 @@ class TierList:
     tiers: tuple[TierCount, ...]
 
 
-@frozen(kw_only=True)
-class EndpointRequest:
-    """A request as an endpoint gets it."""
-
-    #: What the path names.
-    id: str
-    #: An instance of the endpoint's class for parameters, and of that for bodies.
-    query: Any
-    body: Any
-
-
-@frozen(kw_only=True)
-class Endpoint:
-    """A question, and how it is answered."""
-
-    method: str
-    path: str
-    #: What programs that are made from the document call it.
-    name: str
-    summary: str
-    query: type[Any]
-    answers: tuple[type[Any], ...]
-    problems: tuple[type[ProjectorError], ...]
-    #: Gives the answer, and how far it and the log are at the least.
-    run: Callable[[Database, EndpointRequest], tuple[Any, TablesPosition]]
-    body: type[Any] | None = None
-    #: Whether a client may keep the answer and ask whether it still holds.
-    has_tag: bool = False
-    #: Whether those who ask for no moment are answered together.
-    reads_now: bool = False
-
-
 def _with_position(
     run: Callable[[Database, EndpointRequest], Any],
 ) -> Callable[[Database, EndpointRequest], Any]:
-    """Of what reads by itself: how far the tables are is read before, so they are as far then."""
+    """Let a function that reads in its own snapshot return a position as well.
 
-    def read(database: Database, asked: EndpointRequest) -> tuple[Any, TablesPosition]:
+    The position is read first: checkpoints grow, so the answer reflects at least that position.
+    """
+
+    def read(database: Database, request: EndpointRequest) -> tuple[Any, TablesPosition]:
         reached = read_tables_position(database)
-        return run(database, asked), reached
+        return run(database, request), reached
 
     return read
 
@@ -119,65 +95,65 @@ def _point_in_time(query: parameters.CustomerParameters) -> PointInTime:
     return PointInTime(as_of=parse_option(query.as_of), at_position=query.at_position)
 
 
-def _customer(database: Database, asked: EndpointRequest) -> tuple[CustomerState, TablesPosition]:
-    return _resolved(database, asked.id, asked.query, by_source_id=False)
+def _customer(database: Database, request: EndpointRequest) -> tuple[CustomerState, TablesPosition]:
+    return _resolved(database, request.id, request.query, by_source_id=False)
 
 
 def _customer_by_source_id(
-    database: Database, asked: EndpointRequest
+    database: Database, request: EndpointRequest
 ) -> tuple[CustomerState, TablesPosition]:
-    return _resolved(database, asked.query.source_id, asked.query, by_source_id=True)
+    return _resolved(database, request.query.source_id, request.query, by_source_id=True)
 
 
 def _resolved(
     database: Database, identifier: str, query: parameters.CustomerParameters, *, by_source_id: bool
 ) -> tuple[CustomerState, TablesPosition]:
     with database.reading_tables() as connection:
-        found = read_customer(
+        state = read_customer(
             connection, identifier, query.project, by_source_id, _point_in_time(query)
         )
-        return found, TablesPosition(found.position, log.head(connection))
+        return state, TablesPosition(state.position, log.head(connection))
 
 
-def _why(database: Database, asked: EndpointRequest) -> Explanation:
-    query: parameters.WhyParameters = asked.query
-    question = WhyQuery(
-        identifier=asked.id,
+def _why(database: Database, request: EndpointRequest) -> Explanation:
+    query: parameters.WhyParameters = request.query
+    why_query = WhyQuery(
+        identifier=request.id,
         segment_id=query.segment,
         campaign_id=query.campaign,
         not_=query.not_,
         project_id=query.project,
         moment=_point_in_time(query),
     )
-    return why(database, question, events_max=EXPLAINED_EVENTS_MAX)
+    return why(database, why_query, events_max=EXPLAINED_EVENTS_MAX)
 
 
-def _events(database: Database, asked: EndpointRequest) -> EventPage:
-    query: parameters.EventParameters = asked.query
+def _events(database: Database, request: EndpointRequest) -> EventPage:
+    query: parameters.EventParameters = request.query
     return find_events(
-        database, asked.id, project_id=query.project, after=query.after, limit=query.limit
+        database, request.id, project_id=query.project, after=query.after, limit=query.limit
     )
 
 
-def _batch(database: Database, asked: EndpointRequest) -> CustomerBatch:
-    body: BatchRequest = asked.body
+def _batch(database: Database, request: EndpointRequest) -> CustomerBatch:
+    body: BatchRequest = request.body
     return find_customers(database, body.customer_ids, project_id=body.project)
 
 
-def _segments(database: Database, asked: EndpointRequest) -> SegmentList:
-    return SegmentList(segments=tuple(list_segments(database, project_id=asked.query.project)))
+def _segments(database: Database, request: EndpointRequest) -> SegmentList:
+    return SegmentList(segments=tuple(list_segments(database, project_id=request.query.project)))
 
 
-def _tiers(database: Database, asked: EndpointRequest) -> TierList:
-    return TierList(tiers=tuple(list_tiers(database, project_id=asked.query.project)))
+def _tiers(database: Database, request: EndpointRequest) -> TierList:
+    return TierList(tiers=tuple(list_tiers(database, project_id=request.query.project)))
 
 
-def _segment_members(database: Database, asked: EndpointRequest) -> MemberPage:
-    return _members(database, asked.query, segment_id=asked.id)
+def _segment_members(database: Database, request: EndpointRequest) -> MemberPage:
+    return _members(database, request.query, segment_id=request.id)
 
 
-def _tier_members(database: Database, asked: EndpointRequest) -> MemberPage:
-    return _members(database, asked.query, tier_id=asked.id)
+def _tier_members(database: Database, request: EndpointRequest) -> MemberPage:
+    return _members(database, request.query, tier_id=request.id)
 
 
 def _members(database: Database, query: parameters.MemberParameters, **group: str) -> MemberPage:
@@ -191,7 +167,7 @@ def _members(database: Database, query: parameters.MemberParameters, **group: st
     )
 
 
-def _status(database: Database, _asked: EndpointRequest) -> Status:
+def _status(database: Database, _request: EndpointRequest) -> Status:
     return read_status(database, discover())
 
 
@@ -207,7 +183,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/customers/{id}",
         name="getCustomer",
-        summary="A customer's state: now, or what was true or known at a moment.",
+        summary="A customer's state: now, as of an instant, or at a position of the log.",
         query=parameters.CustomerParameters,
         answers=(CustomerState,),
         problems=_CUSTOMER_PROBLEMS,
@@ -219,7 +195,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/customers",
         name="findCustomer",
-        summary="The state of the customer who has the shop's own id.",
+        summary="The state of the customer with a source id, the shop's own id.",
         query=parameters.SourceIdParameters,
         answers=(CustomerState,),
         problems=_CUSTOMER_PROBLEMS,
@@ -246,7 +222,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/customers/{id}/events",
         name="listCustomerEvents",
-        summary="A customer's events as they came, in the order of their positions.",
+        summary="A customer's events as received, in the order of their positions.",
         query=parameters.EventParameters,
         answers=(EventPage,),
         problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
@@ -267,7 +243,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/segments",
         name="listSegments",
-        summary="The segments, each with its name and how many are in it.",
+        summary="The segments, each with its name and number of members.",
         query=parameters.ProjectParameters,
         answers=(SegmentList,),
         problems=(),
@@ -277,7 +253,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/segments/{id}/members",
         name="listSegmentMembers",
-        summary="Who is in a segment, now or at an instant.",
+        summary="The members of a segment, now or as of an instant.",
         query=parameters.MemberParameters,
         answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
@@ -287,7 +263,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/tiers",
         name="listTiers",
-        summary="The tiers, each with its name and how many are on it.",
+        summary="The tiers, each with its name and number of members.",
         query=parameters.ProjectParameters,
         answers=(TierList,),
         problems=(),
@@ -297,7 +273,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/tiers/{id}/members",
         name="listTierMembers",
-        summary="Who is on a tier, now or at an instant.",
+        summary="The members of a tier, now or as of an instant.",
         query=parameters.MemberParameters,
         answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
@@ -307,7 +283,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/status",
         name="getStatus",
-        summary="The head of the log, how far each projection is, and what is put aside.",
+        summary="The head of the log, each projection's position and lag, and quarantine counts.",
         query=parameters.NoParameters,
         answers=(Status,),
         problems=(),

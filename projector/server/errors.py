@@ -1,4 +1,7 @@
-"""What only a server refuses: errors as in `projector.errors`, docstring and hint alike."""
+"""Errors that only the server raises.
+
+As in `projector.errors`, a class's docstring is its message, and `hint` says what to do next.
+"""
 
 from __future__ import annotations
 
@@ -6,100 +9,100 @@ from projector.errors import ProjectorError
 
 
 class PathUnknown(ProjectorError):
-    """There is nothing at {path}."""
+    """Unknown path: {path}"""
 
-    hint = "/openapi.json lists what there is."
+    hint = "/openapi.json lists the paths."
 
 
 class MethodUnknown(ProjectorError):
-    """{method} is not possible there."""
+    """The method {method} is not allowed for this path."""
 
-    hint = "/openapi.json lists what is."
+    hint = "/openapi.json lists the methods of each path."
 
 
 class BadQuery(ProjectorError):
-    """The query cannot be understood: {reason}"""
+    """Invalid query: {reason}"""
 
-    hint = "/docs has the parameters of each path."
+    hint = "/docs lists the parameters of each path."
 
 
 class BadBody(ProjectorError):
-    """The body cannot be understood: {reason}"""
+    """Invalid body: {reason}"""
 
-    hint = "/docs has the body that belongs there."
+    hint = "/docs shows the body that this path expects."
 
 
 class BadHeader(ProjectorError):
-    """The header {name} cannot be understood: {reason}"""
+    """Invalid header {name}: {reason}"""
 
     hint = "See /docs."
 
 
 class SignatureWrong(ProjectorError):
-    """The body is not signed with the secret of its project."""
+    """Invalid signature: the body is not signed with a secret of its project."""
 
     hint = "Nothing was stored. Compare the secret in Voucherify with PROJECTOR_WEBHOOK_SECRET."
 
 
 class TokenMissing(ProjectorError):
-    """This needs a token that is known here."""
+    """Missing or unknown token."""
 
-    hint = "Send `Authorization: Bearer TOKEN`; `projector token create` makes one."
+    hint = "Send `Authorization: Bearer TOKEN`; `projector token create` creates one."
 
 
 class ScopeNeeded(ProjectorError):
     """The token lacks the scope {scope!r}."""
 
-    hint = "`projector token create NAME --scope SCOPE` makes one that has it."
+    hint = "`projector token create NAME --scope SCOPE` creates one that has it."
 
 
 class HostForeign(ProjectorError):
-    """A server without tokens answers programs of this machine only."""
+    """A server without tokens answers only local programs."""
 
-    hint = "Ask for it by localhost or 127.0.0.1, or make tokens: `projector token create`."
+    hint = "Connect to localhost or 127.0.0.1, or create a token: `projector token create`."
 
 
 class BodyTooLarge(ProjectorError):
     """The body is larger than {bytes_max} bytes."""
 
-    hint = "Send less at once."
+    hint = "Split it into smaller requests."
 
 
 class BodyTooSlow(ProjectorError):
-    """The body did not come within {seconds_max} seconds."""
+    """The body did not arrive within {seconds_max} seconds."""
 
     hint = "Send it again."
 
 
 class EncodingUnknown(ProjectorError):
-    """A body in the encoding {encoding!r} cannot be read here."""
+    """Unsupported Content-Encoding {encoding!r}."""
 
-    hint = "Send it as it is, or to /events with gzip."
+    hint = "Send the body unencoded; /events also accepts gzip."
 
 
 class ClientGone(ProjectorError):
-    """The client closed the connection before its request was whole."""
+    """The client closed the connection before its request was complete."""
 
 
 class Overloaded(ProjectorError):
-    """More is waiting here than the server takes at once."""
+    """The server is overloaded: its queue is full."""
 
-    hint = "Send it again later; what is in the log by then is not stored twice."
+    hint = "Retry later; an event that is already in the log is not stored twice."
 
 
 class Stopping(ProjectorError):
-    """The server stops before this could be answered."""
+    """The server is stopping and did not complete this request."""
 
-    hint = "Send it again in a moment: what comes twice is kept once."
+    hint = "Retry in a moment; an event that arrives twice is stored once."
 
 
 class PositionNotReached(ProjectorError):
-    """The tables are at position {reached}, and {wanted} was asked for."""
+    """The tables are at position {reached}, but {wanted} was requested."""
 
-    hint = "Ask again; /status tells how far each projection is."
+    hint = "Retry; /status shows the position of each projection."
 
 
 class MetricsMissing(ProjectorError):
-    """This server has no metrics."""
+    """Metrics are not installed on this server."""
 
     hint = "Install the extra: pip install 'customer-state-projector[metrics]'."

@@ -1,4 +1,4 @@
-"""What questions and answers look like, for the document: values of the classes that answer."""
+"""Example values for the OpenAPI document, made of the classes that answer."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
 
 _ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
-_ARRIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
+_RECEIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
 _JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
 
-#: What a path names, by the path's first part.
+#: The example of a path's `{id}`, by the path's first segment.
 IDS = {"customers": "cust_1", "segments": "seg_1", "tiers": "ltr_1", "webhooks": "proj_1"}
 
 BATCH: dict[str, Any] = {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"}
@@ -88,7 +88,7 @@ _STEP = Step(
     event_id="evcus_1",
     type="customer.segment.entered",
     occurred_at=_ENTERED,
-    received_at=_ARRIVED,
+    received_at=_RECEIVED,
     late=False,
     lateness_seconds=1.25,
     effect=Effect.APPLIED,
@@ -113,7 +113,7 @@ _MEMBERS = MemberPage(
 
 _DELIVERED = DeliveryResult(outcome=Outcome.APPENDED, position=17, reason=None)
 
-#: By the name of the endpoint.
+#: The example answers, by the endpoint's name.
 ANSWERS: dict[str, Any] = {
     "getCustomer": _CUSTOMER,
     "findCustomer": _CUSTOMER,
@@ -136,7 +136,7 @@ ANSWERS: dict[str, Any] = {
                 event_id="evcus_1",
                 type="customer.segment.entered",
                 occurred_at=_ENTERED,
-                received_at=_ARRIVED,
+                received_at=_RECEIVED,
                 late=False,
                 source=Shape.WEBHOOK.value,
                 duplicates=0,

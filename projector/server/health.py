@@ -1,4 +1,4 @@
-"""Whether the server can do its work: looked at all the time, and told at once."""
+"""Monitors readiness: checks the database, the follower and its lag once a second."""
 
 from __future__ import annotations
 
@@ -18,119 +18,119 @@ from projector.server.positions import TablesPosition, read_tables_position
 from projector.store import schema
 from projector.store.database import Database
 
-#: Between two looks, in seconds.
+#: The pause between two checks, in seconds.
 LOOK_SECONDS = 1.0
 
-#: A look that takes longer than this, in seconds, has found that the database does not answer.
+#: The age of the last result, in seconds, at which the database counts as unresponsive.
 LOOK_SECONDS_MAX = 5.0
 
-#: After so many seconds all connections to a database that does not answer are broken, so that
-#: nobody waits on one without end: the sender of a webhook waits for ten.
+#: The timeout of a check, in seconds, after which all connections to the database are cut, so that
+#: no request waits on one forever: Voucherify waits ten for an answer to a webhook.
 PATIENCE_SECONDS_MAX = 7.0
 
-#: How many events the tables may be behind, unless the operator says otherwise.
+#: The default of `--lag-max`: the greatest lag of the tables in events.
 LAG_EVENTS_MAX = 10_000
 
-#: A projector's signs of life are seen some seconds after its first one, or its neighbour's.
-_STARTING = "No sign of life of a projector was seen yet."
+#: The reason at first: seeing a heartbeat takes two checks with a heartbeat in between.
+_STARTING = "No heartbeat of a projector was seen yet."
 
 _log = logging.getLogger(__name__)
 
 
 @frozen(kw_only=True)
 class Health:
-    """What was seen at the last look."""
+    """The result of the last check."""
 
     ready: bool = False
-    #: The database answers, and has the schema that this program needs.
+    #: Whether the database answers and has the schema that this program needs.
     database: bool = False
-    #: A projector, in this process or in another one, shows signs of life.
+    #: Whether a projector, in this process or in another one, sends heartbeats.
     projector: bool = False
-    #: How many events the tables are behind; None where that is not known.
+    #: The lag of the tables in events, or None if unknown.
     lag: int | None = None
-    #: The most that they may be.
+    #: The greatest lag at which the server is ready.
     lag_max: int = LAG_EVENTS_MAX
-    #: What is wrong, as a sentence; None where nothing is.
-    reason: str | None = "Nothing was looked at yet."
+    #: Why the server is not ready, as a sentence; None if it is.
+    reason: str | None = "The first check has not finished yet."
 
 
 class HealthMonitor:
-    """Looks again and again. Belongs to the event loop."""
+    """The periodic check. Belongs to the event loop."""
 
     def __init__(self, database: Database, *, lag_max: int, is_working: Callable[[], bool]) -> None:
         self._database = database
-        self._watch = LeaseMonitor(database)
+        self._lease = LeaseMonitor(database)
         self._lag_max = lag_max
         self._is_working = is_working
-        self._seen = Health(lag_max=lag_max)
-        self._begun_at = self._seen_at = time.monotonic()
+        self._last = Health(lag_max=lag_max)
+        self._started_at = self._checked_at = time.monotonic()
         self._was_alive = False
-        # A thread of its own: the others may all be at questions that take long.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="doctor")
+        # A thread of its own: slow queries may keep all the others busy.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
 
     def health(self) -> Health:
-        """What was seen, if that is not too long ago."""
-        if time.monotonic() - self._seen_at > LOOK_SECONDS_MAX:
+        """Return the last result, or that the database does not answer if it is too old."""
+        if time.monotonic() - self._checked_at > LOOK_SECONDS_MAX:
             return Health(lag_max=self._lag_max, reason="The database does not answer.")
         if not self._is_working():
-            return evolve(self._seen, ready=False, reason="The server is stopping.")
-        return self._seen
+            return evolve(self._last, ready=False, reason="The server is stopping.")
+        return self._last
 
     async def run(self) -> None:
-        """Look until cancelled, and log when the finding changes."""
+        """Check until cancelled, and log every change of the reason."""
         try:
             while True:
-                self._see(await self._look_or_cut())
+                self._record(await self._check_or_cut())
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             self._thread.shutdown(wait=False)
 
-    def _see(self, found: Health) -> None:
-        if found.reason != self._seen.reason:
-            expected = found.ready or found.reason == _STARTING
-            level = logging.INFO if expected else logging.WARNING
-            _log.log(level, "ready" if found.ready else f"not ready: {found.reason}")
-        self._seen, self._seen_at = found, time.monotonic()
+    def _record(self, health: Health) -> None:
+        if health.reason != self._last.reason:
+            is_expected = health.ready or health.reason == _STARTING
+            level = logging.INFO if is_expected else logging.WARNING
+            _log.log(level, "ready" if health.ready else f"not ready: {health.reason}")
+        self._last, self._checked_at = health, time.monotonic()
 
-    async def _look_or_cut(self) -> Health:
-        look = asyncio.get_running_loop().run_in_executor(self._thread, self._look)
+    async def _check_or_cut(self) -> Health:
+        check = asyncio.get_running_loop().run_in_executor(self._thread, self._check)
         try:
-            while not (await asyncio.wait({look}, timeout=PATIENCE_SECONDS_MAX))[0]:
-                _log.warning("the database does not answer: its connections are broken")
+            while not (await asyncio.wait({check}, timeout=PATIENCE_SECONDS_MAX))[0]:
+                _log.warning("the database does not answer: cutting its connections")
                 self._database.cut()
         except asyncio.CancelledError:
-            # Nobody is left who would end the waiting of the thread.
+            # This task was the only one that could free the thread from a dead connection.
             self._database.cut()
             raise
-        return look.result()
+        return check.result()
 
-    def _look(self) -> Health:
+    def _check(self) -> Health:
         try:
             schema.check_revision(self._database)
-            is_alive = self._watch.look().is_alive
-            reached = read_tables_position(self._database)
+            is_alive = self._lease.look().is_alive
+            tables = read_tables_position(self._database)
             problems = isolation.read_problems(self._database, discover())
         except ProjectorError as error:
-            # Who asks need not have a token: nothing of the inside is told.
+            # /health needs no token: the error is only logged, not reported to the client.
             _log.debug("the database does not answer: %s", error)
         except Exception:
-            # It looks again: one that gave up would say no for ever.
-            _log.exception("a look at the database failed")
+            # Keep checking: otherwise a single failure would make the server unready forever.
+            _log.exception("a health check failed")
         else:
-            return self._judge(is_alive, reached, problems)
+            return self._evaluate(is_alive, tables, problems)
         return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
-    def _judge(
-        self, is_alive: bool, reached: TablesPosition, problems: Sequence[ProjectorError]
+    def _evaluate(
+        self, is_alive: bool, tables: TablesPosition, problems: Sequence[ProjectorError]
     ) -> Health:
-        lag = reached.head - reached.position
+        lag = tables.head - tables.position
         reason = None
         self._was_alive = self._was_alive or is_alive
-        is_early = time.monotonic() - self._begun_at < LEASE_SECONDS
+        is_early = time.monotonic() - self._started_at < LEASE_SECONDS
         if not self._was_alive and is_early:
             reason = _STARTING
         elif not is_alive:
-            reason = "No projector shows signs of life: run `projector run`, or look at its log."
+            reason = "No projector sends heartbeats: start `projector run`, or check its log."
         elif lag > self._lag_max:
             reason = f"The tables are {lag} events behind."
         elif problems:

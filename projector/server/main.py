@@ -1,4 +1,4 @@
-"""A server from its first socket to its last answer."""
+"""Runs the server process: socket, uvicorn, signals, limits."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 
-#: The most connections at the same time; more are refused with 503.
+#: The most concurrent connections; requests on further ones are refused with 503.
 CONNECTIONS_MAX = 1_000
 
-#: How long a connection is kept for its client's next request, in seconds.
+#: The keep-alive timeout of an idle connection, in seconds.
 KEEP_ALIVE_SECONDS = 15
 
-#: How long requests that have begun may take once the server was told to stop, in seconds.
+#: The timeout of a graceful shutdown, for the requests that are in progress, in seconds.
 STOP_SECONDS_MAX = 10
 
-#: How long a thread may compute while others want to, in seconds.
+#: The interpreter's switch interval: how long a thread holds the GIL while others wait, in
+#: seconds.
 TURN_SECONDS = 0.001
 
-#: How many connections the system keeps while they wait to be taken.
+#: The listen backlog: the most connections that wait to be accepted.
 BACKLOG = 1_024
 
-#: What else is open, beside connections: of the database, and bodies on the disk.
+#: The file descriptors beside client connections: database connections and spooled bodies.
 OTHER_FILES = 300
 
 
@@ -52,62 +53,65 @@ def serve(
     port: int,
     on_start: Callable[[str], None],
 ) -> None:
-    """Serve until told to stop by SIGTERM or SIGINT; `on_start` gets the server's address.
+    """Serve until SIGTERM or SIGINT; call `on_start` with the server's address.
 
-    Raises AddressUnusable, or AddressPublic where there is no token and others could come in.
+    Raise AddressUnusable, or AddressPublic if other machines can connect and no token exists.
     """
     if not is_loopback(host) and not read_tokens(database):
         raise AddressPublic(host=host)
-    _allow_files(CONNECTIONS_MAX + EXTRA_CONNECTIONS_MAX + OTHER_FILES)
+    _raise_file_limit(CONNECTIONS_MAX + EXTRA_CONNECTIONS_MAX + OTHER_FILES)
     listener = _listen(host, port)
     logs.configure()
     context = ServerContext(database, config)
-    server = _Server(
-        uvicorn.Config(
-            build(context),
-            http=BoundedProtocol,
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=CONNECTIONS_MAX,
-            h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS_MAX,
-            backlog=BACKLOG,
-        ),
-        on_stop=context.stops,
-    )
-    # What it says of itself is said by the service.
+    server = _Server(_uvicorn_config(context), on_stop=context.mark_stopping)
+    # uvicorn's messages about start and stop would repeat the program's own.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # Before anybody knows that it is there: a signal that comes before uvicorn's own handlers must
-    # not be lost. uvicorn raises it once more when it is done: to stop is no failure.
+    # Before the address is announced: a signal that arrives before uvicorn installs its own
+    # handlers must not be lost. When uvicorn has stopped, it restores these handlers and raises
+    # the signal again; with the default ones the process would end as killed by a signal, as if
+    # it had failed.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
-    # While one thread computes, the others get their turn after this time: the loop after each read
-    # and write of a socket. With Python's 5 ms webhooks waited for the projector.
+    # The event loop needs the GIL again after every read and write of a socket. With Python's
+    # default of 5 ms, webhooks waited for the projector's thread.
     sys.setswitchinterval(TURN_SECONDS)
     on_start(_address(listener))
     server.run(sockets=[listener])
 
 
+def _uvicorn_config(context: ServerContext) -> uvicorn.Config:
+    return uvicorn.Config(
+        build(context),
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        h11_max_incomplete_event_size=HEADERS_BYTES_MAX,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        backlog=BACKLOG,
+    )
+
+
 class _Server(uvicorn.Server):
-    """Says at once that it stops, so that nobody sends it more."""
+    """A uvicorn server that calls `on_stop` as soon as it receives a signal to stop."""
 
     def __init__(self, config: uvicorn.Config, *, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_stop = on_stop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal to stop has come."""
+        """Call `on_stop`, and begin the shutdown."""
         self._on_stop()
         super().handle_exit(sig, frame)
 
 
-def _allow_files(count: int) -> None:
-    """Connections are files, and many systems allow a process too few unless it asks."""
+def _raise_file_limit(count: int) -> None:
+    """Raise the soft limit of open files: many systems set it below the connections' number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -122,7 +126,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # Who connects from now on is answered, if not at once.
+        # From here on, the kernel accepts connections; they are answered once uvicorn runs.
         listener.listen(BACKLOG)
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error

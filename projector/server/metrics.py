@@ -1,4 +1,7 @@
-"""What Prometheus is told: counted here, and looked up in the database when it asks."""
+"""Exposes Prometheus metrics.
+
+Counters and histograms are kept in this process; gauges are read from the database at each scrape.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,11 @@ except ImportError:
 else:
     HAS_PROMETHEUS = True
 
-#: How far back from the log's head events are looked at for when one of their type came last.
+#: How many events at the log's end are searched for the last one of each type.
 TAIL_EVENTS = 10_000
 
-#: Types that nobody reads are counted together: there may be any number of them.
+#: The label of all event types without a fact: senders can make up any number of types, and each
+#: label is a time series (cardinality).
 _OTHER = "other"
 
 _COMMIT_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5)
@@ -39,29 +43,32 @@ _LATENESS_SECONDS = (1, 10, _MINUTE, 10 * _MINUTE, _HOUR, 6 * _HOUR, _DAY, 7 * _
 
 @frozen(kw_only=True)
 class MetricsSnapshot:
-    """What the database tells of itself."""
+    """The values of the gauges, read from the database."""
 
     status: Status
-    #: How long the oldest event that is not in the tables has been in the log; 0 where all are.
+    #: The age of the oldest event that is not in the tables yet, since it was received; 0 if none.
     lag_seconds: float
-    #: Since the last event of each type came.
+    #: The seconds since the last event of each type was received.
     silence_seconds: dict[str, float]
 
 
 class NullMetrics:
-    """The server without the extra `metrics`: it counts nothing."""
+    """The metrics of a server without the extra `metrics`: none."""
 
-    def committed(self, done: Commit) -> None:
-        """A batch was appended."""
+    def count_commit(self, commit: Commit) -> None:
+        """Count a batch that was appended."""
 
-    def refused(self, code: str) -> None:
-        """A webhook was not taken in."""
+    def count_refusal(self, code: str) -> None:
+        """Count a webhook that was refused."""
 
-    def answered(self, endpoint: str, status: int) -> None:
-        """A request was answered."""
+    def count_request(self, endpoint: str, status: int) -> None:
+        """Count a request that was answered."""
 
     def page(self) -> tuple[bytes, str]:
-        """The metrics as Prometheus reads them, and their media type; raises MetricsMissing."""
+        """Return the metrics in Prometheus's text format, and its media type.
+
+        Raise MetricsMissing without the extra.
+        """
         raise MetricsMissing
 
 
@@ -72,17 +79,14 @@ class Metrics(NullMetrics):
         self._database = database
         self._last_seen: dict[str, datetime] = {}
         self._position = 0
-        self._telling = Lock()
-        self._answered: dict[tuple[str, int], prometheus.Counter] = {}
+        self._scraping = Lock()
+        self._counters: dict[tuple[str, int], prometheus.Counter] = {}
         self._registry = prometheus.CollectorRegistry()
         counter = partial(prometheus.Counter, registry=self._registry)
-        gauge = partial(prometheus.Gauge, registry=self._registry)
         histogram = partial(prometheus.Histogram, registry=self._registry)
-        self._deliveries = counter(
-            "projector_deliveries", "What became of deliveries.", ["outcome"]
-        )
+        self._deliveries = counter("projector_deliveries", "Deliveries by outcome.", ["outcome"])
         self._refused = counter(
-            "projector_webhooks_refused", "Webhooks that were not taken in.", ["code"]
+            "projector_webhooks_refused", "Webhooks that were refused.", ["code"]
         )
         self._requests = counter(
             "projector_requests", "Requests that were answered.", ["endpoint", "status"]
@@ -92,7 +96,7 @@ class Metrics(NullMetrics):
         )
         self._commit_seconds = histogram(
             "projector_commit_seconds",
-            "How long a transaction of deliveries took.",
+            "Duration of a transaction of deliveries.",
             buckets=_COMMIT_SECONDS,
         )
         self._lateness_seconds = histogram(
@@ -100,15 +104,20 @@ class Metrics(NullMetrics):
             "From an event's occurrence to its arrival.",
             buckets=_LATENESS_SECONDS,
         )
+        # Every outcome is exported from the start, with 0: `rate` needs the first increase.
         for outcome in Outcome:
             self._deliveries.labels(outcome)
+        self._create_gauges()
+
+    def _create_gauges(self) -> None:
+        gauge = partial(prometheus.Gauge, registry=self._registry)
         self._head = gauge("projector_head", "The position of the last event.")
         self._lag_events = gauge(
-            "projector_lag_events", "Events that are not in the tables.", ["projection"]
+            "projector_lag_events", "Events that are not in the tables yet.", ["projection"]
         )
         self._lag_seconds = gauge(
             "projector_lag_seconds",
-            "How long the oldest event that is not in the tables has been in the log.",
+            "Age of the oldest event that is not in the tables yet.",
         )
         self._dead_letters = gauge(
             "projector_dead_letters", "Events that could not be folded.", ["projection"]
@@ -118,78 +127,78 @@ class Metrics(NullMetrics):
             "1 for a projection that does not run, 0 for one that does.",
             ["projection"],
         )
-        self._quarantine = gauge(
-            "projector_quarantine", "Deliveries that were put aside.", ["reason"]
-        )
+        self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
         self._silence_seconds = gauge(
-            "projector_silence_seconds", "Since the last event of a type came.", ["type"]
+            "projector_silence_seconds",
+            "Time since the last event of a type was received.",
+            ["type"],
         )
 
-    def committed(self, done: Commit) -> None:
-        """A batch was appended."""
-        for outcome, count in Tally(receipt.outcome for receipt in done.receipts).items():
+    def count_commit(self, commit: Commit) -> None:
+        """Count a batch that was appended."""
+        for outcome, count in Tally(receipt.outcome for receipt in commit.receipts).items():
             self._deliveries.labels(outcome).inc(count)
-        self._batch_items.observe(len(done.items))
-        self._commit_seconds.observe(done.seconds)
-        for late in done.lateness_seconds():
+        self._batch_items.observe(len(commit.items))
+        self._commit_seconds.observe(commit.seconds)
+        for late in commit.lateness_seconds():
             self._lateness_seconds.observe(late)
 
-    def refused(self, code: str) -> None:
-        """A webhook was not taken in."""
+    def count_refusal(self, code: str) -> None:
+        """Count a webhook that was refused."""
         self._refused.labels(code).inc()
 
-    def answered(self, endpoint: str, status: int) -> None:
-        """A request was answered."""
-        # To look a counter up takes longer than to count.
-        counter = self._answered.get((endpoint, status))
+    def count_request(self, endpoint: str, status: int) -> None:
+        """Count a request that was answered."""
+        # A cache, because `labels` takes longer than `inc`.
+        counter = self._counters.get((endpoint, status))
         if counter is None:
-            counter = self._answered[endpoint, status] = self._requests.labels(endpoint, status)
+            counter = self._counters[endpoint, status] = self._requests.labels(endpoint, status)
         counter.inc()
 
     def page(self) -> tuple[bytes, str]:
-        """The metrics as Prometheus reads them, and their media type."""
-        # What two of them look up and set at once would be neither's.
-        with self._telling:
-            self._set(self._look())
+        """Return the metrics in Prometheus's text format, and its media type."""
+        # Two concurrent scrapes would mix their gauges.
+        with self._scraping:
+            self._set(self._read_snapshot())
             return prometheus.generate_latest(self._registry), prometheus.CONTENT_TYPE_LATEST
 
-    def _look(self) -> MetricsSnapshot:
+    def _read_snapshot(self) -> MetricsSnapshot:
         status = read_status(self._database, discover())
         now = datetime.now(UTC)
         after = max(self._position, status.head - TAIL_EVENTS)
-        reached = min((each.position for each in status.projections), default=status.head)
+        position = min((each.position for each in status.projections), default=status.head)
         with self._database.reading() as connection:
             last = log.last_received_by_type(connection, after=after)
-            behind = log.read_at(connection, [reached + 1])
+            oldest = log.read_at(connection, [position + 1])
         for type_, received_at in last.items():
-            known = type_ if type_ in facts() else _OTHER
-            self._last_seen[known] = max(received_at, self._last_seen.get(known, received_at))
+            label = type_ if type_ in facts() else _OTHER
+            self._last_seen[label] = max(received_at, self._last_seen.get(label, received_at))
         self._position = status.head
         return MetricsSnapshot(
             status=status,
             lag_seconds=max(
-                ((now - each.received_at).total_seconds() for each in behind), default=0
+                ((now - each.received_at).total_seconds() for each in oldest), default=0
             ),
             silence_seconds={
                 type_: (now - at).total_seconds() for type_, at in self._last_seen.items()
             },
         )
 
-    def _set(self, found: MetricsSnapshot) -> None:
-        self._head.set(found.status.head)
-        self._lag_seconds.set(found.lag_seconds)
-        for each in found.status.projections:
+    def _set(self, snapshot: MetricsSnapshot) -> None:
+        self._head.set(snapshot.status.head)
+        self._lag_seconds.set(snapshot.lag_seconds)
+        for each in snapshot.status.projections:
             self._lag_events.labels(each.name).set(each.lag)
             self._dead_letters.labels(each.name).set(each.dead_letters)
             self._failed.labels(each.name).set(each.error is not None)
-        # A reason that nothing waits for any more is not told at all.
+        # A reason whose last delivery has left the quarantine disappears.
         self._quarantine.clear()
-        for reason, count in found.status.quarantine.items():
+        for reason, count in snapshot.status.quarantine.items():
             self._quarantine.labels(reason).set(count)
-        for type_, seconds in found.silence_seconds.items():
+        for type_, seconds in snapshot.silence_seconds.items():
             self._silence_seconds.labels(type_).set(seconds)
 
 
 def create_metrics(database: Database) -> NullMetrics:
-    """The metrics, where the extra is installed."""
+    """Return the metrics if the extra is installed, else NullMetrics."""
     return Metrics(database) if HAS_PROMETHEUS else NullMetrics()

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, every answer's headers, and the last net for errors."""
+"""Wraps every request: request id, security headers, and the last error handler."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ _log = logging.getLogger(__name__)
 
 _INTERNAL = 500
 
-#: Ids of requests: of this process, and numbered.
+#: Request ids are a random prefix of this process and a number.
 _PROCESS = secrets.token_hex(4)
 _numbers = itertools.count(1)
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-#: Of every answer: none of them is a page that another one may show, or guess the type of.
+#: The security headers of every answer: against clickjacking (framing), MIME sniffing, leaking
+#: referrers, and cross-origin embedding.
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-#: Of those that say nothing else of it: an answer runs nothing, and is kept by nobody.
+#: The headers of answers that do not set their own: no script runs, and no cache stores them.
 _DEFAULTS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
@@ -45,19 +46,19 @@ _DEFAULTS = [
 
 
 class Middleware:
-    """The application as the server calls it."""
+    """The ASGI application that wraps the router."""
 
     def __init__(self, app: ASGIApp, *, on_answer: Callable[[str, int], None]) -> None:
         self._app = app
         self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, whatever comes of it."""
+        """Answer a request; turn every error into a problem response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        # For the tasks and threads that work for this request.
+        # A context variable: log records of this request's tasks and threads have the id.
         current_id.set(request_id)
         scope["path"] = _path(scope["raw_path"])
         status = 0
@@ -66,22 +67,23 @@ class Middleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _completed(message.get("headers", ()), request_id)
+                message["headers"] = _add_headers(message.get("headers", ()), request_id)
             await send(message)
 
-        # Where this is missing, the router answers by itself what it cannot route.
+        # Without an "app" in the scope, the router answers unknown paths by itself, in plain text.
         scope["app"] = self
         try:
             _refuse_conflicting_lengths(Headers(scope=scope))
             await self._app(scope, receive, sending)
         except asyncio.CancelledError:
-            # The server has stopped waiting; its client shall know, if it still listens.
+            # The graceful shutdown has timed out; inform the client, if it is still connected.
             if status:
                 raise
             await _error_response(Stopping(), scope, request_id)(scope, receive, sending)
         except Exception as error:
             if status:
-                # Half of an answer must not look like a whole one.
+                # The answer has begun. Raising makes uvicorn break the connection, so that half an
+                # answer does not look like a whole one.
                 raise
             await _error_response(error, scope, request_id)(scope, receive, sending)
         finally:
@@ -89,43 +91,48 @@ class Middleware:
 
 
 def _error_response(error: Exception, scope: Scope, request_id: str) -> Response:
-    """An error as an answer; the log has what is not told outside."""
+    """Return an error as a response; log what the response must not reveal."""
     headers: Mapping[str, str] = {}
     if isinstance(error, HTTPException):
-        # Of the router: the path is known or not, and so is the method.
+        # From the router: 405 has an Allow header, 404 has no headers.
         headers = error.headers or {}
-        method = MethodUnknown(method=scope["method"])
-        error = method if headers else PathUnknown(path=scope["path"])
-    found = problems.response(error, request_id)
-    found.headers.update(headers)
-    if found.status_code >= _INTERNAL:
+        error = (
+            MethodUnknown(method=scope["method"]) if headers else PathUnknown(path=scope["path"])
+        )
+    response = problems.response(error, request_id)
+    response.headers.update(headers)
+    if response.status_code >= _INTERNAL:
         _log.log(
-            # What passes by itself is a warning; what somebody must look at, such as rows that
-            # mean nothing, is not.
-            logging.ERROR if found.status_code == _INTERNAL else logging.WARNING,
+            # 503 passes by itself, so it is a warning. 500, such as for corrupt rows, needs an
+            # operator.
+            logging.ERROR if response.status_code == _INTERNAL else logging.WARNING,
             "a request failed: %s",
             error,
             exc_info=None if isinstance(error, ProjectorError) else error,
         )
-    return found
+    return response
 
 
 def _refuse_conflicting_lengths(headers: Headers) -> None:
-    """What tells its length in two ways is read in two ways: by a proxy in one, here in another."""
+    """Reject Content-Length together with Transfer-Encoding (request smuggling).
+
+    A proxy may believe the one and this server the other, and then disagree about where the next
+    request begins.
+    """
     if "content-length" in headers and "transfer-encoding" in headers:
-        raise BadHeader(name="Content-Length", reason="Transfer-Encoding is there, too")
+        raise BadHeader(name="Content-Length", reason="the request also has Transfer-Encoding")
 
 
 def _request_id(scope: Scope) -> str:
-    """The id that a proxy or a client gave, if it is harmless, or else one of our own."""
+    """Return the X-Request-Id of the proxy or the client if it is harmless, or else a new one."""
     received = Headers(scope=scope).get("x-request-id", "")
     return received if _ID.fullmatch(received) else f"{_PROCESS}-{next(_numbers):x}"
 
 
 def _path(raw: bytes) -> str:
-    """The path in which an id may hold a slash: that one stays `%2F`, and `%` is `%25`.
+    """Return the decoded path, in which an encoded slash in an id stays `%2F`, and `%` is `%25`.
 
-    So does a line end, without which a pattern may match a path that has one.
+    A line feed stays `%0A`, because `$` in a route's pattern also matches before a final one.
     """
     parts = raw.decode("ascii", "replace").split("/")
     decoded = (unquote(part, errors="surrogateescape") for part in parts)
@@ -135,21 +142,21 @@ def _path(raw: bytes) -> str:
 
 
 def id_in(part: str) -> str:
-    """The id in a part of the path."""
+    """Return the id in a segment that `_path` made."""
     return part.replace("%0A", "\n").replace("%2F", "/").replace("%25", "%")
 
 
-def _completed(
+def _add_headers(
     headers: Iterable[tuple[bytes, bytes]], request_id: str
 ) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer and those of every answer; Starlette's names are in lower case."""
-    received = list(headers)
-    names = {name for name, _ in received}
-    more = (each for each in _DEFAULTS if each[0] not in names)
-    return [*received, (b"x-request-id", request_id.encode()), *_HEADERS, *more]
+    """Add the common headers to an answer's own; Starlette's names are in lower case."""
+    own = list(headers)
+    names = {name for name, _ in own}
+    defaults = (each for each in _DEFAULTS if each[0] not in names)
+    return [*own, (b"x-request-id", request_id.encode()), *_HEADERS, *defaults]
 
 
 def _endpoint(scope: Scope) -> str:
-    """The name of what was asked: of paths there may be any number."""
+    """Return the endpoint's name for the metrics: paths have unbounded cardinality."""
     route = scope.get("route")
     return getattr(route, "name", None) or "unknown"

@@ -1,4 +1,4 @@
-"""The OpenAPI document: from the same table and classes that answer."""
+"""Generates the OpenAPI document from the table of endpoints and the classes that answer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from projector.server import errors as server_errors
 from projector.server import examples, paths, schemas
 from projector.server import parameters as query
 from projector.server.bulk import BulkResult
-from projector.server.endpoints import QUERIES, BatchRequest, Endpoint
+from projector.server.endpoints import QUERIES, BatchRequest
 from projector.server.health import Health
 from projector.server.problems import MEDIA_TYPE, Problem, code_of, status_of
-from projector.server.queries import HEAD_HEADER, POSITION_HEADER
+from projector.server.queries import HEAD_HEADER, POSITION_HEADER, Endpoint
 from projector.server.schemas import Schema, reference
 from projector.server.webhooks import SIGNATURE_HEADER, DeliveryResult
 from projector.text.encode import as_json
@@ -43,13 +43,13 @@ _BODY = (
 )
 
 
-def encoded() -> bytes:
-    """The document as JSON."""
+def encode_document() -> bytes:
+    """Return the document as JSON."""
     return msgspec.json.encode(document())
 
 
 def document() -> Schema:
-    """The document; see https://spec.openapis.org/oas/v3.1."""
+    """Return the document; see https://spec.openapis.org/oas/v3.1."""
     answers = [kind for endpoint in QUERIES for kind in endpoint.answers]
     return {
         "openapi": "3.1.0",
@@ -59,8 +59,8 @@ def document() -> Schema:
             "summary": "Which segments and tiers has this customer, and can I trust the answer?",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "tags": [{"name": name, "description": told} for name, told in paths.TAGS.items()],
-        "paths": paths.tagged({**_queries(), **_deliveries(), **_operation()}),
+        "tags": [{"name": name, "description": text} for name, text in paths.TAGS.items()],
+        "paths": paths.add_tags({**_queries(), **_deliveries(), **_operation()}),
         "components": {
             "schemas": schemas.components(
                 [*answers, DeliveryResult, BulkResult, Health, Problem], [BatchRequest]
@@ -69,8 +69,8 @@ def document() -> Schema:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "Made by `projector token create`. While there is no token, the "
-                    "server answers programs of its own machine.",
+                    "description": "Created by `projector token create`. While no token exists, "
+                    "the server answers local programs without one.",
                 },
                 "signature": {
                     "type": "apiKey",
@@ -85,13 +85,13 @@ def document() -> Schema:
 
 
 def _queries() -> dict[str, Schema]:
-    found: dict[str, Schema] = {}
+    by_path: dict[str, Schema] = {}
     for endpoint in QUERIES:
-        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _question(endpoint)
-    return found
+        by_path.setdefault(endpoint.path, {})[endpoint.method.lower()] = _query(endpoint)
+    return by_path
 
 
-def _question(endpoint: Endpoint) -> Schema:
+def _query(endpoint: Endpoint) -> Schema:
     parameters = schemas.parameters(endpoint.query)
     if "{id}" in endpoint.path:
         parameters = [_id(endpoint.path), *parameters]
@@ -113,17 +113,30 @@ def _question(endpoint: Endpoint) -> Schema:
         body=body,
     )
     if endpoint.has_tag:
-        operation["responses"]["200"]["headers"]["ETag"] = _header("Of the customer's state.")
-        operation["responses"]["304"] = {"description": "The state is the one of If-None-Match."}
+        operation["responses"]["200"]["headers"]["ETag"] = _header(
+            "The weak tag of the customer's state."
+        )
+        operation["responses"]["304"] = {
+            "description": "The state still has the tag in If-None-Match."
+        }
     return operation
 
 
-_POSITION = "The answer reflects every event up to here, at the least."
+_POSITION = "The answer reflects at least every event up to this position."
 _HEAD = "The position of the last event in the log."
 
-#: Whatever it is, it is taken if it is signed: what cannot be read is put aside.
-_WEBHOOK: Schema = {"description": "A delivery; any body that is signed is taken, and kept."}
-_EVENTS: Schema = {"description": "Deliveries; what cannot be read of them is put aside."}
+#: Any body is accepted if its signature is valid: an unreadable one is quarantined.
+_WEBHOOK: Schema = {
+    "description": "A delivery; any body with a valid signature is stored, unreadable or not."
+}
+_EVENTS: Schema = {"description": "Deliveries; unreadable ones are quarantined."}
+_BULK_BODY: Schema = {
+    "required": False,
+    "content": {
+        _NDJSON: {"schema": _EVENTS},
+        _JSON: {"schema": _EVENTS, "example": [examples.WEBHOOK]},
+    },
+}
 
 
 def _deliveries() -> dict[str, Schema]:
@@ -132,7 +145,7 @@ def _deliveries() -> dict[str, Schema]:
         "/webhooks/voucherify": {
             "post": _operation_of(
                 "deliver",
-                "A delivery of Voucherify's, signed; answered once it is in the log.",
+                "A signed delivery from Voucherify; answered once it is durable in the log.",
                 answer=reference(DeliveryResult),
                 body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
                 security="signature",
@@ -142,7 +155,7 @@ def _deliveries() -> dict[str, Schema]:
         "/webhooks/voucherify/{id}": {
             "post": _operation_of(
                 "deliverForProject",
-                "A delivery of a project's, for those that do not tell whose they are.",
+                "A signed delivery for this project, for deliveries that do not name theirs.",
                 parameters=[_id("/webhooks")],
                 answer=reference(DeliveryResult),
                 body=_body(_WEBHOOK, examples.WEBHOOK, is_required=False),
@@ -156,13 +169,7 @@ def _deliveries() -> dict[str, Schema]:
                 "Many deliveries: NDJSON or JSON arrays, plain or gzip; an outcome for each.",
                 parameters=schemas.parameters(query.DeliveryParameters),
                 answer=reference(BulkResult),
-                body={
-                    "required": False,
-                    "content": {
-                        _NDJSON: {"schema": _EVENTS},
-                        _JSON: {"schema": _EVENTS, "example": [examples.WEBHOOK]},
-                    },
-                },
+                body=_BULK_BODY,
                 problems=(
                     errors.BadIdentifier,
                     errors.BadInstant,
@@ -180,24 +187,27 @@ def _operation() -> dict[str, Schema]:
     return {
         "/health/live": {
             "get": _operation_of(
-                "live", "Whether the process runs.", answer={"type": "object"}, security=None
+                "live",
+                "Liveness: whether the process runs.",
+                answer={"type": "object"},
+                security=None,
             )
         },
         "/health/ready": {
             "get": {
                 "operationId": "ready",
-                "summary": "Whether it can do its work: the database, a projector, and its lag.",
+                "summary": "Readiness: the database, a projector's heartbeats, and the lag.",
                 "security": [],
                 "responses": {
-                    "200": {"description": "It can.", **health},
-                    "503": {"description": "It cannot, and why.", **health},
+                    "200": {"description": "Ready.", **health},
+                    "503": {"description": "Not ready, with the reason.", **health},
                 },
             }
         },
         "/metrics": {
             "get": {
                 "operationId": "metrics",
-                "summary": "What Prometheus reads.",
+                "summary": "Metrics in Prometheus's text format.",
                 "security": _security("token"),
                 "responses": {
                     "200": {
@@ -243,7 +253,7 @@ def _operation_of(
 
 
 def _problems(kinds: Iterable[type[errors.ProjectorError]]) -> dict[str, Schema]:
-    """The responses that errors are, by status, each with the codes that it may have."""
+    """Return the error responses by status, each with the codes that it may have."""
     by_status: dict[int, set[str]] = {}
     for kind in kinds:
         by_status.setdefault(status_of(kind), set()).add(code_of(kind))
@@ -257,7 +267,7 @@ def _problems(kinds: Iterable[type[errors.ProjectorError]]) -> dict[str, Schema]
 
 
 def _security(scheme: str | None) -> list[dict[str, list[Any]]]:
-    """Who may ask; without any token, programs of the same machine need none."""
+    """Return the security requirement; `{}` because local programs may need no token."""
     if scheme is None:
         return []
     return [{scheme: []}, {}] if scheme == "token" else [{scheme: []}]

@@ -1,4 +1,4 @@
-"""What requests say beside their path: the parameters of a query, and how they are read."""
+"""Declares and parses query parameters."""
 
 from __future__ import annotations
 
@@ -25,28 +25,32 @@ PARAMETERS_MAX = 20
 _NUMBER = re.compile("-?[0-9]{1,100}", re.ASCII)
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
-#: What an event is filed under; a question may name what no event can have, and finds nothing.
+#: An id that can be stored. A query may name any other Id, and finds nothing.
 StorableId = Annotated[Id, Meta(extra_json_schema={"pattern": "^[^\\u0000]*$"})]
 Project = Annotated[
-    Id, Meta(description="The project, where several have that id.", examples=["proj_1"])
+    Id, Meta(description="The project, if several projects have that id.", examples=["proj_1"])
 ]
 Instant = Annotated[str, Meta(max_length=100, extra_json_schema={"format": "date-time"})]
 AsOf = Annotated[
     Instant,
     Meta(
-        description="What was true at this instant (RFC 3339), by all that is known today.",
+        description="What was true at this instant (RFC 3339), given all events known today.",
         examples=["2024-03-10T00:00:00Z"],
     ),
 ]
 Position = Number
 AtPosition = Annotated[
-    Position, Meta(description="What was known when the log ended here.", examples=[17])
+    Position,
+    Meta(
+        description="What was known when the log ended at this position.",
+        examples=[17],
+    ),
 ]
 MinPosition = Annotated[
     Position,
     Meta(
-        description="Wait, for some seconds at the most, until the tables reflect the log up to "
-        "here: the position that a delivery was answered with.",
+        description="Wait, for a few seconds at most, until the tables reflect the log up to this "
+        "position, such as the position in the answer to a delivery.",
         examples=[1],
     ),
 ]
@@ -56,28 +60,30 @@ Limit = Annotated[
 EventLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
 ]
-After = Annotated[str, Meta(max_length=2_000, description="The `next` of the page before.")]
+After = Annotated[
+    str, Meta(max_length=2_000, description="The cursor: `next` of the previous page.")
+]
 
 LIMIT_DEFAULT = 100
 
 
 @frozen(kw_only=True)
 class ReadParameters:
-    """What every question may say."""
+    """The parameters of every query."""
 
     min_position: MinPosition | None = None
 
 
 @frozen(kw_only=True)
 class ProjectParameters(ReadParameters):
-    """What a list may say."""
+    """The parameters of a list."""
 
     project: Annotated[Id, Meta(description="Only those of this project.")] | None = None
 
 
 @frozen(kw_only=True)
 class CustomerParameters(ReadParameters):
-    """What a question about one customer says."""
+    """The parameters of a query about one customer."""
 
     project: Project | None = None
     as_of: AsOf | None = None
@@ -86,27 +92,32 @@ class CustomerParameters(ReadParameters):
 
 @frozen(kw_only=True)
 class SourceIdParameters(CustomerParameters):
-    """What a search for a customer says."""
+    """The parameters of a search for a customer by source id."""
 
     source_id: Annotated[Id, Meta(description="The shop's own id.", examples=["a-tst"])]
 
 
 @frozen(kw_only=True)
 class WhyParameters(CustomerParameters):
-    """What is asked: exactly one of `segment`, `campaign` and `not`."""
+    """The parameters of an explanation: exactly one of `segment`, `campaign` and `not`."""
 
-    segment: Annotated[Id, Meta(description="Every event that concerns this segment.")] | None = (
-        None
-    )
+    segment: (
+        Annotated[Id, Meta(description="Explain with every event that concerns this segment.")]
+        | None
+    ) = None
     campaign: (
-        Annotated[Id, Meta(description="Every event that concerns the tier in this campaign.")]
+        Annotated[
+            Id,
+            Meta(description="Explain with every event that concerns the tier in this campaign."),
+        ]
         | None
     ) = None
     not_: (
         Annotated[
             Id,
             Meta(
-                description="Which event took this segment or tier away, or that none ever gave it."
+                description="Explain which event ended this segment or tier, or that no event "
+                "ever gave it."
             ),
         ]
         | None
@@ -115,7 +126,7 @@ class WhyParameters(CustomerParameters):
 
 @frozen(kw_only=True)
 class EventParameters(ReadParameters):
-    """Which of a customer's events."""
+    """The parameters of a page of a customer's events."""
 
     project: Project | None = None
     limit: EventLimit = LIMIT_DEFAULT
@@ -124,7 +135,7 @@ class EventParameters(ReadParameters):
 
 @frozen(kw_only=True)
 class MemberParameters(ProjectParameters):
-    """Which members of a segment or of a tier."""
+    """The parameters of a page of a segment's or tier's members."""
 
     as_of: AsOf | None = None
     limit: Limit = LIMIT_DEFAULT
@@ -133,38 +144,41 @@ class MemberParameters(ProjectParameters):
 
 @frozen(kw_only=True)
 class DeliveryParameters:
-    """What deliveries do not say themselves."""
+    """The defaults for deliveries that lack these values."""
 
     project: (
-        Annotated[StorableId, Meta(description="The project of those that name none.")] | None
+        Annotated[StorableId, Meta(description="The project of deliveries without one.")] | None
     ) = None
     type: (
-        Annotated[StorableId, Meta(description="The event type of those that tell none.")] | None
+        Annotated[StorableId, Meta(description="The event type of deliveries without one.")] | None
     ) = None
     occurred_at: (
-        Annotated[Instant, Meta(description="When those happened that do not tell (RFC 3339).")]
+        Annotated[
+            Instant,
+            Meta(description="The time of occurrence of deliveries without one (RFC 3339)."),
+        ]
         | None
     ) = None
 
 
 @frozen(kw_only=True)
 class NoParameters:
-    """No parameter at all."""
+    """The parameters of a query without any."""
 
 
 Query = TypeVar("Query")
 
 
 def read(kind: type[Query], text: bytes) -> Query:
-    """The parameters of a query; raises BadQuery for one that is wrong, unknown or there twice."""
+    """Parse a query string; raise BadQuery for an invalid, unknown or duplicate parameter."""
     hashable: Any = kind  # as every class is
-    found: Query = _read(hashable, text)
-    return found
+    query: Query = _read(hashable, text)
+    return query
 
 
 @lru_cache(maxsize=1_000)
 def _read(kind: Any, text: bytes) -> Any:
-    """Kept, for most queries say nothing or what many say; nobody can change what is kept."""
+    """Parse a query string, with a cache: most queries are equal, and the results are frozen."""
     if len(text) > QUERY_BYTES_MAX:
         raise BadQuery(reason=f"it is longer than {QUERY_BYTES_MAX} bytes")
     types = _types(kind)
@@ -173,24 +187,24 @@ def _read(kind: Any, text: bytes) -> Any:
     for name, value in _pairs(text):
         if name not in names:
             known = ", ".join(sorted(names)) or "none"
-            raise BadQuery(reason=f"{name!r} is no parameter here; there are: {known}")
+            raise BadQuery(reason=f"unknown parameter {name!r}; known are: {known}")
         if names[name] in values:
-            raise BadQuery(reason=f"{name!r} is there twice")
+            raise BadQuery(reason=f"duplicate parameter {name!r}")
         values[names[name]] = _value(value, types[names[name]])
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        raise BadQuery(reason=_in_words(error)) from None
+        raise BadQuery(reason=_describe(error)) from None
 
 
 @cache
 def _types(kind: Any) -> dict[str, Any]:
-    """Of each parameter."""
+    """Return the type of each parameter, by name."""
     return typing.get_type_hints(kind)
 
 
 def _value(text: str, type_: Any) -> str | int:
-    """A parameter's value: text as it is, for a project may be called `null` or `1`."""
+    """Return a value: numbers only where the type has int, since a project may be named `1`."""
     is_number = int in (type_, *typing.get_args(type_)) and _NUMBER.fullmatch(text)
     return int(text) if is_number else text
 
@@ -204,14 +218,16 @@ def _pairs(text: bytes) -> list[tuple[str, str]]:
             max_num_fields=PARAMETERS_MAX,
         )
     except (ValueError, UnicodeError):
-        raise BadQuery(reason=f"more than {PARAMETERS_MAX} parameters, or not UTF-8") from None
+        raise BadQuery(
+            reason=f"it has more than {PARAMETERS_MAX} parameters, or is not UTF-8"
+        ) from None
 
 
-def _in_words(error: msgspec.ValidationError) -> str:
-    """What does not fit, and where, by the name that the request has for it."""
+def _describe(error: msgspec.ValidationError) -> str:
+    """Return the reason, with the parameter's name as in the request (`not`, not `not_`)."""
     return re.sub(r" - at `\$\.(\w+?)_?`", r" - in \1", str(error)).replace("_`", "`")
 
 
 def delivery_defaults(parameters: DeliveryParameters) -> DeliveryDefaults:
-    """Read delivery defaults from parameters; raises BadIdentifier or BadInstant."""
+    """Read delivery defaults from parameters; raise BadIdentifier or BadInstant."""
     return parse_defaults(parameters.project, parameters.type, parameters.occurred_at)

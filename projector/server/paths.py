@@ -1,18 +1,18 @@
-"""What the document says of a path by its first word: where it is shown, and what its id is of."""
+"""Maps the first segment of a path to its tag and to the description of its id (OpenAPI)."""
 
 from __future__ import annotations
 
 from projector.server.schemas import Schema
 
-#: The groups in which operations are shown, in their order.
+#: The tags, in the order in which the document shows them.
 TAGS = {
-    "customers": "One customer, or some of them.",
-    "groups": "Segments and tiers, and who is in them.",
-    "deliveries": "What goes into the log.",
-    "operation": "How the server is.",
+    "customers": "Queries for one customer or several.",
+    "groups": "Segments, tiers and their members.",
+    "deliveries": "Writes to the log.",
+    "operation": "Status, health and metrics.",
 }
 
-_TAG_OF = {
+_TAGS_BY_SEGMENT = {
     "customers": "customers",
     "customers:batch": "customers",
     "segments": "groups",
@@ -24,26 +24,26 @@ _TAG_OF = {
     "metrics": "operation",
 }
 
-_IDS = {
+_ID_DESCRIPTIONS = {
     "customers": "The customer's id in Voucherify.",
-    "segments": "The segment's id, which is not its name.",
-    "tiers": "The tier's id, which is not its name.",
+    "segments": "The segment's id (not its name).",
+    "tiers": "The tier's id (not its name).",
     "webhooks": "The project's id.",
 }
 
 
-def tagged(paths: dict[str, Schema]) -> dict[str, Schema]:
-    """The paths, each operation with its group."""
+def add_tags(paths: dict[str, Schema]) -> dict[str, Schema]:
+    """Add the tag to each operation; return the paths."""
     for path, operations in paths.items():
         for operation in operations.values():
-            operation["tags"] = [_TAG_OF[_first(path)]]
+            operation["tags"] = [_TAGS_BY_SEGMENT[_first_segment(path)]]
     return paths
 
 
 def id_of(path: str) -> str:
-    """What a path's `{id}` is."""
-    return _IDS[_first(path)]
+    """Return the description of a path's `{id}`."""
+    return _ID_DESCRIPTIONS[_first_segment(path)]
 
 
-def _first(path: str) -> str:
+def _first_segment(path: str) -> str:
     return path.split("/")[1]

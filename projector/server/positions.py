@@ -1,4 +1,4 @@
-"""How far the tables are, and waiting until they are far enough: reading one's own writes."""
+"""Reads the tables' position, and waits for one (read-your-writes)."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from projector.server.errors import Overloaded, PositionNotReached
 from projector.store import checkpoints, log
 from projector.store.database import Database
 
-#: For how long a reader waits, in seconds.
+#: The timeout of a wait, in seconds.
 WAIT_SECONDS_MAX = 5.0
 
-#: How many wait at the same time.
+#: The most requests that wait at the same time.
 WAITING_MAX = 1_000
 
-#: How often the tables are asked while somebody waits, in seconds, for another process may be the
-#: one that projects.
+#: The interval at which the position is polled while a request waits, in seconds: another process,
+#: which cannot notify this one, may be the one that projects.
 POLL_SECONDS = 0.02
 
 
 @frozen
 class TablesPosition:
-    """How far answers are, and how far they could be."""
+    """The position of the tables, and the head of the log."""
 
-    #: Every event up to here is in the tables.
+    #: Every event up to this position is in the tables.
     position: int
     #: The position of the last event in the log.
     head: int
 
 
 def read_tables_position(database: Database) -> TablesPosition:
-    """How far the tables that answers are made of are, in one snapshot."""
+    """Read the least checkpoint of the answers' projections, and the head, in one snapshot."""
     with database.reading() as connection:
         position = checkpoints.least_position(connection, PROJECTIONS)
         return TablesPosition(position, log.head(connection))
 
 
 class PositionWaiter:
-    """Tells who waits for a position that it is reached. Belongs to the event loop."""
+    """The requests that wait until a position is reached. Belongs to the event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: dict[asyncio.Future[None], int] = {}
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
         self._reached = TablesPosition(0, 0)
-        self._watch: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
 
-    def moved(self) -> None:
-        """The tables may be further than they were."""
-        self._moved.set()
+    def notify(self) -> None:
+        """Read the position now, because the tables may have advanced."""
+        self._changed.set()
 
     async def wait_for(self, position: int) -> None:
-        """Wait until the tables are at a position; raises PositionNotReached, or Overloaded."""
+        """Wait until the tables are at a position; raise PositionNotReached or Overloaded."""
         if position <= self._reached.position:
-            # They never go back, but for a rebuild that was asked for.
+            # Checkpoints never go back, except by a rebuild, which an operator starts.
             return
         if len(self._waiting) >= WAITING_MAX:
             raise Overloaded
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[reached] = position
-        self._moved.set()
-        if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look())
+        self._changed.set()
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll())
         try:
             async with asyncio.timeout(WAIT_SECONDS_MAX):
                 await reached
@@ -75,10 +75,10 @@ class PositionWaiter:
         finally:
             del self._waiting[reached]
 
-    async def _look(self) -> None:
-        """Ask the tables until nobody waits any more."""
+    async def _poll(self) -> None:
+        """Poll the position until no request waits."""
         while self._waiting:
-            self._moved.clear()
+            self._changed.clear()
             try:
                 self._reached = await run_in_threadpool(read_tables_position, self._database)
             except Exception as error:
@@ -90,4 +90,4 @@ class PositionWaiter:
                 if position <= self._reached.position and not reached.done():
                     reached.set_result(None)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), POLL_SECONDS)
+                await asyncio.wait_for(self._changed.wait(), POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Errors as HTTP tells them: problem+json (RFC 9457), each with a code, a sentence and a hint."""
+"""Turns errors into problem+json responses (RFC 9457), with a code, a sentence and a hint."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ MEDIA_TYPE = "application/problem+json"
 
 @frozen(kw_only=True)
 class Problem:
-    """Why a request was refused, or could not be answered."""
+    """The reason why a request was refused or failed (RFC 9457)."""
 
-    #: Of its sort, for people who look it up.
+    #: A URI for the kind of problem; `about:blank` means that title and status say it all.
     type: str = "about:blank"
-    #: What went wrong, in a few words.
+    #: A short summary of the kind of problem.
     title: str
     #: The HTTP status.
     status: int
-    #: What programs tell it by.
+    #: The code by which programs distinguish problems.
     code: str
-    #: What went wrong, in a sentence.
+    #: This occurrence of the problem, as a sentence.
     detail: str
-    #: What to do next.
+    #: The next step.
     hint: str
-    #: Of the request, in the server's log too.
+    #: The id of the request, which the server's log has too.
     request_id: str
 
 
 @frozen
 class Rule:
-    """How an error is told."""
+    """The response to a class of errors."""
 
     status: int
-    #: What to do next, where the error's own hint speaks of the command line.
+    #: The hint, if the error's own is for the command line; else None.
     hint: str | None = None
-    #: What to say outside, where the error tells of the inside.
+    #: The detail, if the error's message would reveal internals; else None.
     detail: str | None = None
-    #: After how many seconds to try again.
+    #: The Retry-After header in seconds, or None.
     retry_after: int | None = None
 
 
 _DATABASE = "The database cannot be used at the moment."
-_LATER = "Send it again later; what is in the log by then is not stored twice."
+_LATER = "Retry later; an event that is already in the log is not stored twice."
 
-#: Every error that a request can end with; a subclass is told as its parent.
+#: Every error that a request can end with; a subclass has its parent's rule.
 RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.BadQuery: Rule(400),
     server_errors.BadBody: Rule(400),
@@ -61,10 +61,10 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.BadIdentifier: Rule(400),
     errors.BadNumber: Rule(400),
     errors.BadCursor: Rule(400),
-    errors.NotOne: Rule(400, "Ask for exactly one of them."),
-    errors.PositionUnknown: Rule(400, "Positions go up to the log's head, which /status tells."),
+    errors.NotOne: Rule(400, "Give exactly one of these parameters."),
+    errors.PositionUnknown: Rule(400, "Positions go up to the log's head, which /status shows."),
     errors.FileCorrupt: Rule(
-        400, "What came before the break is safely in the log; send the whole body again."
+        400, "The deliveries before the break are safely in the log; send the whole body again."
     ),
     server_errors.SignatureWrong: Rule(401),
     server_errors.TokenMissing: Rule(401),
@@ -74,12 +74,12 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.CustomerNotFound: Rule(
         404, "Check the id; /customers?source_id= looks up the shop's own id."
     ),
-    errors.GroupNotFound: Rule(404, "/segments and /tiers list those that are known."),
-    errors.NothingConcerns: Rule(404, "Check the id, which is not the name."),
+    errors.GroupNotFound: Rule(404, "/segments and /tiers list the known ones."),
+    errors.NothingConcerns: Rule(404, "Check the id (not the name)."),
     server_errors.MetricsMissing: Rule(404),
     server_errors.MethodUnknown: Rule(405),
     server_errors.BodyTooSlow: Rule(408),
-    errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or ask by customer id."),
+    errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or use the customer id."),
     server_errors.BodyTooLarge: Rule(413),
     server_errors.EncodingUnknown: Rule(415),
     errors.StreamTooLong: Rule(422),
@@ -98,26 +98,26 @@ _INTERNAL = Rule(500, "The server's log has the reason, under this request_id.",
 
 
 def code_of(kind: type[Exception]) -> str:
-    """The code of an error: its class's name, as `customer_not_found`."""
+    """Return the code of an error: its class's name in snake case, or `internal_error`."""
     if not issubclass(kind, errors.ProjectorError) or _rule(kind) is _INTERNAL:
         return "internal_error"
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def status_of(kind: type[Exception]) -> int:
-    """The HTTP status that an error is told with."""
+    """Return the HTTP status of an error."""
     return _rule(kind).status
 
 
 def response(error: Exception, request_id: str) -> Response:
-    """An error as a response."""
+    """Return an error as a response."""
     problem = describe(error, request_id)
     answer = Response(msgspec.json.encode(as_json(problem)), problem.status, media_type=MEDIA_TYPE)
     retry_after = _rule(type(error)).retry_after
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)
     if isinstance(error, server_errors.BadHeader):
-        # Where its body ends is a guess, and so is where the next request begins.
+        # Close, because the end of the body, and so the beginning of the next request, is a guess.
         answer.headers["Connection"] = "close"
     if isinstance(error, server_errors.TokenMissing):
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -125,11 +125,11 @@ def response(error: Exception, request_id: str) -> Response:
 
 
 def describe(error: Exception, request_id: str) -> Problem:
-    """An error as it is told outside: nothing of the inside."""
+    """Return an error as a problem that reveals no internals."""
     rule = _rule(type(error))
     code = code_of(type(error))
     hint = error.hint if isinstance(error, errors.ProjectorError) else ""
-    # Not every path is UTF-8, nor is every value that an error quotes.
+    # A path, or a value that the message quotes, may not be valid UTF-8.
     detail = str(error).encode(errors="replace").decode()
     return Problem(
         title=code.replace("_", " ").capitalize(),

@@ -1,4 +1,4 @@
-"""Group reads: customers who are asked for at the same time are read in one snapshot."""
+"""Batches concurrent reads of single customers into one snapshot."""
 
 from __future__ import annotations
 
@@ -11,43 +11,46 @@ from projector.server.positions import TablesPosition
 from projector.store import log
 from projector.store.database import Database
 
-#: In questions, each of which weighs one.
+#: The limits, in requests; each weighs 1.
 BOUNDS = Bounds(together_max=100, together_weight_max=100, waiting_weight_max=10_000)
 
-#: Whose state is asked for: a customer's id, and its project if that is told.
+#: A customer's id, and the project or None.
 CustomerRequest = tuple[str, str | None]
 
 StateAtPosition = tuple[CustomerState, TablesPosition]
 
 
 class Reader:
-    """The one who reads. Its methods belong to the event loop."""
+    """The batched reads of customers' current states. Its methods belong to the event loop."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._group: Batcher[CustomerRequest, StateAtPosition] = Batcher(
+        self._batcher: Batcher[CustomerRequest, StateAtPosition] = Batcher(
             self._read, BOUNDS, name="reader"
         )
-        self.run, self.stop = self._group.run, self._group.stop
+        self.run, self.stop = self._batcher.run, self._batcher.stop
 
-    async def customer(self, identifier: str, project_id: str | None) -> StateAtPosition:
-        """A customer's state as it is now; raises what query.find_customer raises."""
-        return await self._group.do((identifier, project_id))
+    async def read_customer(self, identifier: str, project_id: str | None) -> StateAtPosition:
+        """Return a customer's current state; raise CustomerNotFound, CustomerAmbiguous or others.
+
+        Overloaded and the errors of the database are among the others.
+        """
+        return await self._batcher.submit((identifier, project_id))
 
     def _read(self, batch: Sequence[CustomerRequest]) -> Sequence[StateAtPosition | Exception]:
         try:
             with self._database.reading_tables() as connection:
-                found, position = read_customers(connection, [who[0] for who in batch])
-                reached = TablesPosition(position, log.head(connection))
+                states, position = read_customers(connection, [each[0] for each in batch])
+                tables = TablesPosition(position, log.head(connection))
         except Exception as error:
             return [error] * len(batch)
         results: list[StateAtPosition | Exception] = []
         for identifier, project_id in batch:
-            answers = [
-                each for each in found.get(identifier, ()) if project_id in (None, each.project_id)
+            matching = [
+                each for each in states.get(identifier, ()) if project_id in (None, each.project_id)
             ]
             try:
-                results.append((require_one(answers, identifier, project_id), reached))
+                results.append((require_one(matching, identifier, project_id), tables))
             except Exception as error:
                 results.append(error)
         return results

@@ -1,4 +1,4 @@
-"""The application: which request goes where, and what it must pass before."""
+"""Builds the ASGI application: maps each path to its handler."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from projector.errors import ProjectorError
 from projector.operate.tokens import Scope
 from projector.server import bodies, docs, parameters, problems, webhooks
 from projector.server.context import ServerContext
-from projector.server.endpoints import QUERIES, Endpoint
+from projector.server.endpoints import QUERIES
 from projector.server.middleware import Middleware, id_in
-from projector.server.queries import respond
+from projector.server.queries import Endpoint, respond
 from projector.text.encode import as_json
 
 JSON = "application/json"
 
 
 def build(context: ServerContext) -> ASGIApp:
-    """The application of a service."""
+    """Return the ASGI application of a server."""
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         async with context.running():
             yield
 
-    # They are tried in this order: what is asked most comes first.
+    # The router tries them in this order, so the most frequent come first.
     routes = [
         *_deliveries(context),
         *(_query(context, endpoint) for endpoint in QUERIES),
@@ -40,14 +40,14 @@ def build(context: ServerContext) -> ASGIApp:
         *docs.routes(),
     ]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return Middleware(router, on_answer=context.metrics.answered)
+    return Middleware(router, on_answer=context.metrics.count_request)
 
 
 def _query(context: ServerContext, endpoint: Endpoint) -> Route:
-    async def ask(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         return await respond(context, endpoint, request)
 
-    return Route(endpoint.path, ask, methods=[endpoint.method], name=endpoint.name)
+    return Route(endpoint.path, answer, methods=[endpoint.method], name=endpoint.name)
 
 
 def _deliveries(context: ServerContext) -> list[Route]:
@@ -55,13 +55,13 @@ def _deliveries(context: ServerContext) -> list[Route]:
         try:
             return await _deliver(context, request)
         except ProjectorError as error:
-            context.metrics.refused(problems.code_of(type(error)))
+            context.metrics.count_refusal(problems.code_of(type(error)))
             raise
 
     async def events(request: Request) -> Response:
         await context.authenticator.check(request, Scope.WRITE)
-        told = parameters.read(parameters.DeliveryParameters, request.scope["query_string"])
-        parts = await context.bulk.ingest(request, parameters.delivery_defaults(told))
+        query = parameters.read(parameters.DeliveryParameters, request.scope["query_string"])
+        parts = await context.bulk.ingest(request, parameters.delivery_defaults(query))
         return StreamingResponse(parts, media_type=JSON)
 
     return [

@@ -1,4 +1,4 @@
-"""JSON schemas of what the server says and hears, from the classes that it is made of."""
+"""Generates JSON schemas of answers, bodies and parameters from their classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from projector.projections import loyalty_tier, segment_membership
 from projector.projections.projection import Row
 
-#: The rows that a step of an explanation is about.
+#: The row classes that a step of an explanation may hold.
 ROWS = (segment_membership.Row, loyalty_tier.Row)
 
 _PREFIX = "#/components/schemas/"
@@ -23,28 +23,29 @@ Schema = dict[str, Any]
 
 
 def components(answers: Iterable[type[Any]], bodies: Iterable[type[Any]]) -> dict[str, Schema]:
-    """The schemas of classes and of all that they hold, by name."""
+    """Return the schemas, by name, of classes and of all classes in their fields."""
     kinds = [*answers, *bodies]
-    _, found = msgspec.json.schema_components([*kinds, *ROWS], ref_template=_PREFIX + "{name}")
-    heard = {kind.__name__ for kind in bodies}
+    _, schemas = msgspec.json.schema_components([*kinds, *ROWS], ref_template=_PREFIX + "{name}")
+    body_names = {kind.__name__ for kind in bodies}
     classes = {_name(kind): kind for kind in _all_within([*kinds, *ROWS])}
     named = {
-        _short(name): {**_renamed(schema), "title": _short(name)} for name, schema in found.items()
+        _short(name): {**_renamed(schema), "title": _short(name)}
+        for name, schema in schemas.items()
     }
     for name, kind in classes.items():
-        _complete(named[name], kind, is_said=name not in heard)
+        _complete(named[name], kind, is_answer=name not in body_names)
     return dict(sorted(named.items()))
 
 
 def reference(kind: type[Any]) -> Schema:
-    """A schema that is another one of the components."""
+    """Return a schema that refers to the component of a class."""
     return {"$ref": _PREFIX + _name(kind)}
 
 
 def parameters(kind: type[Any]) -> list[Schema]:
-    """The parameters of a query, from the class that it is read into."""
-    _, found = msgspec.json.schema_components([kind], ref_template=_PREFIX + "{name}")
-    schema = found[kind.__name__]
+    """Return the OpenAPI parameters of a query, from the class that it is parsed into."""
+    _, schemas = msgspec.json.schema_components([kind], ref_template=_PREFIX + "{name}")
+    schema = schemas[kind.__name__]
     required = schema.get("required", ())
     return [
         _parameter(name, property_, is_required=name in required)
@@ -53,9 +54,9 @@ def parameters(kind: type[Any]) -> list[Schema]:
 
 
 def _parameter(name: str, schema: Schema, *, is_required: bool) -> Schema:
-    # One that is left out is None; a text that says so cannot be sent.
-    said = next(iter(schema.get("anyOf", (schema,))))
-    kept = {key: value for key, value in said.items() if key not in ("description", "examples")}
+    # Of `T | null` only `T` counts: an omitted parameter is None, and a client cannot send null.
+    type_ = next(iter(schema.get("anyOf", (schema,))))
+    kept = {key: value for key, value in type_.items() if key not in ("description", "examples")}
     if "default" in schema and schema["default"] is not None:
         kept["default"] = schema["default"]
     parameter = {
@@ -64,13 +65,13 @@ def _parameter(name: str, schema: Schema, *, is_required: bool) -> Schema:
         "required": is_required,
         "schema": kept,
     }
-    if "description" in said:
-        parameter["description"] = said["description"]
+    if "description" in type_:
+        parameter["description"] = type_["description"]
     return parameter
 
 
-def _complete(schema: Schema, kind: type[Any], *, is_said: bool) -> None:
-    """What msgspec cannot know: how `as_json` writes instants, names and rows."""
+def _complete(schema: Schema, kind: type[Any], *, is_answer: bool) -> None:
+    """Add to a schema what msgspec does not know: how `as_json` writes instants, names and rows."""
     hints = typing.get_type_hints(kind)
     properties = schema["properties"]
     for field in attrs.fields(kind):
@@ -80,8 +81,8 @@ def _complete(schema: Schema, kind: type[Any], *, is_said: bool) -> None:
             either = [*(reference(row) for row in ROWS), {"type": "null"}]
             properties[field.name] = {"anyOf": either}
     schema["properties"] = {name.removesuffix("_"): each for name, each in properties.items()}
-    if is_said:
-        # Every key is there, whatever its value.
+    if is_answer:
+        # An answer always has every key, even if its value is the default.
         schema["required"] = list(schema["properties"])
         for each in schema["properties"].values():
             each.pop("default", None)
@@ -94,7 +95,7 @@ def _mark_instant(schema: Schema) -> None:
 
 
 def _all_within(kinds: Iterable[Any]) -> Iterator[type[Any]]:
-    """The attrs classes among types and in their fields, however deep."""
+    """Yield the attrs classes among types and, recursively, in their fields."""
     waiting, seen = list(kinds), set()
     while waiting:
         kind = waiting.pop()
@@ -106,10 +107,10 @@ def _all_within(kinds: Iterable[Any]) -> Iterator[type[Any]]:
 
 
 def _renamed(schema: Schema) -> Schema:
-    """The schema with short names in its references."""
+    """Return the schema with short names in its references."""
     text = msgspec.json.encode(schema).decode()
     return msgspec.json.decode(
-        re.sub(f'"{_PREFIX}([^"]+)"', lambda found: f'"{_PREFIX}{_short(found[1])}"', text),
+        re.sub(f'"{_PREFIX}([^"]+)"', lambda match: f'"{_PREFIX}{_short(match[1])}"', text),
         type=Schema,
     )
 
@@ -119,6 +120,6 @@ def _name(kind: type[Any]) -> str:
 
 
 def _short(name: str) -> str:
-    """Classes of one name in several modules: `….loyalty_tier.Row` is `LoyaltyTierRow`."""
+    """Return a unique short name: `….loyalty_tier.Row` is `LoyaltyTierRow`."""
     *modules, last = name.split(".")
     return "".join(part.capitalize() for part in modules[-1].split("_")) + last if modules else last

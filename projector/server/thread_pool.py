@@ -1,4 +1,4 @@
-"""Questions that may take long: they have threads of their own, and nothing else waits for one."""
+"""Runs slow queries on threads of their own, so that no other request waits for one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from anyio import CapacityLimiter, to_thread
 
 from projector.server.errors import Overloaded
 
-#: How many are worked on at the same time. Each has a connection, and the pool must not run dry for
-#: the writer, the reader, the projector, and those who look at tokens and health.
+#: The most queries that run concurrently. Each has a database connection, and the connection pool
+#: must keep some for the writer, the reader, the follower, and the checks of tokens and health.
 THREADS_MAX = 8
 
-#: How many there may be, with those that wait for a thread.
+#: The most queries that run or wait for a thread.
 WAITING_MAX = 200
 
 Arguments = TypeVarTuple("Arguments")
@@ -21,14 +21,14 @@ Answer = TypeVar("Answer")
 
 
 class ThreadPool:
-    """Those that are being answered. Belongs to the event loop."""
+    """A bounded thread pool with a bounded queue. Belongs to the event loop."""
 
     def __init__(self) -> None:
         self._threads = CapacityLimiter(THREADS_MAX)
         self._number = 0
 
     async def run(self, work: Callable[[*Arguments], Answer], *arguments: *Arguments) -> Answer:
-        """What `work` returns; raises what it raises, or Overloaded where too many wait already."""
+        """Return what `work` returns; raise its error, or Overloaded if the queue is full."""
         if self._number >= WAITING_MAX:
             raise Overloaded
         self._number += 1

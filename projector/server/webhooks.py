@@ -1,7 +1,7 @@
-"""POST /webhooks/voucherify: a signed delivery goes into the log, and is answered once it is there.
+"""Verifies and reads webhooks (POST /webhooks/voucherify).
 
-Whatever is signed as it should be is answered with 200, be it a duplicate, a conflict or nothing
-that can be read: it is safely kept, and a sender that hears otherwise stops sending in the end.
+Every body with a valid signature is stored and answered with 200, whether it is new, a duplicate, a
+conflict or unreadable: a sender that keeps receiving errors eventually stops sending.
 """
 
 from __future__ import annotations
@@ -21,52 +21,56 @@ SIGNATURE_HEADER = "x-voucherify-signature"
 
 @frozen(kw_only=True)
 class DeliveryResult:
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     outcome: Outcome
-    #: Of the event in the log: the delivery's own, or the one that it repeats or contradicts.
+    #: The position of the event in the log: the delivery's own, or that of the event which it
+    #: duplicates or conflicts with. None if quarantined.
     position: int | None
-    #: The code of the reason why it was put aside.
+    #: The code of the reason for the quarantine, or None.
     reason: str | None
 
 
 def verify_and_read(
     body: bytes, signed: str | None, project_id: str | None, secrets: Sequence[WebhookSecret]
 ) -> list[Item]:
-    """The items of a body that is signed with a secret of its project; raises SignatureWrong.
+    """Return the items of a body; raise SignatureWrong unless a secret of its project signed it.
 
-    `project_id` is the one that the address names, for deliveries that do not tell theirs.
+    `project_id` is the one in the path, or None; it is the default of deliveries without one.
     """
-    asked = [
+    candidates = [
         secret
         for secret in secrets
         if project_id is None or secret.project_id in (None, project_id)
     ]
-    signers = signature.matching_secrets(body, signed, [each.text for each in asked])
-    opened = {each.project_id for each in asked if each.text in signers}
-    if not opened:
+    signers = signature.matching_secrets(body, signed, [each.text for each in candidates])
+    signing_projects = {each.project_id for each in candidates if each.text in signers}
+    if not signing_projects:
         raise SignatureWrong
-    if project_id is None and None not in opened and len(opened) == 1:
-        [project_id] = opened
+    if project_id is None and None not in signing_projects and len(signing_projects) == 1:
+        [project_id] = signing_projects
     items = sources.read(body, DeliveryDefaults(project_id=project_id))
     for item in items:
-        # What cannot be read may not tell its project; it is kept for the one that signed it.
-        if item.project_id is not None and not opened & {None, item.project_id}:
+        # An unreadable item may name no project: it is quarantined for the one that signed it.
+        if item.project_id is not None and not signing_projects & {None, item.project_id}:
             raise SignatureWrong
     return items or [_empty_page(body, project_id)]
 
 
 def delivery_result(receipts: Sequence[Receipt]) -> DeliveryResult:
-    """What became of a delivery; of several entries in one body, what became of the last."""
+    """Return the outcome of a delivery; of a body with several entries, that of the last."""
     outcome, position, reason = receipts[-1]
     return DeliveryResult(outcome=outcome, position=position, reason=reason)
 
 
 def _empty_page(body: bytes, project_id: str | None) -> Rejected:
-    """A page without an entry: a file may end with one, but nobody sends it for nothing."""
+    """Return the quarantine item for a page without entries.
+
+    In a file, an empty last page is normal and ignored; as a webhook, it is unexpected, so keep it.
+    """
     return Rejected(
         reason="unknown_shape",
-        detail="This is a page of activity without an entry.",
+        detail="This activity page has no entries.",
         body=body,
         defaults=DeliveryDefaults(project_id=project_id),
     )

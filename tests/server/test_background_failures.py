@@ -38,13 +38,13 @@ def test_work_with_too_few_or_too_many_answers_fails_and_the_next_is_done(answer
 
     async def story() -> None:
         group: Batcher[int, int] = Batcher(work, _BOUNDS, name="test")
-        both = [asyncio.create_task(group.do(13)) for _ in range(2)]
+        both = [asyncio.create_task(group.submit(13)) for _ in range(2)]
         await asyncio.sleep(0)
         running = asyncio.create_task(group.run())
         async with asyncio.timeout(5):
             found = await asyncio.gather(*both, return_exceptions=True)
             assert [type(each) for each in found] == [ValueError, ValueError]
-            assert await group.do(1) == 2
+            assert await group.submit(1) == 2
             group.stop()
             await running
 
@@ -60,8 +60,8 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
         running = asyncio.create_task(group.run())
         async with asyncio.timeout(5):
             with pytest.raises(ZeroDivisionError):
-                await group.do(0)
-            assert await group.do(1) == 100
+                await group.submit(0)
+            assert await group.submit(1) == 100
             group.stop()
             await running
 
@@ -71,7 +71,7 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
 def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
     database: Database,
 ) -> None:
-    def uncountable(_done: Commit) -> None:
+    def uncountable(_commit: Commit) -> None:
         raise ValueError
 
     async def story() -> None:

@@ -60,7 +60,7 @@ def test_a_position_that_is_not_reached_in_time_is_refused_with_what_is(idle: Se
     assert 4 < time.monotonic() - begun < 10
     assert got.refusal == (503, "position_not_reached")
     assert got.headers["retry-after"] == "1"
-    assert f"at position {position - 1}, and {position} was asked for" in got.problem["detail"]
+    assert f"at position {position - 1}, but {position} was requested" in got.problem["detail"]
     # Without it, the answer says how far it is.
     now = idle.client.get("/customers/cust_1")
     assert now.json["position"] == position - 1
@@ -98,10 +98,10 @@ def test_others_are_answered_while_somebody_waits(idle: Server) -> None:
 
 
 def test_a_server_that_leaves_the_tables_to_others_is_ready_only_with_one(idle: Server) -> None:
-    within(5, lambda: "Nothing was looked at" not in idle.client.get("/health/ready").body.decode())
+    within(5, lambda: "first check" not in idle.client.get("/health/ready").body.decode())
     got = idle.client.get("/health/ready")
     assert got.status == 503
     assert (got.json["ready"], got.json["database"], got.json["projector"]) == (False, True, False)
     # It says whose fault that is once it has waited for some seconds.
-    assert "sign of life" in got.json["reason"]
+    assert "heartbeat" in got.json["reason"]
     assert idle.client.get("/health/live").json == {"status": "alive"}

@@ -116,7 +116,7 @@ def test_an_error_that_has_no_rule_is_an_internal_one() -> None:
 
 def test_what_cannot_be_written_is_replaced() -> None:
     found = describe(server_errors.PathUnknown(path="/\udcff"), "1")
-    assert found.detail == "There is nothing at /?."
+    assert found.detail == "Unknown path: /?"
 
 
 def _shell(error: Exception, *, begun: bool = False) -> tuple[Middleware, list[tuple[str, int]]]:

@@ -95,7 +95,7 @@ def test_a_server_is_ready_as_long_as_some_process_projects(database_url: str) -
             until_ready(server)
             process.send_signal(signal.SIGKILL)
             within(LONG, lambda: not server.is_ready())
-            assert server.readiness()["reason"].startswith("No projector shows signs of life")
+            assert server.readiness()["reason"].startswith("No projector sends heartbeats")
             assert server.readiness()["database"] is True
         with projecting(database_url):
             until_ready(server)

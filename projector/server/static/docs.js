@@ -1,9 +1,9 @@
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#docs",
-  // A validator elsewhere would be told of this server.
+  // Swagger UI would otherwise send the address of this server to an external validator.
   validatorUrl: null,
-  // Each operation shows the schemas that it needs; all of them at once hide the operations.
+  // Each operation shows the schemas that it needs; a list of all would bury the operations.
   defaultModelsExpandDepth: 0,
   // A link to an operation, such as /docs/#/customers/getCustomer, opens it.
   deepLinking: true,
