@@ -6,12 +6,16 @@ arrived), `facts` (recorded event to fact), `projections` (facts to state), `sto
 (quarantine, dead letters, tokens), `app` (the library: all of it as one object), `server`, `cli`.
 """
 
-from projector.app import Projector, open_projector
-from projector.envelope import DeliveryDefaults
-from projector.errors import ProjectorError
-from projector.intake.ingest import IngestReport
-from projector.queries.customer_state import CustomerState
-from projector.queries.status import Status
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from projector.app import Projector, open_projector
+    from projector.envelope import DeliveryDefaults
+    from projector.errors import ProjectorError
+    from projector.intake.ingest import IngestReport
+    from projector.queries.customer_state import CustomerState
+    from projector.queries.status import Status
 
 __all__ = [
     "CustomerState",
@@ -22,3 +26,20 @@ __all__ = [
     "Status",
     "open_projector",
 ]
+
+_MODULES = {
+    "CustomerState": "projector.queries.customer_state",
+    "DeliveryDefaults": "projector.envelope",
+    "IngestReport": "projector.intake.ingest",
+    "Projector": "projector.app",
+    "ProjectorError": "projector.errors",
+    "Status": "projector.queries.status",
+    "open_projector": "projector.app",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used: one of them needs few of all."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from projector.errors import OutputUnwritable
-from projector.queries.customer_state import CustomerState, CustomerTier
 from projector.text.encode import as_json
 from projector.text.jsontext import escape_control_characters
+
+if TYPE_CHECKING:
+    from projector.queries.customer_state import CustomerState, CustomerTier
 
 #: Control characters (terminal escape sequences), bidirectional overrides, and lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

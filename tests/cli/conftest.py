@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from projector.cli import run
+from projector.cli.program import run
 from projector.projections import discover
 from tests.support.command import Done, environment
 from tests.support.given import entered

@@ -178,7 +178,7 @@ def test_the_program_ends_with_the_commands_code(tmp_path: Path) -> None:
 
 
 def test_what_a_driver_logs_does_not_come_between_the_words(tmp_path: Path) -> None:
-    script = "import logging, projector.cli; projector.cli.run(['--version'])"
+    script = "import logging; from projector.cli.program import run; run(['--version'])"
     script += "; logging.getLogger('psycopg').warning('the connection is lost')"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -93,7 +93,7 @@ def _put_in_the_way(programs: Path, damage: str) -> None:
     wrapper.write_text(
         f"""#!{sys.executable}
 import sqlite3, sys
-from projector.cli import run
+from projector.cli.program import run
 
 code = run(sys.argv[1:])
 if sys.argv[1] == "rebuild":

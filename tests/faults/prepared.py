@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from projector.cli import run
+from projector.cli.program import run
 from projector.envelope import DeliveryDefaults
 from projector.errors import DatabaseUnreachable
 from projector.intake.ingest import ingest

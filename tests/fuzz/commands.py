@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from projector.cli import run
+from projector.cli.program import run
 from tests.support.databases import migrated
 from tests.support.given import happened
 from tests.support.two_projects import STORY

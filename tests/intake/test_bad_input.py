@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from projector.cli import run
+from projector.cli.program import run
 from projector.store.database import Database
 from projector.store.schema import migrate
 from projector.store.tables import event, quarantine

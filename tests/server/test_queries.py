@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from projector.cli import run
+from projector.cli.program import run
 from tests.support.http_client import Client, Reply, ndjson
 from tests.support.server_process import SECRET, Server
 from tests.support.two_projects import HALF, STORY

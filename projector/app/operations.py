@@ -1,0 +1,118 @@
+"""The methods for operators: the quarantine, dead letters and access tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.projections import discover
+from projector.store.database import Database
+
+if TYPE_CHECKING:
+    from projector.operate.dead_letters import (
+        DeadLetterDetail,
+        DeadLetterPage,
+        DeadLetterRetryReport,
+    )
+    from projector.operate.quarantine import (
+        QuarantineEntryDetail,
+        QuarantinePage,
+        QuarantineRetryReport,
+    )
+    from projector.operate.tokens import NewToken, Token
+
+
+class Operations:
+    """The tasks of operators on a Projector."""
+
+    database: Database
+
+    def quarantine(
+        self,
+        *,
+        reason: str | None = None,
+        resolved: bool = False,
+        after: str | None = None,
+        limit: int,
+    ) -> QuarantinePage:
+        """Return a page of the quarantine; raises BadCursor, BadNumber or BadIdentifier."""
+        from projector.operate.quarantine import list_quarantine
+
+        return list_quarantine(
+            self.database, reason=reason, resolved=resolved, after=after, limit=limit
+        )
+
+    def quarantine_entry(self, quarantine_id: int) -> QuarantineEntryDetail:
+        """Return a quarantine entry with its body; raises QuarantineEntryNotFound."""
+        from projector.operate.quarantine import show_entry
+
+        return show_entry(self.database, quarantine_id)
+
+    def retry_quarantine(
+        self,
+        ids: Sequence[int] | None = None,
+        *,
+        reason: str | None = None,
+        defaults: DeliveryDefaults = NO_DEFAULTS,
+        on_piece: Callable[[int], None] = lambda _tried: None,
+    ) -> QuarantineRetryReport:
+        """Retry quarantine entries, some or all; the tables do not change before `catch_up`.
+
+        `defaults` fill in fields that were missing when the entries were received. Raises
+        QuarantineEntryNotFound or BadIdentifier.
+        """
+        from projector.operate.quarantine import retry_quarantine
+
+        return retry_quarantine(
+            self.database, ids, reason=reason, defaults=defaults, on_piece=on_piece
+        )
+
+    def dead_letters(
+        self, *, projection: str | None = None, after: str | None = None, limit: int
+    ) -> DeadLetterPage:
+        """Return a page of the dead letters: events that could not be folded.
+
+        Raises BadCursor, BadNumber or ProjectionUnknown.
+        """
+        from projector.operate.dead_letters import list_dead_letters
+
+        return list_dead_letters(self.database, projection=projection, after=after, limit=limit)
+
+    def dead_letter(self, position: int) -> DeadLetterDetail:
+        """Return a dead letter with its body; raises DeadLetterNotFound."""
+        from projector.operate.dead_letters import show_dead_letter
+
+        return show_dead_letter(self.database, position)
+
+    def retry_dead_letters(
+        self,
+        positions: Sequence[int] | None = None,
+        *,
+        on_piece: Callable[[int], None] = lambda _tried: None,
+    ) -> DeadLetterRetryReport:
+        """Fold the customers of dead letters, some or all, again; raises DeadLetterNotFound."""
+        from projector.operate.dead_letters import retry_dead_letters
+
+        return retry_dead_letters(self.database, discover(), positions, on_piece=on_piece)
+
+    def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
+        """Create an access token for the HTTP server; only this result has its text.
+
+        Raises BadIdentifier, ScopeUnknown or ScopeMissing.
+        """
+        from projector.operate.tokens import create_token
+
+        return create_token(self.database, name=name, scopes=scopes)
+
+    def tokens(self) -> list[Token]:
+        """List all tokens, also revoked ones, in the order of their creation."""
+        from projector.operate.tokens import list_tokens
+
+        return list_tokens(self.database)
+
+    def revoke_token(self, token_id: str) -> Token:
+        """Revoke a token, unless it is revoked already; raises TokenNotFound."""
+        from projector.operate.tokens import revoke_token
+
+        return revoke_token(self.database, token_id)

@@ -1,0 +1,192 @@
+"""An open database: takes deliveries, folds them into the tables, rebuilds and verifies these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from projector.app.operations import Operations
+from projector.app.queries import Queries
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.errors import ProjectorError
+from projector.facts.registry import facts
+from projector.projections import discover, named
+from projector.projections.projection import Projection
+from projector.store import checkpoints, schema
+from projector.store.database import Database
+
+if TYPE_CHECKING:
+    import replay
+    from projector.intake.ingest import IngestReport
+    from projector.runner.follower import Follower
+    from projector.runner.lease_monitor import LeaseMonitor
+
+
+class Projector(Queries, Operations):
+    """An open database; use it as a context manager, or close it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.database.close()
+
+    def ingest(
+        self,
+        chunks: Iterable[bytes],
+        defaults: DeliveryDefaults = NO_DEFAULTS,
+        *,
+        on_batch: Callable[[int], None] = lambda _read: None,
+    ) -> IngestReport:
+        """Append the deliveries of a byte stream (NDJSON, arrays or documents of any layout).
+
+        `defaults` fill in fields that deliveries leave out. `on_batch` receives the number of
+        deliveries that are durable so far. The tables do not change before `catch_up`.
+        """
+        from projector.intake.ingest import ingest
+
+        return ingest(self.database, chunks, defaults, on_batch=on_batch)
+
+    def ingest_file(self, path: str, defaults: DeliveryDefaults = NO_DEFAULTS) -> IngestReport:
+        """Append the deliveries of a file, plain or gzip; `-` is standard input."""
+        from projector.intake.files import read_chunks
+
+        return self.ingest(read_chunks(path), defaults)
+
+    def catch_up(
+        self,
+        *,
+        on_batch: Callable[[int], None] = lambda _position: None,
+        on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
+    ) -> list[ProjectorError]:
+        """Fold the new events of the log into the tables; `on_batch` receives the position reached.
+
+        Empty tables with a large backlog are rebuilt, which is faster; `on_progress` then receives
+        the phase, the number of its steps that are done, and their total. Returns the problems of
+        projections of other packages, which cannot run. Raises ProjectionFailed or
+        ProjectionOutdated for one of this package, once the others have caught up.
+        """
+        import replay
+
+        return replay.catch_up(
+            self.database, discover(), on_batch=on_batch, on_progress=on_progress
+        )
+
+    def rebuild(
+        self,
+        *names: str,
+        engine: str | None = None,
+        workers: int | None = None,
+        dry_run: bool = False,
+        change_percent_max: float | None = None,
+        on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
+    ) -> replay.RebuildReport:
+        """Rebuild projections (default: all) from the log beside the live tables, then swap.
+
+        `engine` is `in-process` or `parallel`; by default the size of the log decides. Raises
+        ProjectionUnknown, EngineUnknown, and the errors of `replay.rebuild`.
+        """
+        import replay
+
+        return replay.rebuild(
+            self.database,
+            self._chosen(names),
+            None if engine is None else replay.engines.by_name(engine),
+            workers=workers,
+            dry_run=dry_run,
+            change_percent_max=change_percent_max,
+            on_progress=on_progress,
+        )
+
+    def rebuild_customer(
+        self,
+        identifier: str,
+        *names: str,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+    ) -> replay.CustomerRebuild:
+        """Rebuild one customer's rows in the named projections (default: all).
+
+        Raises ProjectionUnknown, CustomerNotFound, CustomerAmbiguous or ProjectionOutdated.
+        """
+        import replay
+
+        return replay.rebuild_customer(
+            self.database,
+            self._chosen(names),
+            identifier,
+            project_id=project_id,
+            by_source_id=by_source_id,
+        )
+
+    def verify(
+        self,
+        *names: str,
+        sample: int | None = None,
+        on_piece: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> replay.VerifyReport:
+        """Fold the log and compare every cell of the named projections' rows (default: all).
+
+        `sample` is the number of customers to compare, chosen at random. `on_piece` receives the
+        number of customers that are done, and their total. Raises ProjectionUnknown.
+        """
+        import replay
+
+        return replay.verify(self.database, self._chosen(names), sample=sample, on_piece=on_piece)
+
+    def follower(
+        self,
+        *,
+        holder: str | None = None,
+        on_batch: Callable[[int], None] = lambda _position: None,
+    ) -> Follower:
+        """Create a follower, whose `run` folds new events until stopped; `holder` is its name."""
+        from projector.runner.follower import Follower
+
+        return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
+
+    def lease_monitor(self) -> LeaseMonitor:
+        """Create a monitor of the lease, which reports whether any process folds new events."""
+        from projector.runner.lease_monitor import LeaseMonitor
+
+        return LeaseMonitor(self.database)
+
+    def _chosen(self, names: Sequence[str]) -> list[Projection]:
+        """The projections of some names; without names all but those that are set aside."""
+        if names:
+            return named(list(names))
+        with self.database.reading() as connection:
+            found = checkpoints.read(connection, discover())
+        return [each for each in discover() if found[each.name].error is None]
+
+
+def open_projector(
+    url: str, *, lock_seconds_max: float | None = None, idle_seconds_max: float | None = None
+) -> Projector:
+    """Open a database by its URL; a SQLite database is created and migrated if necessary.
+
+    The timeouts, for long-lived processes, are those of `Database`. Raises BadDatabaseUrl,
+    DatabaseUnreachable, NotMigrated, SchemaUnknown or FactClaimedTwice.
+    """
+    database = Database(url, lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max)
+    try:
+        # Two packages that claim one event type are refused before anything is read.
+        facts()
+        schema.check(database)
+    except BaseException:
+        database.close()
+        raise
+    return Projector(database)

@@ -1,0 +1,135 @@
+"""The methods that answer questions about customers, segments and tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from projector.projections import discover
+from projector.store.database import Database
+
+if TYPE_CHECKING:
+    from projector.queries.customer_state import CustomerState
+    from projector.queries.members import MemberPage, SegmentCount, TierCount
+    from projector.queries.status import Status
+    from projector.queries.why.explain import Explanation
+
+
+class Queries:
+    """The queries of a Projector; none of them writes."""
+
+    database: Database
+
+    def customer(
+        self,
+        identifier: str,
+        *,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+        as_of: datetime | None = None,
+        at_position: int | None = None,
+    ) -> CustomerState:
+        """Return a customer's state now, as it was true `as_of`, or as it was known `at_position`.
+
+        Both together are bitemporal: what was known at that position to be true at that instant.
+        Raises CustomerNotFound, CustomerAmbiguous, PositionUnknown, or BadInstant for a naive
+        datetime.
+        """
+        from projector.queries.customers import PointInTime, find_customer
+
+        return find_customer(
+            self.database,
+            identifier,
+            project_id=project_id,
+            by_source_id=by_source_id,
+            moment=PointInTime(as_of=as_of, at_position=at_position),
+        )
+
+    def why(
+        self,
+        identifier: str,
+        *,
+        segment_id: str | None = None,
+        campaign_id: str | None = None,
+        not_: str | None = None,
+        project_id: str | None = None,
+        by_source_id: bool = False,
+        as_of: datetime | None = None,
+        at_position: int | None = None,
+    ) -> Explanation:
+        """Explain why a customer is, or is not, in a segment or on a tier.
+
+        Give exactly one of three. A `segment_id` (returns a WhySegment) or a `campaign_id` (a
+        WhyCampaign) gives every event that concerns it, with its effect; `not_`, the id of a
+        segment or tier that the customer is not in (a WhyNot), the event that took it away, if any
+        event ever gave it. The other arguments and the errors are those of `customer`; also raises
+        NotOne, NothingConcerns and GroupNotFound.
+        """
+        from projector.queries.customers import PointInTime
+        from projector.queries.why.explain import WhyQuery, why
+
+        question = WhyQuery(
+            identifier=identifier,
+            segment_id=segment_id,
+            campaign_id=campaign_id,
+            not_=not_,
+            project_id=project_id,
+            by_source_id=by_source_id,
+            moment=PointInTime(as_of=as_of, at_position=at_position),
+        )
+        return why(self.database, question)
+
+    def members(
+        self,
+        *,
+        segment_id: str | None = None,
+        tier_id: str | None = None,
+        project_id: str | None = None,
+        as_of: datetime | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> MemberPage:
+        """Return a page of the customers in a segment or else on a tier.
+
+        `after` is the `next` of the previous page. Raises GroupNotFound, BadCursor, BadNumber,
+        BadInstant, or NotOne.
+        """
+        from projector.queries.members import find_members
+
+        return find_members(
+            self.database,
+            segment_id=segment_id,
+            tier_id=tier_id,
+            project_id=project_id,
+            as_of=as_of,
+            after=after,
+            limit=limit,
+        )
+
+    def segments(self, *, project_id: str | None = None) -> list[SegmentCount]:
+        """List the segments, each with its name and number of members."""
+        from projector.queries.members import list_segments
+
+        return list_segments(self.database, project_id=project_id)
+
+    def tiers(self, *, project_id: str | None = None) -> list[TierCount]:
+        """List the tiers, each with its name and number of members."""
+        from projector.queries.members import list_tiers
+
+        return list_tiers(self.database, project_id=project_id)
+
+    def export_customers(self, *, at_position: int | None = None) -> Generator[CustomerState]:
+        """Yield every customer's state by project and id, now or as it was known at a position.
+
+        Memory is constant; the database's snapshot is held until the generator ends or is closed.
+        """
+        from projector.queries.export import export_customers
+
+        return export_customers(self.database, at_position=at_position)
+
+    def status(self) -> Status:
+        """Return the log's head, the position and lag per projection, and the quarantine counts."""
+        from projector.queries.status import read_status
+
+        return read_status(self.database, discover())
