@@ -26,8 +26,8 @@ def check_counts(counts: LogCounts) -> Iterator[str]:
             )
     for name, number in counts.orphans.items():
         yield f"Rows of {name} without an event: {number}."
-    if counts.late_of_nobody:
-        yield f"Events without a customer that are marked late: {counts.late_of_nobody}."
+    if counts.late_without_customer:
+        yield f"Events without a customer that are marked late: {counts.late_without_customer}."
 
 
 def check_strays(strays: Iterable[StrayEvent]) -> Iterator[str]:

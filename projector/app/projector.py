@@ -165,7 +165,7 @@ class Projector(Queries, Operations):
         return LeaseMonitor(self.database)
 
     def _chosen(self, names: Sequence[str]) -> list[Projection]:
-        """The projections of some names; without names all but those that are set aside."""
+        """Return the named projections; without names all but those that are set aside."""
         if names:
             return named(list(names))
         with self.database.reading() as connection:

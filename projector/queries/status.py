@@ -87,7 +87,7 @@ def _row(
 def _absent_row(
     checkpoint: Checkpoint | None, name: str, head: int, skipped: Mapping[str, int]
 ) -> ProjectionStatus:
-    """The status of a projection that cannot be loaded, or is no longer installed."""
+    """Return the status of a projection that cannot be loaded, or is no longer installed."""
     position = checkpoint.position if checkpoint else 0
     return ProjectionStatus(
         name=name,
@@ -105,5 +105,5 @@ def _loaded() -> set[str]:
 
 
 def _unloaded() -> dict[str, str]:
-    """The errors of plug-ins that could not be loaded, by the names of their entry points."""
+    """Return the errors of plug-ins that could not be loaded, by the names of their entry points."""
     return {each.name: f"{each.package}: {each.error}" for each in broken()}

@@ -1,9 +1,11 @@
-"""The one door to SQL.
+"""The storage layer: the only package that sends SQL.
 
-`database` and `dialects` (connections and transactions), `types` and `tables` (what is stored),
-`schema` (migrations), `append_plan`, `append` and `log` (events in and out), `notifications` (who
-waits for them), `lease` (who projects them), `duplicates`, `quarantine`, `table_rows` and `states`
-(current-state rows), `digest` (of rows), `checkpoints`, `dead_letters`, `customers` and `members`
-(look-ups), `rebuild` and `verify` (for those two); `bulk` and `predicates` are how many rows and
-many keys go in one statement.
+- Connections and transactions: `database`, `dialects` (SQLite, Postgres).
+- Schema: `types`, `tables`, `schema` (migrations), `projection_tables` (of other packages).
+- Event log: `append_plan` and `append` (write side), `log` (read side), `notifications` (wake-ups),
+  `duplicates`, `quarantine`.
+- Projections: `lease` (which process projects), `checkpoints`, `table_rows` (current-state rows),
+  `digest` (of rows), `dead_letters`, `read_errors`; `rebuild` and `verify` serve those operations.
+- Look-ups: `customers`, `members`, `tokens`.
+- Statements: `bulk` (many rows in one) and `predicates` (many keys in one).
 """

@@ -1,8 +1,8 @@
-"""The event log, write side: the one place where events come in.
+"""Appends batches to the event log: its write side, and the only way in for events.
 
-Positions are dense and in commit order because whoever appends locks the head row from the
-numbering to the commit. All looking up is done before the lock is taken, and again under the lock
-only if the head has moved in between.
+Positions are dense and in commit order because every writer locks the head row from the numbering
+of its events to its commit. The look-ups run optimistically, before the lock is taken; they are
+repeated under the lock only if the head has moved in between.
 """
 
 from __future__ import annotations
@@ -34,26 +34,29 @@ from projector.store.tables import event, log_head, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
 
-#: How many streams one cache holds; about 10 MB.
+#: The number of streams that a cache holds at the most; about 10 MB.
 CACHED_STREAMS_MAX = 20_000
 
 
 class StreamCache:
-    """Streams as they were when the head was `head`: true until somebody else moves it."""
+    """A cache of streams as of the log's head `head`; invalid once another writer moves the head.
+
+    It saves a writer of many batches the look-up of streams that it has just written.
+    """
 
     def __init__(self) -> None:
         self.head = Head(-1, -1)
         self.streams: dict[CustomerIdentity, Stream] = {}
 
     def as_of(self, head: Head) -> dict[CustomerIdentity, Stream]:
-        """The streams known at a head, forgotten if that is not the cache's own."""
+        """Return the cached streams for a head; clear them first if the cache is of another one."""
         if head != self.head:
             self.streams.clear()
             self.head = head
         return self.streams
 
     def follow(self, plan: AppendPlan) -> None:
-        """Take over what a batch changed, once it is committed."""
+        """Take over the changes of a batch that has been committed."""
         if len(self.streams) > CACHED_STREAMS_MAX:
             self.streams.clear()
         self.streams.update(plan.new_streams)
@@ -68,11 +71,12 @@ def append(
     received_at: datetime,
     cache: StreamCache | None = None,
 ) -> list[Receipt]:
-    """Append a batch in one transaction and tell what became of each item, in their order.
+    """Append a batch in one transaction; return a receipt for each item, in the items' order.
 
-    Idempotent: what is in the log already is a duplicate, or a conflict where its facts differ;
-    the conflict goes to the quarantine, as do the rejected items. When this returns, all of it is
-    durable; when it raises, none of it is there. Give a writer of many batches a cache of its own.
+    Idempotent: an event that is in the log already is a duplicate, or a conflict if its facts
+    differ. Conflicts and rejected items are quarantined. Atomic and durable: when this returns,
+    the whole batch is on disk; when it raises, nothing of it is stored. A writer of many batches
+    should pass a `cache` of its own.
     """
     cache = cache or StreamCache()
     with database.reading() as connection:
@@ -87,7 +91,10 @@ def append(
 
 
 def _read_head(connection: Connection, *, lock: bool = False) -> Head:
-    """The head, with the lock that makes all writers wait for one another."""
+    """Return the head of the log; with `lock`, hold its row until the commit: one writer at a time.
+
+    On SQLite the transaction's write lock does the same.
+    """
     statement = select(log_head.c.position, log_head.c.stream_id)
     return Head(*connection.execute(statement.with_for_update() if lock else statement).one())
 
@@ -95,7 +102,7 @@ def _read_head(connection: Connection, *, lock: bool = False) -> Head:
 def _plan(
     connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
 ) -> tuple[AppendPlan, list[QuarantineItem]]:
-    """What becomes of the items, and what of them is put quarantined."""
+    """Return the plan for the items, and the new entries of the quarantine among them."""
     plan = make_plan(items, _read_snapshot(connection, items, head, cache))
     return plan, _split_off_duplicates(connection, plan)
 
@@ -103,6 +110,7 @@ def _plan(
 def _read_snapshot(
     connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
 ) -> LogSnapshot:
+    """Look up the events and the streams of a batch; streams only if the cache lacks them."""
     known = cache.as_of(head)
     event_ids: dict[str, list[str]] = {}
     customer_ids: dict[str, set[str]] = {}
@@ -112,9 +120,9 @@ def _read_snapshot(
         event_ids.setdefault(item.project_id, []).append(item.event_id)
         if item.customer_id is not None and (item.project_id, item.customer_id) not in known:
             customer_ids.setdefault(item.project_id, set()).add(item.customer_id)
-    found = log.find_by_ids(connection, event_ids)
+    events = log.find_by_ids(connection, event_ids)
     known.update(_find_streams(connection, customer_ids))
-    return LogSnapshot(head=head, events=found, streams=known)
+    return LogSnapshot(head=head, events=events, streams=known)
 
 
 def _find_streams(
@@ -123,8 +131,8 @@ def _find_streams(
     found: dict[CustomerIdentity, Stream] = {}
     statement = _select_streams(connection.dialect.name)
     for project_id, ids in customer_ids.items():
-        asked = {"project_id": project_id, "customer_ids": array_parameter(connection, list(ids))}
-        for stream_id, _, customer_id, *last in connection.execute(statement, asked).all():
+        params = {"project_id": project_id, "customer_ids": array_parameter(connection, list(ids))}
+        for stream_id, _, customer_id, *last in connection.execute(statement, params).all():
             found[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
     return found
 
@@ -138,26 +146,30 @@ def _select_streams(dialect: str) -> Select[Any]:
 
 
 def _split_off_duplicates(connection: Connection, plan: AppendPlan) -> list[QuarantineItem]:
-    """What goes into the quarantine: not what a retry has filed before, that is a duplicate."""
+    """Return the items to quarantine; count as duplicates those that a retry has resolved before.
+
+    A delivery whose quarantine entry was resolved is in the log by now: it changes its receipt
+    and the duplicates of the plan.
+    """
     rejected = [quarantine.to_item(item) for item in plan.rejected]
     if not rejected:
         return []
-    filed = quarantine.resolved_positions(connection, rejected)
+    resolved = quarantine.resolved_positions(connection, rejected)
     outcomes = (Outcome.QUARANTINED, Outcome.CONFLICT)
-    places = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in outcomes]
-    for at, each in zip(places, rejected, strict=True):
-        if each.digest in filed:
-            position = filed[each.digest]
+    indexes = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in outcomes]
+    for at, each in zip(indexes, rejected, strict=True):
+        if each.digest in resolved:
+            position = resolved[each.digest]
             plan.receipts[at] = Receipt(Outcome.DUPLICATE, position)
             plan.duplicates[position] += 1
-    return [each for each in rejected if each.digest not in filed]
+    return [each for each in rejected if each.digest not in resolved]
 
 
-def _event_row(numbered: PlannedEvent, received_at: datetime) -> tuple[Any, ...]:
-    """The columns of `event`, in their order."""
-    position, stream_id, late, it = numbered
-    filed = (position, it.project_id, it.event_id, it.type, stream_id)
-    return (*filed, it.occurred_at, received_at, late, it.source, it.body)
+def _event_row(planned: PlannedEvent, received_at: datetime) -> tuple[Any, ...]:
+    """Return the tuple of table `event`, in the order of its columns."""
+    position, stream_id, late, it = planned
+    identity = (position, it.project_id, it.event_id, it.type, stream_id)
+    return (*identity, it.occurred_at, received_at, late, it.source, it.body)
 
 
 def _write(
@@ -169,7 +181,7 @@ def _write(
     bulk.insert_many(
         connection,
         event,
-        [_event_row(numbered, received_at) for numbered in plan.events],
+        [_event_row(planned, received_at) for planned in plan.events],
     )
     new_rows = [
         (known.stream_id, *customer, *known.last) for customer, known in plan.new_streams.items()

@@ -1,7 +1,7 @@
-"""What a batch will write to the log: what is new, at which position, in which stream. PURE.
+"""Plans an append: which items are new, at which position, in which stream. PURE.
 
-Decided against a look at the log; the look stays true as long as the log's head does not move, for
-the log only grows.
+Optimistic: the plan is made against a snapshot of the log. The snapshot stays valid until the
+head of the log moves, because the log is append-only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from projector.facts.codec import same_facts
 
 
 class Outcome(StrEnum):
-    """What became of a delivery; each ends as exactly one of these."""
+    """The outcome of a delivery; each ends as exactly one of these."""
 
     APPENDED = "appended"
     DUPLICATE = "duplicate"
@@ -27,19 +27,20 @@ class Outcome(StrEnum):
 
 
 class Receipt(NamedTuple):
-    """What became of one delivery."""
+    """The outcome of one delivery, with the position of its event."""
 
     outcome: Outcome
-    #: Of the event in the log: the delivery's own, or the one that it repeats or contradicts.
+    #: The position of the event in the log: the delivery's own event (appended), or the one that
+    #: it repeats (duplicate) or contradicts (conflict). None for QUARANTINED.
     position: int | None
-    #: The code of the reason why it was quarantined.
+    #: The code of the reason why it went to the quarantine; None if it did not.
     reason: str | None = None
 
 
-#: What an event is known by: project_id, event_id. A plain tuple, for many are made.
+#: The key of an event: (project_id, event_id). A plain tuple, because one is made for every item.
 EventIdentity = tuple[str, str]
 
-#: What a stream is known by: project_id, customer_id.
+#: The key of a stream: (project_id, customer_id).
 CustomerIdentity = tuple[str, str]
 
 
@@ -51,7 +52,7 @@ class Stream(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The last position and the last stream id defaults out."""
+    """The head of the log: the last position and the last stream id that were assigned."""
 
     position: int
     stream_id: int
@@ -59,7 +60,7 @@ class Head(NamedTuple):
 
 @define
 class LogSnapshot:
-    """What the log knew of a batch's identities and customers while its head was `head`."""
+    """The log's events and streams that matter to a batch, as of its head `head`."""
 
     head: Head
     events: dict[EventIdentity, RecordedEvent]
@@ -67,7 +68,7 @@ class LogSnapshot:
 
 
 class PlannedEvent(NamedTuple):
-    """An envelope on its way into the log."""
+    """An envelope with its position, stream and `late` flag, not written yet."""
 
     position: int
     stream_id: int | None
@@ -77,39 +78,42 @@ class PlannedEvent(NamedTuple):
 
 @define
 class AppendPlan:
-    """What a batch will write."""
+    """All rows that a batch will write, and the receipts of its items."""
 
-    #: The head for which it was made, and the one that it leads to.
+    #: The head that the plan was made against, and the head once it is written.
     before: Head
     after: Head
     receipts: list[Receipt] = field(factory=list)
     events: list[PlannedEvent] = field(factory=list)
     rejected: list[Rejected] = field(factory=list)
-    #: How many times the events at these positions came again.
+    #: The number of repetitions in this batch, by the position of the event that they repeat.
     duplicates: Counter[int] = field(factory=Counter)
-    #: Streams that the batch opens, and those whose greatest key it raises.
+    #: Streams that the batch creates, and those whose greatest canonical key it raises.
     new_streams: dict[CustomerIdentity, Stream] = field(factory=dict)
     advanced_streams: dict[CustomerIdentity, Stream] = field(factory=dict)
 
 
-def make_plan(items: Sequence[Envelope | Rejected], look: LogSnapshot) -> AppendPlan:
-    """Decide what becomes of each item, in their order."""
-    plan = AppendPlan(before=look.head, after=look.head)
-    standing: dict[EventIdentity, tuple[Envelope, int]] = {
-        identity: (recorded, recorded.position) for identity, recorded in look.events.items()
+def make_plan(items: Sequence[Envelope | Rejected], snapshot: LogSnapshot) -> AppendPlan:
+    """Decide the outcome of each item, in order: appended, duplicate, conflict or quarantined.
+
+    An item is compared with the log and with the items before it in the batch.
+    """
+    plan = AppendPlan(before=snapshot.head, after=snapshot.head)
+    known: dict[EventIdentity, tuple[Envelope, int]] = {
+        identity: (recorded, recorded.position) for identity, recorded in snapshot.events.items()
     }
-    position, last_stream_id = look.head
+    position, last_stream_id = snapshot.head
     for item in items:
         if isinstance(item, Rejected):
             plan.rejected.append(item)
             plan.receipts.append(Receipt(Outcome.QUARANTINED, None, item.reason))
             continue
         identity = (item.project_id, item.event_id)
-        first = standing.get(identity)
+        first = known.get(identity)
         if first is None:
             position += 1
-            standing[identity] = item, position
-            stream_id, late = _assign_stream(plan, item, look.streams, last_stream_id)
+            known[identity] = item, position
+            stream_id, late = _assign_stream(plan, item, snapshot.streams, last_stream_id)
             last_stream_id = max(last_stream_id, stream_id or 0)
             plan.events.append(PlannedEvent(position, stream_id, late, item))
             plan.receipts.append(Receipt(Outcome.APPENDED, position))
@@ -126,7 +130,11 @@ def make_plan(items: Sequence[Envelope | Rejected], look: LogSnapshot) -> Append
 def _assign_stream(
     plan: AppendPlan, item: Envelope, streams: dict[CustomerIdentity, Stream], last_stream_id: int
 ) -> tuple[int | None, bool]:
-    """The event's stream, and whether that holds a greater key already."""
+    """Return the stream id of an event, and whether the event is late; update the plan's streams.
+
+    Late: the stream holds an event with a greater canonical key already. The id is None for an
+    event without a customer.
+    """
     if item.customer_id is None:
         return None, False
     customer = (item.project_id, item.customer_id)
@@ -145,13 +153,15 @@ def _assign_stream(
 
 
 def _to_conflict(item: Envelope, position: int) -> Rejected:
+    """Return the quarantine item for a delivery that contradicts the event at a position."""
     return Rejected(
         reason="conflict",
         detail=f"The event stands at position {position} with other facts.",
         body=item.body.encode(),
         project_id=item.project_id,
         event_id=item.event_id,
-        # A retry reads it as it was read now, whoever told what it does not tell itself.
+        # A retry must parse the body to the same envelope, also if these values came from the
+        # caller's defaults and not from the body.
         defaults=DeliveryDefaults(
             project_id=item.project_id, type=item.type, occurred_at=item.occurred_at
         ),

@@ -1,7 +1,7 @@
-"""Many rows in one go: executemany on SQLite, COPY on Postgres, or arrays where they are few.
+"""Writes many rows at once: executemany on SQLite; on Postgres COPY, or arrays for a few rows.
 
 Rows are tuples in the order of the table's columns. SQLAlchemy compiles the statements and knows
-the types; the rows themselves go past its per-row work, which would cost more than the insert.
+the types, but rows bypass its work per row, which would cost more than the insert.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from projector.store.types import Instant, all_to_sqlite
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
 
-#: So many rows come in one statement on Postgres. COPY takes several, and amid one the server waits
-#: for a client that was stopped as long as it lives, locks and all.
+#: The number of rows up to which Postgres gets one statement with arrays instead of a COPY. A COPY
+#: takes several round trips; if the client is suspended (SIGSTOP) during one, the server waits for
+#: it until the client ends, and keeps its locks.
 FEW_ROWS_MAX = 300
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
-    """Insert rows."""
+    """Insert rows; a primary key that exists already is an integrity error."""
     if not rows:
         return
     if _is_sqlite(connection):
@@ -40,7 +41,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
 
 
 def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
-    """Insert rows, or replace those that have the same primary key."""
+    """Insert rows; replace those that have the same primary key (upsert)."""
     if not rows:
         return
     if _is_sqlite(connection):
@@ -64,7 +65,10 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
 def update_many(
     connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Values]
 ) -> None:
-    """Set columns of rows that are there; each tuple has their values, then the primary key's."""
+    """Set the columns `names` of existing rows.
+
+    Each tuple of `rows` has the values of these columns, then those of the primary key.
+    """
     if not rows:
         return
     keys = [column.name for column in table.primary_key]
@@ -113,7 +117,7 @@ def _sqlite_upsert(table: Table) -> str:
 
 
 def to_sqlite_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:
-    """Rows with the values that SQLite's driver takes, put together column by column."""
+    """Convert rows to the values that SQLite's driver takes; column by column, which is faster."""
     values: list[Any] = list(zip(*rows, strict=True))
     for index, column in enumerate(columns):
         if isinstance(column.type, Instant):
@@ -125,8 +129,11 @@ def to_sqlite_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> 
 
 @cache
 def _sqlite_binder(column: Column[Any]) -> Callable[[Any], Any] | None:
-    """How a column's values become the driver's, where that does not take them as they are."""
-    # SQLAlchemy would check each bool; the driver stores it as 0 or 1.
+    """Return the function that converts a column's values for the driver; None if none is needed.
+
+    A bool needs none: SQLAlchemy's processor would only check each one, and the driver stores it
+    as 0 or 1.
+    """
     if isinstance(column.type, Boolean):
         return None
     dialect = _dialect("sqlite")
@@ -135,7 +142,7 @@ def _sqlite_binder(column: Column[Any]) -> Callable[[Any], Any] | None:
 
 @cache
 def _dialect(name: str) -> Dialect:
-    """A dialect, imported when it is first used."""
+    """Return a dialect, which is imported when it is first used."""
     dialect: Dialect = registry.load(name)()
     return dialect
 
@@ -166,7 +173,7 @@ def _insert_few(
 
 
 def _arrays(columns: Sequence[Column[Any]]) -> str:
-    """A parameter for each column, which takes the values of all rows.
+    """Return array parameters for `unnest`: one for each column, with the values of all rows.
 
     In the driver's binary format (`%b`): as text a body of 1 KB took 100 µs to write and to read.
     """
@@ -174,6 +181,7 @@ def _arrays(columns: Sequence[Column[Any]]) -> str:
 
 
 def _by_column(rows: Sequence[Values]) -> Values:
+    """Transpose rows to the values of `_arrays`."""
     return tuple(map(list, zip(*rows, strict=True)))
 
 
@@ -182,10 +190,10 @@ def _incoming(table: Table) -> str:
 
 
 def _create_incoming(connection: Connection, table: Table) -> str:
-    """A temporary table like another one, for this connection.
+    """Create a temporary table with the columns of a table, unless the connection has it already.
 
-    COPY knows neither conflicts nor updates: rows come in here first, at 6 µs a row where arrays
-    in an INSERT took 10 to 30.
+    COPY supports neither ON CONFLICT nor UPDATE, so rows are copied into this table first: 6 µs a
+    row, where arrays in an INSERT took 10 to 30.
     """
     name = _incoming(table)
     connection.exec_driver_sql(

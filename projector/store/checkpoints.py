@@ -1,4 +1,4 @@
-"""How far each projection has got."""
+"""Stores the checkpoint of each projection: its position in the log, with compare-and-set."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ _ALL = select(checkpoint).order_by(checkpoint.c.projection)
 
 @frozen
 class Checkpoint:
-    """Everything up to `position` is in the rows of `projection`."""
+    """The checkpoint of a projection: its rows contain every event up to `position`."""
 
     projection: str
     position: int
+    #: The version of the fold that wrote the rows.
     version: int
+    #: The number of times that rows were written other than by going forward (rebuild, retry).
     generation: int
-    #: Of all rows; see `digest`.
+    #: The digest of all rows; see `digest`.
     digest: str
-    #: Of the columns that the rows were written with; see `tables.fingerprint`.
+    #: The layout of the table that the rows were written to; see `tables.fingerprint`.
     fingerprint: str
     #: Why the projection is set aside; None while it runs.
     error: str | None = None
@@ -41,38 +43,42 @@ class Checkpoint:
 def read(
     connection: Connection, projections: Iterable[Projection], *, lock: bool = False
 ) -> dict[str, Checkpoint]:
-    """The checkpoints by projection; one that never ran stands at position 0."""
-    first = {each.name: _begin(each) for each in projections}
+    """Return the checkpoints by projection; a projection that never ran is at position 0.
+
+    With `lock`, all checkpoints stay locked until the transaction ends.
+    """
+    initial = {each.name: _initial(each) for each in projections}
     if lock:
-        # There must be rows to lock. Those who make or lock several do so in the order of names.
-        for name in sorted(first):
-            _ensure(connection, first[name])
+        # Only existing rows can be locked. Every transaction creates and locks checkpoints in the
+        # order of their names, so that two of them cannot deadlock.
+        for name in sorted(initial):
+            _ensure(connection, initial[name])
     rows = connection.execute(_ALL.with_for_update() if lock else _ALL).all()
-    found = {row[0]: Checkpoint(*row) for row in rows}
-    return {name: found.get(name) or _if_missing(begin) for name, begin in first.items()}
+    stored = {row[0]: Checkpoint(*row) for row in rows}
+    return {name: stored.get(name) or _if_missing(first) for name, first in initial.items()}
 
 
 def names(connection: Connection) -> list[str]:
-    """The names of all projections that have a checkpoint, by name; shadows are not among them."""
-    found = connection.execute(select(checkpoint.c.projection).order_by(checkpoint.c.projection))
-    return [name for name in found.scalars() if not name.endswith(SHADOW)]
+    """Return the names of all projections that have a checkpoint, sorted; without shadows."""
+    rows = connection.execute(select(checkpoint.c.projection).order_by(checkpoint.c.projection))
+    return [name for name in rows.scalars() if not name.endswith(SHADOW)]
 
 
 def read_one(connection: Connection, name: str) -> Checkpoint | None:
-    """The checkpoint of a projection by its name, whether it is installed or not."""
+    """Return the checkpoint of a projection, installed or not, by its name; None if missing."""
     row = connection.execute(_ALL.where(checkpoint.c.projection == name)).one_or_none()
     return None if row is None else Checkpoint(*row)
 
 
 def create(connection: Connection, projection: Projection) -> None:
-    """Create the checkpoint of a projection at the beginning of the log, if it has none."""
-    _ensure(connection, _begin(projection))
+    """Create the checkpoint of a projection at position 0, the beginning of the log, if missing."""
+    _ensure(connection, _initial(projection))
 
 
 def least_position(connection: Connection, projections: Iterable[Projection]) -> int:
-    """The position that all of some projections have reached; 0 for none of them."""
-    found = read(connection, projections).values()
-    return min((each.position for each in found), default=0)
+    """Return the least position of the projections, which all of them have reached; 0 for none."""
+    checkpoints = read(connection, projections).values()
+    return min((each.position for each in checkpoints), default=0)
 
 
 def advance(
@@ -84,9 +90,11 @@ def advance(
     digest: str,
     rewritten: bool = False,
 ) -> None:
-    """Compare-and-set: move a checkpoint that is still as it was seen, or raise CheckpointMoved.
+    """Advance a checkpoint by compare-and-set; raise CheckpointMoved if it is not `seen` any more.
 
-    `rewritten` says that rows were written otherwise than by going forward from there.
+    It is compared by position and generation. `rewritten` means that rows were written other than
+    by going forward from `seen`: it raises the generation, so that a projector that computed from
+    the older rows loses its own compare-and-set.
     """
     if seen.position == 0:
         _ensure(connection, seen)
@@ -109,7 +117,7 @@ def advance(
 
 
 def set_error(connection: Connection, projection: Projection, error: str | None) -> None:
-    """Set a projection aside, with the reason; or, with None, let it run again."""
+    """Set a projection aside with the error that stopped it; None lets it run again."""
     connection.execute(
         update(checkpoint).where(checkpoint.c.projection == projection.name).values(error=error)
     )
@@ -120,22 +128,29 @@ def delete_one(connection: Connection, name: str) -> None:
     connection.execute(delete(checkpoint).where(checkpoint.c.projection == name))
 
 
-def _begin(projection: Projection) -> Checkpoint:
-    """The checkpoint of a projection that never ran."""
+def _initial(projection: Projection) -> Checkpoint:
+    """Return the checkpoint of a projection that never ran."""
     return Checkpoint(
         projection.name, 0, projection.version, 0, digest.EMPTY, fingerprint(projection)
     )
 
 
-def _if_missing(begin: Checkpoint) -> Checkpoint:
-    """The checkpoint of a projection that has none: its table is missing, if it is another's."""
-    name = begin.projection
+def _if_missing(initial: Checkpoint) -> Checkpoint:
+    """Return the checkpoint of a projection that has none stored.
+
+    The table of another package's projection is created with its checkpoint, so it is missing too:
+    the projection counts as set aside.
+    """
+    name = initial.projection
     if is_own(name) or name.endswith(SHADOW):
-        return begin
-    return evolve(begin, error="Its table is missing: run `projector migrate`.")
+        return initial
+    return evolve(initial, error="Its table is missing: run `projector migrate`.")
 
 
-def _ensure(connection: Connection, seen: Checkpoint) -> None:
-    """A projection's first step makes its row; of two at once, one waits and then sees it."""
-    row = dialects.insert(connection, checkpoint).values(asdict(seen))
+def _ensure(connection: Connection, initial: Checkpoint) -> None:
+    """Insert a checkpoint if its projection has none.
+
+    Of two transactions that insert the same one, the second waits for the first and keeps its row.
+    """
+    row = dialects.insert(connection, checkpoint).values(asdict(initial))
     connection.execute(row.on_conflict_do_nothing())

@@ -1,4 +1,4 @@
-"""Who is known by an id, and who there is at all."""
+"""Looks up customers by id, by source_id, and all of them in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BY_CUSTOMER_ID = (
     .order_by(stream.c.project_id)
 )
 
-_EVERYONE = (
+_ALL = (
     select(stream.c.stream_id, stream.c.project_id, stream.c.customer_id)
     .order_by(stream.c.project_id, stream.c.customer_id)
     .execution_options(yield_per=1000)
@@ -24,13 +24,16 @@ _EVERYONE = (
 
 
 def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
-    """The customers that have an id, one a project."""
+    """Return the customers with this customer_id, at most one per project, by project."""
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
     return [CustomerKey(*row) for row in rows]
 
 
 def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
-    """The customers, deleted ones too, that have the shop's own id."""
+    """Return the customers with this source_id (the shop's own id), including deleted ones.
+
+    From the rows of the projection `customer`, ordered by project and customer.
+    """
     table = table_of(customer.PROJECTION)
     columns = (table.c.project_id, table.c.customer_id)
     statement = select(*columns).where(table.c.source_id == source_id).order_by(*columns)
@@ -38,14 +41,14 @@ def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
 
 
 def in_order(connection: Connection) -> Generator[tuple[int, CustomerKey]]:
-    """Every stream's id and customer, ordered by project and customer."""
-    with connection.execute(_EVERYONE) as rows:
+    """Yield the stream id and the customer of every stream, ordered by project and customer."""
+    with connection.execute(_ALL) as rows:
         for stream_id, *key in rows:
             yield stream_id, CustomerKey(*key)
 
 
 def stream_of(connection: Connection, customer: CustomerKey) -> int:
-    """The stream of a customer who is known."""
+    """Return the stream id of a customer; raises NoResultFound if there is no such stream."""
     statement = select(stream.c.stream_id).where(
         stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
     )

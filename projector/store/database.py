@@ -1,4 +1,4 @@
-"""The connection to the database: how it is opened, and how a transaction reads or writes."""
+"""Opens a database and runs its transactions: reading (a snapshot) and writing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.exc import TimeoutError as NoneFree
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from projector.errors import (
     BadDatabaseUrl,
@@ -25,25 +25,28 @@ from projector.errors import (
 )
 from projector.store import dialects
 
-#: psycopg does not know an option of the URL, or not its value.
+#: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
 _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
 
-#: Postgres ended the connection in the middle of a transaction, for it was idle, or took too long;
-#: or lets nobody write, as a standby does.
+#: SQLSTATE codes of Postgres: idle_in_transaction_session_timeout, transaction_timeout (both end
+#: the connection during a transaction), and read_only_sql_transaction (a standby).
 _OF_THE_SERVER = frozenset({"25P03", "25P04", "25006"})
 
-#: How the codes begin of what is broken inside of Postgres, such as a file that cannot grow.
-_BROKEN_INSIDE = "XX"
+#: The SQLSTATE class of internal errors of Postgres, such as a file that cannot grow.
+_INTERNAL_ERROR = "XX"
 
 
 class Database:
-    """A database, SQLite or Postgres, and its two kinds of transaction.
+    """A database, SQLite or Postgres, with its connection pool and two kinds of transaction.
 
-    Two bounds for processes that live long. After waiting `lock_seconds_max` for somebody else's
-    lock, or for a connection, a transaction fails with DatabaseBusy; unless given, 60 seconds for a
-    lock on SQLite, and without end on Postgres. Where a process did nothing for `idle_seconds_max`
-    in the middle of a transaction, because it was stopped, Postgres ends the transaction and its
-    locks; SQLite has no such thing.
+    Two timeouts for long-lived processes:
+
+    - `lock_seconds_max`: a transaction that waits longer for a lock of another transaction, or for
+      a connection of the pool, raises DatabaseBusy. Default for a lock: 60 seconds on SQLite, no
+      limit on Postgres.
+    - `idle_seconds_max`: Postgres ends a transaction, and releases its locks, if its process did
+      nothing for longer during it, for example because it was suspended. Default: no limit. SQLite
+      has no such timeout.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class Database:
         idle_seconds_max: float | None = None,
     ) -> None:
         self.url = dialects.parse_url(url)
-        # One that its own thread may take again: Ctrl-C may come before it is given back.
+        # Reentrant: after a Ctrl-C that comes before the release, its thread can take it again.
         self._writer = RLock()
         self._lock_seconds_max = (
             dialects.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
@@ -72,12 +75,12 @@ class Database:
         except (ValueError, NoSuchModuleError) as error:
             raise BadDatabaseUrl(url=str(self), reason=error) from error
         except ArgumentError:
-            # SQLAlchemy's own words name the URL, with its password.
-            raise BadDatabaseUrl(url=str(self), reason="SQLAlchemy has no use for it") from None
+            # SQLAlchemy's own message contains the URL with its password.
+            raise BadDatabaseUrl(url=str(self), reason="SQLAlchemy cannot parse it") from None
 
     @property
     def is_sqlite(self) -> bool:
-        """SQLite or else Postgres."""
+        """Whether the database is SQLite; otherwise it is Postgres."""
         return self.url.get_backend_name() == "sqlite"
 
     def __str__(self) -> str:
@@ -85,17 +88,17 @@ class Database:
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
-        """A connection for several transactions, for what lives in it, such as temporary tables."""
+        """Yield one connection for several transactions, which share its temporary tables etc."""
         with self._translating(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def outside_of_transactions(self) -> Iterator[Any]:
-        """A connection of Postgres's driver, for what goes on without a transaction."""
+        """Yield a connection of Postgres's driver in autocommit mode, such as for LISTEN."""
         with self._translating():
             pooled = self.engine.raw_connection()
             connection: Any = pooled.driver_connection
-            # It lives long, and what it is set to must not come upon somebody else.
+            # Take it out of the pool: its settings must not leak to the next user of a connection.
             pooled.detach()
             with closing(connection):
                 connection.autocommit = True
@@ -103,16 +106,17 @@ class Database:
 
     @contextmanager
     def reading(self, connection: Connection | None = None) -> Iterator[Connection]:
-        """A transaction that sees one snapshot from its first statement to its end."""
+        """Open a read transaction, which sees one snapshot from its first statement to its end."""
         with self._transaction(connection, "REPEATABLE READ", "BEGIN") as begun:
             yield begun
 
     @contextmanager
     def reading_tables(self) -> Iterator[Connection]:
-        """As `reading`, for the current-state tables: none is replaced by a rebuild meanwhile.
+        """Open a read transaction in which no rebuild can swap the current-state tables.
 
-        On Postgres a snapshot tells which rows are seen, and not in which table: one that took the
-        place of another after the snapshot would look half empty. So the lock comes first.
+        On Postgres a snapshot decides which rows are visible, not which table a name means: a
+        table that was swapped in after the snapshot would look half empty. So this takes a lock
+        that the swap waits for, before the first statement makes the snapshot.
         """
         with self.reading() as connection:
             if not self.is_sqlite:
@@ -123,15 +127,15 @@ class Database:
     def writing(
         self, connection: Connection | None = None, *, durable: bool = True
     ) -> Iterator[Connection]:
-        """A transaction that commits at its end, or rolls back when the block raises.
+        """Open a write transaction: it commits at its end, or rolls back if the block raises.
 
-        SQLite takes its one write lock at the start: a transaction that reads first and writes
-        later could only fail when another writer came in between. One that is not `durable` does
-        not wait for the disk: a power cut may undo it, and all such that came after it, but never
-        what was durable when it began.
+        SQLite takes its one write lock at the start (BEGIN IMMEDIATE): a transaction that read
+        first and wrote later would fail if another one had written in between. Without `durable`,
+        the commit does not wait for fsync: a power cut may undo it together with all later ones,
+        but never what was durable before.
         """
         with (
-            self._turn(),
+            self._sqlite_turn(),
             self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE", durable) as begun,
         ):
             if not durable and not self.is_sqlite:
@@ -139,17 +143,17 @@ class Database:
             yield begun
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Let this process's threads write to SQLite in turn.
+    def _sqlite_turn(self) -> Iterator[None]:
+        """Let the threads of this process write to SQLite one after another; raises DatabaseBusy.
 
-        SQLite's own waiting is to look again after a while, longer each time, and who looks at the
-        wrong moments waits for long.
+        SQLite's busy handler polls with growing pauses (backoff): a thread that polls at the wrong
+        moments waits long. A lock of the process wakes it as soon as it is released.
         """
         if not self.is_sqlite:
             yield
             return
         if not self._writer.acquire(timeout=self._lock_seconds_max):
-            raise DatabaseBusy(url=self, reason="another thread writes to it")
+            raise DatabaseBusy(url=self, reason="another thread of this process is writing to it")
         try:
             yield
         finally:
@@ -163,43 +167,48 @@ class Database:
         sqlite_begin: str,
         durable: bool = True,
     ) -> Iterator[Connection]:
+        """Run a transaction in a connection of the pool, or in the one that is given.
+
+        The options for SQLite are read by the `begin` listener in `dialects`.
+        """
         with (
             self._translating(),
-            self.engine.connect() if connection is None else nullcontext(connection) as held,
+            self.engine.connect() if connection is None else nullcontext(connection) as used,
         ):
             if self.is_sqlite:
-                held.execution_options(sqlite_begin=sqlite_begin, sqlite_durable=durable)
+                used.execution_options(sqlite_begin=sqlite_begin, sqlite_durable=durable)
             else:
-                held.execution_options(isolation_level=isolation_level)
-            with held.begin():
-                yield held
+                used.execution_options(isolation_level=isolation_level)
+            with used.begin():
+                yield used
 
     def close(self) -> None:
-        """Close all connections; on SQLite the last one folds the write-ahead log back."""
+        """Close all connections; on SQLite the last one checkpoints the write-ahead log."""
         self.engine.dispose()
 
     def cut(self) -> None:
-        """Break all connections to Postgres; who waits on one gets DatabaseUnreachable.
+        """Shut down the sockets of all connections to Postgres.
 
-        For a server that does not answer: its machine may, so that nothing else ends the waiting.
+        A thread that waits on one gets DatabaseUnreachable. For a server that hangs: its machine
+        may still acknowledge TCP keepalives, so that nothing else would end the waiting.
         """
         for connection in list(self._open):
-            with suppress(Exception), socket.socket(fileno=_duplicate(connection)) as wire:
-                # It may have been closed meanwhile, and its number be somebody else's.
+            with suppress(Exception), socket.socket(fileno=_duplicate(connection)) as duplicate:
+                # It may have been closed meanwhile, and its file descriptor been reused.
                 if not connection.closed:
-                    wire.shutdown(socket.SHUT_RDWR)
+                    duplicate.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
-        """Errors of the database, be they SQLAlchemy's or (in COPY) the driver's own."""
+        """Raise errors of SQLAlchemy, or of the driver (during COPY), as errors of this program."""
         driver_error: type[Exception] = self.engine.dialect.loaded_dbapi.Error
         try:
             yield
-        except (DBAPIError, NoneFree, driver_error) as error:
-            told = translate_error(self, error)
-            if told is None:
+        except (DBAPIError, PoolTimeout, driver_error) as error:
+            translated = translate_error(self, error)
+            if translated is None:
                 raise
-            raise told from error
+            raise translated from error
 
 
 def _duplicate(connection: Any) -> int:
@@ -207,8 +216,8 @@ def _duplicate(connection: Any) -> int:
 
 
 def translate_error(url: object, error: Exception) -> ProjectorError | None:
-    """The error for an operator; None where the statement is at fault, and so the program."""
-    if isinstance(error, NoneFree):
+    """Return the error to show to an operator; None if the statement, so a bug, is the cause."""
+    if isinstance(error, PoolTimeout):
         return DatabaseBusy(url=url, reason="all connections of this process are in use")
     cause = error.orig if isinstance(error, DBAPIError) else error
     reason = str(cause).strip()
@@ -222,12 +231,14 @@ def translate_error(url: object, error: Exception) -> ProjectorError | None:
 
 
 def _is_environment(cause: object) -> bool:
-    """Whether the database is at fault (gone, full, read-only) and not the statement.
+    """Return whether the database is the cause (gone, full, read-only) and not the statement.
 
-    Both drivers call that OperationalError, or a subclass of it. SQLite's says DatabaseError, and
-    no subclass, of a file that is damaged or no database; psycopg's ProgrammingError, that a
-    connection cannot be made in this way, and InternalError, that the server ended a transaction
-    for its age, takes no writes, or is broken inside.
+    Both drivers raise OperationalError, or a subclass of it, for most of these. The exceptions:
+
+    - sqlite3 raises DatabaseError itself for a file that is damaged or not a database.
+    - psycopg raises ProgrammingError for an invalid option of the connection.
+    - psycopg raises InternalError if the server ended a transaction because of its age, is
+      read-only, or has an internal error.
     """
     code = getattr(cause, "sqlstate", None) or ""
     names = {kind.__name__ for kind in type(cause).__mro__}
@@ -236,5 +247,5 @@ def _is_environment(cause: object) -> bool:
         or type(cause) is sqlite3.DatabaseError
         or _BAD_OPTION.search(str(cause)) is not None
         or code in _OF_THE_SERVER
-        or code.startswith(_BROKEN_INSIDE)
+        or code.startswith(_INTERNAL_ERROR)
     )

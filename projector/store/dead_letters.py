@@ -1,4 +1,4 @@
-"""Dead letters: events that a projection could not take."""
+"""Stores dead letters: events that a projection could not fold and skipped."""
 
 from __future__ import annotations
 
@@ -33,19 +33,20 @@ _HAS_ANY = select(
 )
 
 
-#: Those of a rebuild that is not done yet concern nobody.
+#: Dead letters of a shadow, which belong to a rebuild in progress, are not listed or counted.
 _IS_LIVE = dead_letter.c.projection.not_like(f"%\\{SHADOW}", escape="\\")
 
-#: How many reasons are told apart: they hold what was wrong, and that may be all sorts of things.
+#: The number of reasons that are counted at the most: a reason contains the invalid value, so
+#: their variety has no limit.
 REASONS_MAX = 100
 
 
-#: The order of letters within a projection.
-_place = attrgetter("stream_id", "position")
+#: The sort key of a projection's dead letters, stream by stream.
+_stream_and_position = attrgetter("stream_id", "position")
 
 
 class DeadLetter(NamedTuple):
-    """An event that a projection skipped, and why."""
+    """An event that a projection skipped, with the reason; a row of table `dead_letter`."""
 
     projection: str
     position: int
@@ -56,11 +57,11 @@ class DeadLetter(NamedTuple):
 def replace(
     connection: Connection,
     projection: str,
-    letters: Sequence[DeadLetter],
+    skipped: Sequence[DeadLetter],
     *,
     refolded: Sequence[int],
 ) -> None:
-    """Keep a projection's letters; of streams that were folded anew only these remain."""
+    """Insert dead letters of a projection; first delete those of the `refolded` streams."""
     if refolded:
         connection.execute(
             delete(dead_letter).where(
@@ -68,33 +69,36 @@ def replace(
                 in_values(connection, dead_letter.c.stream_id, refolded),
             )
         )
-    bulk.insert_many(connection, dead_letter, letters)
+    bulk.insert_many(connection, dead_letter, skipped)
 
 
 def page(
     connection: Connection, *, projection: str | None, after: tuple[str, int] | None, limit: int
 ) -> list[DeadLetter]:
-    """Letters by projection and position."""
+    """Return a page of dead letters by projection and position (keyset pagination).
+
+    The page begins after the key `after`, a (projection, position); `projection` is a filter.
+    """
     if not is_storable_text(projection):
         return []
-    place = (dead_letter.c.projection, dead_letter.c.position)
-    statement = select(dead_letter).where(_IS_LIVE).order_by(*place).limit(limit)
+    key = (dead_letter.c.projection, dead_letter.c.position)
+    statement = select(dead_letter).where(_IS_LIVE).order_by(*key).limit(limit)
     if projection is not None:
         statement = statement.where(dead_letter.c.projection == projection)
     if after is not None:
-        statement = statement.where(after_key(place, after, first=projection))
+        statement = statement.where(after_key(key, after, first=projection))
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
 def find_at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
-    """The letters at positions, by position and projection."""
-    # The key begins with the projection: all of them have a checkpoint.
+    """Return the dead letters of the events at some positions, by position and projection."""
+    # Names all projections (each has a checkpoint), because the primary key begins with the
+    # projection: without a condition on it the index is of no use.
     of_any = dead_letter.c.projection.in_(select(checkpoint.c.projection))
+    at_positions = in_values(connection, dead_letter.c.position, within_int64(positions))
     statement = (
         select(dead_letter)
-        .where(
-            _IS_LIVE, of_any, in_values(connection, dead_letter.c.position, within_int64(positions))
-        )
+        .where(_IS_LIVE, of_any, at_positions)
         .order_by(dead_letter.c.position, dead_letter.c.projection)
     )
     return [DeadLetter(*row) for row in connection.execute(statement)]
@@ -103,7 +107,10 @@ def find_at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter
 def page_by_stream(
     connection: Connection, projection: str, *, after: int, limit: int
 ) -> list[DeadLetter]:
-    """A projection's letters of so many streams behind one, stream by stream."""
+    """Return all dead letters of a projection's next `limit` streams, by stream and position.
+
+    The streams are those with an id greater than `after` that have dead letters.
+    """
     statement = (
         select(dead_letter.c.stream_id)
         .where(dead_letter.c.projection == projection, dead_letter.c.stream_id > after)
@@ -112,11 +119,12 @@ def page_by_stream(
         .limit(limit)
     )
     stream_ids = list(connection.execute(statement).scalars())
-    return sorted(find_in_streams(connection, projection, stream_ids), key=_place)
+    letters = find_in_streams(connection, projection, stream_ids)
+    return sorted(letters, key=_stream_and_position)
 
 
 def remove(connection: Connection, projection: str, positions: Sequence[int]) -> None:
-    """Take away a projection's letters at positions."""
+    """Delete the dead letters of a projection at some positions."""
     connection.execute(
         delete(dead_letter).where(
             dead_letter.c.projection == projection,
@@ -128,7 +136,10 @@ def remove(connection: Connection, projection: str, positions: Sequence[int]) ->
 def count_by_reason(
     connection: Connection, *, projection: str | None
 ) -> Sequence[Row[str, str, int]]:
-    """By projection and reason: how many letters; the most frequent ones first."""
+    """Count dead letters by projection and reason, the most frequent ones first.
+
+    Returns rows of (projection, reason, count), REASONS_MAX of them at the most.
+    """
     by = (dead_letter.c.projection, dead_letter.c.reason)
     number = func.count()
     statement = select(*by, number).where(_IS_LIVE).group_by(*by)
@@ -139,11 +150,11 @@ def count_by_reason(
 
 
 def customers_with(connection: Connection, projections: Sequence[str]) -> Iterator[CustomerKey]:
-    """The customers with a dead letter of some projections, ordered by project and customer."""
-    letters = select(dead_letter.c.stream_id).where(dead_letter.c.projection.in_(projections))
+    """Yield the customers with a dead letter of the projections, by project and customer."""
+    stream_ids = select(dead_letter.c.stream_id).where(dead_letter.c.projection.in_(projections))
     statement = (
         select(stream.c.project_id, stream.c.customer_id)
-        .where(stream.c.stream_id.in_(letters))
+        .where(stream.c.stream_id.in_(stream_ids))
         .order_by(stream.c.project_id, stream.c.customer_id)
         .execution_options(yield_per=1000)
     )
@@ -154,7 +165,7 @@ def customers_with(connection: Connection, projections: Sequence[str]) -> Iterat
 def find_in_streams(
     connection: Connection, projection: str, stream_ids: Sequence[int]
 ) -> list[DeadLetter]:
-    """A projection's letters from some streams."""
+    """Return the dead letters of a projection in some streams, in no particular order."""
     statement = select(dead_letter).where(
         dead_letter.c.projection == projection,
         in_values(connection, dead_letter.c.stream_id, stream_ids),
@@ -163,7 +174,7 @@ def find_in_streams(
 
 
 def without_customer(connection: Connection, projection: str) -> list[int]:
-    """The positions of a projection's letters that name no customer."""
+    """Return the positions of a projection's dead letters that have no customer (no stream)."""
     statement = select(dead_letter.c.position).where(
         dead_letter.c.projection == projection, dead_letter.c.stream_id.is_(None)
     )
@@ -171,12 +182,12 @@ def without_customer(connection: Connection, projection: str) -> list[int]:
 
 
 def delete_all(connection: Connection, projection: str) -> None:
-    """Forget a projection's letters, because it is rebuilt."""
+    """Delete all dead letters of a projection, because it is rebuilt or dropped."""
     connection.execute(delete(dead_letter).where(dead_letter.c.projection == projection))
 
 
 def count_by_projection(connection: Connection) -> dict[str, int]:
-    """How many events each projection skipped."""
+    """Count the dead letters of each projection that has any; shadows are included."""
     statement = select(dead_letter.c.projection, func.count()).group_by(dead_letter.c.projection)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
@@ -184,19 +195,19 @@ def count_by_projection(connection: Connection) -> dict[str, int]:
 def has_any(
     connection: Connection, projections: Sequence[str], project_id: str, customer_id: str
 ) -> bool:
-    """Whether an event of a customer was skipped by one of some projections."""
-    customer = {
+    """Return whether a customer has a dead letter of any of the projections."""
+    params = {
         "project_id": project_id,
         "customer_id": customer_id,
         "projections": list(projections),
     }
-    return bool(connection.execute(_HAS_ANY, customer).scalar_one())
+    return bool(connection.execute(_HAS_ANY, params).scalar_one())
 
 
 def customers_with_any(
     connection: Connection, projections: tuple[str, ...], customer_ids: Sequence[str]
 ) -> set[CustomerKey]:
-    """Those who have one of some ids and a dead letter of some projections."""
+    """Return those customers with one of the ids that have a dead letter of the projections."""
     statement = _select_customers_with_any(projections, connection.dialect.name)
     rows = connection.execute(statement, {"ids": array_parameter(connection, customer_ids)}).all()
     return {CustomerKey(*row) for row in rows}
@@ -204,10 +215,10 @@ def customers_with_any(
 
 @cache
 def _select_customers_with_any(projections: tuple[str, ...], dialect: str) -> Select[Any]:
-    # Not by a join: SQLite would begin with the letters, and go through all of them.
-    letter = exists().where(
+    # A subquery and not a join: for a join, SQLite would scan all dead letters first.
+    has_dead_letter = exists().where(
         dead_letter.c.stream_id == stream.c.stream_id, dead_letter.c.projection.in_(projections)
     )
     return select(stream.c.project_id, stream.c.customer_id).where(
-        in_array(dialect, stream.c.customer_id, "ids"), letter
+        in_array(dialect, stream.c.customer_id, "ids"), has_dead_letter
     )

@@ -1,4 +1,4 @@
-"""How a SQLite file and a Postgres server are opened: durable, bounded, and noticed when gone."""
+"""Creates engines for SQLite and Postgres: durable, with timeouts, dead connections detected."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from projector.errors import BadDatabaseUrl
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
-#: How long a writer waits for another one on SQLite, in seconds.
+#: The default busy timeout of SQLite, in seconds: a writer's wait for another writer.
 BUSY_SECONDS_MAX = 60.0
 
-#: How long a transaction waits for a connection where no bound is given, in seconds.
+#: The default wait for a connection of the pool, in seconds.
 FREE_SECONDS_MAX = 30.0
 
-#: How many connections a process may have beyond the five that are kept: more than the threads of
-#: a server, so that none waits for another one's.
+#: The number of connections of a process beyond the pool's five: more than a server has threads,
+#: so that no thread waits for another one's connection.
 OVERFLOW_MAX = 20
 
-#: A transaction as a whole may take so many times as long as it may be idle.
+#: The ratio of Postgres's transaction_timeout to its idle_in_transaction_session_timeout.
 _WHOLE_TIMES = 6
 
-#: How long Postgres may take to answer a new connection, in seconds.
+#: The timeout for a new connection to Postgres, in seconds.
 CONNECT_SECONDS_MAX = 5
 
-#: A network that has swallowed a connection says nothing: the system asks after ten seconds, and
-#: gives up after ten more.
+#: TCP keepalive: a connection that the network dropped silently is probed after 10 seconds without
+#: traffic, and given up after 10 more (unacknowledged data: after 20).
 _KEEPALIVE = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -44,18 +44,18 @@ _KEEPALIVE = {
     "tcp_user_timeout": 20_000,
 }
 
-#: Options of a URL that hold what nobody else may know: libpq takes the password there, too.
+#: Names of URL options that hold secrets: libpq accepts the password as an option, too.
 _SECRET = re.compile("password|secret|scram", re.IGNORECASE)
 
 
 def redact(url: URL) -> str:
-    """A URL as people and logs may see it."""
+    """Return a URL for messages and logs: without its password and other secrets."""
     hidden = {name: "..." if _SECRET.search(name) else value for name, value in url.query.items()}
     return url.set(query=hidden).render_as_string(hide_password=True)
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can have an ON CONFLICT clause; only the dialect in use is imported."""
+    """Return an INSERT that can have an ON CONFLICT clause; import only the dialect in use."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite
 
@@ -66,18 +66,18 @@ def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
 
 
 def parse_url(text: str) -> URL:
-    """The URL that a text says, if this program can use it; raises BadDatabaseUrl."""
+    """Parse the URL of a database; raise BadDatabaseUrl unless this program supports it."""
     try:
         url = make_url(text)
-        # What is not UTF-8 could not be shown later, where something else goes wrong.
+        # Text that is not UTF-8 fails here and not later, when another error is to be shown.
         url.render_as_string()
     except (ArgumentError, ValueError) as error:
-        # The text itself is not repeated: it may hold a password, and nobody knows where.
-        reason = "it is not of the form DIALECT://…, or not UTF-8"
+        # The message does not repeat the text: it may contain a password anywhere.
+        reason = "it does not have the form DIALECT://…, or is not UTF-8"
         raise BadDatabaseUrl(url="…", reason=reason) from error
     if "@" in (url.host or ""):
-        # The end of the password is taken for the beginning of the host, and would be shown.
-        raise BadDatabaseUrl(url="…", reason="in a name or a password, @ is written %40")
+        # An unescaped @ in the password: its end was parsed as part of the host, which is shown.
+        raise BadDatabaseUrl(url="…", reason="in a user name or a password, write @ as %40")
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
@@ -88,18 +88,18 @@ def parse_url(text: str) -> URL:
 
 
 def _check_file(url: URL) -> None:
-    """Raise BadDatabaseUrl for a URL of SQLite that names no file."""
+    """Raise BadDatabaseUrl for a URL of SQLite that does not name a file."""
     if url.username or url.password or url.host or url.port:
-        reason = "before a file's name come three slashes, no host"
+        reason = "the file's name follows three slashes (sqlite:///FILE), without a host"
         raise BadDatabaseUrl(url=redact(url), reason=reason)
     if not url.database or ":memory:" in url.database or "memory" in url.query.get("mode", ""):
         raise BadDatabaseUrl(
-            url=redact(url), reason="a database in memory is gone with the process"
+            url=redact(url), reason="an in-memory database is lost when the process ends"
         )
 
 
 def create_sqlite_engine(url: URL, lock_seconds_max: float) -> Engine:
-    """An engine for a file; a writer waits for others for so long."""
+    """Create the engine for a SQLite file; a writer waits `lock_seconds_max` for other writers."""
     engine = create_engine(
         url, connect_args={"timeout": lock_seconds_max}, **_common_options(lock_seconds_max)
     )
@@ -110,15 +110,16 @@ def create_sqlite_engine(url: URL, lock_seconds_max: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _record: object) -> None:
-        # SQLAlchemy's `begin` below opens transactions; the driver must not do so by itself.
+        # The `begin` listener below opens transactions; the driver must not do so implicitly.
         connection.isolation_level = None
-        # Bodies of a kilobyte fit better into pages of 8 KiB; counts only for a new file.
+        # Bodies of a kilobyte fit better into pages of 8 KiB; only takes effect in a new file.
         connection.execute("PRAGMA page_size = 8192")
         _use_wal(connection, lock_seconds_max)
-        # The pages of the indexes that a batch touches; with 2 MiB, the default, they spill.
+        # 16 MiB for the pages of the indexes that a batch touches: with the default of 2 MiB,
+        # they spill.
         connection.execute("PRAGMA cache_size = -16384")
-        # Some builds overwrite what is deleted, page by page, so that to drop a table takes seconds
-        # of the write lock. The log keeps everything anyway.
+        # Some builds overwrite deleted content page by page, so that DROP TABLE holds the write
+        # lock for seconds. It would hide nothing: the log keeps every event anyway.
         connection.execute("PRAGMA secure_delete = FAST")
         connection.execute("PRAGMA synchronous = FULL")
 
@@ -127,7 +128,7 @@ def create_sqlite_engine(url: URL, lock_seconds_max: float) -> Engine:
         options: dict[str, Any] = dict(connection.get_execution_options())
         durable = options.get("sqlite_durable", True)
         if connection.info.get("durable", True) != durable:
-            # In WAL mode only FULL makes a commit survive a power cut.
+            # In WAL mode only FULL calls fsync for each commit, which then survives a power cut.
             connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.info["durable"] = durable
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
@@ -136,21 +137,22 @@ def create_sqlite_engine(url: URL, lock_seconds_max: float) -> Engine:
 
 
 def _create_private_file(path: str) -> None:
-    """A new file is for its owner and group alone, or for fewer by the umask: customers are in it.
+    """Create a file that only its owner and group can access (0660 minus the umask).
 
-    One that is there stays as it is. SQLite gives the files beside it the same mode.
+    It will hold customers' data. An existing file keeps its mode. SQLite gives the files beside it
+    (-wal, -shm) the same mode.
     """
     if not path.startswith("file:"):
-        # What is wrong with the path is told by SQLite.
+        # If the path is invalid, SQLite reports it.
         with suppress(OSError, ValueError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660))
 
 
 def _use_wal(connection: sqlite3.Connection, lock_seconds_max: float) -> None:
-    """Let readers go on while one writes.
+    """Switch the file to write-ahead logging (WAL), so that readers and a writer do not block.
 
-    Two processes that open a new file at once contradict each other here, and SQLite says so at
-    once instead of waiting for its busy timeout.
+    Retries: if two processes switch a new file at once, SQLite refuses one of them immediately
+    ("database is locked") instead of waiting for the busy timeout.
     """
     deadline = time.monotonic() + lock_seconds_max
     while True:
@@ -168,7 +170,7 @@ def _use_wal(connection: sqlite3.Connection, lock_seconds_max: float) -> None:
 def create_postgres_engine(
     url: URL, lock_seconds_max: float | None, idle_seconds_max: float | None
 ) -> Engine:
-    """An engine for a server; the bounds are those of `engine.Database`."""
+    """Create the engine for a Postgres server; the timeouts are those of `database.Database`."""
     try:
         defaults = {**_KEEPALIVE, "connect_timeout": CONNECT_SECONDS_MAX}
         own = {name: value for name, value in defaults.items() if name not in url.query}
@@ -186,14 +188,14 @@ def create_postgres_engine(
                 cursor.execute(settings)
             connection.commit()
         except BaseException:
-            # The pool forgets one that could not be set up.
+            # The pool drops a connection whose setup failed without closing it.
             connection.close()
             raise
 
     @event.listens_for(engine, "checkout")
-    def look(connection: Any, _record: object, _proxy: object) -> None:
+    def check_alive(connection: Any, _record: object, _proxy: object) -> None:
         if connection.closed or _is_readable(connection.fileno()):
-            # The pool makes a new one.
+            # The pool then replaces it by a new connection.
             raise DisconnectionError
 
     return engine
@@ -202,22 +204,22 @@ def create_postgres_engine(
 def _session_settings(
     lock_seconds_max: float | None, idle_seconds_max: float | None
 ) -> Iterator[str]:
-    """What a new connection to Postgres is told, as statements."""
-    # Python cannot hold instants of year 1 or 9999 in the time zones of some servers.
+    """Yield the statements that set up a new connection to Postgres."""
+    # In a server's local time zone, instants of the years 1 and 9999 may overflow a datetime.
     yield "SET TIME ZONE 'UTC'"
-    # A commit is answered when it is on disk, whatever the server is set to; but what is set to
-    # more than that stays.
+    # A commit returns when it is on disk (fsync), whatever the server's default; settings that
+    # wait for more than that, such as remote_apply, stay.
     yield (
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
-    # Not among the options of the connection: there some poolers refuse them.
+    # By SET and not as startup options of the connection, which some poolers refuse.
     if lock_seconds_max is not None:
         yield f"SET lock_timeout = {_milliseconds(lock_seconds_max)}"
     if idle_seconds_max is not None:
         timeout = _milliseconds(idle_seconds_max)
         yield f"SET idle_in_transaction_session_timeout = {timeout}"
-        # Where the server has it (17 and later), also for a client that was stopped amid a COPY.
+        # If the server has it (17 and later): also ends a client that is suspended during a COPY.
         whole = _milliseconds(idle_seconds_max * _WHOLE_TIMES)
         yield (
             f"SELECT set_config(name, '{whole}', false) FROM pg_settings"  # noqa: S608 - a number
@@ -226,25 +228,25 @@ def _session_settings(
 
 
 def _common_options(lock_seconds_max: float | None) -> dict[str, Any]:
-    """What SQLAlchemy is told on either database."""
+    """Return the options of `create_engine` for both databases."""
     return {
         "max_overflow": OVERFLOW_MAX,
         "pool_timeout": FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max,
-        # An error that is logged must not tell of customers: in the log their e-mails would stay.
+        # Errors are logged: their messages must not contain customers' data, such as e-mails.
         "hide_parameters": True,
     }
 
 
 def _milliseconds(seconds: float) -> int:
-    """For a setting of Postgres, where 0 would mean: no bound."""
+    """Convert to milliseconds for a timeout of Postgres; at least 1, because 0 means no limit."""
     return max(1, round(seconds * 1000))
 
 
 def _is_readable(fileno: int) -> bool:
-    """Whether something waits in the socket of a connection that nobody uses.
+    """Return whether the socket of an idle connection has data to read.
 
-    So it is once the server has ended the connection, be it for a restart. A ping would tell that
-    too, for a round trip (23 µs at the least) where this takes half a microsecond.
+    It has if the server closed the connection, for example for a restart. A ping would detect that
+    too, but costs a round trip (at least 23 µs), and this half a microsecond.
     """
     poll = select.poll()
     poll.register(fileno, select.POLLIN)

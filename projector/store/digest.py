@@ -1,8 +1,9 @@
-"""A digest of a table's rows that does not depend on their order and is kept up to date with them.
+"""Computes the digest of a table's rows: order-independent and updated incrementally.
 
 A row's hash is the 128-bit BLAKE2b of the JSON array of its columns, instants as RFC 3339 in UTC;
-the digest is the sum of all hashes modulo 2^128. So a row that changes is one subtraction and one
-addition, and tables are compared by one number, on whatever databases they are.
+the digest is the sum of all hashes modulo 2^128 (an additive multiset hash). So a changed row
+costs one subtraction and one addition, and tables on different databases are compared by one
+number.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _encode = msgspec.json.Encoder().encode
 
 
 def of(rows: Iterable[tuple[Any, ...]]) -> int:
-    """The sum of the hashes of rows, which are tuples of their table's columns."""
-    # To copy a hash costs less than to say again how long it is.
+    """Return the sum of the hashes of rows, which are tuples of their table's columns."""
+    # Copying an empty hash is faster than creating one with a digest_size.
     new_hash, from_bytes = blake2b(digest_size=_BYTES).copy, int.from_bytes
     total = 0
     for row in rows:
@@ -35,10 +36,13 @@ def of(rows: Iterable[tuple[Any, ...]]) -> int:
 
 
 def subtract(digest: str, earlier: str) -> int:
-    """Subtract an earlier digest: what has to be applied to it to get the later one."""
+    """Return the change from an earlier digest to this one, as a number for `apply`."""
     return int(digest, 16) - int(earlier, 16)
 
 
 def apply(digest: str, change: int) -> str:
-    """A digest, as text, after a change of its rows: the hashes that came less those that went."""
+    """Return a digest, as text, after a change of its rows.
+
+    The change is the sum of the hashes of inserted rows, minus that of deleted ones.
+    """
     return f"{(int(digest, 16) + change) % _MODULUS:0{2 * _BYTES}x}"

@@ -1,4 +1,4 @@
-"""Deliveries that repeated an event of the log: how many, and when the last one came."""
+"""Counts duplicates: deliveries that repeated an event of the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from projector.store.tables import duplicate
 
 @frozen
 class Duplicates:
-    """The repetitions of the event at a position."""
+    """The duplicates of the event at a position: their number, and when the last one arrived."""
 
     position: int
     count: int
@@ -23,20 +23,23 @@ class Duplicates:
 
 
 def add(connection: Connection, repeated: Mapping[int, int], *, received_at: datetime) -> None:
-    """Count repetitions, by position; the caller holds the lock of the head."""
+    """Add to the counts of duplicates; `repeated` has their number by the event's position.
+
+    The caller holds the lock of the log's head, so that no count is lost.
+    """
     if not repeated:
         return
     known = find(connection, list(repeated))
     rows = []
     for position, count in repeated.items():
         before = known.get(position) or Duplicates(position, 0, received_at)
-        # What was put aside and is read again came long ago.
+        # A retry of a quarantined delivery has its time of arrival, which may be an older one.
         last = max(before.last_received_at, received_at)
         rows.append((position, before.count + count, last))
     bulk.upsert_many(connection, duplicate, rows)
 
 
 def find(connection: Connection, positions: Sequence[int]) -> dict[int, Duplicates]:
-    """The repetitions of the events at some positions, as far as there are any."""
+    """Return the duplicates of events by position; an event without duplicates is left out."""
     statement = select(duplicate).where(in_values(connection, duplicate.c.position, positions))
     return {row[0]: Duplicates(*row) for row in connection.execute(statement)}

@@ -1,8 +1,8 @@
-"""Which of several processes does a job that one of them is enough for.
+"""Stores leases: which one of several processes does a job (leader election).
 
-The holder counts up its signs of life. Who watches judges them by a clock of its own, because the
-clocks of several machines differ. A lease only spares work: two who think that they hold it, such
-as one that was stopped and goes on, do no harm.
+The holder increments a heartbeat counter. Other processes judge its silence by their own clocks,
+because the clocks of several machines differ. A lease only saves work: two processes that both
+believe they hold it, such as one that was suspended and resumes, do no harm.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from projector.store.tables import lease
 
 @frozen(kw_only=True)
 class Lease:
-    """A lease as it was read."""
+    """The lease of a job as it was read."""
 
     job: str
-    #: None where nobody ever took it, or it was given back.
+    #: The process that holds it; None if it was never taken, or was released.
     holder: str | None = None
-    #: Grows with each sign of life.
+    #: The counter of heartbeats; also incremented when the lease is taken.
     heartbeats: int = 0
 
 
 def read(connection: Connection, job: str) -> Lease:
-    """The lease of a job."""
+    """Return the lease of a job; one without a holder if it was never taken."""
     row = connection.execute(select(lease).where(lease.c.job == job)).one_or_none()
     return Lease(job=job) if row is None else Lease(**row._mapping)
 
 
 def take(connection: Connection, seen: Lease, holder: str) -> bool:
-    """Compare-and-set: take a lease that had no sign of life since it was seen.
+    """Take a lease by compare-and-set: return False if it had a heartbeat since it was `seen`.
 
-    Of several who saw the same one gets it.
+    If several processes have seen the same lease, exactly one of them gets it.
     """
     first = dialects.insert(connection, lease).values(job=seen.job, holder=None, heartbeats=0)
     connection.execute(first.on_conflict_do_nothing())
@@ -47,7 +47,7 @@ def take(connection: Connection, seen: Lease, holder: str) -> bool:
 
 
 def heartbeat(connection: Connection, job: str, holder: str) -> bool:
-    """Give a sign of life; false, and nothing is changed, for who is not the holder any more."""
+    """Record a heartbeat; return False, and change nothing, if `holder` does not hold the lease."""
     result = connection.execute(
         update(lease)
         .where(lease.c.job == job, lease.c.holder == holder)
@@ -57,7 +57,7 @@ def heartbeat(connection: Connection, job: str, holder: str) -> bool:
 
 
 def release(connection: Connection, job: str, holder: str) -> None:
-    """Let others take the lease at once; nothing is changed for who is not the holder any more."""
+    """Release a lease, so that others can take it at once; no effect unless `holder` holds it."""
     connection.execute(
         update(lease).where(lease.c.job == job, lease.c.holder == holder).values(holder=None)
     )

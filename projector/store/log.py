@@ -1,4 +1,4 @@
-"""The event log, read side: events by position, by stream and by identity."""
+"""Reads the event log: events by position, by stream, by customer and by identity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from projector.envelope import CustomerKey, RecordedEvent
 from projector.store.predicates import array_parameter, in_array, in_values
 from projector.store.tables import event, log_head, stream
 
-#: How many bytes of bodies one read holds in memory, about.
+#: The size of the bodies that one read holds in memory, in bytes (roughly).
 READ_BYTES_MAX = 32 * 1024 * 1024
 
 _EVENT = select(
@@ -42,18 +42,20 @@ _SCAN = (
     " WHERE position > {0} AND position <= {0} ORDER BY position"
 )
 
-#: How many rows a scan of Postgres asks for at once.
+#: The number of rows that a scan fetches at once from Postgres.
 SCAN_ROWS = 1_000
 
-#: Position, stream, occurred_at (an instant as the driver gives it, so text from SQLite), event_id,
-#: type, source and body of an event.
+#: The row of a scan: position, stream_id, occurred_at (as the driver returns it, so text on
+#: SQLite), event_id, type, source, body.
 ScanRow = tuple[int, int | None, Any, str, str, str, str]
 
-#: A position that no index knows. Postgres would look up all positions up to a bound, which are
-#: nearly all there are, only to throw away those that are not in a few streams.
+#: The position as an expression, which no index matches. By the index of positions, Postgres would
+#: look up every position up to a bound, which is nearly the whole log, only to discard the events
+#: of all but a few streams.
 _position = event.c.position + 0
 
-#: How many events of a customer are read without a cursor, which takes several round trips.
+#: The number of a customer's events that are read without a cursor, which takes several round
+#: trips.
 AT_ONCE_MAX = 1000
 
 _OF_CUSTOMER = _EVENT.where(
@@ -61,11 +63,14 @@ _OF_CUSTOMER = _EVENT.where(
     stream.c.customer_id == bindparam("customer_id"),
     _position <= bindparam("until"),
 ).order_by(event.c.occurred_at, event.c.event_id)
-_OF_CUSTOMER_THEN = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
+_OF_CUSTOMER_AS_OF = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"))
 
 
 def head(connection: Connection, *, lock: bool = False) -> int:
-    """The position of the last event; 0 for an empty log. With the lock it stays that."""
+    """Return the position of the last event; 0 for an empty log.
+
+    With `lock`, no event can be appended until the transaction ends.
+    """
     statement = select(log_head.c.position)
     return int(connection.execute(statement.with_for_update() if lock else statement).scalar_one())
 
@@ -73,23 +78,24 @@ def head(connection: Connection, *, lock: bool = False) -> int:
 def read(
     connection: Connection, *, after: int, until: int, limit: int, bytes_max: int = READ_BYTES_MAX
 ) -> list[RecordedEvent]:
-    """The events of positions after < position <= until, in order.
+    """Return the events with after < position <= until, by position.
 
-    At the most `limit` events, and no more than fill `bytes_max`; but one at the least.
+    Returns at most `limit` events and stops once their bodies reach `bytes_max` bytes, so that it
+    returns at least one event if there is any.
     """
-    bounds = {"after": after, "until": until, "limit": limit}
-    with connection.execute(_READ, bounds) as rows:
+    params = {"after": after, "until": until, "limit": limit}
+    with connection.execute(_READ, params) as rows:
         return _take_up_to(rows, bytes_max)
 
 
 def read_at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
-    """The events at some positions, as far as they are there, in order."""
+    """Return the events at some positions, by position; missing ones are left out."""
     statement = _EVENT.where(in_values(connection, event.c.position, positions))
     return [_to_event(row) for row in connection.execute(statement.order_by(event.c.position))]
 
 
 def last_received_by_type(connection: Connection, *, after: int) -> dict[str, datetime]:
-    """When the last event of each type came, of those behind a position."""
+    """Return the newest `received_at` of each event type, among the events after a position."""
     statement = (
         select(event.c.type, func.max(event.c.received_at))
         .where(event.c.position > after)
@@ -104,7 +110,7 @@ def read_streams(
     *,
     until: int,
 ) -> Iterator[RecordedEvent]:
-    """The events of streams up to a position: stream by stream, each in canonical order."""
+    """Yield the events of some streams up to a position: by stream, each in canonical order."""
     statement = _EVENT.where(in_values(connection, event.c.stream_id, stream_ids))
     return _in_canonical_order(connection, statement, until)
 
@@ -112,31 +118,32 @@ def read_streams(
 def read_customer(
     connection: Connection, customer: CustomerKey, *, until: int, as_of: datetime | None
 ) -> Iterator[RecordedEvent]:
-    """A customer's events up to a position, in canonical order; with `as_of` those up to then.
+    """Yield a customer's events up to a position, in canonical order.
 
-    Few customers have more events than come at once; for these a cursor is opened.
+    With `as_of`, only those that occurred up to then. Few customers have more than AT_ONCE_MAX
+    events; only for these a cursor is opened.
     """
-    bounds = {**customer._asdict(), "until": until, "as_of": as_of}
-    statement = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_THEN
-    first = connection.execute(statement.limit(AT_ONCE_MAX + 1), bounds).all()
+    params = {**customer._asdict(), "until": until, "as_of": as_of}
+    statement = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_AS_OF
+    first = connection.execute(statement.limit(AT_ONCE_MAX + 1), params).all()
     if len(first) <= AT_ONCE_MAX:
         yield from map(_to_event, first)
         return
-    with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), bounds) as rows:
+    with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), params) as rows:
         yield from map(_to_event, rows)
 
 
 def has_more_events(connection: Connection, customer: CustomerKey, events: int) -> bool:
-    """Whether a customer has more events than so many."""
-    of_one = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
-    beyond = of_one.where(
+    """Return whether a customer has more than `events` events, without counting all of them."""
+    positions = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
+    of_customer = positions.where(
         stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
     )
-    return connection.execute(beyond.limit(1).offset(events)).first() is not None
+    return connection.execute(of_customer.limit(1).offset(events)).first() is not None
 
 
 def has_event_between(connection: Connection, stream_id: int, *, after: int, until: int) -> bool:
-    """Whether a stream has an event of a position after < position <= until."""
+    """Return whether a stream has an event with after < position <= until."""
     statement = select(event.c.position).where(
         event.c.stream_id == stream_id, _position > after, _position <= until
     )
@@ -151,18 +158,19 @@ def read_customer_page(
     limit: int,
     bytes_max: int = READ_BYTES_MAX,
 ) -> list[RecordedEvent]:
-    """A customer's events behind a position, in the order of their positions.
+    """Return a page of a customer's events after a position, by position (keyset pagination).
 
-    At the most `limit` of them, and no more than fill `bytes_max`; but one at the least.
+    Returns at most `limit` events and stops once their bodies reach `bytes_max` bytes, so that it
+    returns at least one event if there is any.
     """
-    bounds = {**customer._asdict(), "after": after, "limit": limit}
-    with connection.execute(_select_customer_page(connection.dialect.name), bounds) as rows:
+    params = {**customer._asdict(), "after": after, "limit": limit}
+    with connection.execute(_select_customer_page(connection.dialect.name), params) as rows:
         return _take_up_to(rows, bytes_max)
 
 
 @cache
 def _select_customer_page(dialect: str) -> Select[Any]:
-    # SQLite's index by stream has the positions in their order; Postgres sorts those of the stream.
+    # SQLite's index of streams contains the positions in order; Postgres sorts those of a stream.
     position = event.c.position if dialect == "sqlite" else _position
     return (
         _EVENT.where(
@@ -179,36 +187,39 @@ def _select_customer_page(dialect: str) -> Select[Any]:
 def read_without_customer(
     connection: Connection, types: Iterable[str], *, until: int
 ) -> Iterator[RecordedEvent]:
-    """The events of some types that name no customer, up to a position."""
+    """Yield the events without a customer, of some types, up to a position, in canonical order."""
     statement = _EVENT.where(event.c.stream_id.is_(None), event.c.type.in_(sorted(types)))
     return _in_canonical_order(connection, statement, until)
 
 
 def scan(connection: Connection, *, after: int, until: int) -> Iterator[ScanRow]:
-    """What a fold needs of the events of positions after < position <= until, in order.
+    """Yield the events with after < position <= until, by position, as rows for a fold.
 
-    Whose streams they are is not told; that is asked once a stream. Rows come from the driver as
-    they are, past SQLAlchemy's work for each, which would take as long as the reading.
+    They lack the customer, which the caller looks up once for each stream. Rows are the driver's,
+    because SQLAlchemy's work per row would take as long as the reading itself.
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         yield from driver.execute(_SCAN.format("?"), (after, until))
         return
-    # Of the server's, and with a name for that: else all rows would come at once.
+    # A server-side cursor, which is what a name makes of it: else all rows would come at once.
     with driver.cursor("scan") as cursor:
         cursor.itersize = SCAN_ROWS
         yield from cursor.execute(_SCAN.format("%s"), (after, until))
 
 
 def last_stream_id(connection: Connection) -> int:
-    """The highest stream id given out; 0 for none."""
+    """Return the highest stream id that was assigned; 0 for none."""
     return int(connection.execute(select(log_head.c.stream_id)).scalar_one())
 
 
 def _in_canonical_order(
     connection: Connection, statement: Select[Any], until: int
 ) -> Iterator[RecordedEvent]:
-    """Sorted by the database, so that a long stream is never held in memory."""
+    """Yield the events of a statement by stream, each in canonical order.
+
+    The database sorts them and a cursor fetches them, so that a long stream is never in memory.
+    """
     ordered = statement.where(_position <= until).order_by(
         event.c.stream_id, event.c.occurred_at, event.c.event_id
     )
@@ -219,14 +230,17 @@ def _in_canonical_order(
 def find_by_ids(
     connection: Connection, event_ids: Mapping[str, Iterable[str]]
 ) -> dict[tuple[str, str], RecordedEvent]:
-    """The events of these ids, given by project, as far as they are in the log."""
-    found = {}
+    """Return the events with these ids, by (project_id, event_id); missing ones are left out.
+
+    `event_ids` has the ids by project.
+    """
+    events = {}
     statement = _select_by_ids(connection.dialect.name)
     for project_id, ids in event_ids.items():
-        asked = {"project_id": project_id, "event_ids": array_parameter(connection, list(ids))}
-        for row in connection.execute(statement, asked):
-            found[project_id, row.event_id] = _to_event(row)
-    return found
+        params = {"project_id": project_id, "event_ids": array_parameter(connection, list(ids))}
+        for row in connection.execute(statement, params):
+            events[project_id, row.event_id] = _to_event(row)
+    return events
 
 
 @cache
@@ -238,7 +252,7 @@ def _select_by_ids(dialect: str) -> Select[Any]:
 
 
 def _take_up_to(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:
-    """The events of rows, until their bodies fill so many bytes; one at the least."""
+    """Return the events of rows, up to the one with which the bodies reach `bytes_max` bytes."""
     events: list[RecordedEvent] = []
     size = 0
     for row in rows:

@@ -1,7 +1,7 @@
-"""Who is in a segment or on a tier, page by page, and which segments and tiers there are.
+"""Lists the members of segments and tiers, page by page, and counts segments and tiers.
 
-A page begins after the key where the last one ended, so that it costs the same at any depth, and
-rows that come or go meanwhile move nobody else to another page.
+Keyset pagination: a page begins after the key at which the previous one ended, so that it costs
+the same at any depth, and rows that are inserted or deleted meanwhile do not shift the pages.
 """
 
 from __future__ import annotations
@@ -44,44 +44,49 @@ def page(
     after: tuple[str, ...] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """The members whose place comes after one: place, since, and who they are, in order."""
+    """Return a page of a group's members, now or at `as_of`, in the order of their keys.
+
+    Rows have the columns of `group.member_key`, `since`, and the customer's `source_id` and `name`.
+    The page begins after the key `after`; `project_id` is a filter. Raises RowsUnreadable.
+    """
     if not is_storable_text(project_id):
         return []
     table = table_of(group.now if as_of is None else group.history)
-    place = [table.c[name] for name in group.member_key]
+    key = [table.c[name] for name in group.member_key]
     since = table.c[group.since if as_of is None else group.since_then].label("since")
     statement: Select[Any] = (
-        select(*place, since, _customer_column("source_id", table), _customer_column("name", table))
+        select(*key, since, _customer_column("source_id", table), _customer_column("name", table))
         .where(table.c[group.id] == group_id, _is_member(group, as_of))
-        .order_by(*place)
+        .order_by(*key)
         .limit(limit)
     )
     if project_id is not None:
         statement = statement.where(table.c.project_id == project_id)
     if after is not None:
-        statement = statement.where(after_key(place, after, first=project_id))
+        statement = statement.where(after_key(key, after, first=project_id))
     with translate_read_errors(table.name):
         return connection.execute(statement).all()
 
 
 def _customer_column(name: str, table: Table) -> ColumnElement[Any]:
-    """What the customer of a row is called.
+    """Return a column of the customer of a row, from the projection `customer`.
 
-    Not by a join: Postgres would merge, and for that go through all customers before the page.
+    A scalar subquery and not a join: Postgres would choose a merge join, and scan all customers
+    before the page.
     """
-    who = table_of(customer.PROJECTION)
-    asked = select(who.c[name]).where(same_customer(who, table))
-    return asked.scalar_subquery().label(name)
+    customers = table_of(customer.PROJECTION)
+    value = select(customers.c[name]).where(same_customer(customers, table))
+    return value.scalar_subquery().label(name)
 
 
 def is_known(connection: Connection, group: Group, group_id: str) -> bool:
-    """Whether any customer is or ever was in a group, as far as the events told."""
+    """Return whether any customer is or ever was in a group, according to the events."""
     return any(
         connection.execute(
             select(literal(1))
             .where(table_of(name).c[group.id] == group_id)
-            # The next column of the index. Of many rows with the id, as it may think that there are
-            # whatever the id is, Postgres would rather look for one in the table.
+            # The next column of the index, so that Postgres uses it. It may estimate many rows for
+            # any id, and would then scan the table for the first one, also if there is none.
             .order_by(table_of(name).c[column])
             .limit(1)
         ).first()
@@ -93,11 +98,15 @@ def is_known(connection: Connection, group: Group, group_id: str) -> bool:
 
 
 def count_segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
-    """By project, segment and name: members, and when the name was last told. In this order."""
+    """Count the members of each segment, by project, segment and name (in this order).
+
+    Rows: project_id, segment_id, segment_name, `members`, and `name_seen_at`: when an event last
+    had this name for the segment. Raises RowsUnreadable.
+    """
     if not is_storable_text(project_id):
         return []
     table = table_of(segment_membership.PROJECTION)
-    # An event that ends a membership may tell no name, and then the row keeps an older one.
+    # Not left_at: an event that ends a membership may have no name, and the row keeps an older one.
     name_seen_at = func.max(table.c.entered_at)
     group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
     members = func.sum(cast(table.c.is_member, Integer))
@@ -107,7 +116,11 @@ def count_segments(connection: Connection, *, project_id: str | None) -> Sequenc
 
 
 def count_tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
-    """By project, campaign, tier and their names: members, and when the names were last told."""
+    """Count the members of each tier, by project, campaign, tier and their names (in this order).
+
+    Rows: project_id, campaign_id, tier_id, campaign_name, tier_name, `members`, and `name_seen_at`:
+    when an event last had these names. Raises RowsUnreadable.
+    """
     if not is_storable_text(project_id):
         return []
     table = table_of(loyalty_tier.PROJECTION)
@@ -127,13 +140,13 @@ def _grouped(
     members: ColumnElement[Any],
     name_seen_at: ColumnElement[Any],
 ) -> Select[Any]:
-    shown = [*group, members.label("members"), name_seen_at.label("name_seen_at")]
-    statement = select(*shown).group_by(*group).order_by(*group)
+    columns = [*group, members.label("members"), name_seen_at.label("name_seen_at")]
+    statement = select(*columns).group_by(*group).order_by(*group)
     return statement if project_id is None else statement.where(project == project_id)
 
 
 def _is_member(group: Group, as_of: datetime | None) -> ColumnElement[bool]:
-    """Whether a row is a member's, now or at an instant."""
+    """Return the condition that a row is a membership that holds now, or at an instant."""
     if as_of is None:
         return (
             true()

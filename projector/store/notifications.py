@@ -1,8 +1,8 @@
-"""Who waits for events is woken when some come in.
+"""Notifies listeners of new events in the log.
 
-Postgres tells all processes when a transaction commits. SQLite tells nobody: there a thread of the
-same process may ring, and others look by themselves. Nobody must rely on being woken, for a
-connection that is lost, or goes through a pooler, tells nothing.
+Postgres notifies all processes when a transaction commits (LISTEN/NOTIFY). SQLite has no such
+thing: there a thread of the same process sets an event, and other processes poll. A listener must
+poll on Postgres, too: a connection that is lost, or that goes through a pooler, delivers nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from sqlalchemy import Connection
 
 from projector.store.database import Database
 
-#: No wait is longer, in seconds: nothing that happens in this process ends one on Postgres.
+#: The longest wait, in seconds: on Postgres nothing in this process, such as a shutdown, ends one.
 WAIT_SECONDS_MAX = 0.5
 
 
 class Listener(Protocol):
-    """Hears of events from the moment on at which it was made."""
+    """A listener for new events, from its creation on."""
 
     def wait(self, seconds: float) -> None:
-        """Wait until something came in since the last wait, or for so long at the most."""
+        """Wait for events since the last wait, `seconds` or WAIT_SECONDS_MAX at the most."""
 
 
 def notify(connection: Connection) -> None:
-    """Wake all listeners of the database once this transaction is committed."""
+    """Notify all listeners of the database once this transaction is committed; Postgres only."""
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("NOTIFY projector")
 
 
 @contextmanager
 def listen(database: Database, bell: Event) -> Iterator[Listener]:
-    """A listener; on SQLite it hears the bell of this process, and nothing else."""
+    """Yield a listener; on SQLite it waits for the `bell` of this process, and nothing else."""
     if database.is_sqlite:
         yield _EventListener(bell)
         return
@@ -52,17 +52,17 @@ class _EventListener:
 
     def wait(self, seconds: float) -> None:
         self.bell.wait(min(seconds, WAIT_SECONDS_MAX))
-        # Whoever rings from now on did so after what the caller is going to look at.
+        # Clear before the caller reads the log: events that are appended later set it again.
         self.bell.clear()
 
 
 @frozen
 class _PostgresListener:
-    #: The driver's; Postgres keeps for it what comes while nobody waits.
+    #: The driver's connection, which buffers notifications between two waits.
     connection: Any
 
     def wait(self, seconds: float) -> None:
-        # The driver would wake up ten times a second to look for signals.
+        # The driver's own wait would wake up ten times a second to check for signals.
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         if poll.poll(min(seconds, WAIT_SECONDS_MAX) * 1000):

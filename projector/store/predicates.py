@@ -1,4 +1,4 @@
-"""Conditions on keys: many of them in a single parameter, behind one, and of one customer."""
+"""Builds conditions on keys: many keys in one parameter, keyset pagination, same customer."""
 
 from __future__ import annotations
 
@@ -27,23 +27,25 @@ from sqlalchemy import (
 def in_values(
     connection: Connection, column: Column[Any], values: Sequence[str] | Sequence[int]
 ) -> ColumnElement[bool]:
-    """Whether a column has one of the values."""
+    """Return the condition that a column has one of the values."""
     parameter = {"key": None, "value": array_parameter(connection, values), "unique": True}
     return _in_array(connection.dialect.name, column, parameter)
 
 
 def in_array(dialect: str, column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a column has one of the values of a parameter, which are parameter as an `array`.
+    """Return the condition that a column has one of the values of the parameter `name`.
 
-    For statements that are made once: to make one takes longer than to run it.
+    The parameter's value is made by `array_parameter`. For statements that are built once and
+    cached, because building a statement takes longer than running it.
     """
     return _in_array(dialect, column, {"key": name})
 
 
 def array_parameter(connection: Connection, values: Sequence[str] | Sequence[int]) -> Any:
-    """Any number of values as one parameter.
+    """Return any number of values as one parameter: JSON on SQLite, an array on Postgres.
 
-    An IN list would be another statement for every number of values, and SQLite bounds its length.
+    An IN list would be a different statement for every number of values, and SQLite limits the
+    number of parameters.
     """
     if connection.dialect.name == "sqlite":
         return msgspec.json.encode(values).decode()
@@ -58,22 +60,23 @@ def _in_array(dialect: str, column: Column[Any], parameter: dict[str, Any]) -> C
 
 
 def after_key(
-    place: Sequence[Column[Any]], after: Sequence[str | int], *, first: str | None
+    key: Sequence[Column[Any]], after: Sequence[str | int], *, first: str | None
 ) -> ColumnElement[bool]:
-    """Whether a row's place comes after one; `first` is the first column's value, if it is fixed.
+    """Return the condition of keyset pagination: a row's key comes after the key `after`.
 
-    Then only the rest is compared: told of that column twice, the databases begin with its first
-    row, or sort all that are left.
+    `first` is the value of the first column if the statement fixes it, or None. Then only the
+    other columns are compared: with two conditions on the first column, the databases start at its
+    first row, or sort all remaining rows.
     """
     if first is None:
-        return tuple_(*place) > tuple_(*map(literal, after))
+        return tuple_(*key) > tuple_(*map(literal, after))
     if after[0] != first:
         return true() if str(after[0]) < first else false()
-    return tuple_(*place[1:]) > tuple_(*map(literal, after[1:]))
+    return tuple_(*key[1:]) > tuple_(*map(literal, after[1:]))
 
 
 def same_customer(one: Table, other: Table) -> ColumnElement[bool]:
-    """Whether the rows of two tables are of one customer."""
+    """Return the join condition that the rows of two tables are of the same customer."""
     return and_(
         one.c.project_id == other.c.project_id,
         one.c.customer_id == other.c.customer_id,
@@ -81,7 +84,10 @@ def same_customer(one: Table, other: Table) -> ColumnElement[bool]:
 
 
 def is_storable_text(text: str | None) -> bool:
-    """Whether a text column may hold it: a driver cannot even send half a character or a NUL."""
+    """Return whether a text column could hold a text.
+
+    It cannot hold a lone surrogate or a NUL, and a driver cannot even send these to ask for them.
+    """
     try:
         return text is None or b"\0" not in text.encode()
     except UnicodeEncodeError:
@@ -89,5 +95,5 @@ def is_storable_text(text: str | None) -> bool:
 
 
 def within_int64(numbers: Sequence[int]) -> list[int]:
-    """Those that a column may hold: Postgres refuses to be asked for one of more than 64 bits."""
+    """Return the numbers that fit into 64 bits; Postgres refuses a query with any other."""
     return [number for number in numbers if -(2**63) <= number < 2**63]

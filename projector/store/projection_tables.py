@@ -1,4 +1,7 @@
-"""The tables of other packages' projections: derived data, so they need no migration."""
+"""Creates and drops the tables of other packages' projections.
+
+They are derived data, so they need no migration.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,22 @@ from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters
 from projector.store.tables import table_of
 
-#: The error of a projection whose table another program made.
-_FOREIGN = "A table of its name was there before it, and is not its own."
+#: The error of a projection whose table's name was taken already.
+_FOREIGN = "A table of this name exists already and was not created by the projector."
 
 
 def missing(connection: Connection, projections: Iterable[Projection]) -> list[Projection]:
-    """List the projections of other packages that have no checkpoint yet."""
+    """Return the projections of other packages that have no checkpoint yet."""
     known = checkpoints.names(connection)
     return [each for each in projections if not is_own(each.name) and each.name not in known]
 
 
 def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
-    """Create the tables that projections of other packages lack, each with its checkpoint.
+    """Create the missing tables of other packages' projections, each with its checkpoint.
 
-    A table of that name that has no checkpoint is not ours: it is left alone, and its projection is
-    set aside. One that is gone is made anew, and filled from the beginning of the log.
+    An existing table without a checkpoint was created by another program: it is left alone, and the
+    projection is set aside with an error. A table that was dropped is created anew; its new
+    checkpoint is at position 0, so that the next run fills it from the beginning of the log.
     """
     existing = set(inspect(connection).get_table_names())
     known = checkpoints.names(connection)
@@ -44,15 +48,15 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop the table of a projection that is no longer installed, and all that belongs to it.
+    """Drop the table, checkpoint and dead letters of a projection that is no longer installed.
 
     Raises ProjectionInstalled, or ProjectionUnknown.
     """
     if any(each.name == name for each in discover()):
         raise ProjectionInstalled(name=name)
-    gone = [each for each in checkpoints.names(connection) if not is_own(each)]
-    if name not in gone:
-        raise ProjectionUnknown(name=name, known=", ".join(gone) or "none")
+    candidates = [each for each in checkpoints.names(connection) if not is_own(each)]
+    if name not in candidates:
+        raise ProjectionUnknown(name=name, known=", ".join(candidates) or "none")
     if inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)

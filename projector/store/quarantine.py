@@ -1,4 +1,4 @@
-"""Deliveries that cannot be filed as events: kept as they came, with the reason."""
+"""Stores the quarantine: deliveries that could not be appended, byte for byte, with the reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from projector.store.tables import quarantine
 
 @frozen(kw_only=True)
 class QuarantineEntry:
-    """A delivery that was put aside; its body, which may be long, is read by itself."""
+    """An entry of the quarantine without its body, which may be long and is read by `bodies`."""
 
     quarantine_id: int
     reason: str
@@ -28,20 +28,21 @@ class QuarantineEntry:
     project_id: str | None
     event_id: str | None
     received_at: datetime
-    #: Of a retry that could file it: when, and the position of its event.
+    #: The time of the retry that resolved the entry, and the position of its event; None for both
+    #: until then.
     resolved_at: datetime | None
     resolved_position: int | None
 
 
 @frozen(kw_only=True)
 class Conflict:
-    """A delivery that contradicts an event of the log, and lost."""
+    """A conflict: a quarantined delivery with the id of an event of the log, but other facts."""
 
     quarantine_id: int
-    #: The event in whose name it came.
+    #: The id of the event that it contradicts.
     event_id: str
     received_at: datetime
-    #: A sentence for people.
+    #: The human-readable reason, a sentence.
     detail: str
 
 
@@ -54,41 +55,45 @@ _RESOLVE = (
     .values(resolved_at=bindparam("at"), resolved_position=bindparam("position"))
 )
 
-_KNOWN = tuple(quarantine.c[field.name] for field in fields(QuarantineEntry))
+_ENTRY = tuple(quarantine.c[field.name] for field in fields(QuarantineEntry))
 
 
 class QuarantineItem(NamedTuple):
-    """A delivery on its way into the quarantine, and what tells it apart there."""
+    """A delivery to be quarantined, with the digest that identifies it in the quarantine."""
 
     digest: str
     item: Rejected
 
 
 def to_item(item: Rejected) -> QuarantineItem:
-    """Told apart by the body, the reason, and what the caller said, without which none reads it."""
-    told = msgspec.json.encode([item.reason, *astuple(item.defaults)])
-    return QuarantineItem(hashlib.sha256(told + b"\n" + item.body).hexdigest(), item)
+    """Return a delivery with its digest: SHA-256 of the reason, the caller's defaults and the body.
+
+    The defaults belong to the delivery, because it is parsed with them.
+    """
+    header = msgspec.json.encode([item.reason, *astuple(item.defaults)])
+    return QuarantineItem(hashlib.sha256(header + b"\n" + item.body).hexdigest(), item)
 
 
 def add(connection: Connection, items: Sequence[QuarantineItem], *, received_at: datetime) -> None:
-    """Keep deliveries; one that is here already, for the same reason, is not kept twice.
+    """Insert deliveries; idempotent: one with the digest of an existing entry is skipped.
 
-    Whoever calls holds the lock of the head.
+    The caller holds the lock of the log's head, so that no other writer assigns the same ids.
     """
     if not items:
         return
     statement = dialects.insert(connection, quarantine).on_conflict_do_nothing(
         index_elements=["digest"]
     )
-    # Not by a sequence, which can go back (in a copy that crashes, or a standby that takes over):
-    # what came then would have the number of what is there, and be taken for the same.
+    # Ids do not come from a sequence, because a sequence may go back (on a copy of the database
+    # that crashes, on a standby that is promoted): a new entry would get the id of an existing
+    # one, and be mistaken for it.
     ids = count(last_id(connection) + 1)
     rows = [{"quarantine_id": next(ids), **_values(each, received_at)} for each in items]
     connection.execute(statement, rows)
 
 
 def resolved_positions(connection: Connection, items: Sequence[QuarantineItem]) -> dict[str, int]:
-    """By digest: the positions at which retries filed such deliveries when they came before."""
+    """Return the positions of the events of resolved entries, by digest; others are left out."""
     digests = [each.digest for each in items]
     statement = select(quarantine.c.digest, quarantine.c.resolved_position).where(
         in_values(connection, quarantine.c.digest, digests),
@@ -106,11 +111,11 @@ def page(
     until: int | None = None,
     limit: int,
 ) -> list[QuarantineEntry]:
-    """Entries in the order in which they came, without their bodies; resolved ones if asked for.
+    """Return a page of entries with after < quarantine_id <= until, by id (keyset pagination).
 
-    Those of ids after < quarantine_id <= until.
+    `resolved` includes resolved entries; `reason` is a filter.
     """
-    statement = select(*_KNOWN).where(quarantine.c.quarantine_id > after)
+    statement = select(*_ENTRY).where(quarantine.c.quarantine_id > after)
     if until is not None:
         statement = statement.where(quarantine.c.quarantine_id <= until)
     if reason is not None:
@@ -122,7 +127,7 @@ def page(
 
 
 def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes, DeliveryDefaults]]:
-    """The bodies of entries, and what the caller said of them."""
+    """Return the bodies of entries, with the defaults that they were delivered with, by id."""
     statement = select(
         quarantine.c.quarantine_id,
         quarantine.c.body,
@@ -137,15 +142,18 @@ def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes,
 
 
 def find(connection: Connection, ids: Sequence[int]) -> list[QuarantineEntry]:
-    """The entries of these ids, as far as they are there, in their order."""
-    known = in_values(connection, quarantine.c.quarantine_id, within_int64(ids))
-    statement = select(*_KNOWN).where(known)
+    """Return the entries with these ids, by id; missing ones are left out."""
+    has_id = in_values(connection, quarantine.c.quarantine_id, within_int64(ids))
+    statement = select(*_ENTRY).where(has_id)
     rows = connection.execute(statement.order_by(quarantine.c.quarantine_id))
     return [QuarantineEntry(**row._mapping) for row in rows]
 
 
 def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetime) -> None:
-    """Close entries: each got the event at a position. One that is closed stays as it is."""
+    """Mark entries as resolved; `positions` has the positions of their events, by quarantine_id.
+
+    Idempotent: an entry that is resolved already stays as it is.
+    """
     if positions:
         connection.execute(
             _RESOLVE,
@@ -154,12 +162,12 @@ def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetim
 
 
 def last_id(connection: Connection) -> int:
-    """The highest id defaults out; 0 for none."""
+    """Return the highest quarantine_id that exists; 0 for none."""
     return connection.execute(select(func.max(quarantine.c.quarantine_id))).scalar_one() or 0
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many deliveries wait for each reason."""
+    """Count the unresolved entries by reason, ordered by reason."""
     statement = (
         select(quarantine.c.reason, func.count())
         .where(quarantine.c.resolved_at.is_(None))
@@ -170,9 +178,9 @@ def counts(connection: Connection) -> dict[str, int]:
 
 
 def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str]) -> list[Conflict]:
-    """The deliveries that came in the name of these events and lost, in the order of arrival."""
+    """Return the unresolved conflicts with these events of a project, in the order of arrival."""
     statement = (
-        select(*_KNOWN)
+        select(*_ENTRY)
         .where(
             quarantine.c.project_id == project_id,
             in_values(connection, quarantine.c.event_id, event_ids),
@@ -180,8 +188,8 @@ def conflicts(connection: Connection, project_id: str, event_ids: Sequence[str])
         )
         .order_by(quarantine.c.quarantine_id)
     )
-    # Whether it is a conflict is seen here: SQLite would rather go through the index of reasons,
-    # and there the conflicts may be many; of one event there are few.
+    # Filtered by reason here and not in SQL, where SQLite would use the index of reasons: a
+    # database may have many conflicts, but an event has few entries.
     return [
         Conflict(
             quarantine_id=row.quarantine_id,

@@ -1,4 +1,4 @@
-"""Values in a table that cannot be read, as errors of this program."""
+"""Classifies errors of values and tables, and translates those of reading into RowsUnreadable."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from projector.errors import RowsUnreadable
 
 @contextmanager
 def translate_read_errors(projection: str) -> Iterator[None]:
-    """While rows are read as what they mean: raises RowsUnreadable where one means nothing.
+    """Raise RowsUnreadable if the block reads a stored value that its column's type cannot hold.
 
-    On Postgres the types are strict; on SQLite anybody can write anything into a column.
+    Postgres's types are strict, but SQLite stores any value in any column: another program may
+    have written an invalid one.
     """
     try:
         yield
@@ -28,25 +29,25 @@ def translate_read_errors(projection: str) -> Iterator[None]:
 
 
 def is_unreadable(error: BaseException | None) -> bool:
-    """Whether a driver could not read a value that its database keeps; no server said a word."""
+    """Return whether a driver failed to convert a stored value: no SQLSTATE, so not the server."""
     is_text = isinstance(error, sqlite3.OperationalError) and "Could not decode" in str(error)
     return is_text or (type(error).__name__ == "DataError" and not getattr(error, "sqlstate", 1))
 
 
-#: The classes of driver errors that the values of a statement, or the table's layout, cause.
+#: The driver errors that are caused by the values of a statement or by the table's layout.
 _OF_VALUES = {"DataError", "IntegrityError", "ProgrammingError", "NotSupportedError"}
 
-#: How SQLite's messages begin about a table or a column that is missing.
+#: The beginnings of SQLite's messages about a missing table or column.
 _MISSING_ON_SQLITE = ("no such table", "no such column", "table ")
 
-#: Insufficient privilege: the environment is at fault.
+#: SQLSTATE insufficient_privilege: caused by the environment, not by values.
 _PRIVILEGE = "42501"
 
 
 def is_caused_by_values(error: BaseException | None) -> bool:
-    """Whether an error comes from the values that were written or from the table's layout.
+    """Return whether an error is caused by the values that were written or the table's layout.
 
-    Any error that is not the driver's is one of the code that made the values.
+    An error that is not the driver's (except OSError) comes from the code that made the values.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""The schema: whether a database has it, and how it gets it."""
+"""Checks and migrates the schema of a database."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ __all__ = [
     "revision",
 ]
 
-#: Any number that no other program uses as an advisory lock on the same database.
+#: The key of the advisory lock: any number that no other program uses on the same database.
 _MIGRATION_LOCK = 7_270_853_174
 _alembic_version = table("alembic_version", column("version_num"))
 
 
 @frozen(kw_only=True)
 class Migration:
-    """What `migrate` did: the revisions before and after, None for an empty database."""
+    """The result of `migrate`: the revisions before and after; None for an empty database."""
 
     before: str | None
     after: str | None
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision that a database is at; None for one without the schema."""
+    """Return the schema revision of a database; None if it has no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(select(_alembic_version.c.version_num)).scalar_one_or_none()
 
 
 def check(database: Database) -> None:
-    """Raise NotMigrated where the database is not at the program's revision.
+    """Raise NotMigrated unless the database is at the program's schema revision.
 
-    A database that is one file is made and brought up to date on the way.
+    A SQLite database is created or migrated instead, and the missing tables of other packages'
+    projections are created in it.
     """
     try:
         check_revision(database)
@@ -64,7 +65,7 @@ def check(database: Database) -> None:
 
 
 def check_revision(database: Database) -> None:
-    """Raise NotMigrated where the database is not at the program's revision."""
+    """Raise NotMigrated unless the database is at the program's schema revision."""
     with database.reading() as connection:
         found = revision(connection)
     if found != SCHEMA_REVISION:
@@ -72,14 +73,18 @@ def check_revision(database: Database) -> None:
 
 
 def migrate(database: Database) -> Migration:
-    """Bring the schema to the newest revision, in one transaction."""
-    # Alembic takes longer to import than most commands take to run.
+    """Migrate the schema to the newest revision, in one transaction.
+
+    Also creates the missing tables of other packages' projections. Raises SchemaUnknown if the
+    database is at a revision that the program does not have.
+    """
+    # Imported here because importing Alembic takes longer than most commands take to run.
     from alembic import command
     from alembic.util import CommandError
 
     with database.writing() as connection:
         if not database.is_sqlite:
-            # Two processes may migrate at once; SQLite's write lock is held already.
+            # Another process may migrate at the same time; on SQLite the write lock keeps it out.
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
         before = revision(connection)
         try:
@@ -91,7 +96,7 @@ def migrate(database: Database) -> Migration:
 
 
 def drop_projection(database: Database, name: str) -> None:
-    """Drop the table of a projection that is no longer installed, and all that belongs to it.
+    """Drop the table, checkpoint and dead letters of a projection that is no longer installed.
 
     Raises ProjectionInstalled, or ProjectionUnknown.
     """
@@ -100,7 +105,7 @@ def drop_projection(database: Database, name: str) -> None:
 
 
 def create_missing_tables(database: Database) -> None:
-    """Create the tables that projections of other packages lack."""
+    """Create the missing tables of other packages' projections; write only if there are any."""
     with database.reading() as connection:
         missing = projection_tables.missing(connection, discover())
     if missing:
@@ -109,7 +114,7 @@ def create_missing_tables(database: Database) -> None:
 
 
 def alembic_config(connection: Connection) -> Config:
-    """Alembic's configuration for running its commands over a connection."""
+    """Return the configuration that makes Alembic run its commands in a connection."""
     from alembic.config import Config
 
     config = Config()
@@ -119,17 +124,20 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def migrated_metadata() -> list[MetaData]:
-    """The tables that the migrations make: all but those of other packages' projections."""
+    """Return the metadata of the tables that the migrations create.
+
+    These are all tables except those of other packages' projections.
+    """
     return [metadata, *(table_of(each).metadata for each in own())]
 
 
 def database_of_the_shell() -> Database:
-    """The database that `alembic` works on when a developer runs it by hand."""
+    """Return the database for a developer's `alembic` command: `PROJECTOR_DATABASE_URL`."""
     return Database(os.environ.get("PROJECTOR_DATABASE_URL", "sqlite:///projector.db"))
 
 
 def _migrations() -> Path:
-    """Beside the package in a checkout, inside of it once installed."""
+    """Return the migrations' directory: in the package if installed, beside it in a checkout."""
     package = Path(__file__).parent.parent
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"

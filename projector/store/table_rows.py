@@ -1,4 +1,4 @@
-"""The rows of the current-state tables."""
+"""Loads, compares and writes the rows of the current-state tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from projector.store.read_errors import translate_read_errors
 from projector.store.tables import stream
 from projector.store.types import Instant
 
-#: Rows by customer; a customer without rows may be left out.
+#: Rows by customer; a customer without rows may be missing.
 Rows = Mapping[CustomerKey, list[Row]]
 
 
 def load(connection: Connection, projection: Projection, customers: Iterable[CustomerKey]) -> Rows:
-    """All rows of some customers."""
+    """Return all rows of some customers; raises RowsUnreadable."""
     statement = _select_several(projection, connection.dialect.name)
     return _load(connection, projection, customers, statement)
 
@@ -37,34 +37,36 @@ def _load(
     by_project: dict[str, list[str]] = {}
     for project_id, customer_id in customers:
         by_project.setdefault(project_id, []).append(customer_id)
-    found: dict[CustomerKey, list[Row]] = {}
+    loaded: dict[CustomerKey, list[Row]] = {}
+    # `_select_last` adds a column on SQLite, which is not part of the row.
     width = len(tables.table_of(projection).columns)
     for project_id, customer_ids in by_project.items():
-        asked = {
+        params = {
             "project_id": project_id,
             "customer_ids": array_parameter(connection, customer_ids),
         }
         with translate_read_errors(projection.name):
-            rows = connection.execute(statement, asked).all()
+            rows = connection.execute(statement, params).all()
         for row in rows:
             key = CustomerKey(project_id, row[1])
-            found.setdefault(key, []).append(projection.row(*row[2:width]))
-    return found
+            loaded.setdefault(key, []).append(projection.row(*row[2:width]))
+    return loaded
 
 
 def load_last(
     connection: Connection, projection: Projection, customers: Iterable[CustomerKey]
 ) -> Rows:
-    """The rows of some customers that an event in its order may change.
+    """Return those rows of some customers that an event in order (not a late one) may change.
 
-    Of a place where somebody was in and out 100,000 times, that is one row.
+    In a history, that is only the last period for each key: one row also for a segment that a
+    customer has entered and left 100,000 times. Raises RowsUnreadable.
     """
     statement = _select_last if projection.is_history else _select_several
     return _load(connection, projection, customers, statement(projection, connection.dialect.name))
 
 
 def load_one(connection: Connection, projection: Projection, customer: CustomerKey) -> list[Row]:
-    """The rows of one customer."""
+    """Return all rows of one customer; raises RowsUnreadable."""
     with translate_read_errors(projection.name):
         rows = connection.execute(_select_one(projection), customer._asdict()).all()
     return [projection.row(*row[2:]) for row in rows]
@@ -73,29 +75,35 @@ def load_one(connection: Connection, projection: Projection, customer: CustomerK
 def load_by_ids(
     connection: Connection, projection: Projection, customer_ids: Sequence[str]
 ) -> dict[CustomerKey, list[Row]]:
-    """The rows of the customers who have one of some ids, in whatever project."""
-    found: dict[CustomerKey, list[Row]] = {}
+    """Return the rows of all customers with one of the ids, in any project.
+
+    Raises RowsUnreadable.
+    """
+    loaded: dict[CustomerKey, list[Row]] = {}
     statement = _select_by_ids(projection, connection.dialect.name)
     with translate_read_errors(projection.name):
         rows = connection.execute(
             statement, {"ids": array_parameter(connection, customer_ids)}
         ).all()
     for row in rows:
-        found.setdefault(CustomerKey(row[0], row[1]), []).append(projection.row(*row[2:]))
-    return found
+        loaded.setdefault(CustomerKey(row[0], row[1]), []).append(projection.row(*row[2:]))
+    return loaded
 
 
 def scan(
     connection: Connection, projection: Projection, *, but: CustomerKey | None = None
 ) -> Generator[tuple[CustomerKey, Row]]:
-    """Every row and whose it is, ordered by project and customer; `but` leaves one out."""
+    """Yield every row with its customer, ordered by project and customer.
+
+    `but` leaves out one customer. Raises RowsUnreadable.
+    """
     table = tables.table_of(projection)
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
     if but is not None:
         statement = statement.where(
             or_(table.c.project_id != but.project_id, table.c.customer_id != but.customer_id)
         )
-    # Who stops half-way and closes it leaves no cursor open.
+    # Closing this generator before its end closes the cursor, too.
     statement = statement.execution_options(yield_per=1000)
     with translate_read_errors(projection.name), connection.execute(statement) as rows:
         for row in rows:
@@ -104,7 +112,7 @@ def scan(
 
 @cache
 def _select_one(projection: Projection) -> Select[Any]:
-    """Made once: to make a statement costs more than to run it."""
+    # Statements are cached, because building one costs more than running it.
     table = tables.table_of(projection)
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
@@ -124,7 +132,6 @@ def _select_by_ids(projection: Projection, dialect: str) -> Select[Any]:
 
 @cache
 def _select_several(projection: Projection, dialect: str) -> Select[Any]:
-    """As above."""
     table = tables.table_of(projection)
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
@@ -134,31 +141,35 @@ def _select_several(projection: Projection, dialect: str) -> Select[Any]:
 
 @cache
 def _select_last(projection: Projection, dialect: str) -> Select[Any]:
-    """As above, but of each place only the row that counts highest."""
+    """Select the last row for each key of a history: the one with the greatest period number."""
     statement = _select_several(projection, dialect)
     table = tables.table_of(projection)
-    *place, number = (table.c[name] for name in ("project_id", "customer_id", *projection.key))
+    *key, number = (table.c[name] for name in ("project_id", "customer_id", *projection.key))
     if dialect == "sqlite":
-        # There the other columns are those of the row that has the maximum.
-        return statement.add_columns(func.max(number)).group_by(*place)
+        # With max(), SQLite takes the bare columns from the row that has the maximum.
+        return statement.add_columns(func.max(number)).group_by(*key)
     from sqlalchemy.dialects.postgresql import distinct_on
 
-    newest_first = (each.desc() for each in (*place, number))
-    return statement.ext(distinct_on(*place)).order_by(*newest_first)
+    newest_first = (each.desc() for each in (*key, number))
+    return statement.ext(distinct_on(*key)).order_by(*newest_first)
 
 
 class Difference(NamedTuple):
-    """What turns rows into others."""
+    """The changes that turn old rows into new ones."""
 
-    #: The table's tuples.
+    #: Tuples of the table: rows to insert or to replace.
     upserted: list[Values]
+    #: Rows to delete.
     gone: list[tuple[CustomerKey, Row]]
-    #: What it adds to the digest of all rows.
+    #: The change of the digest of all rows.
     digest: int
 
 
 def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
-    """What turns the rows of customers, as loaded, into others: only what differs."""
+    """Return the changes that turn the loaded rows of customers into new ones.
+
+    Only for the customers in `new`; rows that are equal are left out.
+    """
     identity, values = _identity(projection), _values_of(projection)
     upserted: list[Values] = []
     replaced: list[Values] = []
@@ -180,7 +191,7 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
 
 
 def write(connection: Connection, projection: Projection, changed: Difference) -> None:
-    """Write what differs."""
+    """Write the changes of a projection's rows."""
     bulk.upsert_many(connection, tables.table_of(projection), changed.upserted)
     for customer, row in changed.gone:
         _delete(connection, projection, customer, row)
@@ -189,7 +200,7 @@ def write(connection: Connection, projection: Projection, changed: Difference) -
 def replace(
     connection: Connection, projection: Projection, customer: CustomerKey, rows: list[Row]
 ) -> None:
-    """Put rows in the place of all that a customer has."""
+    """Replace all rows of a customer."""
     table = tables.table_of(projection)
     connection.execute(
         delete(table).where(
@@ -200,10 +211,10 @@ def replace(
 
 
 def as_values(projection: Projection, rows: Rows) -> list[Values]:
-    """Rows as the table's tuples."""
+    """Convert rows to tuples of the table."""
     values = _values_of(projection)
-    found = [customer + values(row) for customer, mine in rows.items() for row in mine]
-    return _in_utc(projection, found)
+    converted = [customer + values(row) for customer, some in rows.items() for row in some]
+    return _in_utc(projection, converted)
 
 
 def _delete(
@@ -224,13 +235,16 @@ def _delete(
 
 @cache
 def _values_of(projection: Projection) -> Callable[[Row], Values]:
-    """From a row to the values of its fields."""
+    """Return the function from a row to the values of its fields."""
     return attrgetter(*projection.fields)
 
 
 def _in_utc(projection: Projection, rows: list[Values]) -> list[Values]:
-    """The table's tuples with instants in UTC, as they are read back, so that hashes agree."""
-    # A loop for a column costs half of a loop in each row; nearly always all are in UTC.
+    """Convert instants in the table's tuples to UTC, as they will be read back.
+
+    So a row has the same hash before it is written and after it is read.
+    """
+    # Check column by column, at half the cost of a loop in each row: nearly always all are in UTC.
     for at, column in enumerate(tables.table_of(projection).columns):
         if isinstance(column.type, Instant):
             for row in rows:
@@ -246,5 +260,8 @@ def _instant_in_utc(value: Any) -> Any:
 
 @cache
 def _identity(projection: Projection) -> Any:
-    """From a row to what tells it apart among its customer's rows."""
+    """Return the function from a row to its key among its customer's rows.
+
+    The key is None for a projection with one row per customer.
+    """
     return attrgetter(*projection.key) if projection.key else lambda _row: None

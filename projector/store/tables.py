@@ -1,4 +1,7 @@
-"""The tables, as users read them with SQL. Migrations make them; a test holds the two together."""
+"""Defines the tables, which users read with SQL.
+
+Migrations create them; a test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,8 @@ event = Table(
     Column("received_at", Instant, nullable=False),
     Column("late", Boolean, nullable=False),
     Column("source", Text, nullable=False),
-    # Text on both databases: jsonb would re-order and re-write it, json would parse it again.
+    # Text on both databases, byte for byte: jsonb would reorder and rewrite it, json would parse
+    # it again.
     Column("body", Text, nullable=False),
     UniqueConstraint("project_id", "event_id"),
     Index(None, "stream_id"),
@@ -69,10 +73,10 @@ stream = Table(
     Column("stream_id", Long, primary_key=True, autoincrement=False),
     Column("project_id", Key, nullable=False),
     Column("customer_id", Key, nullable=False),
-    # The greatest canonical key so far: an event below it is late.
+    # The greatest canonical key so far: an event with a smaller key is late.
     Column("last_occurred_at", Instant, nullable=False),
     Column("last_event_id", Key, nullable=False),
-    # The customer first: people ask by customer id, often without the project.
+    # The customer first: queries have a customer id, but often no project.
     UniqueConstraint("customer_id", "project_id"),
 )
 
@@ -80,35 +84,35 @@ log_head = Table(
     "log_head",
     metadata,
     Column("log_head_id", Integer, primary_key=True, autoincrement=False),
-    # The position of the last event. Whoever appends locks this row until the commit, so that
-    # positions are dense and become visible in their order.
+    # The position of the last event. Every writer locks this row until its commit, so that
+    # positions are dense and become visible in order.
     Column("position", BigInteger, nullable=False),
-    # The last stream_id given out.
+    # The last stream_id that was assigned.
     Column("stream_id", BigInteger, nullable=False),
     CheckConstraint("log_head_id = 1", name="one_row"),
 )
 
-#: Entries of the quarantine that no retry could resolve so far.
+#: The condition of a quarantine entry that no retry has resolved so far.
 _UNRESOLVED = text("resolved_at IS NULL")
 
 quarantine = Table(
     "quarantine",
     metadata,
     Column("quarantine_id", Long, primary_key=True, autoincrement=False),
-    # The same broken delivery twice is one entry.
+    # The identity of the delivery: the same broken delivery twice is one entry (idempotent).
     Column("digest", Key, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("project_id", Key),
     Column("event_id", Key),
     Column("received_at", Instant, nullable=False),
-    # What the caller said of the delivery: a retry reads it in the same light.
+    # The caller's defaults for the delivery: a retry parses it with the same ones.
     Column("default_project_id", Text),
     Column("default_type", Text),
     Column("default_occurred_at", Instant),
-    # Bytes, for not everything that arrives is text.
+    # Bytes, because not everything that arrives is text.
     Column("body", LargeBinary, nullable=False),
-    # Set when a retry could file it: when that was, and the position of its event.
+    # Set when a retry resolves the entry: the time, and the position of its event.
     Column("resolved_at", Instant),
     Column("resolved_position", BigInteger),
     UniqueConstraint("digest"),
@@ -118,13 +122,13 @@ quarantine = Table(
         Index(name, *columns, sqlite_where=_UNRESOLVED, postgresql_where=_UNRESOLVED)
         for name, columns in (
             ("quarantine_unresolved_idx", ("quarantine_id",)),
-            # The last column is for SQLite, which else reads the row to see that it is unresolved.
+            # With the last column SQLite need not read the row to check that it is unresolved.
             ("quarantine_unresolved_reason_idx", ("reason", "quarantine_id", "resolved_at")),
         )
     ),
 )
 
-#: Deliveries that repeated an event of the log said nothing new: only their number is kept.
+#: Counts of duplicates, which are not stored themselves, because they repeat an event of the log.
 duplicate = Table(
     "duplicate",
     metadata,
@@ -137,18 +141,18 @@ checkpoint = Table(
     "checkpoint",
     metadata,
     Column("projection", Key, primary_key=True),
-    # Everything up to here is in the projection's rows.
+    # The projection's rows contain every event up to this position.
     Column("position", BigInteger, nullable=False),
     # The version of the fold that wrote the rows.
     Column("version", Integer, nullable=False),
-    # Counts the times that rows were written otherwise than by going forward (rebuild, retry):
-    # a projector that computed from older rows then loses its compare-and-set.
+    # Incremented when rows are written other than by going forward (rebuild, retry): a projector
+    # that computed from older rows then loses its compare-and-set.
     Column("generation", BigInteger, nullable=False),
-    # Of all rows, whatever their order: equal rows have equal digests, on any database.
+    # The order-independent digest of all rows: equal rows have equal digests, on any database.
     Column("digest", Text, nullable=False),
-    # Of the columns that the rows were written with: see `fingerprint`.
+    # The layout of the table that the rows were written to: see `fingerprint`.
     Column("fingerprint", Text, nullable=False),
-    # Why the projection is set aside; null while it runs.
+    # The error for which the projection is set aside; null while it runs.
     Column("error", Text),
 )
 
@@ -162,14 +166,14 @@ dead_letter = Table(
     Index("dead_letter_stream_idx", "projection", "stream_id", "position"),
 )
 
-#: Who may come in by the network. A token itself is known to its bearer alone.
+#: Access tokens of the HTTP API. The token itself is not stored: only its bearer knows it.
 token = Table(
     "token",
     metadata,
     Column("token_id", Key, primary_key=True),
-    # What people call it.
+    # The name that an operator gave it.
     Column("name", Text, nullable=False),
-    # What it opens, separated by commas: read, write, admin.
+    # The scopes that it grants, separated by commas: read, write, admin.
     Column("scopes", Text, nullable=False),
     # The SHA-256 of its secret part, in hex.
     Column("digest", Text, nullable=False),
@@ -177,15 +181,15 @@ token = Table(
     Column("revoked_at", Instant),
 )
 
-#: Which of several processes does a job that one of them is enough for.
+#: Leases: which one of several processes does a job (leader election).
 lease = Table(
     "lease",
     metadata,
     Column("job", Key, primary_key=True),
-    # None once it was given back.
+    # Null once it was released.
     Column("holder", Text),
-    # Counts the holder's signs of life: who sees it stand still takes the lease over. Times are
-    # not kept, for the clocks of several machines differ.
+    # Incremented by the holder: another process that sees no heartbeat for a while takes the lease
+    # over. Times are not stored, because the clocks of several machines differ.
     Column("heartbeats", BigInteger, nullable=False),
 )
 
@@ -200,11 +204,10 @@ _COLUMN_TYPES: dict[type, TypeEngine[Any]] = {
 
 @cache
 def table_of(projection: Projection) -> Table:
-    """Build the table of a projection, or of its shadow.
+    """Return the table of a projection, or of its shadow.
 
-    Constraints have the names of the live table's, also in a shadow: so on SQLite, where only the
-    names of tables must differ, a shadow that takes the live table's place is the same to the
-    letter.
+    Constraints have the live table's names also in a shadow: on SQLite, where only the names of
+    tables must differ, the schema is then identical after a swap.
     """
     live_name = projection.name.removesuffix(SHADOW)
     identity = ("project_id", "customer_id", *projection.key)
@@ -221,7 +224,7 @@ def table_of(projection: Projection) -> Table:
 
 @cache
 def fingerprint(projection: Projection) -> str:
-    """Hash what decides the layout of a projection's table: its columns, its keys, its indexes."""
+    """Return the hash of the layout of a projection's table: its columns, key and indexes."""
     columns = [
         [str(each.name), type(each.type).__name__, each.nullable]
         for each in _row_columns(projection)
@@ -236,7 +239,10 @@ def _row_columns(projection: Projection) -> list[Column[Any]]:
 
 
 def _column(name: str, annotation: Any, *, is_key: bool) -> Column[Any]:
-    """The column of a row's field: `T` or `T | None`."""
+    """Return the column for a field of a row, annotated as `T`, or as `T | None` if nullable.
+
+    Identifiers, and keys that are strings, are ordered by their bytes.
+    """
     is_optional = typing.get_origin(annotation) in (types.UnionType, typing.Union)
     kinds = typing.get_args(annotation) if is_optional else (annotation,)
     [kind] = [kind for kind in kinds if kind is not types.NoneType]
@@ -246,10 +252,10 @@ def _column(name: str, annotation: Any, *, is_key: bool) -> Column[Any]:
 
 
 def _index(live_name: str, columns: tuple[str, ...], identity: tuple[str, ...]) -> UniqueConstraint:
-    """An index over columns, in the form of a constraint: with the primary key they are unique.
+    """Return an index over columns, as a UNIQUE constraint: with the primary key they are unique.
 
-    SQLite renames a table's constraints with the table, as a swap needs, and cannot rename an
-    index. The name has the first column only: all of them make a name too long for Postgres.
+    A swap needs a constraint, because SQLite renames those with their table, but cannot rename an
+    index. The name contains only the first column: with all of them it is too long for Postgres.
     """
     more = [name for name in identity if name not in columns]
     return UniqueConstraint(*columns, *more, name=f"{live_name}_{columns[0]}_key")

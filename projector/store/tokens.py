@@ -1,4 +1,4 @@
-"""Who may come in by the network: tokens by their id, with the digest of their secret."""
+"""Stores access tokens for the HTTP API: by id, with the digest of their secret."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from projector.store.tables import token
 
 
 class Scope(StrEnum):
-    """What a token opens."""
+    """A scope of access that a token grants."""
 
-    #: Questions: customers, reasons, members, status.
+    #: Queries: customers, reasons (`why`), members, status.
     READ = "read"
-    #: Deliveries.
+    #: Ingestion of deliveries.
     WRITE = "write"
     #: Everything.
     ADMIN = "admin"
@@ -26,28 +26,28 @@ class Scope(StrEnum):
 
 @frozen(kw_only=True)
 class Token:
-    """A token without anything that would let somebody in."""
+    """A token without its secret or the digest of it; safe to show."""
 
     token_id: str
-    #: What people call it.
+    #: The name that an operator gave it.
     name: str
-    #: In the order of `Scope`.
+    #: The scopes that it grants, in the order of `Scope`.
     scopes: tuple[Scope, ...]
     created_at: datetime
-    #: From when on it opens nothing; None while it does.
+    #: The time from which on it grants nothing; None for a valid token.
     revoked_at: datetime | None
 
     def opens(self, scope: Scope) -> bool:
-        """Whether its scopes are enough for what needs this one; `admin` is for everything.
+        """Return whether its scopes include a scope; `admin` includes every scope.
 
-        Whether the token is still good is not asked here.
+        Does not check whether the token is revoked.
         """
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 @frozen(kw_only=True)
 class StoredToken(Token):
-    """A token as it is checked against what a caller brings."""
+    """A token with the digest that a bearer's secret is checked against."""
 
     #: The SHA-256 of its secret part, in hex.
     digest: str = field(repr=False)
@@ -62,7 +62,7 @@ def add(
     digest: str,
     created_at: datetime,
 ) -> None:
-    """Keep a token that is good from now on."""
+    """Insert a token, which is valid from now on."""
     connection.execute(
         insert(token).values(
             token_id=token_id,
@@ -75,7 +75,7 @@ def add(
 
 
 def revoke(connection: Connection, token_id: str, *, at: datetime) -> None:
-    """Let a token open nothing from now on. One that is revoked stays revoked since then."""
+    """Revoke a token; idempotent: one that is revoked already keeps its `revoked_at`."""
     connection.execute(
         update(token)
         .where(token.c.token_id == token_id, token.c.revoked_at.is_(None))
@@ -84,30 +84,30 @@ def revoke(connection: Connection, token_id: str, *, at: datetime) -> None:
 
 
 def find(connection: Connection, token_id: str) -> Token | None:
-    """The token of this id, if there is one."""
+    """Return the token with this id, valid or revoked, or None."""
     row = connection.execute(select(token).where(token.c.token_id == token_id)).one_or_none()
     return None if row is None else Token(**_fields(row))
 
 
 def list_all(connection: Connection) -> list[Token]:
-    """All tokens in the order in which they were made; revoked ones too."""
+    """Return all tokens in the order of their creation, including revoked ones."""
     rows = connection.execute(select(token).order_by(token.c.created_at, token.c.token_id))
     return [Token(**_fields(row)) for row in rows]
 
 
 def by_id(connection: Connection) -> dict[str, StoredToken]:
-    """All tokens by their id, revoked ones too, as they are checked."""
+    """Return all tokens by id with their digests, including revoked ones."""
     rows = connection.execute(select(token))
     return {row.token_id: StoredToken(**_fields(row), digest=row.digest) for row in rows}
 
 
 def _fields(row: Any) -> dict[str, Any]:
-    # A scope of a newer version means nothing to this one, and opens nothing.
-    written = row.scopes.split(",")
+    # An unknown scope, which a newer version of the program added, is ignored: it grants nothing.
+    stored = row.scopes.split(",")
     return {
         "token_id": row.token_id,
         "name": row.name,
-        "scopes": tuple(scope for scope in Scope if scope in written),
+        "scopes": tuple(scope for scope in Scope if scope in stored),
         "created_at": row.created_at,
         "revoked_at": row.revoked_at,
     }

@@ -1,1 +1,1 @@
-"""Tables that a rebuild fills: `staging`, `shadow`, `difference` (from the live ones), `swap`."""
+"""The tables of a rebuild: `staging`, `shadow`, `difference` (from the live tables), `swap`."""

@@ -1,7 +1,7 @@
-"""Shadows: tables that a rebuild fills beside the live ones, to take their place in the end.
+"""Manages shadow tables, which a rebuild fills beside the live ones and then swaps in.
 
-A shadow is a projection like any other, with a table, a checkpoint and dead letters of its own,
-under a name of its own. So the runner that keeps live tables up to date keeps shadows up to date.
+A shadow is a projection like any other, with its own name, table, checkpoint and dead letters. So
+the runner that keeps live tables up to date also keeps shadows up to date.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ from projector.store import dead_letters
 from projector.store.database import Database
 from projector.store.tables import checkpoint, table_of
 
-#: How long to wait for a server to notice that a rebuild was killed, in seconds.
+#: The wait for the rebuild lock, in seconds: a server needs a moment to notice that the process of
+#: a rebuild was killed.
 LOCK_SECONDS_MAX = 2.0
 
-#: A number that no other program uses as an advisory lock on the same database.
+#: The key of the advisory lock: any number that no other program uses on the same database.
 _REBUILD_LOCK = 7_270_853_175
 
 
 @contextmanager
 def lock(database: Database) -> Iterator[Callable[[], None]]:
-    """Keep other rebuilds of the database out, whatever machine they run on.
+    """Lock the database against other rebuilds, on any machine; raises RebuildRunning.
 
-    Yields a function that raises where the connection, and so the lock, is gone too early. The
-    lock is an advisory lock of Postgres, which goes with the connection if the process is killed.
-    A SQLite file belongs to one machine, where a lock in the file system does the same. Raises
-    RebuildRunning.
+    Yields a function that raises the database's error if the connection, and with it the lock, was
+    lost. The lock is an advisory lock of Postgres, which is released with the connection if the
+    process is killed. For SQLite, whose file belongs to one machine, this does nothing: a lock file
+    does the same there.
     """
     if database.is_sqlite:
         yield lambda: None
@@ -56,7 +57,8 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
             if time.monotonic() > deadline:
                 raise RebuildRunning(url=database)
             time.sleep(0.05)
-        # The connection only holds the lock: no snapshot must stay open meanwhile.
+        # The lock belongs to the session, not to the transaction. An open transaction would hold
+        # back vacuum.
         connection.commit()
 
         def check() -> None:
@@ -71,10 +73,11 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
 
 
 def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
-    """Lock live tables against readers and writers until the transaction ends, on Postgres.
+    """Lock live tables against readers and writers until the transaction ends; only on Postgres.
 
-    Waits `ms` milliseconds for those who hold them; raises DatabaseBusy. Others queue behind this
-    request, so `ms` must be short. SQLite needs no lock: its readers keep their snapshot.
+    Waits at most `ms` milliseconds for other transactions, then raises DatabaseBusy. New
+    transactions queue behind a waiting request, so `ms` must be short. SQLite needs no lock,
+    because its readers keep their snapshot.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -84,14 +87,14 @@ def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms
 
 
 def find_leftovers(connection: Connection, projections: Iterable[Projection]) -> list[str]:
-    """The tables that a killed rebuild left behind."""
+    """Return the names of the tables that a killed rebuild left behind."""
     existing = set(inspect(connection).get_table_names())
     names = (each.name + suffix for each in projections for suffix in (SHADOW, REPLACED))
     return [name for name in names if name in existing]
 
 
 def drop(connection: Connection, projections: Iterable[Projection]) -> None:
-    """Drop the shadows of projections and everything that belongs to them, if it exists."""
+    """Drop the shadows of projections with their checkpoints and dead letters, if they exist."""
     names = [projection.name + SHADOW for projection in projections]
     for name in find_leftovers(connection, projections):
         connection.exec_driver_sql(f"DROP TABLE {name}")
@@ -101,10 +104,10 @@ def drop(connection: Connection, projections: Iterable[Projection]) -> None:
 
 
 def create(connection: Connection, pair: Rebuilding, *, has_new_layout: bool = False) -> None:
-    """Create an empty shadow; on Postgres without constraints, which `add_constraints` adds.
+    """Create an empty shadow; on Postgres without constraints, which `add_constraints` adds later.
 
-    There it is made like the live table, unless it has a new layout, so that the names of its
-    NOT NULL constraints, too, are those of the live table.
+    On Postgres the shadow is created LIKE the live table, unless it has a new layout, so that it
+    inherits the names of the NOT NULL constraints.
     """
     table = table_of(pair.shadow)
     if connection.dialect.name == "sqlite":
@@ -117,10 +120,10 @@ def create(connection: Connection, pair: Rebuilding, *, has_new_layout: bool = F
 
 
 def add_constraints(connection: Connection, shadow: Projection) -> None:
-    """Add the constraints of a filled table: faster than to maintain them while it is filled.
+    """Add the constraints to a filled table, which is faster than maintaining them meanwhile.
 
-    SQLite cannot add constraints to a table. There rows come in the order of the primary key, so
-    that its index, and within each of its values the others, grow at their ends.
+    SQLite cannot add constraints to a table. There, rows are inserted in the order of the primary
+    key, so that its index, and within each of its values the others, grow at their ends.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -128,7 +131,7 @@ def add_constraints(connection: Connection, shadow: Projection) -> None:
         connection.exec_driver_sql(
             f"ALTER TABLE {shadow.name} ADD CONSTRAINT {name}{SHADOW} {kind} ({columns})"
         )
-    # Without statistics the planner takes a new table for a small one.
+    # Without statistics the planner would assume that the new table is small.
     connection.exec_driver_sql(f"ANALYZE {shadow.name}")
 
 
@@ -139,12 +142,12 @@ def count_rows(connection: Connection, projection: Projection) -> int:
 
 
 def constraints(shadow: Projection) -> list[str]:
-    """The live names of the constraints that have an index, the primary key's first."""
+    """Return the live table's names of the constraints with an index, the primary key first."""
     return [name for name, _, _ in _constraints(shadow)]
 
 
 def _constraints(shadow: Projection) -> Sequence[tuple[str, str, str]]:
-    """Name, kind and columns of each constraint that has an index."""
+    """Return (name, kind, columns) of each constraint with an index, the primary key first."""
     table = table_of(shadow)
     unique = [each for each in table.constraints if isinstance(each, UniqueConstraint)]
     return [

@@ -1,8 +1,9 @@
-"""Rows of shadows on their way from whoever folded them into the tables.
+"""Stages the rows of shadows between the processes that fold and the tables.
 
-On Postgres they go there at once. SQLite has one writer at a time: there each part of the rows is
-put into a file of its own, by any process, and the files are poured into the database one after the
-other. That is copying and nothing more, so that the lock is held as shortly as can be.
+On Postgres, each process writes directly to the tables. SQLite allows one writer at a time: there,
+each process writes its part of the rows to a file of its own, and the files are then loaded into
+the database one after another. Loading only copies rows, so it holds the write lock as briefly as
+possible.
 """
 
 from __future__ import annotations
@@ -24,17 +25,21 @@ from projector.store.table_rows import Rows
 
 
 class StagingResult(NamedTuple):
-    """What a part adds to one shadow."""
+    """The rows that a part adds to one shadow: their number and digest."""
 
     rows: int
-    #: What they add to the digest of all rows.
+    #: The change of the digest of all rows.
     digest: int
 
 
 def write(
     database: Database, shadows: Sequence[Projection], rows: Sequence[Rows], path: Path
 ) -> list[StagingResult]:
-    """Put the rows of some customers down, for each shadow; `path` is of a file to be made."""
+    """Write customers' rows, given for each shadow: to the tables, or on SQLite to a file.
+
+    The file `path` must not exist. Returns a result for each shadow; raises SpillUnwritable if the
+    file cannot be written.
+    """
     values = [
         table_rows.as_values(each, _by_customer(some))
         for each, some in zip(shadows, rows, strict=True)
@@ -52,12 +57,12 @@ def write(
 
 
 def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
-    """Take the rows of a file into the database, in one transaction, and remove the file."""
+    """Load the rows of a file into the shadows, in one transaction, and remove the file."""
     with database.connected() as connection:
         driver: Any = connection.connection.driver_connection
         driver.execute("ATTACH DATABASE ? AS part", (str(path),))
         try:
-            # Whoever put them down in the end makes all of it durable: see `swap`.
+            # No fsync here: the transaction of the swap makes everything durable.
             driver.execute("PRAGMA synchronous = NORMAL")
             with database.writing(connection):
                 for each in shadows:
@@ -65,7 +70,8 @@ def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
                         f"INSERT INTO {each.name} SELECT * FROM part.{each.name}"
                     )
         finally:
-            # First what others rely on, who get the connection next; Ctrl-C has closed it.
+            # Restore durability first: other users of the pooled connection rely on it. After a
+            # Ctrl-C the connection may be closed, which ProgrammingError means here.
             with suppress(sqlite3.ProgrammingError):
                 driver.execute("PRAGMA synchronous = FULL")
                 driver.execute("DETACH DATABASE part")
@@ -73,7 +79,7 @@ def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
 
 
 def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
-    """In the order of the primary key: an index that grows at its end is written once."""
+    """Sort rows by the primary key's customer, so that its index grows at its end: written once."""
     return dict(sorted(rows.items()))
 
 
@@ -81,21 +87,19 @@ def _write_file(
     path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[Values]]
 ) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # What is lost with the machine is folded again.
+        # No journal and no fsync: after a crash the rebuild starts again and folds these rows anew.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         for each, some in zip(shadows, values, strict=True):
             columns = list(tables.table_of(each).columns)
-            names, by_projection = (
-                ", ".join(each.name for each in columns),
-                ", ".join("?" * len(columns)),
-            )
-            # Without types, so that what goes in comes out.
+            names = ", ".join(column.name for column in columns)
+            placeholders = ", ".join("?" * len(columns))
+            # Columns without types have no affinity, so that SQLite stores values unconverted.
             connection.execute(f"CREATE TABLE {each.name} ({names})")
             if some:
                 connection.executemany(
-                    f"INSERT INTO {each.name} VALUES ({by_projection})",
+                    f"INSERT INTO {each.name} VALUES ({placeholders})",
                     bulk.to_sqlite_params(columns, some),
                 )
         connection.execute("COMMIT")

@@ -1,7 +1,7 @@
-"""The swap: a shadow takes the place of the live table.
+"""Swaps a shadow with the live table.
 
-The tables swap names, which takes no time. Where something of the users' depends on the live table
-(a view, an index, a trigger), it would go with it: there the rows are copied instead.
+The tables swap their names, which takes no time. If an object of a user's (a view, an index, a
+trigger) depends on the live table, it would be dropped with it: then the rows are copied instead.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _OWNER = text(
     " WHERE oid = CAST(:name AS regclass)"
 )
 
-#: Of a table that may be of another layout than today's projection.
+#: Constraints with an index, from the catalog: the table's layout may differ from that of today's
+#: projection.
 _CONSTRAINTS = text(
     "SELECT quote_ident(conname) FROM pg_constraint"
     " WHERE conrelid = CAST(:name AS regclass) AND contype IN ('p', 'u') ORDER BY contype, conname"
@@ -65,9 +66,10 @@ _CONSTRAINTS = text(
 def dependents(
     connection: Connection, pair: Rebuilding, *, has_new_layout: bool = False
 ) -> list[str]:
-    """List what depends on a live table and no migration made, in the database's own words.
+    """Return the dependents of a live table that no migration created, as the database names them.
 
-    Where the shadow has a new layout, all constraints of the live table count as its own.
+    Constraints that the projection defines are not dependents; if the shadow has a new layout, no
+    constraint with an index is.
     """
     names = {"live": pair.live.name}
     if connection.dialect.name == "sqlite":
@@ -79,45 +81,45 @@ def dependents(
 
 
 def swap_names(connection: Connection, pair: Rebuilding) -> None:
-    """Give the shadow the name of the live table, which is dropped later.
+    """Swap names: rename the live table, which is dropped later, and the shadow to its name.
 
-    To drop a table takes a tenth of a second for a million rows, or more: too long for a swap.
+    Dropping a table of a million rows takes a tenth of a second or more: too long for a swap.
     """
-    live, filled, replaced = pair.live.name, pair.shadow.name, pair.replaced_name
+    live, shadow_name, replaced = pair.live.name, pair.shadow.name, pair.replaced_name
     if connection.dialect.name == "sqlite":
-        # Without this pragma, users' views would follow the old table.
+        # Without this pragma, SQLite would rewrite users' views to refer to the renamed old table.
         connection.exec_driver_sql("PRAGMA legacy_alter_table = ON")
         try:
             connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
-            connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {live}")
+            connection.exec_driver_sql(f"ALTER TABLE {shadow_name} RENAME TO {live}")
         except Exception:
-            # Not in a `finally`: after Ctrl-C the connection is unusable.
+            # Not a `finally`: after a Ctrl-C the connection is unusable.
             connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
             raise
         connection.exec_driver_sql("PRAGMA legacy_alter_table = OFF")
         return
-    _copy_privileges(connection, live, filled)
+    _copy_privileges(connection, live, shadow_name)
     connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
     for each in _constraints_of(connection, replaced):
         connection.exec_driver_sql(
             f"ALTER TABLE {replaced} RENAME CONSTRAINT {each} TO {each}{REPLACED}"
         )
-    connection.exec_driver_sql(f"ALTER TABLE {filled} RENAME TO {live}")
+    connection.exec_driver_sql(f"ALTER TABLE {shadow_name} RENAME TO {live}")
     for each in shadow.constraints(pair.shadow):
         connection.exec_driver_sql(f"ALTER TABLE {live} RENAME CONSTRAINT {each}{SHADOW} TO {each}")
 
 
 def copy_rows(connection: Connection, pair: Rebuilding) -> None:
-    """Replace the live rows by the shadow's."""
-    live, filled = table_of(pair.live), table_of(pair.shadow)
+    """Replace the live table's rows by the shadow's, and drop the shadow."""
+    live, shadow_table = table_of(pair.live), table_of(pair.shadow)
     connection.execute(delete(live))
     names = [column.name for column in live.columns]
-    connection.execute(insert(live).from_select(names, select(filled)))
-    connection.exec_driver_sql(f"DROP TABLE {filled.name}")
+    connection.execute(insert(live).from_select(names, select(shadow_table)))
+    connection.exec_driver_sql(f"DROP TABLE {shadow_table.name}")
 
 
 def move_dead_letters(connection: Connection, pair: Rebuilding) -> None:
-    """Replace the live dead letters by the shadow's."""
+    """Replace the live projection's dead letters by the shadow's."""
     dead_letters.delete_all(connection, pair.live.name)
     connection.execute(
         update(dead_letter)
@@ -127,16 +129,16 @@ def move_dead_letters(connection: Connection, pair: Rebuilding) -> None:
 
 
 def _constraints_of(connection: Connection, name: str) -> list[str]:
-    """The constraints of a table that have an index, by their names."""
+    """Return the quoted names of a table's constraints with an index, the primary key first."""
     return list(connection.execute(_CONSTRAINTS, {"name": name}).scalars())
 
 
-def _copy_privileges(connection: Connection, live: str, filled: str) -> None:
-    """Grant on the shadow the privileges that the live table has, and give it the same owner."""
+def _copy_privileges(connection: Connection, live: str, shadow_name: str) -> None:
+    """Grant the live table's privileges on the shadow, and give it the same owner."""
     for grantee, privilege, option in connection.execute(_PRIVILEGES, {"live": live}).all():
-        connection.exec_driver_sql(f"GRANT {privilege} ON {filled} TO {grantee}{option}")
-    owner, mine = (
-        connection.execute(_OWNER, {"name": each}).scalar_one() for each in (live, filled)
+        connection.exec_driver_sql(f"GRANT {privilege} ON {shadow_name} TO {grantee}{option}")
+    live_owner, shadow_owner = (
+        connection.execute(_OWNER, {"name": each}).scalar_one() for each in (live, shadow_name)
     )
-    if owner != mine:
-        connection.exec_driver_sql(f"ALTER TABLE {filled} OWNER TO {owner}")
+    if live_owner != shadow_owner:
+        connection.exec_driver_sql(f"ALTER TABLE {shadow_name} OWNER TO {live_owner}")

@@ -1,1 +1,1 @@
-"""What a verification reads: `raw_rows` as they are stored, `log_counts` of the log itself."""
+"""Reads for a verification: `raw_rows` (rows as stored), `log_counts` (counts of the log)."""

@@ -1,4 +1,4 @@
-"""What a check of the log asks: how much there is, and what the streams say of themselves."""
+"""Counts the log and reads its streams, for a verification."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from projector.store.verify.raw_rows import raw_column, tolerate_invalid_text
 
 
 class Span(NamedTuple):
-    """How many numbers there are, from which to which; all 0 for none."""
+    """The number of values in a column, the least and the greatest; all 0 for none."""
 
     size: int
     first: int
@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 class StrayEvent(NamedTuple):
-    """An event whose stream is not there."""
+    """An event whose stream is missing."""
 
     position: int
     stream_id: int
@@ -32,62 +32,67 @@ class StrayEvent(NamedTuple):
 
 @frozen(kw_only=True)
 class LogCounts:
-    """What the head says, and what there is."""
+    """The head of the log, and the counts that must agree with it."""
 
+    #: The last position and the last stream id, according to the head.
     head: int
     last_stream_id: int
+    #: The positions and stream ids that exist.
     positions: Span
     stream_ids: Span
-    #: By table: rows that are about an event which is not there.
+    #: The number of rows whose event is missing, by table; only tables that have any.
     orphans: dict[str, int]
-    #: Events that name no customer and are marked late nevertheless.
-    late_of_nobody: int
+    #: The number of events without a customer that are marked late, which is a contradiction.
+    late_without_customer: int
 
 
 class LastKey(NamedTuple):
-    """A canonical key as it is stored, an instant as SQLite has it."""
+    """A canonical key in its stored form: the instant as SQLite's text."""
 
     occurred_at: str | None
     event_id: str
 
     @classmethod
     def of(cls, key: CanonicalKey) -> LastKey:
-        """The key as it should be stored."""
+        """Return the form in which a key should be stored."""
         return cls(to_sqlite(key.occurred_at), key.event_id)
 
 
 class StreamRow(NamedTuple):
-    """Whose stream it is, and its greatest canonical key."""
+    """The customer of a stream, and its greatest canonical key, as stored."""
 
     customer: CustomerKey
     last: LastKey
 
 
 def count(connection: Connection) -> LogCounts:
-    """Count the log."""
+    """Count the events, streams and orphaned rows of the log; reads all of them."""
     head = connection.execute(select(log_head.c.position, log_head.c.stream_id)).one()
-    of_its_stream = event.c.stream_id.is_not_distinct_from(dead_letter.c.stream_id)
+    has_same_stream = event.c.stream_id.is_not_distinct_from(dead_letter.c.stream_id)
     orphans = {
-        dead_letter.name: _orphans(connection, dead_letter, of_its_stream),
+        dead_letter.name: _orphans(connection, dead_letter, has_same_stream),
         duplicate.name: _orphans(connection, duplicate),
     }
-    late_of_nobody = select(func.count()).where(event.c.stream_id.is_(None), event.c.late)
+    late_without_customer = select(func.count()).where(event.c.stream_id.is_(None), event.c.late)
     return LogCounts(
         head=head.position,
         last_stream_id=head.stream_id,
         positions=_span(connection, event.c.position),
         stream_ids=_span(connection, stream.c.stream_id),
         orphans={name: number for name, number in orphans.items() if number},
-        late_of_nobody=int(connection.execute(late_of_nobody).scalar_one()),
+        late_without_customer=int(connection.execute(late_without_customer).scalar_one()),
     )
 
 
 def strays(connection: Connection, *, limit: int) -> list[StrayEvent]:
-    """Events that are in a stream which is not there, by the stream: so an index is enough."""
-    known = exists().where(stream.c.stream_id == event.c.stream_id)
+    """Return the first `limit` events whose stream is missing.
+
+    By stream and position, so that the index of streams is enough.
+    """
+    stream_exists = exists().where(stream.c.stream_id == event.c.stream_id)
     statement = (
         select(event.c.position, event.c.stream_id)
-        .where(event.c.stream_id.is_not(None), ~known)
+        .where(event.c.stream_id.is_not(None), ~stream_exists)
         .order_by(event.c.stream_id, event.c.position)
         .limit(limit)
     )
@@ -95,22 +100,22 @@ def strays(connection: Connection, *, limit: int) -> list[StrayEvent]:
 
 
 def stream_ids(connection: Connection, *, at_once: int) -> Iterator[list[int]]:
-    """The ids of all streams that are there, in order, so many at once."""
+    """Yield the ids of all streams in order, in lists of `at_once` (keyset pagination)."""
     statement = select(stream.c.stream_id).order_by(stream.c.stream_id).limit(at_once)
-    found = list(connection.execute(statement).scalars())
-    while found:
-        yield found
-        following = statement.where(stream.c.stream_id > found[-1])
-        found = list(connection.execute(following).scalars())
+    ids = list(connection.execute(statement).scalars())
+    while ids:
+        yield ids
+        following = statement.where(stream.c.stream_id > ids[-1])
+        ids = list(connection.execute(following).scalars())
 
 
 def last_stream_id(connection: Connection) -> int:
-    """The highest id that a stream has; 0 for none."""
+    """Return the highest id of an existing stream; 0 for none."""
     return connection.execute(select(func.max(stream.c.stream_id))).scalar_one() or 0
 
 
 def streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, StreamRow]:
-    """The streams of these ids, as far as they are there."""
+    """Return the streams with these ids, as stored, by id; missing ones are left out."""
     columns = (raw_column(connection, column) for column in stream.columns)
     statement = select(*columns).where(in_values(connection, stream.c.stream_id, stream_ids))
     with tolerate_invalid_text(connection):
@@ -127,7 +132,8 @@ def _span(connection: Connection, column: Column[int]) -> Span:
     return Span(number, first or 0, last or 0)
 
 
-def _orphans(connection: Connection, table: Table, *alike: ColumnElement[bool]) -> int:
-    known = exists().where(event.c.position == table.c.position, *alike)
-    statement = select(func.count()).select_from(table).where(~known)
+def _orphans(connection: Connection, table: Table, *conditions: ColumnElement[bool]) -> int:
+    """Count the rows of a table that have no event at their position that meets the conditions."""
+    event_exists = exists().where(event.c.position == table.c.position, *conditions)
+    statement = select(func.count()).select_from(table).where(~event_exists)
     return int(connection.execute(statement).scalar_one())

@@ -1,7 +1,7 @@
-"""Rows as they are stored, to the character, and as they should be: what a check compares.
+"""Reads rows raw, as they are stored, so that a verification can compare them with a new fold.
 
-Values are not read as what they mean, for many a wrong one would then look right (a membership of
-2 is true) or could not be read at all. Both sides are in SQLite's form: instants are text.
+Values are compared raw, without type conversion: a conversion would hide corruption
+(`is_member = 2` reads as true), or fail. Both sides are in SQLite's form: instants are text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from projector.store.types import Instant
 
 
 def to_stored(projection: Projection, values: Sequence[Values]) -> list[Values]:
-    """The tuples of a table as they would be stored."""
+    """Convert tuples of a table to the form in which SQLite would store them."""
     return (
         bulk.to_sqlite_params(list(tables.table_of(projection).columns), values) if values else []
     )
@@ -50,17 +50,17 @@ def matches(
     stream_ids: Sequence[int],
     values: Sequence[Values],
 ) -> bool:
-    """Whether the customers of some streams have just the rows that they should have.
+    """Return whether the customers of some streams have exactly the rows `values`.
 
-    Quick, and a yes is certain; what differs is told by `of_streams`. Postgres, whose types are
-    strict, is asked for values and not for their text.
+    A fast check without false positives; `read_streams` then shows the differences. On Postgres,
+    whose types are strict, values are compared and not their texts.
     """
     if connection.dialect.name == "sqlite":
-        values, shown = to_stored(projection, values), _select_raw(connection, projection)
+        values, selected = to_stored(projection, values), _select_raw(connection, projection)
     else:
-        shown = select(tables.table_of(projection))
+        selected = select(tables.table_of(projection))
     try:
-        rows = connection.execute(_of_streams(shown, connection, projection, stream_ids)).all()
+        rows = connection.execute(_of_streams(selected, connection, projection, stream_ids)).all()
     except DBAPIError as error:
         if not is_unreadable(error.orig):
             raise
@@ -71,27 +71,28 @@ def matches(
 def read_streams(
     connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> list[Values]:
-    """The stored rows of the customers of some streams."""
+    """Return the stored rows of the customers of some streams."""
     statement = _of_streams(_select_raw(connection, projection), connection, projection, stream_ids)
     with tolerate_invalid_text(connection):
         return [tuple(row) for row in connection.execute(statement)]
 
 
 def read_without_stream(connection: Connection, projection: Projection) -> Iterator[Values]:
-    """The stored rows of customers who have no stream."""
+    """Yield the stored rows of customers who have no stream; there should be none."""
     table = tables.table_of(projection)
-    owner = exists().where(same_customer(table, stream))
-    statement = _select_raw(connection, projection).where(~owner).execution_options(yield_per=1000)
+    has_stream = exists().where(same_customer(table, stream))
+    statement = _select_raw(connection, projection).where(~has_stream)
+    statement = statement.execution_options(yield_per=1000)
     with tolerate_invalid_text(connection), connection.execute(statement) as rows:
         yield from map(tuple, rows)
 
 
 def _of_streams(
-    shown: Select[Any], connection: Connection, projection: Projection, stream_ids: Sequence[int]
+    selected: Select[Any], connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> Select[Any]:
-    """Rows of the customers of some streams."""
+    """Restrict a statement to the rows of the customers of some streams."""
     table = tables.table_of(projection)
-    return shown.select_from(stream.join(table, same_customer(table, stream))).where(
+    return selected.select_from(stream.join(table, same_customer(table, stream))).where(
         in_values(connection, stream.c.stream_id, stream_ids)
     )
 
@@ -102,28 +103,37 @@ def _select_raw(connection: Connection, projection: Projection) -> Select[Any]:
 
 
 def raw_column(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
-    """A column to be read as it is stored."""
+    """Return a column as an expression that is read without type conversion.
+
+    On SQLite the stored value; on Postgres instants and dates are text in SQLite's form.
+    """
     if connection.dialect.name == "sqlite":
         return type_coerce(column, NullType()).label(column.name)
     return _as_text(column)
 
 
 def _as_text(column: Column[Any]) -> ColumnElement[Any]:
-    """On Postgres: an instant or a date in SQLite's form, or in its own where Python has none."""
+    """Return an instant or a date of Postgres as text in SQLite's form; other columns unchanged.
+
+    A value that Python cannot represent, such as a BC date or infinity, is in Postgres's own form.
+    """
     if isinstance(column.type, Instant):
-        form = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
+        pattern = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
     elif isinstance(column.type, Date):
-        form = "YYYY-MM-DD"
+        pattern = "YYYY-MM-DD"
     else:
         return column
-    known = and_(column >= text("'0001-01-01'"), column < text("'infinity'"))
-    written = case((known, func.to_char(column, form)), else_=cast(column, Text))
-    return written.label(column.name)
+    has_form = and_(column >= text("'0001-01-01'"), column < text("'infinity'"))
+    formatted = case((has_form, func.to_char(column, pattern)), else_=cast(column, Text))
+    return formatted.label(column.name)
 
 
 @contextmanager
 def tolerate_invalid_text(connection: Connection) -> Iterator[None]:
-    """Read text on SQLite also where it is not UTF-8: as bytes, which no text is equal to."""
+    """Read text of SQLite that is not UTF-8 as bytes, which differ from any text.
+
+    For the statements of the block; without this, the driver raises an error.
+    """
     if connection.dialect.name != "sqlite":
         yield
         return
