@@ -8,7 +8,6 @@ import pytest
 from projector import open_projector
 from tests.cli.conftest import Cli, Write
 from tests.support.command import PROGRAM, environment, run_program
-from tests.support.databases import migrated
 from tests.support.given import created, delivery, entered, happened, joined, left
 
 _STORY = [
@@ -68,12 +67,10 @@ def test_a_position_that_is_not_in_the_log_ends_with_2_and_a_sentence(
 
 @pytest.mark.parametrize("arguments", [[], ["--at-position", "2000"]], ids=["now", "position"])
 def test_a_reader_that_has_seen_enough_of_an_export_is_no_error(
-    database_url: str, tmp_path: Path, arguments: list[str]
+    migrated_url: str, tmp_path: Path, arguments: list[str]
 ) -> None:
     """As in `projector export customers | head -1`."""
-    with migrated(database_url):
-        pass
-    with open_projector(database_url) as projector:
+    with open_projector(migrated_url) as projector:
         everybody = [
             created(f"cust_{n}", at="2024-01-01T00:00:00Z", name="x" * 100) for n in range(2000)
         ]
@@ -81,7 +78,7 @@ def test_a_reader_that_has_seen_enough_of_an_export_is_no_error(
     with subprocess.Popen(
         [*PROGRAM, "export", "customers", *arguments],
         cwd=tmp_path,
-        env=environment(PROJECTOR_DATABASE_URL=database_url, PYTHONWARNINGS="always"),
+        env=environment(PROJECTOR_DATABASE_URL=migrated_url, PYTHONWARNINGS="always"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

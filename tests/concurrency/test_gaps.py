@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from projector.store.database import Database
 from tests.concurrency.logs import Log, ProjectorLog, SequenceLog, ended, follow, write
-from tests.support.databases import migrated
 from tests.support.items import envelope, logged, put
 
 _WRITERS = 4
@@ -38,10 +37,10 @@ def _run(make: Callable[[str], Log], url: str, end: Path) -> tuple[int, list[See
 
 
 def test_readers_see_every_event_in_order_and_no_hole_while_writers_race(
-    postgres_url: str, tmp_path: Path
+    migrated_postgres_url: str, tmp_path: Path
 ) -> None:
-    with migrated(postgres_url) as database:
-        written, readers = _run(ProjectorLog, postgres_url, tmp_path / "end")
+    with closing(Database(migrated_postgres_url)) as database:
+        written, readers = _run(ProjectorLog, migrated_postgres_url, tmp_path / "end")
         events = logged(database)
     assert [each.position for each in events] == list(range(1, written + 1))
     assert len({each.event_id for each in events}) == written
@@ -63,18 +62,14 @@ def test_with_a_plain_sequence_the_same_readers_miss_events(
         assert len(seen) < written, "an event that was committed behind the reader is never seen"
 
 
-@pytest.fixture
-def postgres_log(postgres_url: str) -> str:
-    """The URL of a migrated Postgres database."""
-    with migrated(postgres_url):
-        return postgres_url
-
-
 def test_who_comes_second_waits_until_the_first_has_committed(
-    postgres_log: str, monkeypatch: pytest.MonkeyPatch
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One writer is stopped just before its commit: the other must not pass it."""
-    with closing(Database(postgres_log)) as one, closing(Database(postgres_log)) as other:
+    with (
+        closing(Database(migrated_postgres_url)) as one,
+        closing(Database(migrated_postgres_url)) as other,
+    ):
         second = Thread(target=put, args=(other, envelope("second")))
         writing = one.writing
 

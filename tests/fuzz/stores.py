@@ -76,6 +76,5 @@ def both(folder: Path) -> Iterator[list[Database]]:
     """An empty SQLite and an empty Postgres database."""
     with ExitStack() as stack:
         server = stack.enter_context(running_server())
-        urls = [f"sqlite:///{folder}/projector.db", server.create_database()]
+        urls = [f"sqlite:///{folder}/projector.db", stack.enter_context(server.database())]
         yield [stack.enter_context(databases.migrated(url)) for url in urls]
-        server.drop_database(urls[1])

@@ -38,11 +38,6 @@ BAD = [
 ]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def arrive(database: Database, *webhooks: Delivery) -> list[tuple[str, str]]:
     """Each event is projected before the next one comes; the dead letters are left.
 

@@ -16,11 +16,6 @@ from tests.support.oracle import FUSSY
 MONDAY = "2024-03-04T10:00:00Z"
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def test_letters_are_listed_page_by_page(database: Database) -> None:
     arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
     everyone = [

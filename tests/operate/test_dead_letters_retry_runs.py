@@ -44,11 +44,6 @@ MONDAY = "2024-03-04T10:00:00Z"
 
 
 @pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
-@pytest.fixture
 def unreadable(monkeypatch: pytest.MonkeyPatch) -> Unreadable:
     return unlearnt(monkeypatch)
 

@@ -36,11 +36,6 @@ from tests.support.quarantine import (
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def _without(key: str) -> Delivery:
     known = in_shape("minimal", entered("cust_1", "seg_1", at=MONDAY, id="e1"))
     return {name: value for name, value in known.items() if name != key}

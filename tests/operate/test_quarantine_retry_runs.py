@@ -26,11 +26,6 @@ from tests.support.quarantine import HOME, arrive, entry, everything, retried, u
 MONDAY = "2024-03-04T10:00:00Z"
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 @pytest.mark.parametrize("which", ["all", "ids"])
 def test_a_second_retry_changes_nothing(database: Database, which: str) -> None:
     ids = arrive(database, unfiled(created("cust_1", at=MONDAY)), b"{")

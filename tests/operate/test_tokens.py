@@ -27,12 +27,6 @@ from projector.store.tables import token
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    """As empty as a new one."""
-    return wiped_database
-
-
 def _rows(database: Database) -> list[dict[str, Any]]:
     with database.reading() as connection:
         return [dict(row._mapping) for row in connection.execute(select(token))]

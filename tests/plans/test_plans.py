@@ -42,9 +42,8 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
 
 @pytest.fixture(scope="module")
 def on_postgres(postgres_server: Server) -> Iterator[Seen]:
-    url = postgres_server.create_database()
-    yield from _seen(url)
-    postgres_server.drop_database(url)
+    with postgres_server.database() as url:
+        yield from _seen(url)
 
 
 @pytest.fixture(params=["on_sqlite", "on_postgres"])

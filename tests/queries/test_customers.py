@@ -13,11 +13,6 @@ from tests.support.given import created, entered, happened
 _EAST = timezone(timedelta(hours=5, minutes=45))
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 @pytest.mark.parametrize(
     "when",
     [

@@ -21,7 +21,7 @@ from projector.store.database import Database
 from projector.store.tables import stream
 from tests.cli.conftest import lines
 from tests.support.command import run_program
-from tests.support.databases import migrated, wipe
+from tests.support.databases import copy_file, wipe
 from tests.support.given import Delivery, created, deleted, delivery, entered, happened, joined
 from tests.support.histories import histories
 
@@ -29,21 +29,11 @@ MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def fresh(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Another database, to compare with."""
-    with migrated(f"sqlite:///{tmp_path_factory.mktemp('fresh')}/projector.db") as database:
-        yield database
-
-
-@pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[Database]:
-    with migrated(postgres_url) as database:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("fresh"))
+    with closing(Database(url)) as database:
         yield database
 
 
@@ -229,9 +219,9 @@ def test_an_export_that_is_left_half_way_leaves_nothing_open(
 
 @_AT_POSITION
 def test_an_export_is_of_one_moment_whatever_comes_in_meanwhile(
-    database_url: str, tmp_path: Path, at: At
+    migrated_url: str, tmp_path: Path, at: At
 ) -> None:
-    with migrated(database_url) as database:
+    with closing(Database(migrated_url)) as database:
         ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
         before = exported(database, at and at(len(ids)))
         answers = Projector(database).export_customers(at_position=at and at(len(ids)))
@@ -244,7 +234,7 @@ def test_an_export_is_of_one_moment_whatever_comes_in_meanwhile(
                 *(deleted(each, at=TUESDAY) for each in ids[-50:]),
                 *(created(f"{each}_more", at=TUESDAY) for each in ids[::40]),
             ),
-            PROJECTOR_DATABASE_URL=database_url,
+            PROJECTOR_DATABASE_URL=migrated_url,
         )
         assert (changed.code, changed.err) == (0, "")
         assert [*found, *answers] == before

@@ -24,11 +24,6 @@ from tests.support.given import (
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def test_segments_are_counted_in_each_project(database: Database) -> None:
     happened(
         database,

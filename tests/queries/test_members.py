@@ -28,11 +28,6 @@ _TICK = timedelta(microseconds=1)
 GROUPS: list[dict[str, Any]] = [{"segment_id": "seg_1"}, {"tier_id": "ltr_1"}]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def names(database: Database, **asked: Any) -> list[str]:
     """The ids of the customers."""
     page = Projector(database).members(**asked, limit=100)

@@ -22,11 +22,6 @@ GROUPS: list[dict[str, Any]] = [{"segment_id": "seg_1"}, {"tier_id": "ltr_1"}]
 _IDS = ["1", "Z", "_", "a", "cust 1", "cust_1", "cust_10", "cust_2", "é", "\uffff", "😀"]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def pages(database: Database, *, limit: int, **asked: Any) -> Iterator[MemberPage]:
     """One page after the other."""
     page = Projector(database).members(**asked, limit=limit)

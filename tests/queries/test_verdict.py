@@ -1,6 +1,5 @@
 """Why not: whether a segment or a tier holds, and which events gave it and took it away."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from projector.queries.customers import PointInTime
 from projector.queries.why.explain import WhyNot
 from projector.store.database import Database
 from projector.text.instants import parse
-from tests.support.databases import migrated
 from tests.support.given import (
     deleted,
     downgraded,
@@ -26,12 +24,6 @@ from tests.support.why import arrive, evolved, why_not
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 def test_a_segment_is_held_taken_or_was_never_given(database: Database) -> None:

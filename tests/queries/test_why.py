@@ -1,6 +1,5 @@
 """Why: every event that has a say, with what it did."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +23,6 @@ from projector.store.append import append
 from projector.store.database import Database
 from projector.store.tables import quarantine
 from projector.text.instants import parse
-from tests.support.databases import migrated
 from tests.support.given import (
     RECEIVED_AT,
     created,
@@ -45,12 +43,6 @@ MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for 
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
 OF_NO_CAMPAIGN = joined("cust_1", "ltr_1", None, at=THURSDAY, id="bad")
 REFUSED = expiration_changed("cust_1", "ltr_1", at=THURSDAY, id="bad", expiration_date="soon")
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 def told(found: WhySegment | WhyCampaign) -> list[tuple[str, str, bool]]:

@@ -1,22 +1,13 @@
 """An explanation holds all events of a customer, and may have a bound."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from projector.errors import StreamTooLong
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.store.database import Database
-from tests.support.databases import migrated
 from tests.support.given import entered, happened
 
 _DAYS = 3
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 def test_with_more_events_than_the_bound_it_is_refused(database: Database) -> None:

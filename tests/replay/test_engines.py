@@ -17,7 +17,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, spill
 from replay.engines import ENGINES, Engine, EnginePiece, Job, buckets, parallel
-from tests.support.databases import dead_letters, migrated, positions, stored, wipe
+from tests.support.databases import dead_letters, positions, stored, wipe
 from tests.support.given import RECEIVED_AT, delivery, entered, joined
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.logs import MONDAY, by_steps, cut_small, happened, sql
@@ -27,12 +27,6 @@ pytestmark = pytest.mark.timeout(600)
 
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 _arriving = histories().flatmap(arrivals)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 @settings(max_examples=25, suppress_health_check=_SHARED)

@@ -1,6 +1,7 @@
 """Who would gain or lose a segment or tier: told before, and of both sides at one position."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from projector.store.database import Database
 from replay import RebuildReport, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.impact import GroupChange, Impact
-from tests.support.databases import dead_letters, migrated, positions, stored
+from tests.support.databases import dead_letters, positions, stored
 from tests.support.given import created, deleted, entered, joined, left
 from tests.support.logs import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, by_steps, happened, logged, sql
 
@@ -23,18 +24,17 @@ IN_PROCESS = ENGINES["in-process"]
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database: Database) -> Database:
     """Four customers in seg_1 and three of them on a tier; the fifth one is nowhere."""
-    with migrated(database_url) as database:
-        happened(
-            database,
-            *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in (4, 3, 2, 1)),
-            entered("cust_1", "seg_1", at=MONDAY, project_id="proj_0"),
-            left("cust_4", "seg_1", at=TUESDAY),
-            *(joined(f"cust_{n}", "ltr_1", at=TUESDAY) for n in (1, 2)),
-            created("cust_5", at=TUESDAY),
-        )
-        yield database
+    happened(
+        database,
+        *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in (4, 3, 2, 1)),
+        entered("cust_1", "seg_1", at=MONDAY, project_id="proj_0"),
+        left("cust_4", "seg_1", at=TUESDAY),
+        *(joined(f"cust_{n}", "ltr_1", at=TUESDAY) for n in (1, 2)),
+        created("cust_5", at=TUESDAY),
+    )
+    return database
 
 
 def _ignored(state: Any, _fact: Any, _key: Any) -> Any:
@@ -173,8 +173,8 @@ def test_only_the_named_projections_are_compared(database: Database) -> None:
     assert (impact.customers, impact.percent, impact.tiers) == (0, 0.0, ())
 
 
-def test_nobody_changes_in_an_empty_log(database_url: str) -> None:
-    with migrated(database_url) as database:
+def test_nobody_changes_in_an_empty_log(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database:
         impact = _dry(database)
         assert (impact.customers, impact.percent) == (0, 0.0)
 

@@ -1,6 +1,6 @@
 """The log is guarded; what somebody does to it who takes the guards away is found and named."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
 from replay import VerifyReport, verify
-from tests.support.databases import opened, unguarded, wipe
+from tests.support.databases import unguarded, wipe
 from tests.support.given import RECEIVED_AT, created, delivery, entered, envelope, left, updated
 from tests.support.tampering import rowless
 
@@ -28,22 +28,13 @@ HAPPENED = [
 ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def reused(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    with opened(request, tmp_path_factory) as database:
-        yield database
-
-
 @pytest.fixture
-def database(reused: Database) -> Database:
+def database(wiped_database: Database) -> Database:
     """The log of what happened, and the tables at its head."""
-    wipe(reused)
-    append(reused, [envelope(each) for each in HAPPENED], received_at=RECEIVED_AT)
-    append(reused, [envelope(HAPPENED[0])], received_at=RECEIVED_AT)
-    catch_up(reused, discover())
-    return reused
+    append(wiped_database, [envelope(each) for each in HAPPENED], received_at=RECEIVED_AT)
+    append(wiped_database, [envelope(HAPPENED[0])], received_at=RECEIVED_AT)
+    catch_up(wiped_database, discover())
+    return wiped_database
 
 
 @pytest.fixture
@@ -97,12 +88,12 @@ def test_a_head_that_says_too_much_or_too_little_is_found(after: Any, head: str,
 
 
 def test_an_empty_log_of_which_the_head_says_something_is_found(
-    reused: Database,
+    wiped_database: Database,
 ) -> None:
-    wipe(reused)
-    with reused.writing() as connection:
+    wipe(wiped_database)
+    with wiped_database.writing() as connection:
         connection.exec_driver_sql("UPDATE log_head SET position = 1, stream_id = 1")
-    assert verify(reused, discover()).log == (
+    assert verify(wiped_database, discover()).log == (
         "The head says that positions go from 1 to 1; there are 0 from 0 to 0.",
         "The head says that stream ids go from 1 to 1; there are 0 from 0 to 0.",
     )
@@ -271,14 +262,14 @@ def test_the_log_is_looked_at_once_wherever_the_projections_stand(
     assert found.log == ("The event at position 2 has a wrong late flag.",)
 
 
-def test_of_very_many_faults_a_thousand_are_named(reused: Database) -> None:
-    wipe(reused)
+def test_of_very_many_faults_a_thousand_are_named(wiped_database: Database) -> None:
+    wipe(wiped_database)
     many = [envelope(created(f"cust_{number}", at=MONDAY)) for number in range(1105)]
-    append(reused, many, received_at=RECEIVED_AT)
-    with reused.writing() as connection, unguarded(connection):
+    append(wiped_database, many, received_at=RECEIVED_AT)
+    with wiped_database.writing() as connection, unguarded(connection):
         connection.exec_driver_sql("UPDATE event SET late = true")
         connection.exec_driver_sql("UPDATE log_head SET position = 1104")
-    found = verify(reused, named(["customer"]))
+    found = verify(wiped_database, named(["customer"]))
     assert len(found.log) == 1000
     assert found.log[0].startswith("The head says")
     assert found.checked == 1105

@@ -1,6 +1,6 @@
 """One customer's rows are put right, whatever they were, and nobody else's are touched."""
 
-from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from attrs import evolve
@@ -15,7 +15,7 @@ from projector.projections import discover, named
 from projector.runner import runner
 from projector.store.database import Database
 from replay import rebuild_customer, verify
-from tests.support.databases import dead_letters, migrated, positions, stored
+from tests.support.databases import dead_letters, positions, stored
 from tests.support.given import created, entered, joined
 from tests.support.logs import THURSDAY, happened, logged, sql
 from tests.support.tampering import life
@@ -27,10 +27,9 @@ HEAD = 2 * len(life("cust_1")) + 1
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
-        yield database
+def database(database: Database) -> Database:
+    happened(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
+    return database
 
 
 def _found(database: Database) -> tuple[object, ...]:
@@ -163,8 +162,8 @@ def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> No
     assert _is_right(database)
 
 
-def test_a_projection_that_never_ran_gets_no_rows(database_url: str) -> None:
-    with migrated(database_url) as database:
+def test_a_projection_that_never_ran_gets_no_rows(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database:
         logged(database, *life("cust_1"))
         assert set(rebuild_customer(database, discover(), "cust_1").rows.values()) == {0}
         assert _is_right(database)
@@ -211,8 +210,8 @@ def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
         assert _found(database) == before
 
 
-def test_text_that_is_none_is_told_too(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database:
+def test_text_that_is_none_is_told_too(migrated_sqlite_url: str) -> None:
+    with closing(Database(migrated_sqlite_url)) as database:
         happened(database, *life("cust_1"), *life("cust_2"))
         sql(
             database, "UPDATE customer SET email = CAST(x'61ff' AS TEXT) WHERE customer_id='cust_2'"

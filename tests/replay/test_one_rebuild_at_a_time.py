@@ -1,6 +1,7 @@
 """One rebuild of a database at a time: another one is refused, here and on other machines."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
-from tests.support.databases import migrated, stored
+from tests.support.databases import stored
 from tests.support.given import entered, joined
 from tests.support.logs import TUESDAY, happened, sql
 
@@ -21,16 +22,15 @@ HISTORY = [entered("cust_1", "seg_1", at=TUESDAY), joined("cust_2", "ltr_1", at=
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *HISTORY)
-        yield database
+def database(database: Database) -> Database:
+    happened(database, *HISTORY)
+    return database
 
 
 @pytest.fixture
-def other(database: Database, database_url: str) -> Iterator[Database]:
+def other(database: Database, migrated_url: str) -> Iterator[Database]:
     """Another process, as good as."""
-    other = Database(database_url)
+    other = Database(migrated_url)
     yield other
     other.close()
 
@@ -54,21 +54,26 @@ def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
 
 
 def test_on_postgres_another_machine_is_told_so_too(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
     with (
-        migrated(postgres_url) as database,
+        closing(Database(migrated_postgres_url)) as database,
         shadow.lock(database),
-        migrated(postgres_url) as other,
+        closing(Database(migrated_postgres_url)) as other,
         pytest.raises(RebuildRunning),
     ):
         rebuild(other, discover(), IN_PROCESS)
 
 
-def test_on_postgres_a_rebuild_whose_lock_is_gone_takes_nobodys_place(postgres_url: str) -> None:
+def test_on_postgres_a_rebuild_whose_lock_is_gone_takes_nobodys_place(
+    migrated_postgres_url: str,
+) -> None:
     """Another one may have been let in meanwhile, and the shadows may be its."""
-    with migrated(postgres_url) as database, migrated(postgres_url) as other:
+    with (
+        closing(Database(migrated_postgres_url)) as database,
+        closing(Database(migrated_postgres_url)) as other,
+    ):
         happened(database, *HISTORY)
         found = []
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from projector.store.rebuild import shadow
 from replay import rebuild, swap, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.workspace import path_for
-from tests.support.databases import dead_letters, migrated, positions, stored
+from tests.support.databases import dead_letters, positions, stored
 from tests.support.given import created, entered, joined, left
 from tests.support.logs import (
     MONDAY,
@@ -49,16 +50,15 @@ MORE = [left("cust_1", "seg_1", at=THURSDAY), entered("cust_3", "seg_2", at=MOND
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *HISTORY)
-        yield database
+def database(database: Database) -> Database:
+    happened(database, *HISTORY)
+    return database
 
 
 @pytest.fixture
-def other(database: Database, database_url: str) -> Iterator[Database]:
+def other(database: Database, migrated_url: str) -> Iterator[Database]:
     """Another process, as good as."""
-    other = Database(database_url)
+    other = Database(migrated_url)
     yield other
     other.close()
 
@@ -215,8 +215,10 @@ def test_the_users_indexes_and_triggers_stay(database: Database) -> None:
     assert _is_right(database)
 
 
-def test_on_postgres_rights_and_the_owner_stay(postgres_url: str, postgres_server: Server) -> None:
-    with migrated(postgres_url) as database:
+def test_on_postgres_rights_and_the_owner_stay(
+    migrated_postgres_url: str, postgres_server: Server
+) -> None:
+    with closing(Database(migrated_postgres_url)) as database:
         happened(database, *HISTORY)
         for role in ("reader", "keeper"):
             sql(database, f"DROP ROLE IF EXISTS {role}")

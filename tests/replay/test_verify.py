@@ -1,6 +1,6 @@
 """What somebody changes by plain SQL is found and named."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -10,13 +10,11 @@ from projector.store.database import Database
 from replay import verify
 from replay.comparison import Difference
 from tests.support import tampering
-from tests.support.databases import migrated, opened, projection_tables, wipe
+from tests.support.databases import projection_tables
 from tests.support.given import created
-from tests.support.tampering import PROJECT, life, literal, merged, rowless, rows_of
+from tests.support.tampering import PROJECT, literal, merged, rows_of
 from tests.support.verification import (
     CUSTOMERS,
-    OF_NOBODY,
-    UNREADABLE,
     arrive,
     differing,
     repaired,
@@ -28,36 +26,9 @@ MONDAY = "2024-03-04T10:00:00Z"
 every_table = pytest.mark.parametrize("name", projection_tables)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def many(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """Customers who all had the same life, for the tests that put right what they change."""
-    with opened(request, tmp_path_factory) as database:
-        arrive(database, *(each for customer_id in CUSTOMERS for each in life(customer_id)))
-        yield database
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def reused(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    with opened(request, tmp_path_factory) as database:
-        yield database
-
-
 @pytest.fixture
-def database(reused: Database) -> Database:
-    """An empty database."""
-    wipe(reused)
-    return reused
-
-
-@pytest.fixture
-def few(database: Database) -> Database:
-    """Two customers and one of whom no table knows, dead letters, and an event of nobody."""
-    arrive(database, *life("cust_1"), UNREADABLE, *life("cust_2"), rowless("cust_3"), OF_NOBODY)
-    return database
+def database(wiped_database: Database) -> Database:
+    return wiped_database
 
 
 # What is in the tables.
@@ -129,9 +100,9 @@ def test_a_row_that_was_moved_to_another_customer_is_found_at_both(few: Database
     )
 
 
-def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(sqlite_url: str) -> None:
+def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(migrated_sqlite_url: str) -> None:
     """Postgres keeps no such text."""
-    with migrated(sqlite_url) as database:
+    with closing(Database(migrated_sqlite_url)) as database:
         arrive(database, created("cust_1", at=MONDAY, name="a\\xff"))
         assert verify(database, discover()).is_right
         run(database, "UPDATE customer SET name = CAST(x'61ff' AS TEXT)")

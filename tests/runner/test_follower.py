@@ -24,7 +24,7 @@ from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.rebuilds import is_right, within
-from tests.support.databases import migrated, positions
+from tests.support.databases import positions
 from tests.support.followers import QUICK, following, found
 from tests.support.given import created, updated
 from tests.support.items import logged as read_log
@@ -37,16 +37,9 @@ _LONG = 20.0
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """As somebody else sees it, who appends."""
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def own(database: Database, database_url: str) -> Iterator[Database]:
+def own(database: Database, migrated_url: str) -> Iterator[Database]:
     """As the follower sees it."""
-    with closing(Database(database_url, lock_seconds_max=0.1, idle_seconds_max=5)) as own:
+    with closing(Database(migrated_url, lock_seconds_max=0.1, idle_seconds_max=5)) as own:
         yield own
 
 
@@ -81,10 +74,13 @@ def test_what_another_connection_appends_is_in_the_tables_within_a_second(
 
 
 def test_who_appends_in_the_same_process_may_wake_it(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "WAIT_SECONDS_MAX", _LONG)
-    with migrated(sqlite_url) as database, closing(Database(sqlite_url)) as own:
+    with (
+        closing(Database(migrated_sqlite_url)) as database,
+        closing(Database(migrated_sqlite_url)) as own,
+    ):
         follower = _follower(own, intervals=evolve(QUICK, poll_seconds=_LONG))
         with following(follower) as stop:
             within(_LONG, lambda: found(database).holder == "a")
@@ -210,13 +206,13 @@ def test_a_database_that_is_locked_is_tried_again(
 
 
 def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
-    postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+    migrated_postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = make_url(postgres_url).database
+    name = make_url(migrated_postgres_url).database
     admin = make_url(postgres_server.url("postgres")).set(drivername="postgresql")
     with (
-        migrated(postgres_url) as database,
-        closing(Database(postgres_url)) as own,
+        closing(Database(migrated_postgres_url)) as database,
+        closing(Database(migrated_postgres_url)) as own,
         psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as server,
         following(Follower(own, discover(), intervals=evolve(QUICK, poll_seconds=_LONG))),
     ):

@@ -18,7 +18,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import dead_letters, migrated, positions, rows, stored
+from tests.support.databases import dead_letters, positions, rows, stored
 from tests.support.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
 from tests.support.oracle import truth
 
@@ -50,14 +50,8 @@ class Interrupted(Database):
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def slow(database: Database, database_url: str) -> Iterator[Interrupted]:
-    slow = Interrupted(database_url)
+def slow(database: Database, migrated_url: str) -> Iterator[Interrupted]:
+    slow = Interrupted(migrated_url)
     yield slow
     slow.close()
 
@@ -146,7 +140,7 @@ def test_projections_that_meet_go_on_together(database: Database) -> None:
 
 
 def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     class Broken(Database):
         @contextmanager
@@ -160,7 +154,7 @@ def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
     _append(database, *HISTORY)
     _project(database, 1)
     before = stored(database), positions(database)
-    broken = Broken(database_url)
+    broken = Broken(migrated_url)
     with pytest.raises(ConnectionError):
         _project(broken)
     broken.close()
@@ -168,14 +162,14 @@ def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
 
 
 def test_projectors_at_the_same_time_fold_every_event_once(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     history = [
         updated(f"cust_{n % 3}", at=f"2024-03-04T10:00:{(n * 7) % 40:02}Z", name=f"{n}")
         for n in range(40)
     ]
     _append(database, *history)
-    others = [Database(database_url) for _ in range(3)]
+    others = [Database(migrated_url) for _ in range(3)]
     threads = [
         threading.Thread(target=catch_up, args=(other, discover()), kwargs={"batch_events_max": 3})
         for other in others
@@ -203,12 +197,12 @@ def test_customers_are_folded_anew_up_to_where_each_projection_is(database: Data
 
 
 def test_folding_anew_waits_for_a_projector_that_is_writing(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     """Otherwise it would compute from rows that are not there any more when it writes."""
     _append(database, *HISTORY)
     _project(database, 2)
-    other = Database(database_url)
+    other = Database(migrated_url)
     refolding = threading.Thread(target=refold, args=(other, discover(), [1]))
 
     class Writing(Database):
@@ -223,7 +217,7 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
                 refolding.join(0.2)
                 assert refolding.is_alive()
 
-    writing = Writing(database_url)
+    writing = Writing(migrated_url)
     _project(writing, 2)
     refolding.join(30)
     writing.close()

@@ -15,7 +15,7 @@ from projector.server.errors import TokenMissing
 from projector.store.database import Database
 from tests.serving.servers import problem
 from tests.serving.talking import connect, read_answer
-from tests.support.databases import migrated
+from tests.support.databases import url_of
 from tests.support.given import entered
 from tests.support.http_client import Client, ndjson
 from tests.support.server_process import SECRET, Server, refused, serving
@@ -248,11 +248,10 @@ def test_without_a_token_a_public_address_is_refused(tmp_path: Path, host: str) 
 
 
 def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
-    sqlite_url: str, tmp_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
-    with migrated(sqlite_url) as database:
-        made = create_token(database, name="first", scopes=["read"])
-    with serving(tmp_path, sqlite_url, "--host", "0.0.0.0") as server:  # noqa: S104
+    made = create_token(sqlite_database, name="first", scopes=["read"])
+    with serving(tmp_path, url_of(sqlite_database), "--host", "0.0.0.0") as server:  # noqa: S104
         assert server.client.get("/segments").refusal == (401, "token_missing")
         bearer = {"authorization": f"Bearer {made.token}"}
         assert server.client.get("/segments", **bearer).status == 200
@@ -260,9 +259,10 @@ def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
     assert made.token not in server.told
 
 
-def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database:
-        gate = Authenticator(database, is_public=True)
-        scope = {"type": "http", "headers": [(b"host", b"localhost")]}
-        with pytest.raises(TokenMissing):
-            asyncio.run(gate.check(Request(scope), Scope.READ))
+def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(
+    sqlite_database: Database,
+) -> None:
+    gate = Authenticator(sqlite_database, is_public=True)
+    scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(TokenMissing):
+        asyncio.run(gate.check(Request(scope), Scope.READ))

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +18,14 @@ from projector.server.positions import read_tables_position
 from projector.server.writer import Commit, Writer
 from projector.store.append import Outcome
 from projector.store.database import Database
-from tests.support.databases import migrated
 from tests.support.items import envelope, logged
 
 _BOUNDS = Bounds(together_max=10, together_weight_max=10, waiting_weight_max=100)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 @pytest.mark.parametrize("answers", [1, 3])

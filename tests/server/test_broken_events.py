@@ -3,8 +3,6 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,15 +11,13 @@ from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import ask
-from tests.support.databases import migrated
 from tests.support.given import entered
 from tests.support.items import logged
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Database) -> None:

@@ -10,7 +10,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.concurrency.rebuilds import within
-from tests.support.databases import migrated
 from tests.support.given import Delivery, entered, in_shape, joined, updated
 from tests.support.http_client import Client, ndjson
 from tests.support.server_process import SECRET, Server, serving
@@ -201,8 +200,8 @@ def _ready(client: Client) -> bool:
     return bool(got.json["ready"])
 
 
-def test_a_server_is_ready_soon_after_it_began(database_url: str, tmp_path: Path) -> None:
-    with migrated(database_url), serving(tmp_path, database_url) as server:
+def test_a_server_is_ready_soon_after_it_began(migrated_url: str, tmp_path: Path) -> None:
+    with serving(tmp_path, migrated_url) as server:
         within(5, lambda: _ready(server.client))
         told = server.client.get("/health/ready").json
         assert told == {

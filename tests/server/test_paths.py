@@ -1,8 +1,6 @@
 """Whatever the path of a request is, it has an answer."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,13 +9,11 @@ from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import get
-from tests.support.databases import migrated
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Database) -> None:

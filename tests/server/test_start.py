@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import migrated
 from tests.support.given import entered
 from tests.support.http_client import SIGNATURE, Client
 from tests.support.server_process import SECRET, refused, serving
@@ -186,15 +185,13 @@ def test_it_listens_on_the_other_loopback_address_as_well(sqlite_url: str, tmp_p
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_one_server_took_in_the_next_one_tells(database_url: str, tmp_path: Path) -> None:
+def test_what_one_server_took_in_the_next_one_tells(migrated_url: str, tmp_path: Path) -> None:
     """One that is stopped at once has written all that it answered."""
-    with migrated(database_url):
-        pass
-    with serving(tmp_path, database_url) as server:
+    with serving(tmp_path, migrated_url) as server:
         answers = [
             server.client.deliver(entered("cust_1", f"seg_{number}", at=_AT), SECRET).json
             for number in range(20)
         ]
-    with serving(tmp_path, database_url) as server:
+    with serving(tmp_path, migrated_url) as server:
         path = f"/customers/cust_1?min_position={answers[-1]['position']}"
         assert len(server.client.get(path).json["segments"]) == 20

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from projector.store.database import Database
+from tests.support.databases import url_of
 from tests.support.given import Delivery, created, entered, in_shape, segment
 from tests.support.http_client import Client, Reply
 from tests.support.server_process import serving
@@ -18,7 +19,7 @@ _PAIRS = "proj_a=secret_a, proj_b=secret_b1\nproj_b=secret_b2,proj_/%é=secret_o
 @pytest.fixture(scope="module")
 def client(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Asks a server in which each project has secrets of its own."""
-    url = shared_database.url.render_as_string(hide_password=False)
+    url = url_of(shared_database)
     folder = tmp_path_factory.mktemp("projects")
     with serving(folder, url, PROJECTOR_WEBHOOK_SECRET=_PAIRS) as server:
         yield server.client

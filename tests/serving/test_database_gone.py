@@ -40,9 +40,8 @@ def own_postgres() -> Iterator[Server]:
 
 @pytest.fixture
 def own_url(own_postgres: Server) -> Iterator[str]:
-    url = own_postgres.create_database()
-    yield url
-    own_postgres.drop_database(url)
+    with own_postgres.database() as url:
+        yield url
 
 
 def _processes(server: Server) -> list[int]:
@@ -88,16 +87,16 @@ def _recovers(server: Serving, number: int) -> None:
     within(LONG, lambda: server.get("/status").status == 200)
 
 
-def test_a_server_is_ready_as_long_as_some_process_projects(database_url: str) -> None:
-    with migrated(database_url), serving(database_url, "--no-project") as server:
+def test_a_server_is_ready_as_long_as_some_process_projects(migrated_url: str) -> None:
+    with serving(migrated_url, "--no-project") as server:
         assert not server.is_ready()
-        with projecting(database_url) as process:
+        with projecting(migrated_url) as process:
             until_ready(server)
             process.send_signal(signal.SIGKILL)
             within(LONG, lambda: not server.is_ready())
             assert server.readiness()["reason"].startswith("No projector shows signs of life")
             assert server.readiness()["database"] is True
-        with projecting(database_url):
+        with projecting(migrated_url):
             until_ready(server)
 
 

@@ -4,14 +4,13 @@ import json
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.serving.senders import event
 from tests.serving.servers import LONG, QUICK, problem, serving
 from tests.serving.talking import ask, connect, head, post, read_answer, webhook
-from tests.support.databases import migrated
 from tests.support.items import logged
 
 #: Room for a few deliveries, and time enough for this test to hold the lock.
@@ -39,11 +38,11 @@ def _held(database: Database) -> Iterator[None]:
 
 
 def test_what_does_not_fit_into_the_queue_is_refused_at_once_and_not_in_the_log(
-    database_url: str,
+    migrated_url: str,
 ) -> None:
     with (
-        migrated(database_url) as database,
-        serving(database_url, "--no-project", changes=_SMALL) as server,
+        closing(Database(migrated_url)) as database,
+        serving(migrated_url, "--no-project", changes=_SMALL) as server,
         ExitStack() as stack,
     ):
         waiting = {}
@@ -78,10 +77,10 @@ def _answered(waiting: dict[int, socket.socket]) -> int | None:
     return next((number for number, each in waiting.items() if each in found), None)
 
 
-def test_questions_are_answered_while_nothing_can_be_written(database_url: str) -> None:
+def test_questions_are_answered_while_nothing_can_be_written(migrated_url: str) -> None:
     with (
-        migrated(database_url) as database,
-        serving(database_url, "--no-project", changes=_SMALL) as server,
+        closing(Database(migrated_url)) as database,
+        serving(migrated_url, "--no-project", changes=_SMALL) as server,
     ):
         assert ask(server.port, webhook(event(1))).status == 200
         with _held(database):

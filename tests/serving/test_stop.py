@@ -4,15 +4,15 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.serving.senders import check_log, event, sending
 from tests.serving.servers import LONG, QUICK, Serving, problem, serving, start, until_ready
 from tests.serving.talking import ask, connect, get, head, is_closed, read_answer, webhook
-from tests.support.databases import migrated
 from tests.support.items import logged
 
 #: A body may take very long.
@@ -50,10 +50,10 @@ def _takes_none(server: Serving) -> bool:
 
 @_SIGNALS
 def test_amid_a_load_nothing_that_was_acknowledged_is_missing(
-    database_url: str, number: signal.Signals
+    migrated_url: str, number: signal.Signals
 ) -> None:
-    with migrated(database_url) as database, ExitStack() as stack:
-        first = stack.enter_context(serving(database_url))
+    with closing(Database(migrated_url)) as database, ExitStack() as stack:
+        first = stack.enter_context(serving(migrated_url))
         port = first.port
         with sending(lambda: port) as sent:
             within(LONG, lambda: len(sent.acknowledged) > 100)
@@ -61,15 +61,18 @@ def test_amid_a_load_nothing_that_was_acknowledged_is_missing(
             assert first.ended() == 0
             check_log(database, sent)
             # The senders go on until each of them is answered.
-            stack.enter_context(serving(database_url, port=port))
+            stack.enter_context(serving(migrated_url, port=port))
         check_log(database, sent)
     assert first.tracebacks() == []
 
 
 def test_what_waits_for_the_database_is_answered_before_the_end(
-    stack: ExitStack, sqlite_url: str
+    stack: ExitStack, migrated_sqlite_url: str
 ) -> None:
-    with migrated(sqlite_url) as database, serving(sqlite_url, "--no-project") as server:
+    with (
+        closing(Database(migrated_sqlite_url)) as database,
+        serving(migrated_sqlite_url, "--no-project") as server,
+    ):
         connections = [stack.enter_context(connect(server.port)) for _ in range(20)]
         with database.writing():
             for number, each in enumerate(connections):
@@ -143,8 +146,8 @@ def test_it_calls_itself_ready_no_more_from_the_signal_on(
     assert statuses == sorted(statuses)
 
 
-def test_who_does_not_want_to_wait_interrupts_it_twice(stack: ExitStack, database_url: str) -> None:
-    with migrated(database_url), serving(database_url, changes=_ENDLESS) as server:
+def test_who_does_not_want_to_wait_interrupts_it_twice(stack: ExitStack, migrated_url: str) -> None:
+    with serving(migrated_url, changes=_ENDLESS) as server:
         until_ready(server)
         _begin(stack, server, "/webhooks/voucherify")
         server.send(signal.SIGINT)
@@ -169,8 +172,8 @@ def test_a_signal_that_comes_as_soon_as_it_listens_is_not_lost(
         assert server.ended() == 0
 
 
-def test_it_ends_though_its_database_does_not_answer(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database, serving(sqlite_url) as server:
+def test_it_ends_though_its_database_does_not_answer(migrated_sqlite_url: str) -> None:
+    with closing(Database(migrated_sqlite_url)) as database, serving(migrated_sqlite_url) as server:
         until_ready(server)
         with database.writing():
             server.send(signal.SIGTERM)

@@ -17,7 +17,7 @@ from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
 from projector.store import dialects, log
 from projector.store.database import Database
-from tests.support.databases import migrated
+from tests.support.databases import url_of
 from tests.support.items import at, envelope, logged, put, streams
 from tests.support.postgres import Server
 
@@ -59,11 +59,11 @@ def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> N
 
 
 def test_what_was_written_is_in_one_file_once_all_is_closed(
-    sqlite_database: Database, sqlite_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
-    assert [path.name for path in sqlite_path.parent.iterdir()] == [sqlite_path.name]
+    assert [path.name for path in tmp_path.iterdir()] == ["projector.db"]
     assert len(logged(sqlite_database)) == 1
 
 
@@ -88,9 +88,12 @@ def test_on_postgres_too(postgres_database: Database) -> None:
 
 
 def test_threads_write_to_sqlite_in_turn_and_wait_no_longer_than_they_may(
-    sqlite_url: str,
+    migrated_sqlite_url: str,
 ) -> None:
-    with migrated(sqlite_url), closing(Database(sqlite_url, lock_seconds_max=0.1)) as database:
+    with (
+        closing(Database(migrated_sqlite_url)),
+        closing(Database(migrated_sqlite_url, lock_seconds_max=0.1)) as database,
+    ):
         entered, leave = Event(), Event()
 
         def hold() -> None:
@@ -116,7 +119,7 @@ def test_postgres_answers_a_commit_when_it_is_on_disk(
     name = postgres_database.url.database
     with postgres_database.writing() as connection:
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {set_to}')
-    url = postgres_database.url.render_as_string(hide_password=False)
+    url = url_of(postgres_database)
     with closing(Database(url)) as database, database.writing() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == found
 
@@ -178,17 +181,17 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, sqlite_path: Path) -> Iterator[Database]:
+def impatient(monkeypatch: pytest.MonkeyPatch, migrated_sqlite_url: str) -> Iterator[Database]:
     """A database that waits for another writer only for a moment."""
     monkeypatch.setattr(dialects, "BUSY_SECONDS_MAX", 0.05)
-    with closing(Database(f"sqlite:///{sqlite_path}")) as database:
+    with closing(Database(migrated_sqlite_url)) as database:
         yield database
 
 
 def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
-    impatient: Database, sqlite_path: Path
+    impatient: Database, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(tmp_path / "projector.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseBusy) as caught:
             put(impatient, envelope("a"))
@@ -276,11 +279,12 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> N
     assert path.read_bytes() == content
 
 
-def test_a_damaged_database_is_told(sqlite_database: Database, sqlite_path: Path) -> None:
+def test_a_damaged_database_is_told(sqlite_database: Database, tmp_path: Path) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
-    whole = sqlite_path.read_bytes()
-    sqlite_path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    path = tmp_path / "projector.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(DatabaseUnreachable):
         logged(sqlite_database)
 

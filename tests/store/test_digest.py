@@ -179,11 +179,6 @@ def test_what_is_undone_leaves_the_former_digest(begin: int, changes: list[int])
 # Kept with the rows.
 
 
-@pytest.fixture
-def both(sqlite_database: Database, postgres_database: Database) -> tuple[Database, Database]:
-    return sqlite_database, postgres_database
-
-
 @settings(max_examples=12, suppress_health_check=_SHARED)
 @for_any(data=st.data(), history=histories(size_max=10))
 def test_equal_rows_have_equal_digests_on_both_databases(

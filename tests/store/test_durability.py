@@ -12,16 +12,9 @@ from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
 from projector.runner import refold, runner
 from projector.store.database import Database
-from tests.support.databases import migrated
 from tests.support.items import envelope, put, rejected
 
 _WAITS = {"2", "on"}
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 @contextmanager

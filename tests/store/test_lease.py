@@ -9,6 +9,7 @@ import pytest
 from projector.store import lease
 from projector.store.database import Database
 from projector.store.lease import Lease
+from tests.support.databases import url_of
 
 
 def _read(database: Database) -> Lease:
@@ -47,7 +48,7 @@ def test_of_two_takers_who_saw_the_same_the_first_gets_it(database: Database) ->
 
 @pytest.fixture
 def others(database: Database) -> Iterator[list[Database]]:
-    url = database.url.render_as_string(hide_password=False)
+    url = url_of(database)
     others = [Database(url) for _ in range(4)]
     yield others
     for each in others:
@@ -109,7 +110,7 @@ def test_leases_of_several_jobs_have_nothing_to_do_with_each_other(database: Dat
 
 def test_a_lease_outlives_the_connection(database: Database) -> None:
     """Nothing tells that a process has died but its silence."""
-    url = database.url.render_as_string(hide_password=False)
+    url = url_of(database)
     with closing(Database(url)) as other:
         assert _take(other, _read(other), "a")
     assert _read(database).holder == "a"

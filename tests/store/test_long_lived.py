@@ -13,18 +13,15 @@ from sqlalchemy import Connection, text
 from projector.errors import DatabaseBusy, DatabaseUnreachable
 from projector.store import dialects
 from projector.store.database import Database
+from tests.support.databases import url_of
 from tests.support.items import envelope, logged, put
 
 _LOCK = text("UPDATE log_head SET stream_id = stream_id")
 
 
-def _url(database: Database) -> str:
-    return database.url.render_as_string(hide_password=False)
-
-
 def test_a_lock_is_not_waited_for_longer_than_was_said(database: Database) -> None:
     with (
-        closing(Database(_url(database), lock_seconds_max=0.1)) as patient,
+        closing(Database(url_of(database), lock_seconds_max=0.1)) as patient,
         database.writing() as connection,
     ):
         connection.execute(_LOCK)
@@ -51,7 +48,7 @@ def test_a_new_sqlite_file_that_is_locked_is_not_waited_for_longer(tmp_path: Pat
 def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
     postgres_database: Database,
 ) -> None:
-    with closing(Database(_url(postgres_database), idle_seconds_max=0.2)) as stopped:
+    with closing(Database(url_of(postgres_database), idle_seconds_max=0.2)) as stopped:
 
         def stop(connection: Connection) -> None:
             # It waits until the server has ended the other one.
@@ -66,7 +63,7 @@ def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
 def test_who_finds_out_only_at_the_commit_that_it_was_ended_is_told(
     postgres_database: Database,
 ) -> None:
-    with closing(Database(_url(postgres_database), idle_seconds_max=0.1)) as stopped:
+    with closing(Database(url_of(postgres_database), idle_seconds_max=0.1)) as stopped:
         with pytest.raises(DatabaseUnreachable):
             _write(stopped, lambda _connection: time.sleep(0.4))
         assert put(stopped, envelope("b"))[0].position == 1
@@ -95,7 +92,7 @@ def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Dat
 
 
 def test_a_connection_is_not_waited_for_longer_than_was_said(database: Database) -> None:
-    with closing(Database(_url(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
+    with closing(Database(url_of(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
         # As many as its pool has: those that it keeps, and those beyond.
         for _ in range(5 + dialects.OVERFLOW_MAX):
             held.enter_context(patient.reading())

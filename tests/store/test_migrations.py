@@ -215,10 +215,10 @@ def test_the_same_names_are_used_on_both_databases(
 
 
 def test_what_is_stored_can_be_read_with_other_programs(
-    sqlite_database: Database, sqlite_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     put(sqlite_database, envelope("a", minute=90))
-    with closing(sqlite3.connect(sqlite_path)) as connection:
+    with closing(sqlite3.connect(tmp_path / "projector.db")) as connection:
         row = connection.execute(
             "SELECT position, event_id, occurred_at, datetime(occurred_at), typeof(body) FROM event"
         ).fetchone()

@@ -14,6 +14,7 @@ from projector.store import notifications
 from projector.store.append import append
 from projector.store.database import Database
 from projector.store.notifications import Listener, listen
+from tests.support.databases import url_of
 from tests.support.items import RECEIVED_AT, envelope, put
 
 _LONG = 20.0
@@ -36,7 +37,7 @@ def _a_moment_later(do: Callable[[], object]) -> None:
 
 
 def test_a_commit_of_another_connection_ends_a_wait(postgres_database: Database) -> None:
-    url = postgres_database.url.render_as_string(hide_password=False)
+    url = url_of(postgres_database)
     with closing(Database(url)) as other, listen(postgres_database, Event()) as listener:
         _a_moment_later(lambda: put(other, envelope("a")))
         assert 0.1 < _waited(listener) < _AT_ONCE

@@ -3,7 +3,6 @@
 So these tests come as anybody could, by the plain drivers.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ import psycopg
 import pytest
 
 from projector.store.database import Database
+from tests.support.databases import copy_file
 from tests.support.items import envelope, logged, put
 from tests.support.postgres import Server
 
@@ -124,8 +124,8 @@ def sqlite_file(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
 ) -> Iterator[Database]:
     """A database with the events a and b, which nobody should be able to change."""
-    path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("guarded") / "projector.db")
-    with closing(Database(f"sqlite:///{path}")) as database:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("guarded"))
+    with closing(Database(url)) as database:
         put(database, envelope("a"), envelope("b"))
         yield database
 
@@ -143,11 +143,12 @@ def sqlite(request: pytest.FixtureRequest, sqlite_file: Database) -> Iterator[sq
 @pytest.fixture(scope="module")
 def postgres_copy(postgres_server: Server, postgres_template: str) -> Iterator[Database]:
     """A database with the events a and b, which nobody should be able to change."""
-    url = postgres_server.create_database(template=postgres_template)
-    with closing(Database(url)) as database:
+    with (
+        postgres_server.database(postgres_template) as url,
+        closing(Database(url)) as database,
+    ):
         put(database, envelope("a"), envelope("b"))
         yield database
-    postgres_server.drop_database(url)
 
 
 @pytest.fixture(params=["origin", "replica", "local"])
