@@ -76,7 +76,7 @@ def test_at_every_checkpoint_the_tables_hold_what_was_in_the_log_up_to_there(
 
 @settings(max_examples=20, suppress_health_check=_SHARED)
 @given(history=histories(), data=st.data())
-def test_of_contradicting_deliveries_the_first_one_stands(
+def test_the_first_of_contradicting_deliveries_stands(
     database: Database, history: list[Delivery], data: st.DataObject
 ) -> None:
     coming = data.draw(contradicted(history).flatmap(arrivals))

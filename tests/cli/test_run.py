@@ -42,7 +42,7 @@ def _running(folder: Path, url: str) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 128 + signal.SIGINT)]
 )
-def test_it_folds_what_there_is_and_what_comes_and_ends_when_told_to(
+def test_run_projects_the_backlog_and_new_events_until_it_is_stopped(
     migrated_url: str, tmp_path: Path, write: Write, number: signal.Signals, code: int
 ) -> None:
     with closing(Database(migrated_url)) as database, _running(tmp_path, migrated_url) as process:
@@ -72,7 +72,9 @@ def test_a_sqlite_database_is_made_on_the_way(tmp_path: Path) -> None:
             within(_LONG, lambda: found(database).holder is not None)
 
 
-def test_the_password_is_not_told(migrated_postgres_url: str, tmp_path: Path) -> None:
+def test_run_does_not_print_the_password_of_the_database(
+    migrated_postgres_url: str, tmp_path: Path
+) -> None:
     known = make_url(migrated_postgres_url).set(password="secret")
     url = known.render_as_string(hide_password=False)
     with closing(Database(migrated_postgres_url)) as database, _running(tmp_path, url) as process:
@@ -83,9 +85,7 @@ def test_the_password_is_not_told(migrated_postgres_url: str, tmp_path: Path) ->
     assert "secret" not in told
 
 
-def test_one_that_is_not_the_first_says_that_it_stands_by(
-    migrated_url: str, tmp_path: Path
-) -> None:
+def test_a_second_run_reports_that_it_stands_by(migrated_url: str, tmp_path: Path) -> None:
     with closing(Database(migrated_url)) as database, _running(tmp_path, migrated_url):
         within(_LONG, lambda: found(database).holder is not None)
         with _running(tmp_path, migrated_url) as second:

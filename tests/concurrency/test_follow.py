@@ -46,7 +46,7 @@ def _is_there(database: Database) -> bool:
     return {*positions(database).values()} == {len(read_log(database))}
 
 
-def test_what_an_ingest_leaves_to_it_is_in_the_tables_within_a_second(
+def test_an_ingest_without_catch_up_is_projected_by_a_follower_within_a_second(
     database: Database, two: tuple[Running, Running], migrated_url: str, tmp_path: Path
 ) -> None:
     _append(database, 0)

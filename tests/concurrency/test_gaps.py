@@ -62,7 +62,7 @@ def test_with_a_plain_sequence_the_same_readers_miss_events(
         assert len(seen) < written, "an event that was committed behind the reader is never seen"
 
 
-def test_who_comes_second_waits_until_the_first_has_committed(
+def test_the_second_of_two_writers_waits_for_the_commit_of_the_first(
     migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One writer is stopped just before its commit: the other must not pass it."""

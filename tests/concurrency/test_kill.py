@@ -133,7 +133,7 @@ with open_projector(sys.argv[1]) as projector, open(sys.argv[2], "rb") as file:
 """
 
 
-def test_what_was_told_to_be_done_is_there_after_a_kill(migrated_url: str, tmp_path: Path) -> None:
+def test_acknowledged_batches_survive_a_kill(migrated_url: str, tmp_path: Path) -> None:
     born = (created(f"cust_{number}", at="2024-01-01T00:00:00Z") for number in range(15_000))
     file = tmp_path / "file"
     file.write_text("\n".join(map(json.dumps, born)))

@@ -71,7 +71,7 @@ def _nobody_lives_on(url: str) -> None:
     end_within(_LIVED_ON_SECONDS_MAX, url)
 
 
-def test_who_writes_and_who_reads_notices_nothing_of_rebuilds(
+def test_writers_and_readers_are_not_disturbed_by_rebuilds(
     database: Database, migrated_url: str, tmp_path: Path
 ) -> None:
     happened(database, *traffic.first())
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_a_rebuild_and_its_workers_without_a_word(
     assert is_right(database)
 
 
-def test_of_two_rebuilds_at_once_the_second_is_told_so(
+def test_the_second_of_two_concurrent_rebuilds_is_refused(
     database: Database, migrated_url: str
 ) -> None:
     first = rebuilds.start(migrated_url)

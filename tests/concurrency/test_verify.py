@@ -77,7 +77,7 @@ def test_verify_never_sees_a_difference_while_others_write(migrated_url: str) ->
     assert heads == sorted(set(heads))
 
 
-def test_who_writes_does_not_wait_for_verify(migrated_url: str) -> None:
+def test_a_writer_does_not_wait_for_verify(migrated_url: str) -> None:
     with (
         closing(Database(migrated_url)) as database,
         closing(Database(migrated_url)) as beside,

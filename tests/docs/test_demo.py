@@ -149,7 +149,7 @@ def test_the_sample_as_a_whole_gives_the_documented_counts(migrated_url: str) ->
         )
 
 
-def test_the_story_of_the_sample_ends_as_told(migrated_url: str) -> None:
+def test_the_sample_ends_in_the_state_that_its_story_says(migrated_url: str) -> None:
     with closing(Database(migrated_url)) as database:
         projector = Projector(database)
         projector.ingest_file(str(_SAMPLE), _GIVEN)

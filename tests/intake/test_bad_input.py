@@ -79,7 +79,7 @@ def test_a_line_that_cannot_be_filed_is_kept_and_its_neighbours_go_in(
 
 
 @pytest.mark.parametrize("trailing", TRAILING.values(), ids=TRAILING)
-def test_what_stands_behind_a_whole_delivery_in_its_line_is_kept_by_itself(
+def test_trailing_text_after_a_delivery_is_quarantined_separately(
     filling: Database, ingest: Ingest, trailing: bytes
 ) -> None:
     number = next(_numbers)

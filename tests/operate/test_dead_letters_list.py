@@ -78,7 +78,7 @@ def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
         assert [each.position for each in page.dead_letters] == behind
 
 
-def test_only_the_most_frequent_reasons_are_told(
+def test_only_the_most_frequent_reasons_are_listed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)

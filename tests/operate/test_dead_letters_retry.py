@@ -92,7 +92,7 @@ def _refuse_in_old_words(_event: Envelope) -> None:
     raise Undecodable("In old words.")
 
 
-def test_a_letter_of_nobody_is_resolved_when_nobody_reads_its_type(
+def test_a_dead_letter_without_customer_of_an_unread_type_is_resolved(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:

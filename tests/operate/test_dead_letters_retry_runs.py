@@ -67,7 +67,7 @@ def refolded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return done
 
 
-def test_a_letter_of_nobody_beyond_the_checkpoint_is_left_to_the_projector(
+def test_a_dead_letter_without_customer_beyond_the_checkpoint_is_left_to_the_projector(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rebuild that was planned at an older head takes the place of the rows during a retry."""
@@ -183,7 +183,7 @@ def test_every_letter_of_a_customer_with_many_is_tried_once(
 
 
 @pytest.mark.usefixtures("in_pieces_of_two")
-def test_many_letters_of_nobody_are_read_anew_in_pieces(database: Database) -> None:
+def test_many_dead_letters_without_customer_are_retried_in_pieces(database: Database) -> None:
     nobodys = [delivery("customer.segment.left", None, at=MONDAY, id=f"e{n}") for n in range(5)]
     arrive(database, *nobodys, *many(1), projections=FUSSY)
     tried: list[int] = []
@@ -214,7 +214,7 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
     assert is_as_rebuilt(database)
 
 
-def test_of_two_retries_of_a_letter_of_nobody_one_waits(
+def test_the_second_of_two_retries_of_a_dead_letter_without_customer_waits(
     database: Database, shared_url: str
 ) -> None:
     """Otherwise both would write the letter anew, and the second one fail."""

@@ -53,7 +53,7 @@ def _without(key: str) -> Delivery:
         ),
     ],
 )
-def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
+def test_a_retry_with_defaults_appends_the_delivery_with_its_original_arrival(
     database: Database, missing: str, told: DeliveryDefaults
 ) -> None:
     [waits] = arrive(database, _without(missing))
@@ -70,7 +70,7 @@ def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
     assert closed.resolved_at > ARRIVED_AT
 
 
-def test_what_is_resolved_waits_and_counts_no_more(database: Database) -> None:
+def test_a_resolved_entry_is_neither_listed_nor_counted(database: Database) -> None:
     resolved, still = arrive(database, unfiled(created("cust_1", at=MONDAY)), b"{")
     retry_quarantine(database, defaults=HOME)
     page = list_quarantine(database, limit=10)
@@ -81,7 +81,7 @@ def test_what_is_resolved_waits_and_counts_no_more(database: Database) -> None:
     assert everyone.counts == page.counts
 
 
-def test_what_the_program_has_learnt_to_read_comes_in(
+def test_a_retry_appends_a_delivery_that_became_readable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payload = {"shopper": "cust_1", "joined_us": MONDAY}
@@ -106,7 +106,7 @@ def test_what_the_program_has_learnt_to_read_comes_in(
     assert [(each.source, each.customer_id) for each in logged(database)] == [("shop", "cust_1")]
 
 
-def test_what_was_told_then_is_not_replaced_by_what_is_told_now(database: Database) -> None:
+def test_the_defaults_of_the_arrival_win_over_those_of_the_retry(database: Database) -> None:
     then = DeliveryDefaults(project_id="proj_1", type="customer.created")
     lacking = {"id": "e1", "data": {"customer": {"id": "cust_1"}}}
     arrive(database, lacking, defaults=then)
@@ -142,7 +142,9 @@ def test_an_entry_whose_event_came_in_otherwise_is_closed_with_its_position(
     assert repeats(database) == {2: 1}
 
 
-def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Database) -> None:
+def test_a_retried_delivery_that_contradicts_the_log_waits_as_a_conflict(
+    database: Database,
+) -> None:
     known = updated("cust_1", at=MONDAY, id="e1", name="Ada")
     other = unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve"))
     arrive(database, known)
@@ -159,7 +161,7 @@ def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Da
     assert list(waiting(database)) == [still]
 
 
-def test_of_two_entries_that_contradict_each_other_the_first_one_comes_in(
+def test_the_first_of_two_contradicting_entries_is_appended(
     database: Database,
 ) -> None:
     first, second = (
@@ -184,7 +186,7 @@ def test_a_conflict_that_is_none_any_more_is_closed(
     assert len(logged(database)) == 1
 
 
-def test_of_a_page_that_can_be_read_now_every_entry_has_its_end(database: Database) -> None:
+def test_every_entry_of_a_page_that_became_readable_has_its_outcome(database: Database) -> None:
     happened = [unfiled(entered("cust_1", f"seg_{n}", at=MONDAY, id=f"e{n}")) for n in range(3)]
     timeless = {**unfiled(created("cust_2", at=MONDAY)), "created_at": None}
     page = {"object": "list", "data_ref": "data", "data": [timeless, *happened], "has_more": False}
@@ -200,7 +202,7 @@ def test_of_a_page_that_can_be_read_now_every_entry_has_its_end(database: Databa
     assert show_entry(database, rest.quarantine_id).body == json.dumps(timeless)
 
 
-def test_what_still_cannot_be_read_stays_and_is_counted_by_what_keeps_it_now(
+def test_an_entry_that_is_still_unreadable_is_counted_by_its_present_reason(
     database: Database,
 ) -> None:
     timeless = {**unfiled(created("cust_2", at=MONDAY)), "created_at": None}
@@ -224,7 +226,7 @@ def test_deliveries_of_different_days_keep_the_time_of_their_arrival(database: D
     assert [each.received_at for each in logged(database)] == arrivals
 
 
-def test_what_comes_late_out_of_the_quarantine_is_folded_where_it_belongs(
+def test_a_late_event_from_the_quarantine_is_folded_in_canonical_order(
     database: Database,
 ) -> None:
     happened = [

@@ -95,13 +95,13 @@ def test_a_package_of_a_user_registers_its_projection_by_an_entry_point(
     ["", "a b", "x; DROP TABLE event", 'a"b', "a--", "a\n", "A", "1a", "é", "a.b", "a" * 49],
     ids=repr,
 )
-def test_what_is_no_plain_name_is_no_projections(name: str) -> None:
+def test_a_projection_name_that_is_no_plain_identifier_is_refused(name: str) -> None:
     """It stands in SQL as it is."""
     with pytest.raises(ValueError, match="must match regex"):
         attrs.evolve(discover()[0], name=name)
 
 
-def test_a_name_that_a_table_has_is_no_projections(tmp_path: Path) -> None:
+def test_a_projection_name_that_a_table_has_is_refused(tmp_path: Path) -> None:
     _register(tmp_path, "event")
     done = run_program(tmp_path, "status", PYTHONPATH=str(tmp_path))
     assert done.code != 0
@@ -160,13 +160,13 @@ def test_a_projection_reads_only_facts_that_there_are(projection: Projection) ->
 
 
 @every
-def test_of_whom_nothing_is_known_there_are_no_rows(projection: Projection) -> None:
+def test_the_initial_state_has_no_rows(projection: Projection) -> None:
     assert projection.to_rows(projection.initial) == []
     assert projection.from_rows([]) == projection.initial
 
 
 @every
-def test_what_is_read_back_in_any_order_is_what_was_written(projection: Projection) -> None:
+def test_state_read_from_rows_in_any_order_equals_the_state_written(projection: Projection) -> None:
     state = projection.initial
     for number, event in enumerate(map(envelope, STORY), 1):
         [state], _ = fold([projection], [state], [(event.key, _fact(event), number)])
@@ -181,7 +181,7 @@ def test_what_is_read_back_in_any_order_is_what_was_written(projection: Projecti
     "name",
     ["loyalty_tier", "loyalty_tier_history", "segment_membership", "segment_membership_history"],
 )
-def test_what_is_told_again_leaves_the_very_same_state(name: str) -> None:
+def test_a_repeated_fact_leaves_the_identical_state(name: str) -> None:
     """A customer may have many rows, and nothing is copied for nothing."""
     [projection] = named([name])
     told = [entered("cust_1", "seg_1", at=NOON, id="e1"), joined("cust_1", "t", at=NOON, id="e2")]
@@ -215,7 +215,7 @@ def test_every_state_can_be_written_to_rows_and_read_back(
 @every
 @settings(max_examples=60)
 @given(history=histories())
-def test_where_rows_are_appended_the_last_ones_are_enough_to_go_on(
+def test_a_history_continues_from_its_last_rows_alone(
     projection: Projection, history: list[Delivery]
 ) -> None:
     for stream in _streams(history):

@@ -44,7 +44,7 @@ def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_pos
         Projector(database).customer("cust_1", at_position=at_position)
 
 
-def test_a_moment_is_told_in_words() -> None:
+def test_a_moment_is_described_in_words() -> None:
     assert (str(NOW), NOW.is_now) == ("", True)
     then = PointInTime(as_of=datetime(2024, 1, 1, tzinfo=UTC), at_position=0)
     assert str(then) == " as of 2024-01-01T00:00:00.000Z at position 0"

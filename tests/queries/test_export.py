@@ -98,7 +98,7 @@ def test_the_order_is_that_of_the_bytes(database: Database) -> None:
     assert keys(exported(database, 33)) == expected
 
 
-def test_who_is_known_by_a_dead_letter_only_is_there_and_who_is_not_known_is_not(
+def test_a_customer_known_only_by_a_dead_letter_is_exported(
     database: Database,
 ) -> None:
     happened(
@@ -152,7 +152,7 @@ def _many(database: Database, count: int) -> list[str]:
 
 
 @_AT_POSITION
-def test_everybody_is_there_once_where_the_pieces_meet(database: Database, at: At) -> None:
+def test_every_customer_at_the_edge_of_a_piece_is_exported_once(database: Database, at: At) -> None:
     ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
     found = exported(database, at and at(len(ids)))
     assert [each.customer_id for each in found] == ids

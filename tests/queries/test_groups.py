@@ -80,7 +80,7 @@ def test_nothing_is_known_of_an_empty_log(database: Database) -> None:
     assert _tiers(database) == []
 
 
-def test_a_segment_has_the_name_that_was_told_last(database: Database) -> None:
+def test_a_segment_has_its_newest_name(database: Database) -> None:
     old, new, newest = (segment("seg_1", name=each) for each in ("Old", "New", None))
     happened(database, entered("cust_3", old, at=MONDAY), entered("cust_2", new, at=TUESDAY))
     assert _segments(database) == [_count("New", 2)]
@@ -91,7 +91,7 @@ def test_a_segment_has_the_name_that_was_told_last(database: Database) -> None:
     assert _segments(database) == [_count(None, 2)]
 
 
-def test_a_deletion_tells_no_name_of_a_segment(database: Database) -> None:
+def test_a_deletion_does_not_change_the_name_of_a_segment(database: Database) -> None:
     happened(
         database,
         entered("cust_1", segment("seg_1", name="Old"), at=MONDAY),
@@ -102,7 +102,7 @@ def test_a_deletion_tells_no_name_of_a_segment(database: Database) -> None:
 
 
 @pytest.mark.parametrize("names", [(None, "a"), ("a", None), ("a", "B"), ("B", "a"), ("é", "z")])
-def test_of_two_names_of_one_instant_every_database_shows_the_same(
+def test_both_databases_show_the_same_of_two_names_at_one_instant(
     database: Database, names: tuple[str | None, str | None]
 ) -> None:
     last = max((name is not None, name) for name in names)[1]
@@ -116,7 +116,7 @@ def test_of_two_names_of_one_instant_every_database_shows_the_same(
     assert [each.name for each in _tiers(database)] == [last]
 
 
-def test_a_tier_and_its_campaign_have_the_names_that_were_told_last(database: Database) -> None:
+def test_a_tier_and_its_campaign_have_their_newest_names(database: Database) -> None:
     def joins(customer_id: str, at: str, name: str, campaign: str) -> Delivery:
         more: dict[str, Any] = {"campaign": {"id": "camp_1", "name": campaign}}
         return joined(customer_id, tier("ltr_1", name=name), at=at, **more)

@@ -55,7 +55,7 @@ def test_the_members_are_those_of_that_segment_and_of_that_tier(database: Databa
     assert names(database, tier_id="ltr_2") == ["cust_2"]
 
 
-def test_a_member_is_told_with_who_it_is_and_since_when(database: Database) -> None:
+def test_a_member_is_listed_with_its_ids_and_since(database: Database) -> None:
     happened(
         database,
         created("cust_1", at=MONDAY, source_id="shop", name="Ada"),
@@ -75,7 +75,7 @@ def test_a_member_is_told_with_who_it_is_and_since_when(database: Database) -> N
         ]
 
 
-def test_who_is_deleted_is_no_member(database: Database) -> None:
+def test_a_deleted_customer_is_no_member(database: Database) -> None:
     for customer_id in ("cust_1", "cust_2"):
         happened(
             database,
@@ -89,7 +89,7 @@ def test_who_is_deleted_is_no_member(database: Database) -> None:
         assert names(database, **group, as_of=instant(TUESDAY) - _TICK) == ["cust_1", "cust_2"]
 
 
-def test_only_what_somebody_was_ever_in_is_known(database: Database) -> None:
+def test_a_segment_or_tier_is_known_once_a_customer_was_in_it(database: Database) -> None:
     happened(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
@@ -158,7 +158,7 @@ def test_since_when_is_that_of_the_period(database: Database) -> None:
             assert member.since == instant(since)
 
 
-def test_of_a_leaving_and_an_entering_at_one_instant_the_last_one_counts(
+def test_the_last_of_a_leaving_and_an_entering_at_one_instant_counts(
     database: Database,
 ) -> None:
     happened(
@@ -177,7 +177,7 @@ def test_of_a_leaving_and_an_entering_at_one_instant_the_last_one_counts(
         assert names(database, tier_id="ltr_2", as_of=as_of) == ["cust_1"]
 
 
-def test_a_stint_of_unknown_beginning_makes_nobody_a_member_of_then(database: Database) -> None:
+def test_a_period_of_unknown_beginning_makes_no_member_as_of_then(database: Database) -> None:
     happened(
         database,
         left("cust_1", "seg_1", at=TUESDAY),

@@ -103,7 +103,7 @@ def test_a_cursor_may_be_followed_in_another_project(database: Database) -> None
         assert [each.customer_id for each in page.members] == found
 
 
-def test_behind_a_cursor_what_nobody_was_ever_in_is_not_known_either(database: Database) -> None:
+def test_a_cursor_does_not_make_an_unknown_segment_known(database: Database) -> None:
     happened(database, *_everywhere(["proj_1"], ["cust_1"]))
     for unknown, cursor in (
         ({"segment_id": "nothing"}, paging.to_cursor(["proj_1", "cust_1"])),
@@ -136,7 +136,7 @@ def test_a_page_has_from_1_to_10_000_members(database: Database, limit: int) -> 
         pytest.param("WyJcdWQ4MDAiLCJhIl0", id="half a character"),
     ],
 )
-def test_what_no_page_ended_with_is_no_cursor(database: Database, cursor: str) -> None:
+def test_an_invented_cursor_is_refused(database: Database, cursor: str) -> None:
     happened(database, *_everywhere(["proj_1"], ["cust_1"]))
     for group in GROUPS:
         with pytest.raises(BadCursor):
@@ -161,7 +161,7 @@ def test_a_long_text_that_is_no_cursor_is_not_repeated_whole() -> None:
     assert len(str(raised.value)) < 200
 
 
-def test_who_comes_and_goes_moves_nobody_to_another_page(database: Database) -> None:
+def test_changing_members_do_not_move_others_between_pages(database: Database) -> None:
     for number in (1, 3, 5, 7):
         happened(database, entered(f"cust_{number}", "seg_1", at=MONDAY))
     first = Projector(database).members(segment_id="seg_1", limit=2)

@@ -111,7 +111,7 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "1 again", "9", "camp_1")
 
 
-def test_the_campaign_of_a_tier_that_was_never_given_is_the_one_that_an_event_tells(
+def test_the_campaign_of_a_tier_never_held_is_taken_from_an_event(
     database: Database,
 ) -> None:
     arrive(
@@ -140,7 +140,7 @@ def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Dat
         assert verdict(found) == (None, "never given", None, None, None)
 
 
-def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: Database) -> None:
+def test_a_verdict_counts_the_deliveries_proven_lost(database: Database) -> None:
     arrive(
         database,
         left("cust_1", "seg_1", at=MONDAY),
@@ -155,7 +155,7 @@ def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: 
     assert gaps == {"seg_1": 1, "gold": 1, "iron": 1, "steel": 2}
 
 
-def test_what_was_given_only_later_is_known_and_was_never_given_before(database: Database) -> None:
+def test_a_segment_entered_only_later_is_known_and_not_held_before(database: Database) -> None:
     arrive(
         database,
         updated("cust_1", at=MONDAY),
@@ -168,7 +168,7 @@ def test_what_was_given_only_later_is_known_and_was_never_given_before(database:
 
 
 @pytest.mark.parametrize("what", ["gold", "", "\0", "x" * 201, "\udcff"])
-def test_what_nobody_has_and_nothing_names_is_not_known(database: Database, what: str) -> None:
+def test_an_id_that_no_event_names_is_not_known(database: Database, what: str) -> None:
     arrive(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
     with pytest.raises(GroupNotFound, match="segment or tier"):
         why_not(database, what)

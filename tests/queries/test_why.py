@@ -50,7 +50,7 @@ def told(found: WhySegment | WhyCampaign) -> list[tuple[str, str, bool]]:
     return [(each.event_id, each.effect, each.decides) for each in found.steps]
 
 
-def test_each_event_of_a_segment_is_told_with_its_effect(database: Database) -> None:
+def test_why_lists_each_event_of_a_segment_with_its_effect(database: Database) -> None:
     arrive(
         database,
         created("cust_1", at=MONDAY),
@@ -79,7 +79,7 @@ def test_each_event_of_a_segment_is_told_with_its_effect(database: Database) -> 
     assert "customer.segment.entered" in str(found.steps[3].reason)
 
 
-def test_each_event_of_a_campaign_is_told_with_its_effect(database: Database) -> None:
+def test_why_lists_each_event_of_a_campaign_with_its_effect(database: Database) -> None:
     arrive(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="of another projection"),
@@ -221,7 +221,7 @@ STORY = [
         pytest.param(PointInTime(at_position=2, as_of=parse(TUESDAY)), "a", 2, id="both"),
     ],
 )
-def test_only_what_counts_at_a_moment_is_told(
+def test_why_at_a_moment_lists_only_the_events_that_count(
     database: Database, moment: PointInTime, ids: str, position: int
 ) -> None:
     arrive(database, *STORY)
@@ -247,7 +247,7 @@ def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
     assert (why_not(database, "seg_1").position, why_not(database, "seg_1").verdict) == (2, "taken")
 
 
-def test_it_is_complete_where_every_event_of_the_projection_could_be_folded(
+def test_why_is_complete_if_every_event_of_the_projection_was_folded(
     database: Database,
 ) -> None:
     arrive(
@@ -265,7 +265,7 @@ def test_it_is_complete_where_every_event_of_the_projection_could_be_folded(
     assert not why_not(database, "ltr_1").complete
 
 
-def test_of_an_event_that_cannot_be_read_nobody_knows_what_it_concerns(database: Database) -> None:
+def test_an_undecodable_event_makes_every_answer_of_why_incomplete(database: Database) -> None:
     arrive(database, UNREADABLE)
     found = why_segment(database, "seg_9")
     assert told(found) == [("bad", "dead letter", False)]
@@ -306,6 +306,6 @@ def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Databa
 @pytest.mark.parametrize(
     "asked", [{}, {"segment_id": "a", "not_": "a"}, {"campaign_id": "", "segment_id": ""}]
 )
-def test_one_thing_is_asked(asked: dict[str, Any]) -> None:
+def test_why_takes_exactly_one_question(asked: dict[str, Any]) -> None:
     with pytest.raises(NotOne):
         WhyQuery(identifier="cust_1", **asked)

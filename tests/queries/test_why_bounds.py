@@ -10,7 +10,7 @@ from tests.support.given import entered, happened
 _DAYS = 3
 
 
-def test_with_more_events_than_the_bound_it_is_refused(database: Database) -> None:
+def test_why_of_a_customer_with_too_many_events_is_refused(database: Database) -> None:
     days = [entered("cust_1", "seg_1", at=f"2024-03-0{day + 1}T10:00:00Z") for day in range(_DAYS)]
     happened(database, *days, entered("cust_2", "seg_1", at="2024-03-01T10:00:00Z"))
     question = WhyQuery(identifier="cust_1", segment_id="seg_1")

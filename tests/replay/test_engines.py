@@ -74,7 +74,7 @@ def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, engine: Eng
 
 
 @pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
-def test_events_that_nobody_can_read_are_dead_letters_of_the_shadow_first(
+def test_undecodable_events_are_dead_letters_of_the_shadow_first(
     database: Database, engine: Engine
 ) -> None:
     happened(

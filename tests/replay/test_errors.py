@@ -138,7 +138,9 @@ def test_on_postgres_what_uses_the_type_of_the_rows_stays(
         assert verify(database, discover()).is_right
 
 
-def test_a_user_who_may_make_no_tables_is_told_so(migrated_postgres_url: str) -> None:
+def test_a_user_without_the_right_to_create_tables_gets_a_clear_error(
+    migrated_postgres_url: str,
+) -> None:
     url = (
         make_url(migrated_postgres_url).set(username="worker").render_as_string(hide_password=False)
     )

@@ -82,7 +82,7 @@ def test_nothing_changes_where_the_rows_are_right(database: Database) -> None:
     assert [each.name for each in impact.rows] == [each.name for each in discover()]
 
 
-def test_who_would_gain_a_segment_is_told(database: Database) -> None:
+def test_customers_who_would_gain_a_segment_are_listed(database: Database) -> None:
     impact = _dry(database, _by_other_rules(left=_ignored))
     assert impact.segments == (
         _change("seg_1", "Segment seg_1", gaining=1, gaining_examples=("cust_4",)),
@@ -91,7 +91,7 @@ def test_who_would_gain_a_segment_is_told(database: Database) -> None:
     assert impact.percent == pytest.approx(100 / 6)
 
 
-def test_who_would_lose_a_segment_is_told_by_project_with_the_first_ones(
+def test_customers_who_would_lose_a_segment_are_listed_by_project(
     database: Database,
 ) -> None:
     happened(database, entered("cust_6", "seg_1", at=MONDAY), entered("cust_7", "seg_0", at=MONDAY))
@@ -126,7 +126,7 @@ def test_from_one_tier_to_another_is_gained_and_lost(database: Database) -> None
     assert impact.customers == 2
 
 
-def test_gains_and_losses_of_one_segment_are_told_together(database: Database) -> None:
+def test_gains_and_losses_of_one_segment_are_listed_together(database: Database) -> None:
     turned = "UPDATE segment_membership SET is_member = NOT is_member WHERE project_id = 'proj_1'"
     sql(database, turned)
     [change] = _dry(database).segments
@@ -173,7 +173,7 @@ def test_only_the_named_projections_are_compared(database: Database) -> None:
     assert (impact.customers, impact.percent, impact.tiers) == (0, 0.0, ())
 
 
-def test_nobody_changes_in_an_empty_log(migrated_url: str) -> None:
+def test_an_empty_log_has_no_impact(migrated_url: str) -> None:
     with closing(Database(migrated_url)) as database:
         impact = _dry(database)
         assert (impact.customers, impact.percent) == (0, 0.0)

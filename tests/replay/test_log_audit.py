@@ -49,7 +49,7 @@ def after(database: Database) -> Callable[..., VerifyReport]:
     return after
 
 
-def test_a_log_that_nobody_changed_is_right(database: Database) -> None:
+def test_the_audit_finds_nothing_in_an_unchanged_log(database: Database) -> None:
     found = verify(database, discover())
     assert found.is_right, found
 
@@ -116,7 +116,7 @@ def test_every_wrong_late_flag_is_found(after: Any) -> None:
     }
 
 
-def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
+def test_an_event_without_a_customer_that_is_marked_late_is_found(after: Any) -> None:
     found = after("UPDATE event SET late = true WHERE position = 6")
     assert found.log == ("Events that name no customer and are marked late: 1.",)
     assert not found.is_right
@@ -133,7 +133,7 @@ def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
         "last_occurred_at = '2030-01-01T00:00:00.000000Z'",
     ],
 )
-def test_a_stream_that_tells_a_wrong_greatest_key_is_found(after: Any, change: str) -> None:
+def test_a_stream_with_a_wrong_greatest_key_is_found(after: Any, change: str) -> None:
     """An event would be called late, or not, by it."""
     found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
     assert found.log == (
@@ -201,7 +201,7 @@ def test_a_stream_that_is_gone_is_found_and_so_are_its_customers_rows(after: Any
     assert [each.customer_id for each in found.customers] == ["cust_2"]
 
 
-def test_a_stream_of_an_id_that_nobody_gave_out_is_compared_all_the_same(after: Any) -> None:
+def test_a_stream_with_an_id_never_assigned_is_compared_too(after: Any) -> None:
     found = after(
         "UPDATE stream SET stream_id = -7 WHERE stream_id = 2",
         "UPDATE event SET stream_id = -7 WHERE stream_id = 2",
@@ -231,9 +231,7 @@ def test_a_fact_that_was_changed_is_found_by_the_rows(after: Any) -> None:
         ("dead_letter", "('customer', 99, 99, 'why')"),
     ],
 )
-def test_what_is_about_an_event_that_is_not_there_is_found(
-    after: Any, table: str, row: str
-) -> None:
+def test_a_row_that_refers_to_a_missing_event_is_found(after: Any, table: str, row: str) -> None:
     found = after(f"INSERT INTO {table} VALUES {row}")
     assert f"Rows of {table} that belong to no event: 1." in found.log
     assert not found.is_right
@@ -262,7 +260,7 @@ def test_the_log_is_looked_at_once_wherever_the_projections_stand(
     assert found.log == ("The event at position 2 has a wrong late flag.",)
 
 
-def test_of_very_many_faults_a_thousand_are_named(wiped_database: Database) -> None:
+def test_a_thousand_of_very_many_faults_are_named(wiped_database: Database) -> None:
     wipe(wiped_database)
     many = [envelope(created(f"cust_{number}", at=MONDAY)) for number in range(1105)]
     append(wiped_database, many, received_at=RECEIVED_AT)

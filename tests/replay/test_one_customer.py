@@ -87,7 +87,7 @@ def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None
     assert _found(database) != before
 
 
-def test_it_tells_how_many_rows_there_are_now(database: Database) -> None:
+def test_rebuilding_one_customer_reports_the_number_of_rows(database: Database) -> None:
     sql(database, "DELETE FROM segment_membership_history")
     done = rebuild_customer(database, discover(), "cust_1")
     assert (done.project_id, done.customer_id) == ("proj_1", "cust_1")
@@ -198,7 +198,7 @@ _POSTGRES = ["'infinity'", "'0044-03-15 12:00:00 BC'", "'10000-01-01 00:00:00Z'"
 
 
 @pytest.mark.parametrize("column", ["first_event_at", "deleted_at"])
-def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
+def test_unreadable_rows_of_another_customer_are_reported_and_nothing_is_changed(
     database: Database, column: str
 ) -> None:
     for wrong in _SQLITE if database.is_sqlite else _POSTGRES:
@@ -210,7 +210,7 @@ def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
         assert _found(database) == before
 
 
-def test_text_that_is_none_is_told_too(migrated_sqlite_url: str) -> None:
+def test_a_text_that_is_not_utf_8_is_reported(migrated_sqlite_url: str) -> None:
     with closing(Database(migrated_sqlite_url)) as database:
         happened(database, *life("cust_1"), *life("cust_2"))
         sql(
@@ -220,7 +220,7 @@ def test_text_that_is_none_is_told_too(migrated_sqlite_url: str) -> None:
             rebuild_customer(database, discover(), "cust_1")
 
 
-def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
+def test_an_unknown_or_ambiguous_customer_is_not_rebuilt(database: Database) -> None:
     happened(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
     with pytest.raises(CustomerNotFound, match="'cust_9' is known in project 'proj_1'"):
         rebuild_customer(database, discover(), "cust_9", project_id="proj_1")

@@ -35,7 +35,7 @@ def other(database: Database, migrated_url: str) -> Iterator[Database]:
     other.close()
 
 
-def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
+def test_a_rebuild_during_another_one_is_refused_and_changes_nothing(
     database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("replay.workspace.WORKERS_END_SECONDS_MAX", 0.1)
@@ -53,7 +53,7 @@ def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
     assert verify(database, discover()).is_right
 
 
-def test_on_postgres_another_machine_is_told_so_too(
+def test_on_postgres_a_rebuild_on_another_machine_is_refused(
     migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
@@ -66,7 +66,7 @@ def test_on_postgres_another_machine_is_told_so_too(
         rebuild(other, discover(), IN_PROCESS)
 
 
-def test_on_postgres_a_rebuild_whose_lock_is_gone_takes_nobodys_place(
+def test_on_postgres_a_rebuild_that_lost_its_lock_does_not_swap(
     migrated_postgres_url: str,
 ) -> None:
     """Another one may have been let in meanwhile, and the shadows may be its."""

@@ -94,7 +94,7 @@ def test_nothing_is_left_over(database: Database) -> None:
     assert sql(database, "SELECT projection FROM checkpoint WHERE projection LIKE '%shadow'") == []
 
 
-def test_what_comes_in_while_the_shadows_are_filled_is_in_the_new_tables(
+def test_events_appended_during_a_rebuild_are_in_the_new_tables(
     database: Database, other: Database
 ) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
@@ -124,7 +124,7 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
     assert _is_right(database)
 
 
-def test_it_tells_whether_the_rows_before_were_the_same(database: Database) -> None:
+def test_a_rebuild_reports_whether_the_rows_were_the_same_before(database: Database) -> None:
     done = rebuild(database, discover(), IN_PROCESS)
     assert [each.matched for each in done.rebuilt] == [True] * 5
     sql(database, f"UPDATE checkpoint SET digest = '{'0' * 32}' WHERE projection = 'customer'")
@@ -147,7 +147,7 @@ def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
     assert [each.matched for each in rebuild(database, discover(), engine).rebuilt] == [True] * 5
 
 
-def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
+def test_the_leftovers_of_a_killed_rebuild_are_removed_and_reported_by_the_next(
     database: Database,
 ) -> None:
     with database.writing() as connection:
@@ -166,7 +166,7 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
     test_nothing_is_left_over(database)
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_the_tables_are_as_they_were(
+def test_a_workspace_that_cannot_be_created_fails_the_rebuild_without_changes(
     database: Database,
 ) -> None:
     before = _found(database)

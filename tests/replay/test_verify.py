@@ -64,7 +64,7 @@ def insert(database: Database, name: str, row: dict[str, Any]) -> None:
 
 
 @every_table
-def test_a_row_of_somebody_who_should_have_none_is_found(few: Database, name: str) -> None:
+def test_a_row_of_a_customer_who_should_have_none_is_found(few: Database, name: str) -> None:
     [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
     known_without_rows, stranger = ({**row, "customer_id": each} for each in ("cust_3", "cust_4"))
     of_another_project = {**row, "project_id": "proj_2"}
@@ -80,7 +80,7 @@ def test_a_row_of_somebody_who_should_have_none_is_found(few: Database, name: st
 
 # Of the table `customer` nobody has more than one row.
 @pytest.mark.parametrize("name", [name for name in projection_tables if name != "customer"])
-def test_a_row_too_many_of_somebody_who_has_some_is_found(few: Database, name: str) -> None:
+def test_a_surplus_row_of_a_customer_with_rows_is_found(few: Database, name: str) -> None:
     [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
     key = [*projection_tables[name].primary_key][-1].name
     another = {**row, key: 99 if key == "period" else "99"}
@@ -110,7 +110,7 @@ def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(migrated_sqlite_ur
     assert (cell.column, cell.expected, cell.found) == ("name", "a\\xff", b"a\xff")
 
 
-def test_of_one_changed_row_only_its_customer_is_named(many: Database) -> None:
+def test_one_changed_row_names_only_its_customer(many: Database) -> None:
     run(many, "UPDATE loyalty_tier SET gaps = 5 WHERE customer_id = 'cust_100' AND gaps = 0")
     found = verify(many, discover())
     assert [each.customer_id for each in found.customers] == ["cust_100"]
@@ -137,7 +137,7 @@ def test_a_customer_who_differs_in_several_tables_is_one(few: Database) -> None:
     ] * 3
 
 
-def test_of_very_many_who_differ_all_are_counted_and_a_thousand_are_named(
+def test_very_many_differing_customers_are_all_counted_and_a_thousand_named(
     database: Database,
 ) -> None:
     arrive(database, *(created(f"cust_{number:04}", at=MONDAY) for number in range(1105)))

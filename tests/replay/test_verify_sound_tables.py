@@ -38,7 +38,7 @@ def database(wiped_database: Database) -> Database:
     projections=st.sampled_from([list(discover()), FUSSY]),
     coming=histories().flatmap(arrivals),
 )
-def test_whatever_arrived_in_whatever_order_is_right_at_every_step(
+def test_verify_finds_nothing_after_any_history_in_any_order(
     database: Database, projections: list[Projection], coming: Sequence[Arrival]
 ) -> None:
     wipe(database)
@@ -157,7 +157,7 @@ def test_a_projection_that_is_named_twice_is_compared_once(few: Database) -> Non
         named(["customer", "customers"])
 
 
-def test_it_is_told_how_far_it_is(many: Database) -> None:
+def test_verify_reports_its_progress(many: Database) -> None:
     seen: list[tuple[int, int]] = []
     verify(many, named(["customer"]), on_piece=lambda *done: seen.append(done))
     assert seen == [(len(CUSTOMERS), len(CUSTOMERS))]

@@ -62,7 +62,7 @@ def _update(database: Database, number: int) -> None:
     logged(database, updated("cust_1", at="2024-03-04T10:00:00Z", id=f"e{number}"))
 
 
-def test_what_another_connection_appends_is_in_the_tables_within_a_second(
+def test_an_event_appended_by_another_connection_is_projected_within_a_second(
     database: Database, own: Database
 ) -> None:
     with following(Follower(own, discover())):
@@ -73,7 +73,7 @@ def test_what_another_connection_appends_is_in_the_tables_within_a_second(
     assert is_right(database)
 
 
-def test_who_appends_in_the_same_process_may_wake_it(
+def test_an_append_in_the_same_process_wakes_the_follower(
     migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "WAIT_SECONDS_MAX", _LONG)
@@ -92,7 +92,7 @@ def test_who_appends_in_the_same_process_may_wake_it(
             follower.wake()
 
 
-def test_what_was_there_before_is_folded_in_batches(
+def test_a_follower_folds_the_backlog_in_batches(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -114,7 +114,9 @@ def test_a_follower_that_is_idle_stops_within_a_second_and_gives_the_lease_back(
         within(1, lambda: found(database).holder is None)
 
 
-def test_one_who_was_told_to_stop_before_does_nothing(database: Database, own: Database) -> None:
+def test_a_follower_that_was_stopped_before_it_ran_does_nothing(
+    database: Database, own: Database
+) -> None:
     _update(database, 1)
     stop = Event()
     stop.set()
@@ -145,7 +147,7 @@ def test_only_the_holder_works_and_the_other_one_takes_over_what_is_given_back(
     assert worked == ["a"] * 5 + ["b"]
 
 
-def test_one_who_lost_the_lease_notices_it_and_stands_by(database: Database, own: Database) -> None:
+def test_a_follower_that_lost_the_lease_stands_by(database: Database, own: Database) -> None:
     with following(_follower(own)):
         within(_LONG, lambda: found(database).heartbeats > 1)
         with database.writing() as connection:
@@ -158,7 +160,7 @@ def test_one_who_lost_the_lease_notices_it_and_stands_by(database: Database, own
         within(_LONG, lambda: _is_there(database, 1))
 
 
-def test_another_projector_beside_it_does_no_harm(database: Database, own: Database) -> None:
+def test_a_projector_beside_the_follower_does_no_harm(database: Database, own: Database) -> None:
     with following(_follower(own)):
         for number in range(1, 30):
             happened(database, updated(f"cust_{number % 3}", at="2024-03-04T10:00:00Z"), _BORN)
@@ -235,7 +237,7 @@ def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
     assert "Traceback" not in caplog.text
 
 
-def test_rows_of_another_version_of_a_fold_are_told_once_and_are_no_life(
+def test_outdated_rows_are_logged_once_and_stop_the_heartbeat(
     database: Database, own: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     happened(database, _BORN)

@@ -37,7 +37,7 @@ def test_a_watcher_knows_of_life_only_what_it_has_seen(database: Database, own: 
     within(_LONG, lambda: watch.look() == LeaseStatus(holder=None, is_alive=False))
 
 
-def test_while_one_hands_over_to_another_nothing_is_wrong(
+def test_the_lease_stays_alive_while_it_is_handed_over(
     database: Database, own: Database, migrated_url: str
 ) -> None:
     watch = LeaseMonitor(database, lease_seconds=5)
@@ -54,7 +54,7 @@ def test_while_one_hands_over_to_another_nothing_is_wrong(
     assert all(each.is_alive for each in seen)
 
 
-def test_a_lease_that_nobody_takes_is_not_alive_for_long(
+def test_a_lease_without_a_holder_soon_counts_as_dead(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_monitor, "HANDOVER_SECONDS", 0.2)

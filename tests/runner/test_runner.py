@@ -83,7 +83,7 @@ INTERLUDES: dict[str, Callable[[Database], object]] = {
 
 @pytest.mark.parametrize("begun", [0, 1], ids=["from the beginning", "going on"])
 @pytest.mark.parametrize("interlude", INTERLUDES.values(), ids=INTERLUDES)
-def test_of_two_projectors_of_one_batch_only_the_first_writes_it(
+def test_one_of_two_projectors_of_the_same_batch_writes_it(
     database: Database,
     slow: Interrupted,
     interlude: Callable[[Database], object],

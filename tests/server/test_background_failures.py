@@ -65,7 +65,7 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
     asyncio.run(story())
 
 
-def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
+def test_an_appended_delivery_is_acknowledged_although_counting_it_failed(
     database: Database,
 ) -> None:
     def uncountable(_done: Commit) -> None:
@@ -110,7 +110,7 @@ def test_health_is_looked_at_again_after_a_look_that_failed(
     asyncio.run(story())
 
 
-def test_of_two_who_ask_for_the_metrics_one_waits(
+def test_concurrent_requests_for_the_metrics_are_answered_one_after_the_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str] = []

@@ -20,7 +20,7 @@ def database(sqlite_database: Database) -> Database:
     return sqlite_database
 
 
-def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Database) -> None:
+def test_the_answer_to_a_broken_body_reports_what_was_appended_before(database: Database) -> None:
     deliveries = [
         entered(f"cust_{number}", "seg_1", at="2024-03-01T10:00:00Z") for number in range(10)
     ]

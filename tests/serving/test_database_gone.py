@@ -100,7 +100,7 @@ def test_a_server_is_ready_as_long_as_some_process_projects(migrated_url: str) -
             until_ready(server)
 
 
-def test_a_postgres_that_does_not_answer_hangs_nobody(own_postgres: Server, own_url: str) -> None:
+def test_a_hanging_postgres_does_not_hang_requests(own_postgres: Server, own_url: str) -> None:
     with migrated(own_url), serving(own_url, changes=_IMPATIENT) as server:
         _recovers(server, 1)
         with _stopped(own_postgres):
@@ -169,7 +169,7 @@ sys.stdin.read()
 """
 
 
-def test_a_sqlite_file_that_another_process_has_locked_hangs_nobody(sqlite_url: str) -> None:
+def test_a_locked_sqlite_file_does_not_hang_requests(sqlite_url: str) -> None:
     with serving(sqlite_url) as server:
         _recovers(server, 1)
         with subprocess.Popen(

@@ -16,7 +16,7 @@ _CONNECTIONS = 200
 _TIMES = 5
 
 
-def test_what_two_hundred_connections_send_in_any_order_is_appended_once(
+def test_duplicates_from_two_hundred_connections_are_appended_once(
     migrated_url: str,
 ) -> None:
     chance = random.Random(1)

@@ -14,7 +14,7 @@ from tests.serving.servers import LONG, serving
 
 
 @pytest.mark.parametrize(("together", "kills"), [(1, 6), (25, 3)], ids=["webhooks", "events"])
-def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
+def test_a_delivery_acknowledged_before_a_kill_is_in_the_log_once(
     migrated_url: str, together: int, kills: int
 ) -> None:
     chance = random.Random(migrated_url)

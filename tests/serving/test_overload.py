@@ -37,7 +37,7 @@ def _held(database: Database) -> Iterator[None]:
         yield
 
 
-def test_what_does_not_fit_into_the_queue_is_refused_at_once_and_not_in_the_log(
+def test_a_delivery_beyond_the_queue_is_refused_at_once_and_not_in_the_log(
     migrated_url: str,
 ) -> None:
     with (

@@ -66,7 +66,7 @@ def test_amid_a_load_nothing_that_was_acknowledged_is_missing(
     assert first.tracebacks() == []
 
 
-def test_what_waits_for_the_database_is_answered_before_the_end(
+def test_a_request_waiting_for_the_database_is_answered_before_the_server_stops(
     stack: ExitStack, migrated_sqlite_url: str
 ) -> None:
     with (
@@ -90,7 +90,7 @@ def test_what_waits_for_the_database_is_answered_before_the_end(
 
 
 @_SIGNALS
-def test_neither_a_slow_client_nor_a_silent_one_keeps_it(
+def test_slow_and_silent_clients_do_not_delay_the_stop(
     stack: ExitStack, sqlite_url: str, number: signal.Signals
 ) -> None:
     changes = _PATIENT + "serving.KEEP_ALIVE_SECONDS = 600\nserving.STOP_SECONDS_MAX = 1\n"
@@ -121,9 +121,7 @@ def test_no_new_connection_is_served_while_it_stops(stack: ExitStack, sqlite_url
         assert server.ended() == 0
 
 
-def test_it_calls_itself_ready_no_more_from_the_signal_on(
-    stack: ExitStack, sqlite_url: str
-) -> None:
+def test_a_stopping_server_is_not_ready(stack: ExitStack, sqlite_url: str) -> None:
     changes = _ENDLESS + "serving.KEEP_ALIVE_SECONDS = 600\n"
     with serving(sqlite_url, changes=changes) as server:
         until_ready(server)
@@ -146,7 +144,7 @@ def test_it_calls_itself_ready_no_more_from_the_signal_on(
     assert statuses == sorted(statuses)
 
 
-def test_who_does_not_want_to_wait_interrupts_it_twice(stack: ExitStack, migrated_url: str) -> None:
+def test_a_second_interrupt_ends_the_server_at_once(stack: ExitStack, migrated_url: str) -> None:
     with serving(migrated_url, changes=_ENDLESS) as server:
         until_ready(server)
         _begin(stack, server, "/webhooks/voucherify")
@@ -172,7 +170,7 @@ def test_a_signal_that_comes_as_soon_as_it_listens_is_not_lost(
         assert server.ended() == 0
 
 
-def test_it_ends_though_its_database_does_not_answer(migrated_sqlite_url: str) -> None:
+def test_the_server_stops_although_its_database_does_not_answer(migrated_sqlite_url: str) -> None:
     with closing(Database(migrated_sqlite_url)) as database, serving(migrated_sqlite_url) as server:
         until_ready(server)
         with database.writing():
@@ -180,7 +178,7 @@ def test_it_ends_though_its_database_does_not_answer(migrated_sqlite_url: str) -
             assert server.ended() == 0
 
 
-def test_two_on_one_port_are_refused(sqlite_url: str) -> None:
+def test_a_second_server_on_the_same_port_is_refused(sqlite_url: str) -> None:
     with serving(sqlite_url) as server:
         second = start(sqlite_url, "serve", "--port", str(server.port))
         _, told = second.communicate(timeout=LONG)

@@ -110,7 +110,7 @@ def test_one_id_with_other_facts_is_a_conflict_and_the_first_one_stands(
     assert streams(database) == [(1, "proj_1", "cust_1", at(0), "a")]
 
 
-def test_what_nobody_reads_may_differ_between_two_deliveries(database: Database) -> None:
+def test_unread_parts_may_differ_between_two_deliveries_of_an_event(database: Database) -> None:
     first, again = envelope("a", type="voucher.created"), envelope("a", type="voucher.created")
     put(database, first)
     again = evolve(again, body='{"data": {"voucher": "changed"}}', customer_id=None)
@@ -166,7 +166,7 @@ def test_an_event_before_the_greatest_of_its_stream_is_late(database: Database) 
     }  # fmt: skip
 
 
-def test_of_two_events_at_one_instant_the_bytes_of_the_ids_decide(database: Database) -> None:
+def test_the_bytes_of_the_ids_decide_lateness_at_one_instant(database: Database) -> None:
     in_order = ["B", "a", "b", "z", "é", "\uffff", "\U0001f600"]
     put(database, *(envelope(event_id) for event_id in in_order))
     assert not any(each.late for each in logged(database))
@@ -175,7 +175,7 @@ def test_of_two_events_at_one_instant_the_bytes_of_the_ids_decide(database: Data
     assert [each.late for each in logged(database)] == [False] + [True] * (len(in_order) - 1)
 
 
-def test_an_event_about_nobody_is_never_late(database: Database) -> None:
+def test_an_event_without_a_customer_is_never_late(database: Database) -> None:
     put(database, envelope("a", customer_id=None, minute=9))
     put(database, envelope("b", customer_id=None, minute=1))
     assert [(each.stream_id, each.late) for each in logged(database)] == [(None, False)] * 2

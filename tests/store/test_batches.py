@@ -17,7 +17,7 @@ from tests.support.databases import wipe
 from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, streams
 
 
-def test_what_another_writer_appends_before_the_lock_is_seen(
+def test_events_appended_by_another_writer_before_the_lock_are_seen(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look into the log is taken before the lock: one that is out of date is taken again."""

@@ -58,9 +58,7 @@ def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> N
         assert _durability(opened) == ("wal", _FULL)
 
 
-def test_what_was_written_is_in_one_file_once_all_is_closed(
-    sqlite_database: Database, tmp_path: Path
-) -> None:
+def test_a_closed_sqlite_database_is_one_file(sqlite_database: Database, tmp_path: Path) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
     assert [path.name for path in tmp_path.iterdir()] == ["projector.db"]
@@ -255,7 +253,7 @@ def test_postgres_may_be_named_in_three_ways(postgres_url: str, scheme: str) -> 
         pytest.param("postgresql://127.0.0.1:1/d?sslpassword=secret", id="that of the key"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
+def test_an_unreachable_database_is_reported_without_its_password(url: str) -> None:
     database = Database(url)
     with pytest.raises(DatabaseUnreachable) as caught, database.reading():
         pass
@@ -263,14 +261,14 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str
     assert "secret" not in str(caught.value)
 
 
-def test_a_database_that_the_server_does_not_have_is_told(postgres_url: str) -> None:
+def test_a_missing_postgres_database_is_reported(postgres_url: str) -> None:
     database = Database(f"{postgres_url}_not")
     with pytest.raises(DatabaseUnreachable, match="does not exist"), database.reading():
         pass
 
 
 @pytest.mark.parametrize("content", [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"])
-def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     database = Database(f"sqlite:///{path}")
@@ -279,7 +277,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> N
     assert path.read_bytes() == content
 
 
-def test_a_damaged_database_is_told(sqlite_database: Database, tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported(sqlite_database: Database, tmp_path: Path) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
     path = tmp_path / "projector.db"
@@ -289,7 +287,7 @@ def test_a_damaged_database_is_told(sqlite_database: Database, tmp_path: Path) -
         logged(sqlite_database)
 
 
-def test_a_postgres_that_takes_no_writes_is_told(postgres_database: Database) -> None:
+def test_a_read_only_postgres_is_reported(postgres_database: Database) -> None:
     with postgres_database.writing() as connection:
         connection.exec_driver_sql(
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database())"
@@ -300,7 +298,7 @@ def test_a_postgres_that_takes_no_writes_is_told(postgres_database: Database) ->
         put(postgres_database, envelope("a"))
 
 
-def test_what_is_broken_inside_of_postgres_is_told(postgres_database: Database) -> None:
+def test_an_internal_error_of_postgres_is_reported(postgres_database: Database) -> None:
     # The code that it gives to what it did not expect, such as a file that may not grow.
     broken = text("DO $$ BEGIN RAISE 'a file cannot grow' USING ERRCODE = 'XX000'; END $$")
     with (

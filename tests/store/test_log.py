@@ -121,7 +121,7 @@ def test_at_one_instant_a_stream_is_read_in_the_order_of_the_ids_bytes(database:
     assert [each.event_id for each in found] == in_order
 
 
-def test_events_about_nobody_are_read_by_type(database: Database) -> None:
+def test_events_without_a_customer_are_read_by_type(database: Database) -> None:
     put(
         database,
         envelope("a", customer_id=None),

@@ -60,7 +60,7 @@ def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
         assert put(stopped, envelope("b"))[0].position == 2
 
 
-def test_who_finds_out_only_at_the_commit_that_it_was_ended_is_told(
+def test_a_session_ended_by_the_server_fails_at_the_commit(
     postgres_database: Database,
 ) -> None:
     with closing(Database(url_of(postgres_database), idle_seconds_max=0.1)) as stopped:
@@ -75,7 +75,9 @@ def _write(database: Database, do: Callable[[Connection], object]) -> None:
         do(connection)
 
 
-def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Database) -> None:
+def test_connections_ended_by_the_server_are_replaced_without_an_error(
+    postgres_database: Database,
+) -> None:
     with postgres_database.connected(), postgres_database.reading():
         # Two connections are in the pool from now on.
         pass

@@ -214,7 +214,7 @@ def test_the_same_names_are_used_on_both_databases(
     assert names <= _made(postgres_database)
 
 
-def test_what_is_stored_can_be_read_with_other_programs(
+def test_stored_values_are_readable_by_other_programs(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
     put(sqlite_database, envelope("a", minute=90))

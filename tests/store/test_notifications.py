@@ -43,7 +43,7 @@ def test_a_commit_of_another_connection_ends_a_wait(postgres_database: Database)
         assert 0.1 < _waited(listener) < _AT_ONCE
 
 
-def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) -> None:
+def test_a_notification_before_the_wait_ends_one_wait(postgres_database: Database) -> None:
     with listen(postgres_database, Event()) as listener:
         for each in "abc":
             put(postgres_database, envelope(each))
@@ -52,7 +52,9 @@ def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) 
         assert any(_waited(listener, 0.3) >= 0.29 for _ in "abc")
 
 
-def test_what_is_not_appended_wakes_nobody(postgres_database: Database) -> None:
+def test_a_batch_without_an_appended_event_sends_no_notification(
+    postgres_database: Database,
+) -> None:
     put(postgres_database, envelope("a"))
     with listen(postgres_database, Event()) as listener:
         put(postgres_database, envelope("a"))
