@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-processes faults lint bench bench-peers fuzz mutants clean programs
+.PHONY: help demo test test-fast test-processes faults lint bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## show the main job from beginning to end
 
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(INSTALLED) ## run only those that need no database and no process, in half a minute
+	$(BIN)/python -m pytest -m fast $(ARGS)
 
 test-processes: $(INSTALLED) ## run those of several processes, which are killed, stopped and crowded
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)

@@ -5,13 +5,14 @@ To migrate takes fifteen times as long as to copy.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from projector.store.database import Database
+from tests.support import isolation
 from tests.support.databases import copied, copy_file, migrated, url_of, wipe
 from tests.support.postgres import Server, running_server
 
@@ -23,6 +24,37 @@ hypothesis.settings.register_profile(
     print_blob=True,
 )
 hypothesis.settings.load_profile("default")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare `-m fast` the import of folders that have no test of the fast set."""
+    is_spared = config.option.markexpr == "fast" and isolation.is_external(collection_path)
+    return True if is_spared else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the fast set."""
+    for item in items:
+        if isolation.is_fast(item):
+            item.add_marker("fast")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Keep a test of the fast set from reaching outside while its fixtures are made."""
+    with _isolated(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Keep a test of the fast set from reaching outside."""
+    with _isolated(item):
+        return (yield)
+
+
+def _isolated(item: pytest.Item) -> AbstractContextManager[None]:
+    return isolation.isolated() if item.get_closest_marker("fast") else nullcontext()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 from projector import open_projector
 from tests.cli.conftest import Cli, Write
 from tests.support.command import PROGRAM, environment, run_program
-from tests.support.given import created, delivery, entered, happened, joined, left
+from tests.support.given import append_and_project, created, delivery, entered, joined, left
 
 _STORY = [
     created("cust_1", at="2024-01-01T00:00:00Z", name="Zoë 日本", source_id="shop"),
@@ -74,7 +74,7 @@ def test_a_reader_that_has_seen_enough_of_an_export_is_no_error(
         everybody = [
             created(f"cust_{n}", at="2024-01-01T00:00:00Z", name="x" * 100) for n in range(2000)
         ]
-        happened(projector.database, *everybody)
+        append_and_project(projector.database, *everybody)
     with subprocess.Popen(
         [*PROGRAM, "export", "customers", *arguments],
         cwd=tmp_path,

@@ -17,9 +17,8 @@ from tests.concurrency.story import content, deliveries, is_sqlite
 from tests.support.command import run_program
 from tests.support.databases import positions
 from tests.support.followers import found
-from tests.support.given import created
-from tests.support.items import logged as read_log
-from tests.support.logs import logged
+from tests.support.given import append_webhooks, created
+from tests.support.items import read_log
 
 _LONG = 30.0
 _ROUNDS = 5
@@ -38,7 +37,9 @@ def two(database: Database, migrated_url: str, tmp_path: Path) -> Iterator[tuple
 
 
 def _append(database: Database, number: int) -> None:
-    logged(database, created(f"cust_{number % 3}", at="2024-03-04T10:00:00Z", id=f"e{number}"))
+    append_webhooks(
+        database, created(f"cust_{number % 3}", at="2024-03-04T10:00:00Z", id=f"e{number}")
+    )
 
 
 def _is_there(database: Database) -> bool:
@@ -109,7 +110,7 @@ def test_whatever_happens_to_them_amid_their_work_nothing_is_folded_twice_or_lef
     more = deliveries(_ROUNDS * _ROUND_EVENTS)
     with ExitStack() as stack:
         for number in range(_ROUNDS):
-            logged(database, *islice(more, _ROUND_EVENTS))
+            append_webhooks(database, *islice(more, _ROUND_EVENTS))
             time.sleep(chance.uniform(0, 0.2))
             one = _holder(database, followers)
             one.send(signal.SIGSTOP)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from projector.store.database import Database
 from tests.concurrency.logs import Log, ProjectorLog, SequenceLog, ended, follow, write
-from tests.support.items import envelope, logged, put
+from tests.support.items import envelope, put, read_log
 
 _WRITERS = 4
 _READERS = 2
@@ -41,7 +41,7 @@ def test_readers_see_every_event_in_order_and_no_hole_while_writers_race(
 ) -> None:
     with closing(Database(migrated_postgres_url)) as database:
         written, readers = _run(ProjectorLog, migrated_postgres_url, tmp_path / "end")
-        events = logged(database)
+        events = read_log(database)
     assert [each.position for each in events] == list(range(1, written + 1))
     assert len({each.event_id for each in events}) == written
     for seen in readers:
@@ -80,12 +80,12 @@ def test_the_second_of_two_writers_waits_for_the_commit_of_the_first(
                 second.start()
                 second.join(0.3)
                 assert second.is_alive(), "it waits for the head"
-                assert logged(other) == [], "nobody sees what is not committed"
+                assert read_log(other) == [], "nobody sees what is not committed"
 
         monkeypatch.setattr(one, "writing", stopped_before_the_commit)
         put(one, envelope("first"))
         second.join(10)
-        assert [(each.position, each.event_id) for each in logged(one)] == [
+        assert [(each.position, each.event_id) for each in read_log(one)] == [
             (1, "first"),
             (2, "second"),
         ]

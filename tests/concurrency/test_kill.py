@@ -20,7 +20,7 @@ from tests.concurrency.story import content, events, is_sqlite, made
 from tests.support.command import Done, environment, run_program
 from tests.support.databases import migrated
 from tests.support.given import created
-from tests.support.items import logged
+from tests.support.items import read_log
 from tests.support.postgres import Server
 
 _DELIVERIES = 10_000
@@ -145,7 +145,7 @@ def test_acknowledged_batches_survive_a_kill(migrated_url: str, tmp_path: Path) 
         process.send_signal(signal.SIGKILL)
         told += process.stdout.readlines()
     with closing(Database(migrated_url)) as database:
-        assert len(logged(database)) >= int(told[-1]) > 0
+        assert len(read_log(database)) >= int(told[-1]) > 0
 
 
 def test_an_ingest_that_is_run_twice_changes_nothing_the_second_time(

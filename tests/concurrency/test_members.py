@@ -13,7 +13,7 @@ from projector import Projector
 from projector.store import log
 from projector.store.database import Database
 from tests.concurrency.logs import ended
-from tests.support.given import Delivery, entered, happened, joined, left, tier_left
+from tests.support.given import Delivery, append_and_project, entered, joined, left, tier_left
 
 _PAGES = 1000
 _PAGE_MEMBERS = 4
@@ -49,7 +49,7 @@ def stir(url: str, end: Path) -> int:
         while not end.exists() and time.monotonic() < deadline:
             minute += 1
             some = [(chance.choice(_PROJECTS), each) for each in chance.sample(_COMING, 10)]
-            happened(
+            append_and_project(
                 database,
                 *(
                     event
@@ -68,7 +68,7 @@ def test_no_member_is_missed_or_met_twice_in_a_thousand_pages(
 ) -> None:
     staying = {(project_id, each) for project_id in _PROJECTS for each in _STAYING}
     with closing(Database(migrated_url)) as database:
-        happened(
+        append_and_project(
             database,
             *(
                 event

@@ -21,8 +21,8 @@ from tests.concurrency.logs import ended
 from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
 from tests.support.command import Done, run_program
 from tests.support.databases import dead_letters, positions, stored, url_of
-from tests.support.given import RECEIVED_AT, envelope
-from tests.support.logs import happened, sql
+from tests.support.given import RECEIVED_AT, append_and_project, envelope
+from tests.support.logs import sql
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -74,7 +74,7 @@ def _nobody_lives_on(url: str) -> None:
 def test_writers_and_readers_are_not_disturbed_by_rebuilds(
     database: Database, migrated_url: str, tmp_path: Path
 ) -> None:
-    happened(database, *traffic.first())
+    append_and_project(database, *traffic.first())
     with database.reading() as connection:
         begin = log.head(connection)
     end = tmp_path / "end"

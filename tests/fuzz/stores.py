@@ -19,7 +19,7 @@ from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
 from tests.fuzz.deliveries import told
 from tests.support import databases
-from tests.support.items import logged
+from tests.support.items import read_log
 from tests.support.oracle import truth
 from tests.support.postgres import running_server
 
@@ -49,7 +49,7 @@ def _taken_in(database: Database, items: Sequence[Envelope | Rejected]) -> Any:
         for item, receipt in zip(items, receipts, strict=True)
         if receipt.outcome is Outcome.APPENDED
     ]
-    events = logged(database)
+    events = read_log(database)
     names = [field.name for field in attrs.fields(Envelope)]
     assert [[getattr(each, name) for name in names] for each in events] == [
         [getattr(each, name) for name in names] for each in appended

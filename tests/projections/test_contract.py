@@ -101,6 +101,7 @@ def test_a_projection_name_that_is_no_plain_identifier_is_refused(name: str) -> 
         attrs.evolve(discover()[0], name=name)
 
 
+@pytest.mark.external
 def test_a_projection_name_that_a_table_has_is_refused(tmp_path: Path) -> None:
     _register(tmp_path, "event")
     done = run_program(tmp_path, "status", PYTHONPATH=str(tmp_path))

@@ -22,7 +22,15 @@ from projector.store.tables import stream
 from tests.cli.conftest import lines
 from tests.support.command import run_program
 from tests.support.databases import copy_file, wipe
-from tests.support.given import Delivery, created, deleted, delivery, entered, happened, joined
+from tests.support.given import (
+    Delivery,
+    append_and_project,
+    created,
+    deleted,
+    delivery,
+    entered,
+    joined,
+)
 from tests.support.histories import histories
 
 MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
@@ -65,7 +73,7 @@ def test_each_is_the_answer_that_this_customer_gets(
     database: Database, history: list[Delivery]
 ) -> None:
     wipe(database)
-    happened(database, *history)
+    append_and_project(database, *history)
     assert exported(database) == one_by_one(database)
 
 
@@ -76,16 +84,16 @@ def test_at_a_position_it_is_the_export_of_a_database_that_got_no_more(
 ) -> None:
     for each in (database, fresh):
         wipe(each)
-    happened(database, *history)
+    append_and_project(database, *history)
     for position in range(len(history) + 1):
         assert exported(database, position) == exported(fresh)
-        happened(fresh, *history[position : position + 1])
+        append_and_project(fresh, *history[position : position + 1])
 
 
 def test_the_order_is_that_of_the_bytes(database: Database) -> None:
     # That of UTF-16, in which the last two change places, is another one, and that of any language.
     ids = ["1", "10", "2", "Z", "_", "a", "a b", "é", "日", "\uffff", "😀"]
-    happened(
+    append_and_project(
         database,
         *(
             created(customer_id, at=MONDAY, project_id=project_id)
@@ -101,7 +109,7 @@ def test_the_order_is_that_of_the_bytes(database: Database) -> None:
 def test_a_customer_known_only_by_a_dead_letter_is_exported(
     database: Database,
 ) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", {"name": "of no id"}, at=MONDAY),
         delivery("something.else", "cust_2", at=MONDAY),
@@ -122,7 +130,7 @@ def test_a_customer_known_only_by_a_dead_letter_is_exported(
 
 
 def test_tables_that_are_behind_say_so(database: Database) -> None:
-    happened(database, created("cust_1", at=MONDAY))
+    append_and_project(database, created("cust_1", at=MONDAY))
     Projector(database).ingest([lines(created("cust_2", at=MONDAY))])
     assert [(each.customer_id, each.position) for each in exported(database)] == [("cust_1", 1)]
     assert [(each.customer_id, each.position) for each in exported(database, 2)] == [
@@ -133,7 +141,7 @@ def test_tables_that_are_behind_say_so(database: Database) -> None:
 
 @pytest.mark.parametrize("at_position", [-1, 2, 2**70])
 def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_position: int) -> None:
-    happened(database, created("cust_1", at=MONDAY))
+    append_and_project(database, created("cust_1", at=MONDAY))
     with pytest.raises(PositionUnknown):
         exported(database, at_position)
     assert exported(database, 0) == []
@@ -147,7 +155,7 @@ At = Callable[[int], int] | None
 def _many(database: Database, count: int) -> list[str]:
     """So many customers, in the order of their ids."""
     ids = [f"cust_{number:06}" for number in range(count)]
-    happened(database, *(created(each, at=MONDAY, name="x" * 100) for each in ids))
+    append_and_project(database, *(created(each, at=MONDAY, name="x" * 100) for each in ids))
     return ids
 
 

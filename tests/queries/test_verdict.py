@@ -10,6 +10,7 @@ from projector.queries.why.explain import WhyNot
 from projector.store.database import Database
 from projector.text.instants import parse
 from tests.support.given import (
+    append_and_project,
     deleted,
     downgraded,
     entered,
@@ -20,14 +21,14 @@ from tests.support.given import (
     updated,
     upgraded,
 )
-from tests.support.why import arrive, evolved, why_not
+from tests.support.why import evolved, why_not
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
 
 
 def test_a_segment_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="in"),
         entered("cust_1", "seg_1", at=TUESDAY, id="again"),
@@ -57,7 +58,7 @@ def verdict(found: WhyNot) -> tuple[Any, ...]:
 
 
 def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "silver", at=MONDAY, id="silver"),
         upgraded("cust_1", "silver", "gold", at=TUESDAY, id="gold"),
@@ -80,7 +81,7 @@ def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
 
 
 def test_a_deletion_takes_everything_away(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", at=MONDAY, id="gold"),
         entered("cust_1", "seg_1", at=MONDAY, id="in"),
@@ -93,7 +94,7 @@ def test_a_deletion_takes_everything_away(database: Database) -> None:
 def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", "camp_2", at=MONDAY, id="2"),
         joined("cust_1", "gold", "camp_1", at=TUESDAY, id="1"),
@@ -103,7 +104,7 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "2", "-2", "camp_2")
     then = why_not(database, "gold", moment=PointInTime(as_of=parse(WEDNESDAY)))
     assert verdict(then) == ("tier", "holds", "2", None, "camp_2")
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", "camp_1", at=FRIDAY, id="1 again"),
         deleted("cust_1", at=FRIDAY, id="9"),
@@ -114,7 +115,7 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
 def test_the_campaign_of_a_tier_never_held_is_taken_from_an_event(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         # Somebody else is on it, but which campaign is meant the customer's own events know.
         joined("cust_2", "iron", "camp_2", at=MONDAY),
@@ -125,7 +126,7 @@ def test_the_campaign_of_a_tier_never_held_is_taken_from_an_event(
 
 
 def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "both", at=TUESDAY, id="in"),
         left("cust_1", "both", at=FRIDAY, id="out"),
@@ -141,7 +142,7 @@ def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Dat
 
 
 def test_a_verdict_counts_the_deliveries_proven_lost(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_2", at=MONDAY),
@@ -156,7 +157,7 @@ def test_a_verdict_counts_the_deliveries_proven_lost(database: Database) -> None
 
 
 def test_a_segment_entered_only_later_is_known_and_not_held_before(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         updated("cust_1", at=MONDAY),
         joined("cust_1", "gold", at=TUESDAY),
@@ -169,6 +170,6 @@ def test_a_segment_entered_only_later_is_known_and_not_held_before(database: Dat
 
 @pytest.mark.parametrize("what", ["gold", "", "\0", "x" * 201, "\udcff"])
 def test_an_id_that_no_event_names_is_not_known(database: Database, what: str) -> None:
-    arrive(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
+    append_and_project(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
     with pytest.raises(GroupNotFound, match="segment or tier"):
         why_not(database, what)

@@ -25,6 +25,7 @@ from projector.store.tables import quarantine
 from projector.text.instants import parse
 from tests.support.given import (
     RECEIVED_AT,
+    append_and_project,
     created,
     deleted,
     entered,
@@ -37,7 +38,7 @@ from tests.support.given import (
     upgraded,
 )
 from tests.support.items import put, rejected
-from tests.support.why import arrive, evolved, why_campaign, why_not, why_segment
+from tests.support.why import evolved, why_campaign, why_not, why_segment
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
@@ -51,7 +52,7 @@ def told(found: WhySegment | WhyCampaign) -> list[tuple[str, str, bool]]:
 
 
 def test_why_lists_each_event_of_a_segment_with_its_effect(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         created("cust_1", at=MONDAY),
         left("cust_1", "seg_1", at=MONDAY, id="unseen"),
@@ -80,7 +81,7 @@ def test_why_lists_each_event_of_a_segment_with_its_effect(database: Database) -
 
 
 def test_why_lists_each_event_of_a_campaign_with_its_effect(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="of another projection"),
         joined("cust_1", "ltr_1", at=MONDAY, id="joined"),
@@ -110,7 +111,7 @@ def test_why_lists_each_event_of_a_campaign_with_its_effect(database: Database) 
 def test_a_deletion_ends_what_there_is_and_is_left_out_where_nothing_was(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=TUESDAY),
         joined("cust_1", "ltr_1", at=TUESDAY),
@@ -127,7 +128,7 @@ def test_a_deletion_ends_what_there_is_and_is_left_out_where_nothing_was(
 def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=WEDNESDAY, id="b"),
         entered("cust_1", "seg_1", at=TUESDAY, id="a"),
@@ -142,10 +143,14 @@ def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
 def test_late_is_what_the_log_says_and_the_lateness_is_in_seconds(database: Database) -> None:
     soon = parse(TUESDAY) + timedelta(milliseconds=250)
     much_later = parse(MONDAY) + timedelta(days=2)
-    arrive(database, left("cust_1", "seg_1", at=TUESDAY, id="b"), received_at=soon)
-    arrive(database, entered("cust_1", "seg_1", at=MONDAY, id="a"), received_at=much_later)
+    append_and_project(database, left("cust_1", "seg_1", at=TUESDAY, id="b"), received_at=soon)
+    append_and_project(
+        database, entered("cust_1", "seg_1", at=MONDAY, id="a"), received_at=much_later
+    )
     early = datetime(2024, 3, 6, 9, 59, 59, tzinfo=UTC)
-    arrive(database, entered("cust_1", "seg_1", at=WEDNESDAY, id="c"), received_at=early)
+    append_and_project(
+        database, entered("cust_1", "seg_1", at=WEDNESDAY, id="c"), received_at=early
+    )
     assert [
         (each.event_id, each.late, each.lateness_seconds, each.received_at, each.occurred_at)
         for each in why_segment(database).steps
@@ -161,8 +166,8 @@ def test_repeated_deliveries_are_counted(database: Database) -> None:
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
     )
-    arrive(database, twice, once, twice, once)
-    arrive(database, twice)
+    append_and_project(database, twice, once, twice, once)
+    append_and_project(database, twice)
     assert [each.duplicates for each in why_segment(database).steps] == [2, 1]
     taken = why_not(database, "seg_1")
     assert taken.given_by is not None
@@ -171,14 +176,14 @@ def test_repeated_deliveries_are_counted(database: Database) -> None:
 
 
 def test_the_deliveries_that_lost_are_on_the_record(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="x"),
         entered("cust_1", "seg_2", at=MONDAY, id="y"),
         entered("cust_1", "seg_1", at=MONDAY, id="x", project_id="proj_2"),
     )
     later = RECEIVED_AT + timedelta(hours=1)
-    arrive(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=MONDAY, id="y"),
         left("cust_1", "seg_1", at=MONDAY, id="x", project_id="proj_2"),
@@ -195,8 +200,8 @@ def test_the_deliveries_that_lost_are_on_the_record(database: Database) -> None:
 def test_other_reasons_and_conflicts_that_are_resolved_are_not_on_the_record(
     database: Database,
 ) -> None:
-    arrive(database, entered("cust_1", "seg_1", at=MONDAY, id="x"))
-    arrive(database, left("cust_1", "seg_1", at=MONDAY, id="x"))
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY, id="x"))
+    append_and_project(database, left("cust_1", "seg_1", at=MONDAY, id="x"))
     with database.writing() as connection:
         connection.execute(update(quarantine).values(resolved_at=RECEIVED_AT))
     put(database, rejected(b"{", "too_large", project_id="proj_1", event_id="x"))
@@ -224,7 +229,7 @@ STORY = [
 def test_why_at_a_moment_lists_only_the_events_that_count(
     database: Database, moment: PointInTime, ids: str, position: int
 ) -> None:
-    arrive(database, *STORY)
+    append_and_project(database, *STORY)
     found = why_segment(database, moment=moment)
     assert "".join(each.event_id for each in found.steps) == ids
     assert found.position == position
@@ -235,7 +240,7 @@ def test_why_at_a_moment_lists_only_the_events_that_count(
 
 
 def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
-    arrive(database, *STORY[:2])
+    append_and_project(database, *STORY[:2])
     append(database, [envelope(each) for each in STORY[2:]], received_at=RECEIVED_AT)
     found = why_segment(database)
     assert [each.event_id for each in found.steps] == ["a", "c"]
@@ -250,7 +255,7 @@ def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
 def test_why_is_complete_if_every_event_of_the_projection_was_folded(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         joined("cust_1", "ltr_1", at=MONDAY),
@@ -266,7 +271,7 @@ def test_why_is_complete_if_every_event_of_the_projection_was_folded(
 
 
 def test_an_undecodable_event_makes_every_answer_of_why_incomplete(database: Database) -> None:
-    arrive(database, UNREADABLE)
+    append_and_project(database, UNREADABLE)
     found = why_segment(database, "seg_9")
     assert told(found) == [("bad", "dead letter", False)]
     assert (found.current, found.complete) == (None, False)
@@ -277,7 +282,7 @@ def test_an_undecodable_event_makes_every_answer_of_why_incomplete(database: Dat
 
 
 def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         created("cust_1", at=MONDAY, source_id="shop"),
         entered("cust_1", "seg_1", at=TUESDAY),

@@ -6,8 +6,9 @@ import pytest
 
 from projector.store.database import Database
 from tests.support.databases import copied
+from tests.support.given import append_and_project
 from tests.support.tampering import life, rowless
-from tests.support.verification import CUSTOMERS, OF_NOBODY, UNREADABLE, arrive
+from tests.support.verification import CUSTOMERS, OF_NOBODY, UNREADABLE
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -16,14 +17,16 @@ def many(
 ) -> Iterator[Database]:
     """Customers who all had the same life, for the tests that put right what they change."""
     with copied(request, tmp_path_factory) as database:
-        arrive(database, *(each for customer_id in CUSTOMERS for each in life(customer_id)))
+        append_and_project(
+            database, *(each for customer_id in CUSTOMERS for each in life(customer_id))
+        )
         yield database
 
 
 @pytest.fixture
 def few(wiped_database: Database) -> Database:
     """Two customers and one of whom no table knows, dead letters, and an event of nobody."""
-    arrive(
+    append_and_project(
         wiped_database, *life("cust_1"), UNREADABLE, *life("cust_2"), rowless("cust_3"), OF_NOBODY
     )
     return wiped_database

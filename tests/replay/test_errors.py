@@ -17,7 +17,8 @@ from projector.store.rebuild import shadow, staging, swap
 from replay import fill, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import stored
-from tests.support.logs import happened, sql
+from tests.support.given import append_and_project
+from tests.support.logs import sql
 from tests.support.tampering import life
 
 IN_PROCESS = ENGINES["in-process"]
@@ -25,13 +26,13 @@ IN_PROCESS = ENGINES["in-process"]
 
 @pytest.fixture
 def database(database: Database) -> Database:
-    happened(database, *life("cust_1"))
+    append_and_project(database, *life("cust_1"))
     return database
 
 
 @pytest.fixture
 def filled_sqlite(sqlite_database: Database) -> Database:
-    happened(sqlite_database, *life("cust_1"))
+    append_and_project(sqlite_database, *life("cust_1"))
     return sqlite_database
 
 
@@ -130,7 +131,7 @@ def test_on_postgres_what_uses_the_type_of_the_rows_stays(
     migrated_postgres_url: str, made: str
 ) -> None:
     with closing(Database(migrated_postgres_url)) as database:
-        happened(database, *life("cust_1"))
+        append_and_project(database, *life("cust_1"))
         sql(database, made)
         sql(database, "UPDATE customer SET name = 'wrong'")
         done = rebuild(database, discover(), IN_PROCESS)
@@ -145,7 +146,7 @@ def test_a_user_without_the_right_to_create_tables_gets_a_clear_error(
         make_url(migrated_postgres_url).set(username="worker").render_as_string(hide_password=False)
     )
     with closing(Database(migrated_postgres_url)) as database:
-        happened(database, *life("cust_1"))
+        append_and_project(database, *life("cust_1"))
         sql(database, "CREATE ROLE worker LOGIN")
         every = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
         sql(database, f"GRANT {every} TO worker")

@@ -16,8 +16,8 @@ from projector.runner import runner
 from projector.store.database import Database
 from replay import rebuild_customer, verify
 from tests.support.databases import dead_letters, positions, stored
-from tests.support.given import created, entered, joined
-from tests.support.logs import THURSDAY, happened, logged, sql
+from tests.support.given import append_and_project, append_webhooks, created, entered, joined
+from tests.support.logs import THURSDAY, sql
 from tests.support.tampering import life
 
 NAMES = [each.name for each in discover()]
@@ -28,7 +28,7 @@ HEAD = 2 * len(life("cust_1")) + 1
 
 @pytest.fixture
 def database(database: Database) -> Database:
-    happened(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
+    append_and_project(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
     return database
 
 
@@ -69,8 +69,10 @@ def test_rows_of_every_table_are_put_right_with_the_digest(
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None:
     before = _found(database)
-    happened(database, entered("cust_3", "seg_7", at=THURSDAY), joined("cust_3", "t", at=THURSDAY))
-    happened(database, created("cust_3", at=THURSDAY))
+    append_and_project(
+        database, entered("cust_3", "seg_7", at=THURSDAY), joined("cust_3", "t", at=THURSDAY)
+    )
+    append_and_project(database, created("cust_3", at=THURSDAY))
     right = _found(database)
     key = {"customer": "", "loyalty_tier": "campaign_id", "segment_membership": "segment_id"}
     if name == "customer":
@@ -126,7 +128,7 @@ def test_the_dead_letters_are_those_of_the_log_again(database: Database) -> None
 
 
 def test_another_customers_rows_and_dead_letters_stay_as_they_are(database: Database) -> None:
-    happened(database, joined("cust_2", "", at=THURSDAY))
+    append_and_project(database, joined("cust_2", "", at=THURSDAY))
     sql(database, "UPDATE customer SET name = 'wrong'")
     sql(database, "UPDATE dead_letter SET reason = 'wrong'")
     rebuild_customer(database, discover(), "cust_1")
@@ -150,8 +152,8 @@ def test_the_digest_is_that_of_the_rows_as_they_are(database: Database) -> None:
 
 
 def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> None:
-    happened(database, created("cust_3", at=THURSDAY, name="Bob"))
-    logged(database, created("cust_1", at=THURSDAY, name="Eve"))
+    append_and_project(database, created("cust_3", at=THURSDAY, name="Bob"))
+    append_webhooks(database, created("cust_1", at=THURSDAY, name="Eve"))
     before = _found(database)
     sql(database, "DELETE FROM customer WHERE customer_id = 'cust_1'")
     rebuild_customer(database, discover(), "cust_1")
@@ -164,7 +166,7 @@ def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> No
 
 def test_a_projection_that_never_ran_gets_no_rows(migrated_url: str) -> None:
     with closing(Database(migrated_url)) as database:
-        logged(database, *life("cust_1"))
+        append_webhooks(database, *life("cust_1"))
         assert set(rebuild_customer(database, discover(), "cust_1").rows.values()) == {0}
         assert _is_right(database)
         runner.catch_up(database, discover())
@@ -212,7 +214,7 @@ def test_unreadable_rows_of_another_customer_are_reported_and_nothing_is_changed
 
 def test_a_text_that_is_not_utf_8_is_reported(migrated_sqlite_url: str) -> None:
     with closing(Database(migrated_sqlite_url)) as database:
-        happened(database, *life("cust_1"), *life("cust_2"))
+        append_and_project(database, *life("cust_1"), *life("cust_2"))
         sql(
             database, "UPDATE customer SET email = CAST(x'61ff' AS TEXT) WHERE customer_id='cust_2'"
         )
@@ -221,7 +223,7 @@ def test_a_text_that_is_not_utf_8_is_reported(migrated_sqlite_url: str) -> None:
 
 
 def test_an_unknown_or_ambiguous_customer_is_not_rebuilt(database: Database) -> None:
-    happened(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
+    append_and_project(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
     with pytest.raises(CustomerNotFound, match="'cust_9' is known in project 'proj_1'"):
         rebuild_customer(database, discover(), "cust_9", project_id="proj_1")
     with pytest.raises(CustomerAmbiguous, match="cust_1 in proj_1, cust_1 in proj_2"):
@@ -235,7 +237,7 @@ def test_an_unknown_or_ambiguous_customer_is_not_rebuilt(database: Database) -> 
 
 
 def test_the_shops_own_id_will_do(database: Database) -> None:
-    happened(database, created("cust_3", at=THURSDAY, source_id="shop_3"))
+    append_and_project(database, created("cust_3", at=THURSDAY, source_id="shop_3"))
     sql(database, "UPDATE customer SET name = 'x' WHERE customer_id = 'cust_3'")
     done = rebuild_customer(database, discover(), "shop_3", by_source_id=True)
     assert done.customer_id == "cust_3"

@@ -13,8 +13,8 @@ from projector.store.rebuild import shadow
 from replay import rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import stored
-from tests.support.given import entered, joined
-from tests.support.logs import TUESDAY, happened, sql
+from tests.support.given import append_and_project, entered, joined
+from tests.support.logs import TUESDAY, sql
 
 IN_PROCESS = ENGINES["in-process"]
 
@@ -23,7 +23,7 @@ HISTORY = [entered("cust_1", "seg_1", at=TUESDAY), joined("cust_2", "ltr_1", at=
 
 @pytest.fixture
 def database(database: Database) -> Database:
-    happened(database, *HISTORY)
+    append_and_project(database, *HISTORY)
     return database
 
 
@@ -74,7 +74,7 @@ def test_on_postgres_a_rebuild_that_lost_its_lock_does_not_swap(
         closing(Database(migrated_postgres_url)) as database,
         closing(Database(migrated_postgres_url)) as other,
     ):
-        happened(database, *HISTORY)
+        append_and_project(database, *HISTORY)
         found = []
 
         def engine(job: Job) -> Iterator[EnginePiece]:

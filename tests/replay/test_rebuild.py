@@ -22,7 +22,7 @@ from replay import rebuild, swap, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.workspace import path_for
 from tests.support.databases import dead_letters, positions, stored
-from tests.support.given import created, entered, joined, left
+from tests.support.given import append_and_project, append_webhooks, created, entered, joined, left
 from tests.support.logs import (
     MONDAY,
     THURSDAY,
@@ -30,8 +30,6 @@ from tests.support.logs import (
     WEDNESDAY,
     by_steps,
     cut_small,
-    happened,
-    logged,
     schema_of,
     sql,
 )
@@ -51,7 +49,7 @@ MORE = [left("cust_1", "seg_1", at=THURSDAY), entered("cust_3", "seg_2", at=MOND
 
 @pytest.fixture
 def database(database: Database) -> Database:
-    happened(database, *HISTORY)
+    append_and_project(database, *HISTORY)
     return database
 
 
@@ -99,7 +97,7 @@ def test_events_appended_during_a_rebuild_are_in_the_new_tables(
 ) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        logged(other, *MORE)
+        append_webhooks(other, *MORE)
 
     done = rebuild(database, discover(), engine)
     assert {each.position for each in done.rebuilt} == {7}
@@ -115,7 +113,7 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
 
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from by_steps(job)
-        logged(other, *MORE)
+        append_webhooks(other, *MORE)
 
     rebuild(
         database, discover(), engine, on_progress=lambda phase, done, total: phases.append(phase)
@@ -130,7 +128,7 @@ def test_a_rebuild_reports_whether_the_rows_were_the_same_before(database: Datab
     sql(database, f"UPDATE checkpoint SET digest = '{'0' * 32}' WHERE projection = 'customer'")
     done = rebuild(database, discover(), IN_PROCESS)
     assert {each.name: each.matched for each in done.rebuilt}["customer"] is False
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), IN_PROCESS)
     assert [each.matched for each in done.rebuilt] == [None] * 5
     newer = [evolve(each, version=each.version + 1) for each in discover()]
@@ -142,7 +140,7 @@ def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
 ) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        happened(other, *MORE)
+        append_and_project(other, *MORE)
 
     assert [each.matched for each in rebuild(database, discover(), engine).rebuilt] == [True] * 5
 
@@ -195,7 +193,7 @@ def test_rows_that_did_not_arrive_are_noticed_before_the_swap(database: Database
 
 def test_the_users_views_show_the_new_rows(database: Database) -> None:
     sql(database, "CREATE VIEW mine AS SELECT customer_id FROM segment_membership WHERE is_member")
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), by_steps)
     assert sorted(sql(database, "SELECT * FROM mine")) == [("cust_2",), ("cust_3",)]
     assert [what for what in done.dependents if "mine" in what] == list(done.dependents)
@@ -208,7 +206,7 @@ def test_the_users_indexes_and_triggers_stay(database: Database) -> None:
     if database.is_sqlite:
         sql(database, "CREATE TRIGGER noted AFTER UPDATE ON loyalty_tier BEGIN SELECT 1; END")
     before = schema_of(database)
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), by_steps)
     assert any("mine" in what for what in done.dependents)
     assert schema_of(database) == before
@@ -219,7 +217,7 @@ def test_on_postgres_rights_and_the_owner_stay(
     migrated_postgres_url: str, postgres_server: Server
 ) -> None:
     with closing(Database(migrated_postgres_url)) as database:
-        happened(database, *HISTORY)
+        append_and_project(database, *HISTORY)
         for role in ("reader", "keeper"):
             sql(database, f"DROP ROLE IF EXISTS {role}")
             sql(database, f"CREATE ROLE {role}")
@@ -251,7 +249,7 @@ def test_a_reader_sees_one_table_from_its_first_question_to_its_last(
     database: Database, other: Database
 ) -> None:
     """On Postgres the rebuild waits for it, and on SQLite it looks at what was."""
-    logged(other, *MORE)
+    append_webhooks(other, *MORE)
     rebuilding = threading.Thread(target=rebuild, args=(other, discover(), by_steps))
     with database.reading_tables() as connection:
         head = log.head(connection)

@@ -11,15 +11,12 @@ from replay import verify
 from replay.comparison import Difference
 from tests.support import tampering
 from tests.support.databases import projection_tables
-from tests.support.given import created
+from tests.support.given import append_and_project, created
 from tests.support.tampering import PROJECT, literal, merged, rows_of
-from tests.support.verification import (
-    CUSTOMERS,
-    arrive,
-    differing,
-    repaired,
-    run,
-)
+from tests.support.verification import CUSTOMERS, differing, repaired, run
+
+#: Its fixtures open databases.
+pytestmark = pytest.mark.external
 
 MONDAY = "2024-03-04T10:00:00Z"
 
@@ -103,7 +100,7 @@ def test_a_row_that_was_moved_to_another_customer_is_found_at_both(few: Database
 def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(migrated_sqlite_url: str) -> None:
     """Postgres keeps no such text."""
     with closing(Database(migrated_sqlite_url)) as database:
-        arrive(database, created("cust_1", at=MONDAY, name="a\\xff"))
+        append_and_project(database, created("cust_1", at=MONDAY, name="a\\xff"))
         assert verify(database, discover()).is_right
         run(database, "UPDATE customer SET name = CAST(x'61ff' AS TEXT)")
         [[cell]] = differing(verify(database, discover())).values()
@@ -140,7 +137,9 @@ def test_a_customer_who_differs_in_several_tables_is_one(few: Database) -> None:
 def test_very_many_differing_customers_are_all_counted_and_a_thousand_named(
     database: Database,
 ) -> None:
-    arrive(database, *(created(f"cust_{number:04}", at=MONDAY) for number in range(1105)))
+    append_and_project(
+        database, *(created(f"cust_{number:04}", at=MONDAY) for number in range(1105))
+    )
     run(database, "UPDATE customer SET customer_id = 'x' || customer_id WHERE event_count = 1")
     found = verify(database, named(["customer"]))
     assert (found.checked, found.differing) == (1105, 2 * 1105)

@@ -22,6 +22,9 @@ from tests.support.oracle import FUSSY
 from tests.support.tampering import life
 from tests.support.verification import CUSTOMERS, OF_NOBODY, UNREADABLE, repaired, run
 
+#: Its fixtures open databases.
+pytestmark = pytest.mark.external
+
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
 
 

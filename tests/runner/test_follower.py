@@ -26,9 +26,8 @@ from replay.engines import ENGINES
 from tests.concurrency.rebuilds import is_right, within
 from tests.support.databases import positions
 from tests.support.followers import QUICK, following, found
-from tests.support.given import created, updated
-from tests.support.items import logged as read_log
-from tests.support.logs import happened, logged
+from tests.support.given import append_and_project, append_webhooks, created, updated
+from tests.support.items import read_log
 from tests.support.postgres import Server
 
 _LOG = "projector.runner.follower"
@@ -59,7 +58,7 @@ def _is_there(database: Database, position: int) -> bool:
 
 
 def _update(database: Database, number: int) -> None:
-    logged(database, updated("cust_1", at="2024-03-04T10:00:00Z", id=f"e{number}"))
+    append_webhooks(database, updated("cust_1", at="2024-03-04T10:00:00Z", id=f"e{number}"))
 
 
 def test_an_event_appended_by_another_connection_is_projected_within_a_second(
@@ -163,7 +162,9 @@ def test_a_follower_that_lost_the_lease_stands_by(database: Database, own: Datab
 def test_a_projector_beside_the_follower_does_no_harm(database: Database, own: Database) -> None:
     with following(_follower(own)):
         for number in range(1, 30):
-            happened(database, updated(f"cust_{number % 3}", at="2024-03-04T10:00:00Z"), _BORN)
+            append_and_project(
+                database, updated(f"cust_{number % 3}", at="2024-03-04T10:00:00Z"), _BORN
+            )
             _update(database, number)
         within(_LONG, lambda: _is_there(database, len(read_log(database))))
     assert is_right(database)
@@ -240,7 +241,7 @@ def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
 def test_outdated_rows_are_logged_once_and_stop_the_heartbeat(
     database: Database, own: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    happened(database, _BORN)
+    append_and_project(database, _BORN)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with following(_follower(own, newer)):
         within(_LONG, lambda: "version" in caplog.text)
@@ -260,7 +261,7 @@ def test_outdated_rows_are_logged_once_and_stop_the_heartbeat(
 def test_a_holder_whose_version_is_outdated_leaves_the_place_to_a_newer_one(
     database: Database, own: Database
 ) -> None:
-    happened(database, _BORN)
+    append_and_project(database, _BORN)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with following(_follower(own, holder="old")):
         within(_LONG, lambda: found(database).holder == "old")

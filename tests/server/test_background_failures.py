@@ -18,7 +18,7 @@ from projector.server.positions import read_tables_position
 from projector.server.writer import Commit, Writer
 from projector.store.append import Outcome
 from projector.store.database import Database
-from tests.support.items import envelope, logged
+from tests.support.items import envelope, read_log
 
 _BOUNDS = Bounds(together_max=10, together_weight_max=10, waiting_weight_max=100)
 
@@ -82,7 +82,7 @@ def test_an_appended_delivery_is_acknowledged_although_counting_it_failed(
         await running
 
     asyncio.run(story())
-    assert len(logged(database)) == 2
+    assert len(read_log(database)) == 2
 
 
 def test_health_is_looked_at_again_after_a_look_that_failed(

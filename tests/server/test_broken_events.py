@@ -12,7 +12,7 @@ from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import ask
 from tests.support.given import entered
-from tests.support.items import logged
+from tests.support.items import read_log
 
 
 @pytest.fixture
@@ -37,4 +37,4 @@ def test_the_answer_to_a_broken_body_reports_what_was_appended_before(database: 
 
     asyncio.run(story())
     # The last one may go on behind the break.
-    assert len(logged(database)) >= 9
+    assert len(read_log(database)) >= 9

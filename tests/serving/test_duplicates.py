@@ -9,7 +9,7 @@ from tests.benchmarks.clients import load
 from tests.serving.senders import event
 from tests.serving.servers import serving
 from tests.serving.talking import webhook
-from tests.support.items import logged
+from tests.support.items import read_log
 
 _EVENTS = 1_000
 _CONNECTIONS = 200
@@ -26,7 +26,7 @@ def test_duplicates_from_two_hundred_connections_are_appended_once(
         with serving(migrated_url) as server:
             sent = list(itertools.chain.from_iterable(orders))
             done = load(server.port, iter(sent), connections=_CONNECTIONS)
-        recorded = logged(database)
+        recorded = read_log(database)
     assert (len(done.latencies), done.refused) == (_EVENTS * _TIMES, 0)
     assert [each.position for each in recorded] == list(range(1, _EVENTS + 1))
     assert {each.event_id for each in recorded} == {f"e{number}" for number in range(_EVENTS)}

@@ -17,7 +17,7 @@ from tests.serving.conftest import Served
 from tests.serving.servers import LONG, Serving, problem
 from tests.serving.talking import ask, chunk, connect, get, head, is_closed, post, read_answer
 from tests.support.given import created, entered
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024
@@ -81,7 +81,7 @@ def test_an_event_behind_a_hundred_thousand_empty_members_is_found(
     body = gzip.compress(b"") * 100_000 + gzip.compress(event)
     status, told = _while_served(server, served, post("/events", body, content_encoding="gzip"))
     assert (status, json.loads(told)["appended"]) == (200, 1)
-    assert "behind them" in [each.event_id for each in logged(database)]
+    assert "behind them" in [each.event_id for each in read_log(database)]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_events_that_come_slowly_and_without_end_are_kept_as_they_come(
     with connect(server.port) as connection:
         connection.sendall(head("/events", transfer_encoding="chunked"))
         connection.sendall(chunk(lines))
-        within(LONG, lambda: "slow 999" in [each.event_id for each in logged(database)])
+        within(LONG, lambda: "slow 999" in [each.event_id for each in read_log(database)])
         served()
         assert problem(read_answer(connection)) == (408, "body_too_slow")
     again = ask(server.port, post("/events", lines)).json

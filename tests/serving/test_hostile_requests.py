@@ -23,7 +23,7 @@ from tests.serving.talking import (
     webhook,
 )
 from tests.support.given import created
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024
@@ -47,7 +47,7 @@ def _created(event_id: str) -> bytes:
 
 
 def _ids(database: Database) -> list[str]:
-    return [each.event_id for each in logged(database)]
+    return [each.event_id for each in read_log(database)]
 
 
 def test_a_request_whose_headers_do_not_come_is_not_waited_for(

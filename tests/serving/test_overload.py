@@ -11,7 +11,7 @@ from tests.concurrency.rebuilds import within
 from tests.serving.senders import event
 from tests.serving.servers import LONG, QUICK, problem, serving
 from tests.serving.talking import ask, connect, head, post, read_answer, webhook
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: Room for a few deliveries, and time enough for this test to hold the lock.
 _SMALL = (
@@ -65,7 +65,7 @@ def test_a_delivery_beyond_the_queue_is_refused_at_once_and_not_in_the_log(
                 refused.append(answered)
         within(LONG, lambda: server.get("/health/live").status == 200)
         answers = {number: read_answer(each) for number, each in waiting.items()}
-        kept = {each.event_id for each in logged(database)}
+        kept = {each.event_id for each in read_log(database)}
     done = {f"e{number}" for number, each in answers.items() if each.status == 200}
     assert kept == done
     assert len(done) > 5

@@ -15,7 +15,7 @@ from tests.serving.talking import ask, webhook
 from tests.serving.watching import watched
 from tests.support.command import environment
 from tests.support.followers import found
-from tests.support.items import logged
+from tests.support.items import read_log
 
 _LAG_MAX = 20
 
@@ -137,7 +137,7 @@ def test_one_that_is_stopped_amid_an_append_is_not_waited_for_without_end(
                 within(LONG, lambda: ask(server.port, webhook(event(2))).status == 200)
             finally:
                 other.kill()
-        assert [each.event_id for each in logged(database)] == ["e1", "e2"]
+        assert [each.event_id for each in read_log(database)] == ["e1", "e2"]
         assert server.is_ready()
 
 

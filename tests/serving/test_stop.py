@@ -13,7 +13,7 @@ from tests.concurrency.rebuilds import within
 from tests.serving.senders import check_log, event, sending
 from tests.serving.servers import LONG, QUICK, Serving, problem, serving, start, until_ready
 from tests.serving.talking import ask, connect, get, head, is_closed, read_answer, webhook
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: A body may take very long.
 _PATIENT = QUICK + "bodies.BODY_SECONDS_MAX = bulk.SILENCE_SECONDS_MAX = 600.0\n"
@@ -83,7 +83,7 @@ def test_a_request_waiting_for_the_database_is_answered_before_the_server_stops(
             within(LONG, lambda: _takes_none(server))
         answers = [read_answer(each) for each in connections]
         assert server.ended() == 0
-        kept = {each.event_id for each in logged(database)}
+        kept = {each.event_id for each in read_log(database)}
     done = {f"e{number}" for number, each in enumerate(answers) if each.status == 200}
     assert done == kept
     assert {each.status for each in answers} <= {200, 503}

@@ -18,7 +18,7 @@ from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, 
 from projector.store import dialects, log
 from projector.store.database import Database
 from tests.support.databases import url_of
-from tests.support.items import at, envelope, logged, put, streams
+from tests.support.items import at, envelope, put, read_log, streams
 from tests.support.postgres import Server
 
 _NORMAL, _FULL = 1, 2
@@ -50,6 +50,7 @@ def test_a_new_sqlite_file_is_durable_from_the_first_connection(sqlite_url: str)
         assert _durability(connection) == ("wal", _FULL)
 
 
+@pytest.mark.external
 def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -62,7 +63,7 @@ def test_a_closed_sqlite_database_is_one_file(sqlite_database: Database, tmp_pat
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
     assert [path.name for path in tmp_path.iterdir()] == ["projector.db"]
-    assert len(logged(sqlite_database)) == 1
+    assert len(read_log(sqlite_database)) == 1
 
 
 def test_only_what_need_not_be_durable_does_not_wait_for_the_disk(
@@ -154,7 +155,7 @@ def test_a_write_waits_for_the_one_before_it(database: Database) -> None:
         appended.join(0.2)
         assert appended.is_alive()
     appended.join(10)
-    assert [each.event_id for each in logged(database)] == ["b"]
+    assert [each.event_id for each in read_log(database)] == ["b"]
 
 
 def test_one_connection_serves_several_transactions(database: Database) -> None:
@@ -173,9 +174,9 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
         item = envelope(str(number), customer_id=str(number))
         object.__setattr__(item, "occurred_at", instant)
         put(database, item)
-    assert [each.occurred_at for each in logged(database)] == ends
+    assert [each.occurred_at for each in read_log(database)] == ends
     assert [row[3] for row in streams(database)] == ends
-    assert all(each.occurred_at.tzinfo is UTC for each in logged(database))
+    assert all(each.occurred_at.tzinfo is UTC for each in read_log(database))
 
 
 @pytest.fixture
@@ -253,6 +254,7 @@ def test_postgres_may_be_named_in_three_ways(postgres_url: str, scheme: str) -> 
         pytest.param("postgresql://127.0.0.1:1/d?sslpassword=secret", id="that of the key"),
     ],
 )
+@pytest.mark.external
 def test_an_unreachable_database_is_reported_without_its_password(url: str) -> None:
     database = Database(url)
     with pytest.raises(DatabaseUnreachable) as caught, database.reading():
@@ -267,7 +269,12 @@ def test_a_missing_postgres_database_is_reported(postgres_url: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("content", [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"])
+@pytest.mark.parametrize(
+    "content",
+    [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"],
+    ids=["a text", "gzip", "a header of SQLite"],
+)
+@pytest.mark.external
 def test_a_file_that_is_no_database_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
@@ -284,7 +291,7 @@ def test_a_damaged_database_is_reported(sqlite_database: Database, tmp_path: Pat
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(DatabaseUnreachable):
-        logged(sqlite_database)
+        read_log(sqlite_database)
 
 
 def test_a_read_only_postgres_is_reported(postgres_database: Database) -> None:

@@ -17,7 +17,7 @@ from projector.store.append import Outcome, append
 from projector.store.database import Database
 from projector.store.duplicates import Duplicates
 from tests.support.databases import positions, rows, wipe
-from tests.support.items import RECEIVED_AT, envelope, logged, rejected, streams
+from tests.support.items import RECEIVED_AT, envelope, read_log, rejected, streams
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def come(database: Database, *event_ids: str, day: int = 0) -> None:
 
 def repeated(database: Database) -> list[Duplicates]:
     with database.reading() as connection:
-        found = duplicates.find(connection, [each.position for each in logged(database)])
+        found = duplicates.find(connection, [each.position for each in read_log(database)])
     assert all(position == each.position for position, each in found.items())
     return [found[position] for position in sorted(found)]
 
@@ -104,7 +104,7 @@ def test_a_batch_that_fails_counts_nothing(
         with pytest.raises(ZeroDivisionError):
             come(database, "a", "b")
     assert repeated(database) == []
-    assert len(logged(database)) == 1
+    assert len(read_log(database)) == 1
 
 
 _add = duplicates.add
@@ -182,4 +182,4 @@ def _in_batches(database: Database, coming: Sequence[Sequence[str]], *, once: bo
 
 
 def _state(database: Database) -> object:
-    return logged(database), streams(database), rows(database), positions(database)
+    return read_log(database), streams(database), rows(database), positions(database)

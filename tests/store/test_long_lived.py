@@ -14,7 +14,7 @@ from projector.errors import DatabaseBusy, DatabaseUnreachable
 from projector.store import dialects
 from projector.store.database import Database
 from tests.support.databases import url_of
-from tests.support.items import envelope, logged, put
+from tests.support.items import envelope, put, read_log
 
 _LOCK = text("UPDATE log_head SET stream_id = stream_id")
 
@@ -29,9 +29,10 @@ def test_a_lock_is_not_waited_for_longer_than_was_said(database: Database) -> No
         with pytest.raises(DatabaseBusy):
             put(patient, envelope("a"))
         assert time.monotonic() - begun < 5
-    assert logged(database) == []
+    assert read_log(database) == []
 
 
+@pytest.mark.external
 def test_a_new_sqlite_file_that_is_locked_is_not_waited_for_longer(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     with (
@@ -90,7 +91,7 @@ def test_connections_ended_by_the_server_are_replaced_without_an_error(
         )
     put(postgres_database, envelope("a"))
     with postgres_database.connected(), postgres_database.reading():
-        assert len(logged(postgres_database)) == 1
+        assert len(read_log(postgres_database)) == 1
 
 
 def test_a_connection_is_not_waited_for_longer_than_was_said(database: Database) -> None:
