@@ -18,7 +18,7 @@ from tests.support.command import environment
 _WRITES = """
 import json, sys
 from datetime import UTC, datetime, timedelta
-from projector import Given, open_projector
+from projector import open_projector
 from tests.support.given import created, entered, left
 begin = datetime(2024, 3, 1, tzinfo=UTC)
 with open_projector(sys.argv[1]) as projector:

@@ -88,7 +88,7 @@ def _recovers(server: Serving, number: int) -> None:
 
 
 def test_a_server_is_ready_as_long_as_some_process_projects(migrated_url: str) -> None:
-    with serving(migrated_url, "--no-project") as server:
+    with serving(migrated_url, "--no-follower") as server:
         assert not server.is_ready()
         with projecting(migrated_url) as process:
             until_ready(server)

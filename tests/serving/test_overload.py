@@ -42,7 +42,7 @@ def test_a_delivery_beyond_the_queue_is_refused_at_once_and_not_in_the_log(
 ) -> None:
     with (
         closing(Database(migrated_url)) as database,
-        serving(migrated_url, "--no-project", changes=_SMALL) as server,
+        serving(migrated_url, "--no-follower", changes=_SMALL) as server,
         ExitStack() as stack,
     ):
         waiting = {}
@@ -80,7 +80,7 @@ def _answered(waiting: dict[int, socket.socket]) -> int | None:
 def test_questions_are_answered_while_nothing_can_be_written(migrated_url: str) -> None:
     with (
         closing(Database(migrated_url)) as database,
-        serving(migrated_url, "--no-project", changes=_SMALL) as server,
+        serving(migrated_url, "--no-follower", changes=_SMALL) as server,
     ):
         assert ask(server.port, webhook(event(1))).status == 200
         with _held(database):

@@ -146,7 +146,7 @@ def test_a_server_whose_projector_lives_and_is_far_behind_is_not_ready(
 ) -> None:
     with (
         closing(Database(migrated_postgres_url)) as database,
-        serving(migrated_postgres_url, "--no-project", "--lag-max", "3") as server,
+        serving(migrated_postgres_url, "--no-follower", "--lag-max", "3") as server,
     ):
         with database.writing() as connection:
             lease.take(connection, lease.read(connection, JOB), "alive")

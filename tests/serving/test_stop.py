@@ -71,7 +71,7 @@ def test_a_request_waiting_for_the_database_is_answered_before_the_server_stops(
 ) -> None:
     with (
         closing(Database(migrated_sqlite_url)) as database,
-        serving(migrated_sqlite_url, "--no-project") as server,
+        serving(migrated_sqlite_url, "--no-follower") as server,
     ):
         connections = [stack.enter_context(connect(server.port)) for _ in range(20)]
         with database.writing():
