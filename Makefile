@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-processes faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo test test-fast test-processes faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -23,6 +23,9 @@ demo: $(INSTALLED) ## demonstrate ingest, query and rebuild
 
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(INSTALLED) ## run the tests that need no database and no process, in half a minute
+	$(BIN)/python -m pytest -m fast $(ARGS)
 
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)

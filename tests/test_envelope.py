@@ -26,7 +26,7 @@ def test_any_short_text_is_an_identifier(value: str) -> None:
         ("é\udfff", "is not valid Unicode"),
     ],
 )
-def test_what_no_database_keeps_is_no_identifier(value: object, problem: str) -> None:
+def test_a_text_that_a_database_cannot_store_is_no_identifier(value: object, problem: str) -> None:
     assert id_problem(value) == problem
 
 

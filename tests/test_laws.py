@@ -1,6 +1,6 @@
 """The laws hold for any history, in any order, with any duplication, however it is cut."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +15,7 @@ from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import dead_letters, migrated, positions, rows, stored, wipe
+from tests.support.databases import dead_letters, positions, rows, stored, wipe
 from tests.support.given import RECEIVED_AT, Delivery, envelope
 from tests.support.histories import Arrival, Step, arrivals, contradicted, histories
 from tests.support.oracle import FUSSY, Truth, truth
@@ -27,18 +27,6 @@ pytestmark = pytest.mark.timeout(600)
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 _projections = st.sampled_from([list(discover()), FUSSY])
 _arriving = histories().flatmap(lambda history: st.tuples(st.just(history), arrivals(history)))
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def both(sqlite_url: str, postgres_url: str) -> Iterator[tuple[Database, Database]]:
-    with migrated(sqlite_url) as sqlite, migrated(postgres_url) as postgres:
-        yield sqlite, postgres
 
 
 @settings(max_examples=40, suppress_health_check=_SHARED)
@@ -88,7 +76,7 @@ def test_at_every_checkpoint_the_tables_hold_what_was_in_the_log_up_to_there(
 
 @settings(max_examples=20, suppress_health_check=_SHARED)
 @given(history=histories(), data=st.data())
-def test_of_contradicting_deliveries_the_first_one_stands(
+def test_the_first_of_contradicting_deliveries_stands(
     database: Database, history: list[Delivery], data: st.DataObject
 ) -> None:
     coming = data.draw(contradicted(history).flatmap(arrivals))

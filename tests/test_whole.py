@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, rebuild_customer, verify
 from replay.engines import ENGINES, Engine
-from tests.support.databases import dead_letters, migrated, positions, rows, wipe
+from tests.support.databases import copy_file, dead_letters, positions, rows, wipe
 from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
 from tests.support.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
 from tests.support.logs import by_steps, cut_small
@@ -245,10 +245,13 @@ def _members(database: Database, **asked: Any) -> list[Any]:
             return found
 
 
-def test_every_law_holds_whatever_is_done(database_url: str, tmp_path: Path) -> None:
-    with migrated(database_url), migrated(f"sqlite:///{tmp_path / 'fresh.db'}") as fresh:
+def test_every_law_holds_whatever_is_done(
+    migrated_url: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("fresh"))
+    with closing(Database(url)) as fresh:
         run_state_machine_as_test(
-            lambda: Whole(database_url, fresh),  # type: ignore[arg-type]
+            lambda: Whole(migrated_url, fresh),  # type: ignore[arg-type]
             settings=settings(
                 max_examples=30,
                 stateful_step_count=15,

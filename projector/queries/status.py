@@ -105,5 +105,5 @@ def _loaded() -> set[str]:
 
 
 def _unloaded() -> dict[str, str]:
-    """Return the errors of plug-ins that could not be loaded, by the names of their entry points."""
+    """Return the errors of plug-ins that could not be loaded, by their entry points' names."""
     return {each.name: f"{each.package}: {each.error}" for each in broken()}

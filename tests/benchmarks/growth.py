@@ -55,7 +55,7 @@ def costs(
         url, customers = new_url(), events // _EVENTS_A_CUSTOMER
         feed = deliveries(events, customers=customers)
         works: dict[str, Callable[[], float]] = {
-            "append": partial(_run, url, "ingest", "--no-project", "-", feed=feed),
+            "append": partial(_run, url, "ingest", "--no-catch-up", "-", feed=feed),
             "catch-up": partial(_run, url, "ingest", "-"),
             "rebuild": partial(_run, url, *_REBUILD),
             "read": partial(_read, url, customers),

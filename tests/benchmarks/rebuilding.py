@@ -25,7 +25,7 @@ def run(server: Server, folder: Path, *, events: int, customers: int, rounds: in
     sqlite, postgres = f"sqlite:///{folder / 'rebuild.db'}", server.create_database()
     schema.migrate(Database(postgres))
     for name, url in (("sqlite", sqlite), ("postgres", postgres)):
-        _program(url, "ingest", "--no-project", str(file))
+        _program(url, "ingest", "--no-catch-up", str(file))
         _rebuild(name, url, "parallel")
         bare = Sqlite(url, folder) if name == "sqlite" else Postgres(url, server)
         _compare(
@@ -46,7 +46,7 @@ def memory(folder: Path, *, events: int, customers: int) -> None:
     """Print the memory of all processes of a rebuild of a log, and its pause."""
     url = f"sqlite:///{folder / 'large.db'}"
     with subprocess.Popen(
-        [*PROGRAM, "--db", url, "ingest", "--no-project", "-"], stdin=subprocess.PIPE
+        [*PROGRAM, "--db", url, "ingest", "--no-catch-up", "-"], stdin=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         process.stdin.writelines(deliveries(events, customers=customers))

@@ -141,7 +141,9 @@ def test_a_token_can_be_given_and_is_sent(visit: Visit) -> None:
     assert sent.value.headers["authorization"] == "Bearer a token"
 
 
-def test_the_page_asks_nobody_else_and_breaks_no_rule(visit: Visit) -> None:
+def test_the_docs_page_requests_only_its_own_server_and_obeys_its_security_policy(
+    visit: Visit,
+) -> None:
     # After all that the tests above did with it, and by itself when this one runs alone.
     visit.page.wait_for_load_state("networkidle")
     assert visit.asked

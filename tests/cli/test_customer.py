@@ -135,7 +135,7 @@ def test_the_shops_own_id_means_the_customer_that_lives(cli: Cli, write: Write) 
     assert cli("customer", "cust_old", "--json").json["source_id"] == "shop"
 
 
-def test_of_several_deleted_ones_the_shops_own_id_means_the_last(cli: Cli, write: Write) -> None:
+def test_the_source_id_of_several_deleted_customers_means_the_last(cli: Cli, write: Write) -> None:
     for number in (2, 1, 3):
         cli(
             "ingest",

@@ -82,7 +82,7 @@ def test_both_together_are_what_was_known_then_to_have_been_true_before(
     ],
 )
 @pytest.mark.parametrize("who", [["cust_1"], ["a-tst", "--source-id"]])
-def test_who_was_not_known_then_ends_with_3_and_names_the_moment(
+def test_a_customer_unknown_at_the_moment_exits_with_3_and_names_the_moment(
     cli: Cli, write: Write, who: list[str], arguments: list[str], moment: str
 ) -> None:
     cli("ingest", write(*ALEX))

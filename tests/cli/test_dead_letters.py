@@ -116,7 +116,7 @@ def test_in_a_terminal_of_a_hundred_columns_no_word_is_cut(
         assert said in out
 
 
-def test_without_dead_letters_people_are_told_so(cli: Cli) -> None:
+def test_the_list_of_no_dead_letters_says_so(cli: Cli) -> None:
     assert cli("dead-letters").out == "There are no dead letters.\n"
     assert cli("dead-letters", "--json").out == '{"dead_letters":[],"counts":[],"next":null}\n'
 
@@ -166,7 +166,7 @@ def test_wrong_usage_ends_with_2(cli: Cli, arguments: list[str]) -> None:
     assert done.failed_in_a_sentence
 
 
-def test_retrying_without_a_fix_tells_that_all_wait(full: Cli) -> None:
+def test_retrying_dead_letters_without_a_fix_leaves_all_waiting(full: Cli) -> None:
     before = full("dead-letters", "--json").out
     found = full("dead-letters", "retry", "--all", "--json").json
     assert list(found.items()) == [("tried", 9), ("resolved", 0), ("waiting", 9)]

@@ -8,8 +8,7 @@ import pytest
 from projector import open_projector
 from tests.cli.conftest import Cli, Write
 from tests.support.command import PROGRAM, environment, run_program
-from tests.support.databases import migrated
-from tests.support.given import created, delivery, entered, happened, joined, left
+from tests.support.given import append_and_project, created, delivery, entered, joined, left
 
 _STORY = [
     created("cust_1", at="2024-01-01T00:00:00Z", name="Zoë 日本", source_id="shop"),
@@ -51,7 +50,7 @@ def test_at_a_position_it_is_what_a_database_says_that_got_no_more(cli: Cli, wri
         assert (then.code, then.out) == (0, cli("export", "customers", *fresh).out)
 
 
-def test_of_an_empty_log_nothing_is_exported(cli: Cli) -> None:
+def test_the_export_of_an_empty_log_is_empty(cli: Cli) -> None:
     done = cli("export", "customers")
     assert (done.code, done.out, done.err) == (0, "", "")
 
@@ -68,20 +67,18 @@ def test_a_position_that_is_not_in_the_log_ends_with_2_and_a_sentence(
 
 @pytest.mark.parametrize("arguments", [[], ["--at-position", "2000"]], ids=["now", "position"])
 def test_a_reader_that_has_seen_enough_of_an_export_is_no_error(
-    database_url: str, tmp_path: Path, arguments: list[str]
+    migrated_url: str, tmp_path: Path, arguments: list[str]
 ) -> None:
     """As in `projector export customers | head -1`."""
-    with migrated(database_url):
-        pass
-    with open_projector(database_url) as projector:
+    with open_projector(migrated_url) as projector:
         everybody = [
             created(f"cust_{n}", at="2024-01-01T00:00:00Z", name="x" * 100) for n in range(2000)
         ]
-        happened(projector.database, *everybody)
+        append_and_project(projector.database, *everybody)
     with subprocess.Popen(
         [*PROGRAM, "export", "customers", *arguments],
         cwd=tmp_path,
-        env=environment(PROJECTOR_DATABASE_URL=database_url, PYTHONWARNINGS="always"),
+        env=environment(PROJECTOR_DATABASE_URL=migrated_url, PYTHONWARNINGS="always"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

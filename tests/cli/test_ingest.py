@@ -145,7 +145,7 @@ def test_the_caller_says_what_bare_data_do_not(cli: Cli, write: Write) -> None:
 
 
 @pytest.mark.parametrize("name", ["deliveries.ndjson.gz", "deliveries.ndjson"])
-def test_gzip_is_told_by_the_content_and_not_by_the_name(cli: Cli, folder: Path, name: str) -> None:
+def test_gzip_is_recognised_by_content_and_not_by_name(cli: Cli, folder: Path, name: str) -> None:
     (folder / name).write_bytes(gzip.compress(lines(*_MANY)))
     assert cli("ingest", name, "--json").json["appended"] == 20
 
@@ -166,7 +166,7 @@ def test_a_real_pipe_may_bring_gzip(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [20, 6000])
 @pytest.mark.parametrize("part", [0.5, 0.9, 1.0])
-def test_what_came_before_gzip_breaks_off_is_in_the_log(
+def test_the_deliveries_before_a_break_in_a_gzip_file_are_in_the_log(
     cli: Cli, folder: Path, count: int, part: float
 ) -> None:
     """Cut in the middle, near the end, and between the data and their checksum."""
@@ -183,7 +183,7 @@ def test_what_came_before_gzip_breaks_off_is_in_the_log(
     assert {each["lag"] for each in found["projections"]} == {0}
 
 
-def test_gzip_with_something_else_behind_it_is_told_and_the_rest_is_in_the_log(
+def test_trailing_bytes_after_gzip_are_reported_and_the_deliveries_are_in_the_log(
     cli: Cli, folder: Path
 ) -> None:
     (folder / "odd.gz").write_bytes(gzip.compress(lines(*_MANY)) + b"something else")
@@ -198,14 +198,14 @@ def test_files_before_one_that_breaks_off_are_in_the_log(cli: Cli, write: Write)
     assert cli("status", "--json").json["head"] == 21
 
 
-def test_a_file_that_is_not_there_is_told_before_anything_is_done(
+def test_a_missing_file_is_reported_before_anything_is_ingested(
     cli: Cli, write: Write, folder: Path
 ) -> None:
     assert cli("ingest", write(*_MANY), "nowhere").code == 2
     assert not (folder / "projector.db").exists()
 
 
-def test_a_folder_among_the_files_is_told_and_the_files_before_it_are_in(
+def test_a_folder_among_the_files_is_reported_and_the_files_before_it_are_ingested(
     cli: Cli, write: Write, folder: Path
 ) -> None:
     (folder / "sub").mkdir()
@@ -224,7 +224,7 @@ def test_a_folder_among_the_files_is_told_and_the_files_before_it_are_in(
         pytest.param("x" * 300, "File name too long", id="a name that is too long"),
     ],
 )
-def test_what_cannot_be_opened_is_told(
+def test_a_file_that_cannot_be_opened_is_reported(
     cli: Cli, write: Write, folder: Path, name: str, said: str
 ) -> None:
     write(_born(1))

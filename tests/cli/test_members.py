@@ -70,7 +70,7 @@ def test_the_members_have_their_keys_in_their_order(cli: Cli, write: Write) -> N
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "3", "10000"])
-def test_page_by_page_everybody_is_there(cli: Cli, write: Write, limit: str) -> None:
+def test_all_pages_together_have_every_member_once(cli: Cli, write: Write, limit: str) -> None:
     cli("ingest", write(*_STORY))
     one, two, other = ("proj_1", "cust_1"), ("proj_1", "cust_2"), ("proj_2", "cust_1")
     asked = ["--segment", "seg_1", "--limit", limit]
@@ -82,7 +82,7 @@ def test_page_by_page_everybody_is_there(cli: Cli, write: Write, limit: str) -> 
     assert _walked(cli, "--tier", "ltr_1", "--limit", limit) == [one, one, two]
 
 
-def test_since_when_is_null_where_nobody_told(cli: Cli, write: Write) -> None:
+def test_since_is_null_if_no_event_states_it(cli: Cli, write: Write) -> None:
     cli("ingest", write(*_STORY))
     members = cli("members", "--tier", "ltr_1", "--json").json["members"]
     assert [each["since"] for each in members] == [
@@ -173,7 +173,7 @@ def test_exactly_one_of_segment_and_tier_is_named(cli: Cli, arguments: list[str]
 
 
 @pytest.mark.parametrize("kind", ["segment", "tier"])
-def test_what_nobody_was_ever_in_ends_with_3_and_a_sentence(
+def test_the_members_of_an_unknown_segment_or_tier_exit_with_3(
     cli: Cli, write: Write, kind: str
 ) -> None:
     cli("ingest", write(*_STORY))
@@ -186,7 +186,7 @@ def test_what_nobody_was_ever_in_ends_with_3_and_a_sentence(
 
 
 @pytest.mark.parametrize("group", [["--segment", "seg_2"], ["--tier", "ltr_2"]])
-def test_what_nobody_is_in_any_more_has_an_empty_page(
+def test_a_segment_or_tier_that_everyone_left_has_an_empty_page(
     cli: Cli, write: Write, group: list[str]
 ) -> None:
     cli("ingest", write(*_STORY))
@@ -243,7 +243,7 @@ def test_tiers_with_their_names_and_members(cli: Cli, write: Write) -> None:
 
 
 @pytest.mark.parametrize("command", ["segments", "tiers"])
-def test_a_project_that_nobody_knows_has_none_of_them(cli: Cli, write: Write, command: str) -> None:
+def test_an_unknown_project_has_no_segments_or_tiers(cli: Cli, write: Write, command: str) -> None:
     cli("ingest", write(*_STORY))
     for unknown in ("proj_9", "", "\udcff"):
         done = cli(command, f"--project={unknown}", "--json")
@@ -258,9 +258,7 @@ def test_a_project_that_nobody_knows_has_none_of_them(cli: Cli, write: Write, co
         ["dead-letters", "list", "--projection=\udcff"],
     ],
 )
-def test_a_filter_that_is_no_text_is_told_to_be_none(
-    cli: Cli, write: Write, command: list[str]
-) -> None:
+def test_a_filter_that_is_no_text_is_refused(cli: Cli, write: Write, command: list[str]) -> None:
     """A shell can give bytes that are no UTF-8: Python hands them over as lone surrogates."""
     cli("ingest", write(*_STORY, b"{"))
     done = cli(*command)

@@ -95,7 +95,7 @@ def test_the_entries_of_a_reason_are_listed(full: Cli) -> None:
     assert rest.json["next"] is None
 
 
-def test_what_is_resolved_is_listed_only_if_asked_for_and_never_counted(full: Cli) -> None:
+def test_resolved_quarantine_entries_are_listed_on_request_and_not_counted(full: Cli) -> None:
     everyone = _reasons(full)
     waiting = [each for each in everyone if each[1] != "missing_project"]
     full("quarantine", "retry", "--reason", "missing_project", "--project", "proj_1")
@@ -132,7 +132,7 @@ def test_in_a_terminal_of_a_hundred_columns_no_word_is_cut(
     assert f"{received[:10]} {received[11:19]}Z" in out
 
 
-def test_of_an_empty_quarantine_people_are_told_so(cli: Cli) -> None:
+def test_the_list_of_an_empty_quarantine_says_so(cli: Cli) -> None:
     assert cli("quarantine").out == "No entries are waiting in the quarantine.\n"
     assert cli("quarantine", "--json").json == {"quarantine": [], "counts": {}, "next": None}
 
@@ -223,7 +223,7 @@ def test_wrong_usage_ends_with_2_and_changes_nothing(full: Cli, arguments: list[
     assert full("quarantine", "--resolved", "--json").out == before
 
 
-def test_retrying_tells_what_came_of_it(full: Cli) -> None:
+def test_retrying_the_quarantine_prints_the_result(full: Cli) -> None:
     found = full("quarantine", "retry", "--all", "--project", "proj_1", "--json").json
     reasons = {"broken_json": 2, "conflict": 1, "not_utf8": 1}
     assert list(found.items()) == [
@@ -236,7 +236,7 @@ def test_retrying_tells_what_came_of_it(full: Cli) -> None:
     assert again.err == ""
 
 
-def test_what_is_retried_is_in_the_tables(full: Cli) -> None:
+def test_a_retried_delivery_is_projected(full: Cli) -> None:
     ids = [str(number) for number, reason in _reasons(full) if reason == "missing_project"]
     assert full("customer", "cust_1").code == 3
     done = full("quarantine", "retry", *ids, "--project", "proj_1")
@@ -246,7 +246,9 @@ def test_what_is_retried_is_in_the_tables(full: Cli) -> None:
     assert {each["lag"] for each in full("status", "--json").json["projections"]} == {0}
 
 
-def test_what_the_caller_tells_is_told_to_those_who_do_not_say_it(cli: Cli, write: Write) -> None:
+def test_the_defaults_of_a_retry_apply_to_deliveries_without_these_values(
+    cli: Cli, write: Write
+) -> None:
     bare = {"customer": {"id": "cust_1", "name": "Ada"}}
     cli("ingest", write(bare))
     told = ["--type", "customer.created", "--occurred-at", MONDAY, "--project", "proj_1"]

@@ -157,7 +157,7 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
         pytest.param(["--customer", "cust_1", "--engine", "parallel"], "exactly one", id="engine"),
     ],
 )
-def test_what_makes_no_sense_ends_with_2_and_changes_nothing(
+def test_contradictory_options_of_rebuild_exit_with_2_and_change_nothing(
     cli: Cli, tamper: Tamper, rows: Rows, given: list[str], told: str
 ) -> None:
     before = rows()
@@ -168,7 +168,9 @@ def test_what_makes_no_sense_ends_with_2_and_changes_nothing(
     assert rows() == before
 
 
-def test_a_dry_run_changes_nothing_and_tells(cli: Cli, tamper: Tamper, rows: Rows) -> None:
+def test_a_dry_run_prints_the_impact_and_changes_nothing(
+    cli: Cli, tamper: Tamper, rows: Rows
+) -> None:
     tamper(_LOSE)
     before = rows()
     done = cli("rebuild", "--dry-run", "--json")

@@ -17,7 +17,7 @@ MONDAY = "2024-03-04T10:00:00Z"
 NAMES = [each.name for each in discover()]
 
 
-def test_one_customer_is_repaired_and_nobody_else(cli: Cli, tamper: Tamper) -> None:
+def test_rebuilding_one_customer_leaves_the_others_unchanged(cli: Cli, tamper: Tamper) -> None:
     tamper("UPDATE customer SET name = 'wrong'", "DELETE FROM loyalty_tier")
     done = cli("rebuild", "--customer", "cust_1", "--json")
     assert (done.code, done.err) == (0, "")
@@ -44,7 +44,7 @@ def test_whose_rows_are_meant_must_be_said(cli: Cli, option: list[str]) -> None:
     assert "--project and --source-id need --customer" in done.err
 
 
-def test_nobody_known_ends_with_3(cli: Cli, tamper: Tamper, rows: Rows) -> None:
+def test_rebuilding_an_unknown_customer_exits_with_3(cli: Cli, tamper: Tamper, rows: Rows) -> None:
     before = rows()
     for given in (["cust_9"], ["cust_1", "--project", "proj_9"], ["\0"], ["cust_1", "--source-id"]):
         done = cli("rebuild", "--customer", *given)

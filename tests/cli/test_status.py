@@ -80,7 +80,7 @@ def test_the_named_projections_are_rebuilt(cli: Cli, write: Write) -> None:
     assert {each["name"] for each in found} == {"segment_membership", "customer"}
 
 
-def test_rebuilding_puts_right_what_somebody_changed(cli: Cli, write: Write) -> None:
+def test_a_rebuild_repairs_changed_rows(cli: Cli, write: Write) -> None:
     cli("ingest", write(_BORN))
     before = cli("customer", "cust_1").out
     with closing(sqlite3.connect("projector.db")) as connection, connection:
@@ -113,7 +113,9 @@ def test_migrating_a_new_sqlite_file_makes_it(cli: Cli) -> None:
     )
 
 
-def test_tables_that_a_migration_emptied_are_told_and_computed_anew(cli: Cli, write: Write) -> None:
+def test_status_reports_tables_emptied_by_a_migration_and_a_run_refills_them(
+    cli: Cli, write: Write
+) -> None:
     cli("ingest", write(_BORN))
     before = cli("customer", "cust_1").out, cli("status").out
     # The digests came with 0005.

@@ -140,7 +140,9 @@ def test_a_terminal_of_another_encoding_is_no_crash(tmp_path: Path) -> None:
     assert document.json["name"] == "Zoë 日本"
 
 
-def test_gzip_is_told_when_a_pipe_brings_it_byte_by_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gzip_is_recognised_when_a_pipe_brings_it_byte_by_byte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     reading, writing = os.pipe()
     whole = gzip.compress(b"hello")
 

@@ -36,7 +36,7 @@ def test_a_token_is_made_for_programs(cli: Cli) -> None:
     assert _comes_in(made["token"])
 
 
-def test_people_get_a_token_alone_on_stdout_and_are_told_to_keep_it(cli: Cli) -> None:
+def test_a_created_token_is_alone_on_stdout_with_the_advice_on_stderr(cli: Cli) -> None:
     done = cli("token", "create", "shop", "--scope", "read")
     assert done.code == 0
     found = re.fullmatch(_FORM + "\n", done.out)
@@ -97,7 +97,7 @@ def test_no_secret_and_no_digest_is_ever_listed(cli: Cli) -> None:
         assert digest not in out
 
 
-def test_a_revoked_token_lets_nobody_in(cli: Cli) -> None:
+def test_a_revoked_token_is_refused(cli: Cli) -> None:
     made, other = _make(cli), _make(cli)
     found = cli("token", "revoke", made["token_id"], "--json").json
     assert list(found) == ["token_id", "name", "scopes", "created_at", "revoked_at"]
@@ -107,7 +107,7 @@ def test_a_revoked_token_lets_nobody_in(cli: Cli) -> None:
     assert _comes_in(other["token"])
 
 
-def test_revoking_again_tells_when_it_was_revoked_first(cli: Cli) -> None:
+def test_revoking_a_token_again_prints_when_it_was_first_revoked(cli: Cli) -> None:
     made = _make(cli)
     first = cli("token", "revoke", made["token_id"])
     at = cli("token", "--json").json["tokens"][0]["revoked_at"]

@@ -20,7 +20,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("statement", MEANINGLESS.values(), ids=MEANINGLESS)
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_a_row_that_means_nothing_is_told_in_a_sentence_and_a_rebuild_mends_it(
+def test_an_unreadable_row_is_reported_in_a_sentence_and_repaired_by_a_rebuild(
     cli: Cli, tamper: Tamper, statement: str, command: tuple[str, ...]
 ) -> None:
     before = cli(*command, "--json")

@@ -88,7 +88,7 @@ def test_postgres_that_is_not_migrated_ends_with_4(
     assert "projector migrate" in done.err
 
 
-def test_a_customer_that_nobody_knows_ends_with_3(cli: Cli, write: Write) -> None:
+def test_an_unknown_customer_exits_with_3(cli: Cli, write: Write) -> None:
     cli("ingest", write(_BORN))
     for arguments in (["nobody"], ["cust_1", "--project", "other"], ["x", "--source-id"], [""]):
         done = cli("customer", *arguments, "--json")
@@ -100,7 +100,7 @@ def test_an_id_like_an_option_is_given_after_two_hyphens(cli: Cli) -> None:
     assert cli("customer", "--", "-x").code == 3
 
 
-def test_the_database_is_projector_db_in_the_folder_unless_told(cli: Cli, folder: Path) -> None:
+def test_the_default_database_is_projector_db_in_the_working_folder(cli: Cli, folder: Path) -> None:
     assert cli("status").code == 0
     assert (folder / "projector.db").is_file()
 
@@ -177,7 +177,7 @@ def test_the_program_ends_with_the_commands_code(tmp_path: Path) -> None:
     assert run_program(tmp_path, "ingest", "-", "--strict", stdin=b"{\n").code == 1
 
 
-def test_what_a_driver_logs_does_not_come_between_the_words(tmp_path: Path) -> None:
+def test_log_records_of_a_driver_do_not_appear_in_the_output(tmp_path: Path) -> None:
     script = "import logging; from projector.cli.program import run; run(['--version'])"
     script += "; logging.getLogger('psycopg').warning('the connection is lost')"
     done = subprocess.run(

@@ -38,7 +38,7 @@ def tamper(cli: Cli, write: Write) -> Tamper:
     return tamper
 
 
-def test_what_nobody_changed_is_right(cli: Cli, tamper: Tamper) -> None:
+def test_verify_finds_nothing_in_unchanged_tables(cli: Cli, tamper: Tamper) -> None:
     done = cli("verify", "--json")
     assert (done.code, done.err) == (0, "")
     found = done.json
@@ -118,7 +118,7 @@ def test_a_changed_cell_is_named(cli: Cli, tamper: Tamper) -> None:
         ("created_at = 9e999", "Inf"),
     ],
 )
-def test_whatever_is_found_can_be_printed(
+def test_verify_can_print_any_value(
     cli: Cli, tamper: Tamper, change: str, found: str | None
 ) -> None:
     tamper(f"UPDATE customer SET {change} WHERE customer_id = 'cust_1'")
@@ -129,7 +129,7 @@ def test_whatever_is_found_can_be_printed(
     assert (found or "created_at") in cli("verify").out
 
 
-def test_a_row_missing_and_a_row_too_many_are_told_whole(cli: Cli, tamper: Tamper) -> None:
+def test_verify_prints_missing_and_surplus_rows_whole(cli: Cli, tamper: Tamper) -> None:
     tamper(
         "UPDATE segment_membership SET customer_id = x'ff' WHERE customer_id = 'cust_1'"
         " AND segment_id = 'seg_1'"

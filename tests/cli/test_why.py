@@ -164,7 +164,7 @@ def test_wrong_usage_ends_with_2_and_a_sentence(told: Cli, arguments: list[str])
         pytest.param(["cust_1", "--not", "ltr_1", "--project", "other"], ["other"], id="project"),
     ],
 )
-def test_what_is_not_known_ends_with_3_and_a_sentence(
+def test_asking_why_about_an_unknown_id_exits_with_3(
     told: Cli, cli: Cli, arguments: list[str], named: list[str]
 ) -> None:
     assert told("--segment", "seg_1").code == 0

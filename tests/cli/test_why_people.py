@@ -165,7 +165,7 @@ _TIMES = ("2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z"
         ),
     ],
 )
-def test_a_tier_is_told_in_a_few_words(
+def test_a_tier_is_described_in_a_few_words(
     cli: Cli, write: Write, events: list[Delivery], said: list[str]
 ) -> None:
     cli("ingest", write(*events))
@@ -200,14 +200,14 @@ def test_how_late_it_came_is_told(cli: Cli, write: Write, occurred_at: str, arri
         (0.0, True, "late, at once"),
     ],
 )
-def test_a_duration_is_told_in_one_unit(seconds: float, late: bool, said: str) -> None:
+def test_a_duration_is_printed_in_one_unit(seconds: float, late: bool, said: str) -> None:
     from types import SimpleNamespace
 
     step: Any = SimpleNamespace(lateness_seconds=seconds, late=late)
     assert arrival(step) == said
 
 
-def test_it_fits_into_a_hundred_columns_with_ids_in_one_piece(
+def test_why_fits_into_a_hundred_columns_without_splitting_ids(
     cli: Cli, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")

@@ -15,11 +15,10 @@ from tests.concurrency.followers import LEASE_SECONDS, Running, running
 from tests.concurrency.rebuilds import is_right, within
 from tests.concurrency.story import content, deliveries, is_sqlite
 from tests.support.command import run_program
-from tests.support.databases import migrated, positions
+from tests.support.databases import positions
 from tests.support.followers import found
-from tests.support.given import created
-from tests.support.items import logged as read_log
-from tests.support.logs import logged
+from tests.support.given import append_webhooks, created
+from tests.support.items import read_log
 
 _LONG = 30.0
 _ROUNDS = 5
@@ -27,24 +26,20 @@ _ROUND_EVENTS = 500
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def two(database: Database, database_url: str, tmp_path: Path) -> Iterator[tuple[Running, Running]]:
+def two(database: Database, migrated_url: str, tmp_path: Path) -> Iterator[tuple[Running, Running]]:
     """The holder of the lease, and one that stands by."""
     with ExitStack() as stack:
-        first = stack.enter_context(running(database_url, tmp_path))
+        first = stack.enter_context(running(migrated_url, tmp_path))
         within(_LONG, lambda: found(database).holder == first.holder)
-        second = stack.enter_context(running(database_url, tmp_path))
+        second = stack.enter_context(running(migrated_url, tmp_path))
         assert f"on standby while {first.holder} is alive" in second.begun
         yield first, second
 
 
 def _append(database: Database, number: int) -> None:
-    logged(database, created(f"cust_{number % 3}", at="2024-03-04T10:00:00Z", id=f"e{number}"))
+    append_webhooks(
+        database, created(f"cust_{number % 3}", at="2024-03-04T10:00:00Z", id=f"e{number}")
+    )
 
 
 def _is_there(database: Database) -> bool:
@@ -52,14 +47,14 @@ def _is_there(database: Database) -> bool:
     return {*positions(database).values()} == {len(read_log(database))}
 
 
-def test_what_an_ingest_leaves_to_it_is_in_the_tables_within_a_second(
-    database: Database, two: tuple[Running, Running], database_url: str, tmp_path: Path
+def test_an_ingest_without_catch_up_is_projected_by_a_follower_within_a_second(
+    database: Database, two: tuple[Running, Running], migrated_url: str, tmp_path: Path
 ) -> None:
     _append(database, 0)
     within(_LONG, lambda: _is_there(database))
     (tmp_path / "file").write_bytes(content(40))
     ingest = ["ingest", "file", "--no-catch-up"]
-    assert run_program(tmp_path, *ingest, PROJECTOR_DATABASE_URL=database_url).code == 0
+    assert run_program(tmp_path, *ingest, PROJECTOR_DATABASE_URL=migrated_url).code == 0
     within(1, lambda: _is_there(database))
     assert found(database).holder == two[0].holder
     assert is_right(database)
@@ -107,24 +102,24 @@ def test_the_place_of_one_that_ends_is_taken_at_once(
 
 
 def test_whatever_happens_to_them_amid_their_work_nothing_is_folded_twice_or_left_out(
-    database: Database, two: tuple[Running, Running], database_url: str, tmp_path: Path
+    database: Database, two: tuple[Running, Running], migrated_url: str, tmp_path: Path
 ) -> None:
     """Stopped, gone on with, killed and followed by others."""
-    chance = random.Random(database_url)
+    chance = random.Random(migrated_url)
     followers = [*two]
     more = deliveries(_ROUNDS * _ROUND_EVENTS)
     with ExitStack() as stack:
         for number in range(_ROUNDS):
-            logged(database, *islice(more, _ROUND_EVENTS))
+            append_webhooks(database, *islice(more, _ROUND_EVENTS))
             time.sleep(chance.uniform(0, 0.2))
             one = _holder(database, followers)
             one.send(signal.SIGSTOP)
             # On SQLite nobody else can write until it goes on, if it was stopped amid that.
-            time.sleep(0.2 if is_sqlite(database_url) else LEASE_SECONDS + 0.5)
+            time.sleep(0.2 if is_sqlite(migrated_url) else LEASE_SECONDS + 0.5)
             if number == _ROUNDS // 2:
                 one.send(signal.SIGKILL)
                 followers.remove(one)
-                followers.append(stack.enter_context(running(database_url, tmp_path)))
+                followers.append(stack.enter_context(running(migrated_url, tmp_path)))
             one.send(signal.SIGCONT)
         within(_LONG, lambda: _is_there(database))
         for each in followers:

@@ -13,8 +13,7 @@ from sqlalchemy import Connection
 
 from projector.store.database import Database
 from tests.concurrency.logs import Log, ProjectorLog, SequenceLog, ended, follow, write
-from tests.support.databases import migrated
-from tests.support.items import envelope, logged, put
+from tests.support.items import envelope, put, read_log
 
 _WRITERS = 4
 _READERS = 2
@@ -38,11 +37,11 @@ def _run(make: Callable[[str], Log], url: str, end: Path) -> tuple[int, list[See
 
 
 def test_readers_see_every_event_in_order_and_no_hole_while_writers_race(
-    postgres_url: str, tmp_path: Path
+    migrated_postgres_url: str, tmp_path: Path
 ) -> None:
-    with migrated(postgres_url) as database:
-        written, readers = _run(ProjectorLog, postgres_url, tmp_path / "end")
-        events = logged(database)
+    with closing(Database(migrated_postgres_url)) as database:
+        written, readers = _run(ProjectorLog, migrated_postgres_url, tmp_path / "end")
+        events = read_log(database)
     assert [each.position for each in events] == list(range(1, written + 1))
     assert len({each.event_id for each in events}) == written
     for seen in readers:
@@ -63,18 +62,14 @@ def test_with_a_plain_sequence_the_same_readers_miss_events(
         assert len(seen) < written, "an event that was committed behind the reader is never seen"
 
 
-@pytest.fixture
-def postgres_log(postgres_url: str) -> str:
-    """The URL of a migrated Postgres database."""
-    with migrated(postgres_url):
-        return postgres_url
-
-
-def test_who_comes_second_waits_until_the_first_has_committed(
-    postgres_log: str, monkeypatch: pytest.MonkeyPatch
+def test_the_second_of_two_writers_waits_for_the_commit_of_the_first(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One writer is stopped just before its commit: the other must not pass it."""
-    with closing(Database(postgres_log)) as one, closing(Database(postgres_log)) as other:
+    with (
+        closing(Database(migrated_postgres_url)) as one,
+        closing(Database(migrated_postgres_url)) as other,
+    ):
         second = Thread(target=put, args=(other, envelope("second")))
         writing = one.writing
 
@@ -85,12 +80,12 @@ def test_who_comes_second_waits_until_the_first_has_committed(
                 second.start()
                 second.join(0.3)
                 assert second.is_alive(), "it waits for the head"
-                assert logged(other) == [], "nobody sees what is not committed"
+                assert read_log(other) == [], "nobody sees what is not committed"
 
         monkeypatch.setattr(one, "writing", stopped_before_the_commit)
         put(one, envelope("first"))
         second.join(10)
-        assert [(each.position, each.event_id) for each in logged(one)] == [
+        assert [(each.position, each.event_id) for each in read_log(one)] == [
             (1, "first"),
             (2, "second"),
         ]

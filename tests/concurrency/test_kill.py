@@ -20,7 +20,7 @@ from tests.concurrency.story import content, events, is_sqlite, made
 from tests.support.command import Done, environment, run_program
 from tests.support.databases import migrated
 from tests.support.given import created
-from tests.support.items import logged
+from tests.support.items import read_log
 from tests.support.postgres import Server
 
 _DELIVERIES = 10_000
@@ -133,31 +133,27 @@ with open_projector(sys.argv[1]) as projector, open(sys.argv[2], "rb") as file:
 """
 
 
-def test_what_was_told_to_be_done_is_there_after_a_kill(database_url: str, tmp_path: Path) -> None:
-    with migrated(database_url):
-        pass
+def test_acknowledged_batches_survive_a_kill(migrated_url: str, tmp_path: Path) -> None:
     born = (created(f"cust_{number}", at="2024-01-01T00:00:00Z") for number in range(15_000))
     file = tmp_path / "file"
     file.write_text("\n".join(map(json.dumps, born)))
     with subprocess.Popen(
-        [sys.executable, "-c", _TELLS, database_url, str(file)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _TELLS, migrated_url, str(file)], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         told = [process.stdout.readline()]
         process.send_signal(signal.SIGKILL)
         told += process.stdout.readlines()
-    with closing(Database(database_url)) as database:
-        assert len(logged(database)) >= int(told[-1]) > 0
+    with closing(Database(migrated_url)) as database:
+        assert len(read_log(database)) >= int(told[-1]) > 0
 
 
 def test_an_ingest_that_is_run_twice_changes_nothing_the_second_time(
-    database_url: str, tmp_path: Path
+    migrated_url: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(content(1000))
-    with migrated(database_url):
-        pass
-    run_program(tmp_path, "ingest", "file", PROJECTOR_DATABASE_URL=database_url)
-    before = made(database_url)
-    again = run_program(tmp_path, "ingest", "file", "--json", PROJECTOR_DATABASE_URL=database_url)
+    run_program(tmp_path, "ingest", "file", PROJECTOR_DATABASE_URL=migrated_url)
+    before = made(migrated_url)
+    again = run_program(tmp_path, "ingest", "file", "--json", PROJECTOR_DATABASE_URL=migrated_url)
     assert again.json["appended"] == 0
-    assert made(database_url) == before
+    assert made(migrated_url) == before

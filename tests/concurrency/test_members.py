@@ -13,8 +13,7 @@ from projector import Projector
 from projector.store import log
 from projector.store.database import Database
 from tests.concurrency.logs import ended
-from tests.support.databases import migrated
-from tests.support.given import Delivery, entered, happened, joined, left, tier_left
+from tests.support.given import Delivery, append_and_project, entered, joined, left, tier_left
 
 _PAGES = 1000
 _PAGE_MEMBERS = 4
@@ -50,7 +49,7 @@ def stir(url: str, end: Path) -> int:
         while not end.exists() and time.monotonic() < deadline:
             minute += 1
             some = [(chance.choice(_PROJECTS), each) for each in chance.sample(_COMING, 10)]
-            happened(
+            append_and_project(
                 database,
                 *(
                     event
@@ -65,11 +64,11 @@ def stir(url: str, end: Path) -> int:
 
 
 def test_no_member_is_missed_or_met_twice_in_a_thousand_pages(
-    database_url: str, tmp_path: Path
+    migrated_url: str, tmp_path: Path
 ) -> None:
     staying = {(project_id, each) for project_id in _PROJECTS for each in _STAYING}
-    with migrated(database_url) as database:
-        happened(
+    with closing(Database(migrated_url)) as database:
+        append_and_project(
             database,
             *(
                 event
@@ -80,7 +79,7 @@ def test_no_member_is_missed_or_met_twice_in_a_thousand_pages(
         # A new process: connections and locks of this one must not come along.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             with ended(tmp_path / "end"):
-                writing = pool.submit(stir, database_url, tmp_path / "end")
+                writing = pool.submit(stir, migrated_url, tmp_path / "end")
                 _wait_for_more(database)
                 walks: list[list[Member]] = []
                 pages = 0

@@ -19,7 +19,7 @@ from projector.store.database import Database
 from tests.concurrency.story import content, events, is_sqlite, tables_of
 from tests.support.command import PROGRAM, Done, environment, run_program
 from tests.support.given import created, in_shape
-from tests.support.items import logged
+from tests.support.items import read_log
 
 _DELIVERIES = 3000
 
@@ -58,7 +58,7 @@ def test_two_processes_that_ingest_one_file_at_once_take_in_each_event_once(
         outcomes = ("appended", "duplicates", "conflicts", "quarantined")
         assert report["read"] == sum(report[outcome] for outcome in outcomes)
     with closing(Database(database_url)) as database:
-        recorded = logged(database)
+        recorded = read_log(database)
     assert [each.position for each in recorded] == list(range(1, distinct + 1))
     assert len({each.event_id for each in recorded}) == distinct
     found = run_program(tmp_path, "status", "--json", PROJECTOR_DATABASE_URL=database_url).json
@@ -79,7 +79,7 @@ def test_two_processes_that_retry_the_quarantine_at_once_take_in_each_event_once
     assert [(each.code, each.err) for each in ended] == [(0, "")] * 2
     assert all(each.json["reasons"] == {"broken_json": 1} for each in ended)
     with closing(Database(database_url)) as database:
-        assert [each.event_id for each in logged(database)] == [f"e{n}" for n in range(600)]
+        assert [each.event_id for each in read_log(database)] == [f"e{n}" for n in range(600)]
         waits = list_quarantine(database, resolved=True, limit=1000).quarantine
     assert [each.resolved_position for each in waits] == [*range(1, 601), None]
     assert tables_of(database_url) == _tables_of_one_process(tmp_path, database_url)

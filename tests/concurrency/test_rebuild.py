@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,9 +20,9 @@ from tests.concurrency import rebuilds, story, traffic
 from tests.concurrency.logs import ended
 from tests.concurrency.rebuilds import STEPS, Rebuilding, end_within, is_right, left, workers
 from tests.support.command import Done, run_program
-from tests.support.databases import dead_letters, migrated, positions, stored
-from tests.support.given import RECEIVED_AT, envelope
-from tests.support.logs import happened, sql
+from tests.support.databases import dead_letters, positions, stored, url_of
+from tests.support.given import RECEIVED_AT, append_and_project, envelope
+from tests.support.logs import sql
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -36,13 +35,12 @@ _AT_THE_SWAP = ("swapping", "dropping")
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database: Database) -> Database:
     """A database with a log and its tables."""
-    with migrated(database_url) as database:
-        items = [envelope(each) for each in story.deliveries(_DELIVERIES)]
-        append(database, items, received_at=RECEIVED_AT)
-        catch_up(database, discover())
-        yield database
+    items = [envelope(each) for each in story.deliveries(_DELIVERIES)]
+    append(database, items, received_at=RECEIVED_AT)
+    catch_up(database, discover())
+    return database
 
 
 def _disturbed_at(step: str, url: str) -> Rebuilding:
@@ -73,18 +71,18 @@ def _nobody_lives_on(url: str) -> None:
     end_within(_LIVED_ON_SECONDS_MAX, url)
 
 
-def test_who_writes_and_who_reads_notices_nothing_of_rebuilds(
-    database: Database, database_url: str, tmp_path: Path
+def test_writers_and_readers_are_not_disturbed_by_rebuilds(
+    database: Database, migrated_url: str, tmp_path: Path
 ) -> None:
-    happened(database, *traffic.first())
+    append_and_project(database, *traffic.first())
     with database.reading() as connection:
         begin = log.head(connection)
     end = tmp_path / "end"
     # New processes: connections and locks of this one must not come along.
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         with ended(end):
-            writing = pool.submit(traffic.take_in, database_url, end)
-            asking = pool.submit(traffic.ask, database_url, end)
+            writing = pool.submit(traffic.take_in, migrated_url, end)
+            asking = pool.submit(traffic.ask, migrated_url, end)
             for engine in ("parallel", "in-process", "parallel", "in-process"):
                 _rebuild_under_fire(database, engine)
                 assert not writing.done()
@@ -100,7 +98,7 @@ def test_who_writes_and_who_reads_notices_nothing_of_rebuilds(
 
 
 def _rebuild_under_fire(database: Database, engine: str) -> None:
-    url = database.url.render_as_string(hide_password=False)
+    url = url_of(database)
     workers = ("--workers", "2") if engine == "parallel" else ()
     done = rebuilds.start(url, "--engine", engine, *workers, tells=False).ended()
     assert (done.code, done.err) == (0, "")
@@ -113,18 +111,18 @@ def _rebuild_under_fire(database: Database, engine: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_rebuild_killed_at_any_moment_leaves_right_tables_and_the_next_one_leaves_nothing(
-    database: Database, database_url: str, step: str, tmp_path: Path
+    database: Database, migrated_url: str, step: str, tmp_path: Path
 ) -> None:
     before = _live(database)
-    rebuilding = _disturbed_at(step, database_url)
+    rebuilding = _disturbed_at(step, migrated_url)
     rebuilding.kill()
-    _nobody_lives_on(database_url)
+    _nobody_lives_on(migrated_url)
     assert rebuilding.ended().code == -signal.SIGKILL
     assert is_right(database)
     if step not in _AT_THE_SWAP:
         assert _live(database) == before
     found = left(database)
-    again = run_program(tmp_path, "rebuild", "--json", PROJECTOR_DATABASE_URL=database_url)
+    again = run_program(tmp_path, "rebuild", "--json", PROJECTOR_DATABASE_URL=migrated_url)
     assert (again.code, again.err) == (0, "")
     # A folder with nothing in it is not worth a word.
     assert again.json["found_leftovers"] == bool(set(found) - {str(path_for(database))})
@@ -134,29 +132,29 @@ def test_a_rebuild_killed_at_any_moment_leaves_right_tables_and_the_next_one_lea
 
 @pytest.mark.parametrize("step", ["starting", "scanning", "taking", "folding"])
 def test_a_worker_killed_at_any_moment_ends_the_rebuild_in_a_sentence(
-    database: Database, database_url: str, step: str
+    database: Database, migrated_url: str, step: str
 ) -> None:
     before = _live(database)
-    rebuilding = _disturbed_at(step, database_url)
-    os.kill(random.choice(workers(database_url)), signal.SIGKILL)
+    rebuilding = _disturbed_at(step, migrated_url)
+    os.kill(random.choice(workers(migrated_url)), signal.SIGKILL)
     assert _is_a_sentence(rebuilding.ended(), "worker process", "killed")
-    _nobody_lives_on(database_url)
+    _nobody_lives_on(migrated_url)
     assert left(database) == []
     assert _live(database) == before
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_ctrl_c_ends_a_rebuild_and_its_workers_without_a_word(
-    database: Database, database_url: str, step: str
+    database: Database, migrated_url: str, step: str
 ) -> None:
     before = _live(database)
     # Seldom it falls into a driver's statement, whose connection is then told broken.
     for _ in range(3):
-        rebuilding = _disturbed_at(step, database_url)
+        rebuilding = _disturbed_at(step, migrated_url)
         rebuilding.interrupt()
         done = rebuilding.ended(within_seconds=_LIVED_ON_SECONDS_MAX)
         assert "spawn_main" not in done.err
-        _nobody_lives_on(database_url)
+        _nobody_lives_on(migrated_url)
         if done.code == 128 + signal.SIGINT:
             break
     assert (done.code, done.out, done.err) == (128 + signal.SIGINT, "", "")
@@ -166,15 +164,15 @@ def test_ctrl_c_ends_a_rebuild_and_its_workers_without_a_word(
     assert is_right(database)
 
 
-def test_of_two_rebuilds_at_once_the_second_is_told_so(
-    database: Database, database_url: str
+def test_the_second_of_two_concurrent_rebuilds_is_refused(
+    database: Database, migrated_url: str
 ) -> None:
-    first = rebuilds.start(database_url)
+    first = rebuilds.start(migrated_url)
     first.until("folding")
     # However slow the second one is.
     first.process.send_signal(signal.SIGSTOP)
     try:
-        second = rebuilds.start(database_url, tells=False).ended()
+        second = rebuilds.start(migrated_url, tells=False).ended()
     finally:
         first.process.send_signal(signal.SIGCONT)
     assert _is_a_sentence(second, "is already running")
@@ -184,15 +182,15 @@ def test_of_two_rebuilds_at_once_the_second_is_told_so(
 
 
 def test_a_full_disk_ends_a_rebuild_in_a_sentence_that_names_the_folder(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     before = _live(database)
     # The log takes up SQLite's write-ahead log, which would be too large already.
     database.close()
-    rebuilding = rebuilds.start(database_url, file_bytes_max=_FILE_BYTES_MAX, tells=False)
+    rebuilding = rebuilds.start(migrated_url, file_bytes_max=_FILE_BYTES_MAX, tells=False)
     assert _is_a_sentence(
         rebuilding.ended(), "cannot write its temporary files", str(path_for(database))
     )
-    _nobody_lives_on(database_url)
+    _nobody_lives_on(migrated_url)
     assert left(database) == []
     assert _live(database) == before

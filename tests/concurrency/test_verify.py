@@ -13,13 +13,12 @@ from projector.store import log
 from projector.store.database import Database
 from replay import verify
 from tests.support.command import environment
-from tests.support.databases import migrated
 
 #: Ingests and projects one small batch after another, one event in five late, until it is killed.
 _WRITES = """
 import json, sys
 from datetime import UTC, datetime, timedelta
-from projector import Given, open_projector
+from projector import open_projector
 from tests.support.given import created, entered, left
 begin = datetime(2024, 3, 1, tzinfo=UTC)
 with open_projector(sys.argv[1]) as projector:
@@ -68,8 +67,8 @@ def _until_beyond(database: Database, head: int) -> int:
     return _head(database)
 
 
-def test_verify_never_sees_a_difference_while_others_write(database_url: str) -> None:
-    with migrated(database_url) as database, _writer(database_url):
+def test_verify_never_sees_a_difference_while_others_write(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database, _writer(migrated_url):
         heads, began = [0], time.monotonic()
         while len(heads) < 12 or time.monotonic() < began + 1:
             found = verify(database, discover())
@@ -78,11 +77,11 @@ def test_verify_never_sees_a_difference_while_others_write(database_url: str) ->
     assert heads == sorted(set(heads))
 
 
-def test_who_writes_does_not_wait_for_verify(database_url: str) -> None:
+def test_a_writer_does_not_wait_for_verify(migrated_url: str) -> None:
     with (
-        migrated(database_url) as database,
-        closing(Database(database_url)) as beside,
-        _writer(database_url),
+        closing(Database(migrated_url)) as database,
+        closing(Database(migrated_url)) as beside,
+        _writer(migrated_url),
     ):
         seen = [_until_beyond(beside, 0)]
 

@@ -33,7 +33,7 @@ def test_sound_packages_are_counted_and_those_of_which_nothing_is_known_are_name
     assert (code, "nothing was told of h11" in told) == (0, True)
 
 
-def test_where_nobody_knows_a_package_there_was_no_audit() -> None:
+def test_an_audit_in_which_no_package_is_known_is_reported_as_impossible() -> None:
     """As where the index is a mirror: pip-audit calls them all sound then."""
     code, told = _judged(_UNKNOWN, _UNKNOWN)
     assert (code, told.startswith("The packages could not be audited")) == (0, True)
@@ -48,7 +48,7 @@ def test_where_nobody_knows_a_package_there_was_no_audit() -> None:
     ],
     ids=["an error", "silence", "too slow"],
 )
-def test_what_cannot_be_asked_is_told_in_a_line_and_is_no_failure(
+def test_an_impossible_audit_is_reported_in_a_line_and_does_not_fail(
     monkeypatch: pytest.MonkeyPatch, program: str, reason: str
 ) -> None:
     monkeypatch.setattr(auditing, "COMMAND", [sys.executable, "-c", program])
@@ -57,7 +57,7 @@ def test_what_cannot_be_asked_is_told_in_a_line_and_is_no_failure(
     assert (code, reason in told, told.count("\n")) == (0, True, 0)
 
 
-def test_what_is_audited_is_what_users_install() -> None:
+def test_the_audit_covers_the_packages_that_users_install() -> None:
     found = auditing.installed()
     # Directly, by an extra, and by what another one needs.
     for name in ("attrs", "starlette", "anyio"):

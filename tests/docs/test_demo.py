@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from projector.intake.sources import read
 from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
 from projector.store.tables import event
-from tests.support.databases import migrated
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _SAMPLE = _DOCS / "sample" / "deliveries.ndjson"
@@ -105,9 +105,9 @@ sys.exit(code)
     wrapper.chmod(0o755)
 
 
-def test_every_line_of_the_sample_becomes_what_its_story_says(database_url: str) -> None:
+def test_every_line_of_the_sample_becomes_what_its_story_says(migrated_url: str) -> None:
     told = re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", _STORY, re.M)
-    with migrated(database_url) as database:
+    with closing(Database(migrated_url)) as database:
         became = [
             (str(number), "; ".join(_became(database, line)))
             for number, line in enumerate(_SAMPLE.read_bytes().splitlines(), start=1)
@@ -129,7 +129,7 @@ def _in_words(database: Database, receipt: Receipt) -> str:
         return "appended, late" if connection.execute(late).scalar_one() else "appended"
 
 
-def test_the_sample_as_a_whole_gives_the_documented_counts(database_url: str) -> None:
+def test_the_sample_as_a_whole_gives_the_documented_counts(migrated_url: str) -> None:
     told = re.search(
         r"(\d+) lines are (\d+) deliveries: (\d+) are appended, (\d+) are duplicates, "
         r"(\d+) is a conflict, (\d+) cannot be read",
@@ -138,7 +138,7 @@ def test_the_sample_as_a_whole_gives_the_documented_counts(database_url: str) ->
     assert told is not None
     lines, read_, appended, duplicates, conflicts, quarantined = map(int, told.groups())
     assert len(_SAMPLE.read_bytes().splitlines()) == lines
-    with migrated(database_url) as database:
+    with closing(Database(migrated_url)) as database:
         assert Projector(database).ingest_file(str(_SAMPLE), _GIVEN) == IngestReport(
             read=read_,
             appended=appended,
@@ -149,8 +149,8 @@ def test_the_sample_as_a_whole_gives_the_documented_counts(database_url: str) ->
         )
 
 
-def test_the_story_of_the_sample_ends_as_told(database_url: str) -> None:
-    with migrated(database_url) as database:
+def test_the_sample_ends_in_the_state_that_its_story_says(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database:
         projector = Projector(database)
         projector.ingest_file(str(_SAMPLE), _GIVEN)
         projector.catch_up()

@@ -85,7 +85,7 @@ def test_in_the_chart_a_bar_twice_as_long_is_twice_as_fast() -> None:
     assert {"Catch-up, SQLite (events/s)", "<a peer>", "2,500"} <= set(texts)
 
 
-def test_what_is_written_is_the_page_and_its_chart(tmp_path: Path) -> None:
+def test_the_report_writes_the_page_and_its_chart(tmp_path: Path) -> None:
     report.write(tmp_path, [catch_up()], {"Python": "3.11.7"})
 
     text = (tmp_path / "benchmarks.md").read_text()

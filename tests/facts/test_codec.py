@@ -91,7 +91,7 @@ def test_bare_data_is_a_fact_by_the_word_of_the_caller() -> None:
     assert isinstance(decode(bare), TierJoined)
 
 
-def test_a_type_that_nobody_reads_is_no_fact_whatever_it_holds() -> None:
+def test_an_event_of_an_unread_type_decodes_to_no_fact() -> None:
     for event_type in ("customer.rewarded", "voucher.created", "customer.segment.entered "):
         assert decode(envelope(delivery(event_type, None, at=MONDAY, customer=[]))) is None
 
@@ -104,7 +104,7 @@ def test_every_type_gives_its_class(event_type: str) -> None:
     assert type(fact) is FACTS[event_type]
 
 
-def test_what_the_vendor_requires_and_sends_as_null_may_be_null() -> None:
+def test_a_key_that_the_vendor_sends_as_null_may_be_null() -> None:
     lean = tier("t", campaign_id="c", name=None, points=None, config=None, expiration=None)
     event = upgraded("cust_1", None, lean, at=MONDAY, campaign=None, created_at=None)
     fact = decode(envelope(event))
@@ -112,13 +112,13 @@ def test_what_the_vendor_requires_and_sends_as_null_may_be_null() -> None:
     assert fact.campaign_id == "c"
 
 
-def test_keys_that_nobody_reads_may_hold_anything() -> None:
+def test_unread_keys_may_hold_any_value() -> None:
     odd = {"publication": 7, "voucher": [[]], "segments": "x", "created_at": "yesterday"}
     assert decode(reread(ENTERED, **odd)) == decode(envelope(ENTERED))
 
 
 @pytest.mark.parametrize(("event", "reason"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_does_not_state_its_fact_is_told_with_the_reason(event: Delivery, reason: str) -> None:
+def test_an_undecodable_body_is_reported_with_the_reason(event: Delivery, reason: str) -> None:
     with pytest.raises(Undecodable, match=reason):
         decode(envelope(event))
 
@@ -243,14 +243,18 @@ OTHER: dict[str, tuple[Delivery, Delivery]] = {
 
 
 @pytest.mark.parametrize(("one", "other"), SAME.values(), ids=SAME)
-def test_what_is_read_is_the_same_although_it_differs(one: Delivery, other: Delivery) -> None:
+def test_bodies_that_differ_only_in_unread_parts_have_the_same_facts(
+    one: Delivery, other: Delivery
+) -> None:
     assert same_facts(envelope(one), envelope(other))
     assert same_facts(envelope(other), envelope(one))
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER.values(), ids=OTHER)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_what_is_read_differs(one: Delivery, other: Delivery, shape: str) -> None:
+def test_bodies_that_differ_in_a_read_part_have_different_facts(
+    one: Delivery, other: Delivery, shape: str
+) -> None:
     assert not same_facts(envelope(one), envelope(other, shape))
     assert not same_facts(envelope(other, shape), envelope(one))
 

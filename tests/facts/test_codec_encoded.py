@@ -61,7 +61,7 @@ def test_odd_metadata_come_back_to_the_byte(metadata: str) -> None:
     assert canonical_json(again.customer.metadata) == canonical_json(fact.customer.metadata)
 
 
-def test_a_key_that_is_not_told_is_not_null_afterwards() -> None:
+def test_an_absent_key_is_not_encoded_as_null() -> None:
     for told in ({}, {"name": None}, {"name": ""}, {"metadata": None}):
         event = envelope(created("cust_1", at=MONDAY, **told))
         fact = decode(event)

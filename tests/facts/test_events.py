@@ -64,11 +64,11 @@ def test_json_in_its_one_form(text: str, expected: str | None) -> None:
     assert canonical_json(Raw(text.encode() + b" " * 1001)) == expected
 
 
-def test_nothing_has_no_form() -> None:
+def test_an_absent_value_has_no_textual_form() -> None:
     assert canonical_json(UNSET) is None
 
 
-def test_a_key_that_is_not_there_is_told_from_null() -> None:
+def test_an_absent_key_is_distinguished_from_null() -> None:
     customer = read(Customer, {"name": None})
     assert customer.name is None
     assert customer.email is UNSET
@@ -98,7 +98,7 @@ def test_a_date_is_in_the_first_ten_characters(text: str | None, expected: date 
 @pytest.mark.parametrize(
     "text", ["", "2024-1-1", "2023-02-29", "20240101", "2024-W01-1x", "31.12.2024", "0000-01-01"]
 )
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_a_text_that_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         iso_date(text)
 
@@ -111,7 +111,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         ("2024-01/01 and more", "2024-01/01"),
     ],
 )
-def test_what_is_no_date_is_told_as_far_as_it_should_be_one(text: str, shown: str) -> None:
+def test_the_error_for_an_invalid_date_quotes_its_first_characters(text: str, shown: str) -> None:
     with pytest.raises(ValueError, match=f"^'{shown}' is not an ISO date$"):
         iso_date(text)
 

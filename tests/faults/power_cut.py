@@ -27,7 +27,7 @@ from tests.concurrency.rebuilds import left
 from tests.faults.disk import Disk, Image, Operation, Write
 from tests.faults.sqlite_vfs import recording
 from tests.support.databases import dead_letters, positions, rows
-from tests.support.items import RECEIVED_AT, envelope, logged
+from tests.support.items import RECEIVED_AT, envelope, read_log
 from tests.support.oracle import Truth, truth
 
 _FILE = "projector.db"
@@ -196,7 +196,7 @@ def _check_tables(projector: Projector) -> None:
         _demand(not left(database), "a rebuild leaves what the one before it left")
     projector.catch_up()
     _demand(verify(database, discover()).is_right, "tables do not catch up")
-    expected = truth(discover(), logged(database))
+    expected = truth(discover(), read_log(database))
     _demand(
         Truth(rows(database), dead_letters(database)) == expected, "tables are not what is true"
     )

@@ -39,7 +39,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_whatever_happens_the_laws_hold(
+def test_the_laws_hold_after_every_fault(
     case: Case, prepared: Prepared, folder: Path, record_property: Callable[[str, object], None]
 ) -> None:
     with ExitStack() as stack:

@@ -174,7 +174,7 @@ def _told(folder: Path, tells: Callable[[Story], None]) -> Story:
 @pytest.mark.parametrize(
     "tells", [_first_use, _in_turn, _checkpointed, _together, _rebuilt, _upgraded]
 )
-def test_what_was_told_to_be_kept_outlives_a_power_cut(
+def test_acknowledged_deliveries_survive_a_power_cut(
     folder: Path, tells: Callable[[Story], None], record_property: Callable[[str, object], None]
 ) -> None:
     story = _told(folder, tells)

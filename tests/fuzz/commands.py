@@ -10,7 +10,7 @@ from unittest import mock
 
 from projector.cli.program import run
 from tests.support.databases import migrated
-from tests.support.given import happened
+from tests.support.given import append_and_project
 from tests.support.two_projects import STORY
 
 #: Those that only ask, and end.
@@ -65,6 +65,6 @@ def on_a_database(folder: Path) -> Iterator[Callable[[bytes], None]]:
     """Commands about a story."""
     url = f"sqlite:///{folder}/projector.db"
     with migrated(url) as database:
-        happened(database, *STORY)
+        append_and_project(database, *STORY)
     with mock.patch.dict("os.environ", PROJECTOR_DATABASE_URL=url, COLUMNS="80"):
         yield command

@@ -25,7 +25,7 @@ from projector.server.problems import RULES, code_of
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.databases import migrated
-from tests.support.given import happened
+from tests.support.given import append_and_project
 from tests.support.http_client import sign
 from tests.support.two_projects import STORY
 
@@ -258,7 +258,7 @@ def running(folder: Path) -> Iterator[Wire]:
         mock.patch.object(positions, "WAIT_SECONDS_MAX", 0.02),
         asyncio.Runner() as runner,
     ):
-        happened(database, *STORY)
+        append_and_project(database, *STORY)
         yield from _served(database, runner)
 
 

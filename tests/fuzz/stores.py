@@ -19,7 +19,7 @@ from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
 from tests.fuzz.deliveries import told
 from tests.support import databases
-from tests.support.items import logged
+from tests.support.items import read_log
 from tests.support.oracle import truth
 from tests.support.postgres import running_server
 
@@ -49,7 +49,7 @@ def _taken_in(database: Database, items: Sequence[Envelope | Rejected]) -> Any:
         for item, receipt in zip(items, receipts, strict=True)
         if receipt.outcome is Outcome.APPENDED
     ]
-    events = logged(database)
+    events = read_log(database)
     names = [field.name for field in attrs.fields(Envelope)]
     assert [[getattr(each, name) for name in names] for each in events] == [
         [getattr(each, name) for name in names] for each in appended
@@ -76,6 +76,5 @@ def both(folder: Path) -> Iterator[list[Database]]:
     """An empty SQLite and an empty Postgres database."""
     with ExitStack() as stack:
         server = stack.enter_context(running_server())
-        urls = [f"sqlite:///{folder}/projector.db", server.create_database()]
+        urls = [f"sqlite:///{folder}/projector.db", stack.enter_context(server.database())]
         yield [stack.enter_context(databases.migrated(url)) for url in urls]
-        server.drop_database(urls[1])

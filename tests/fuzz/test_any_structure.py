@@ -79,7 +79,7 @@ def test_a_delivery_that_is_nearly_right_is_read_as_it_must_be(how: bytes, body:
 
 @settings(max_examples=50)
 @given(st.sampled_from([b"a", b"b", b"c", b"d"]), _nearly_right())
-def test_what_is_signed_opens_its_project_and_no_other(how: bytes, body: bytes) -> None:
+def test_a_signed_body_opens_only_the_project_of_its_secret(how: bytes, body: bytes) -> None:
     deliveries.opened(how + body)
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from projector.cli.program import run
 from projector.store.database import Database
-from projector.store.schema import migrate
 from projector.store.tables import event, quarantine
 from tests.support import databases
 from tests.support.bad_input import FILED, REJECTED, TRAILING, good, wrong_types
@@ -43,11 +42,11 @@ def ingest(
 
 
 @pytest.fixture(scope="module")
-def filling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def filling(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A database that takes in one bad line after the other."""
-    with closing(Database(f"sqlite:///{tmp_path_factory.mktemp('filling')}/projector.db")) as each:
-        migrate(each)
-        yield each
+    url = databases.copy_file(sqlite_template, tmp_path_factory.mktemp("filling"))
+    with closing(Database(url)) as database:
+        yield database
 
 
 def _bodies(database: Database) -> list[bytes]:
@@ -80,7 +79,7 @@ def test_a_line_that_cannot_be_filed_is_kept_and_its_neighbours_go_in(
 
 
 @pytest.mark.parametrize("trailing", TRAILING.values(), ids=TRAILING)
-def test_what_stands_behind_a_whole_delivery_in_its_line_is_kept_by_itself(
+def test_trailing_text_after_a_delivery_is_quarantined_separately(
     filling: Database, ingest: Ingest, trailing: bytes
 ) -> None:
     number = next(_numbers)
@@ -161,12 +160,15 @@ def _all_of(database: Database) -> dict[str, Any]:
 
 
 def test_a_file_of_everything_ends_in_the_same_tables_on_both_databases(
-    ingest: Ingest, sqlite_url: str, postgres_url: str, capsys: pytest.CaptureFixture[str]
+    ingest: Ingest,
+    migrated_sqlite_url: str,
+    migrated_postgres_url: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     content = _everything()
     found = []
-    for url in (sqlite_url, postgres_url):
-        with databases.migrated(url) as database:
+    for url in (migrated_sqlite_url, migrated_postgres_url):
+        with closing(Database(url)) as database:
             report = ingest(url, content)
             live = _all_of(database)
             ids, bodies = set(_ids(database)), set(_bodies(database))

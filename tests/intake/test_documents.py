@@ -162,7 +162,7 @@ def test_an_array_without_a_comma_still_gives_its_elements() -> None:
     assert _framed(b"[\n  %s\n  %s,\n  %s\n]\n%s" % (_A, _B, _C, _A)) == [_A, _B, _C, _A]
 
 
-def test_what_stands_in_an_array_and_is_no_element_is_one_frame_a_line() -> None:
+def test_text_in_an_array_that_is_no_element_is_one_document_per_line() -> None:
     data = b'[\n  %s,\n  oh no,\n  1 2,\n  "x": {},\n  %s\n]\n[%s]' % (_A, _B, _C)
     assert _framed(data) == [_A, b"oh no,", b"1 2,", b'"x": {},', _B, _C]
 
@@ -178,7 +178,7 @@ OVERSIZE = {
 
 
 @pytest.mark.parametrize("data", OVERSIZE.values(), ids=OVERSIZE)
-def test_what_is_too_long_comes_in_pieces_and_the_next_line_by_itself(data: bytes) -> None:
+def test_a_too_long_line_comes_in_pieces_and_the_next_line_alone(data: bytes) -> None:
     for bytes_max in range(30, 50):
         *pieces, last = _framed(b"%s\n%s\n" % (data, _A), frame_bytes_max=bytes_max)
         assert last == _A

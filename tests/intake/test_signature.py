@@ -97,7 +97,7 @@ def test_a_body_that_says_something_else_is_refused(message: bytes, body: bytes)
 @pytest.mark.parametrize(
     "body", [b"", b'{ "a": "b', b'{ "a" : "b \\', b"\\", b'"', b"\xff \x00 {"], ids=repr
 )
-def test_what_is_no_json_is_taken_as_it_was_signed(body: bytes) -> None:
+def test_a_signed_body_that_is_no_json_is_accepted_unchanged(body: bytes) -> None:
     assert signed(body, _sign(body), KEY)
     assert not signed(body + b"x", _sign(body), KEY)
 
@@ -166,7 +166,7 @@ def test_a_header_that_is_not_the_signature_is_refused(signature: str | None) ->
 
 
 @pytest.mark.parametrize("secret", ["secretKe", "secretKey ", "secretkey", "KEYKEY", "x"])
-def test_another_secret_does_not_fit(secret: str) -> None:
+def test_a_signature_by_another_secret_does_not_verify(secret: str) -> None:
     assert not signed(_BODY, _RIGHT, secret)
     assert signed(_BODY, _sign(_BODY, secret), secret)
 
@@ -181,7 +181,7 @@ def test_nothing_is_signed_under_an_empty_secret() -> None:
     assert not signed(_BODY, _sign(_BODY, ""), "")
 
 
-def test_without_a_signature_nobody_signed() -> None:
+def test_a_missing_signature_does_not_verify() -> None:
     assert matching_secrets(_BODY, None, [KEY]) == set()
     assert matching_secrets(_BODY, _RIGHT, []) == set()
 

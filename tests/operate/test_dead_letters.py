@@ -38,11 +38,6 @@ BAD = [
 ]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def arrive(database: Database, *webhooks: Delivery) -> list[tuple[str, str]]:
     """Each event is projected before the next one comes; the dead letters are left.
 
@@ -63,7 +58,7 @@ def test_a_bad_event_is_a_dead_letter_of_those_who_read_it(database: Database) -
     assert set(positions(database).values()) == {1}
 
 
-def test_a_bad_event_stops_nobody(database: Database) -> None:
+def test_a_bad_event_does_not_stop_other_customers(database: Database) -> None:
     good = (
         entered("cust_1", "seg_1", at=MONDAY),
         entered("cust_2", "seg_1", at=TUESDAY),
@@ -74,7 +69,7 @@ def test_a_bad_event_stops_nobody(database: Database) -> None:
     assert [row.is_member for row in here.then_rows("segment_membership")] == [True]
 
 
-def test_a_bad_event_fools_nobody(database: Database) -> None:
+def test_an_answer_is_incomplete_until_the_bad_event_is_resolved(database: Database) -> None:
     same_id = entered("cust_1", "seg_1", at=MONDAY, project_id="proj_2")
     good = (entered("cust_1", "seg_1", at=MONDAY), entered("cust_2", "seg_1", at=MONDAY))
     arrive(database, *good, same_id, UNREADABLE)
@@ -83,19 +78,23 @@ def test_a_bad_event_fools_nobody(database: Database) -> None:
     assert is_complete(database, "cust_2")
 
 
-def test_who_is_known_by_a_bad_event_only_is_answered_for(database: Database) -> None:
+def test_a_customer_known_only_by_a_dead_letter_has_an_answer(database: Database) -> None:
     arrive(database, UNREADABLE)
     answer = find_customer(database, "cust_1")
     assert (answer.complete, answer.segments, answer.last_event_at) == (False, (), None)
 
 
-def test_an_event_of_nobody_is_a_dead_letter_that_concerns_nobody(database: Database) -> None:
+def test_an_undecodable_event_without_a_customer_is_a_dead_letter_without_one(
+    database: Database,
+) -> None:
     nobody = delivery("customer.segment.left", None, at=MONDAY, id="bad", segment={"id": "seg_1"})
     assert arrive(database, entered("cust_1", "seg_1", at=MONDAY), nobody) == BAD
     assert is_complete(database, "cust_1")
 
 
-def test_what_only_the_fold_refuses_is_a_dead_letter_of_that_fold(database: Database) -> None:
+def test_an_event_refused_by_one_fold_is_a_dead_letter_of_that_projection(
+    database: Database,
+) -> None:
     refused = left("cust_1", "seg_1", at=TUESDAY, id="e2")
     assert arrive(database, refused) == [("segment_membership", "e2")]
     assert not is_complete(database, "cust_1")
@@ -164,7 +163,7 @@ def test_a_bad_event_may_come_late_itself(database: Database) -> None:
 @pytest.mark.parametrize(
     "words", ["\0", "\ud83d", "x" * 1_000_000], ids=["NUL", "half a character", "a megabyte"]
 )
-def test_whatever_a_fold_says_can_be_kept(database: Database, words: str) -> None:
+def test_any_error_message_of_a_fold_can_be_stored(database: Database, words: str) -> None:
     def refuse(*_: object) -> None:
         raise ValueError(words)
 

@@ -9,20 +9,15 @@ from projector.errors import BadCursor, ProjectionUnknown
 from projector.operate.dead_letters import ReasonCount, list_dead_letters, show_dead_letter
 from projector.store import dead_letters as store_dead_letters
 from projector.store.database import Database
-from tests.support.dead_letters import READERS, arrive, many
-from tests.support.given import RECEIVED_AT, created, entered, envelope
+from tests.support.dead_letters import READERS, many
+from tests.support.given import RECEIVED_AT, append_and_project, created, entered, envelope
 from tests.support.oracle import FUSSY
 
 MONDAY = "2024-03-04T10:00:00Z"
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def test_letters_are_listed_page_by_page(database: Database) -> None:
-    arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
+    append_and_project(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
     everyone = [
         *[("customer", 4)],
         *[("segment_membership", position) for position in (1, 2, 3, 4)],
@@ -57,7 +52,9 @@ def _pages(database: Database, **asked: Any) -> list[list[tuple[str, int]]]:
 def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
     database: Database, limit: int
 ) -> None:
-    arrive(database, *(entered(f"cust_{n}", {"name": "of no id"}, at=MONDAY) for n in range(3)))
+    append_and_project(
+        database, *(entered(f"cust_{n}", {"name": "of no id"}, at=MONDAY) for n in range(3))
+    )
     names = ["customer", "segment_membership", "segment_membership_history"]
     for projection in (None, *names):
         found, cursor = [], None
@@ -83,10 +80,10 @@ def test_dead_letters_are_listed_page_by_page_of_all_projections_or_of_one(
         assert [each.position for each in page.dead_letters] == behind
 
 
-def test_only_the_most_frequent_reasons_are_told(
+def test_only_the_most_frequent_reasons_are_listed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
+    append_and_project(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
     monkeypatch.setattr(store_dead_letters, "REASONS_MAX", 1)
     found = {
         name: [(each.projection, each.count) for each in _counts(database, name)]
@@ -100,7 +97,7 @@ def _counts(database: Database, projection: str | None) -> Sequence[ReasonCount]
 
 
 def test_the_counts_are_those_of_all_pages(database: Database) -> None:
-    arrive(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
+    append_and_project(database, *many(3), entered("cust_1", {}, at=MONDAY), projections=FUSSY)
     counts = list_dead_letters(database, limit=1).counts
     assert [(each.projection, each.count) for each in counts] == [
         ("segment_membership", 3), ("customer", 1), ("segment_membership", 1),
@@ -133,7 +130,7 @@ def test_the_cursor_of_another_list_is_refused(database: Database) -> None:
 
 def test_a_letter_is_shown_with_all_that_is_known_of_its_event(database: Database) -> None:
     bad = entered("cust_1", {"name": "of no id"}, at=MONDAY, id="e2")
-    arrive(database, created("cust_1", at=MONDAY), bad)
+    append_and_project(database, created("cust_1", at=MONDAY), bad)
     found = show_dead_letter(database, 2)
     assert (found.event_id, found.customer_id, found.source) == ("e2", "cust_1", "webhook")
     assert found.received_at == RECEIVED_AT

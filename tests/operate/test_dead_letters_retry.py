@@ -19,7 +19,6 @@ from tests.support.dead_letters import (
     READERS,
     REFUSED,
     Unreadable,
-    arrive,
     is_as_rebuilt,
     made,
     positions_of,
@@ -27,15 +26,10 @@ from tests.support.dead_letters import (
     revisions,
     unlearnt,
 )
-from tests.support.given import RECEIVED_AT, delivery, entered, envelope, left
+from tests.support.given import RECEIVED_AT, append_and_project, delivery, entered, envelope, left
 from tests.support.oracle import FUSSY, truth
 
 MONDAY = "2024-03-04T10:00:00Z"
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 @pytest.fixture
@@ -51,7 +45,7 @@ def is_complete(database: Database, customer_id: str) -> bool:
 def test_after_a_fix_of_the_fold_the_rows_are_those_of_a_rebuild(
     database: Database, which: str
 ) -> None:
-    arrive(database, *REFUSED, projections=FUSSY)
+    append_and_project(database, *REFUSED, projections=FUSSY)
     assert positions_of(database) == {1, 3, 4}
     before = revisions(database)
     asked = None if which == "all" else [4, 1, 3, 3]
@@ -67,7 +61,7 @@ def test_after_a_fix_of_the_decoder_all_who_refused_the_event_take_it(
     database: Database, unreadable: Unreadable
 ) -> None:
     unreadable.event_ids.update({"e3", "e7"})
-    arrive(database, *REFUSED)
+    append_and_project(database, *REFUSED)
     assert {name for name, _, event_id in dead_letters(database) if event_id == "e3"} == {*READERS}
     unreadable.learn("e3")
     assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=3)
@@ -86,7 +80,7 @@ def test_a_letter_that_stays_says_why_it_is_refused_now(
     nobodys = delivery("customer.segment.left", None, at=MONDAY, segment={"id": "seg_1"})
     with monkeypatch.context() as patched:
         patched.setattr(batch, "decode", _refuse_in_old_words)
-        arrive(database, nobodys, entered("cust_1", {"name": "of no id"}, at=MONDAY))
+        append_and_project(database, nobodys, entered("cust_1", {"name": "of no id"}, at=MONDAY))
     assert retry_dead_letters(database, discover()) == retried(waiting=6)
     reasons = {each.reason for each in list_dead_letters(database, limit=10).counts}
     assert len(reasons) == 2
@@ -98,12 +92,12 @@ def _refuse_in_old_words(_event: Envelope) -> None:
     raise Undecodable("In old words.")
 
 
-def test_a_letter_of_nobody_is_resolved_when_nobody_reads_its_type(
+def test_a_dead_letter_without_customer_of_an_unread_type_is_resolved(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setitem(facts(), "voucher.created", SegmentLeft)
-        arrive(
+        append_and_project(
             database,
             delivery("voucher.created", None, at=MONDAY),
             delivery("customer.segment.left", None, at=MONDAY),
@@ -121,7 +115,7 @@ def test_an_answer_is_complete_when_the_customers_last_dead_letter_is_resolved(
     database: Database, unreadable: Unreadable
 ) -> None:
     unreadable.event_ids.update({"e2", "e4"})
-    arrive(database, *REFUSED)
+    append_and_project(database, *REFUSED)
     for learnt, complete in (("e2", False), ("e4", True)):
         retry_dead_letters(database, discover())
         assert not is_complete(database, "cust_1")
@@ -135,7 +129,7 @@ def test_an_answer_is_not_complete_while_one_projection_that_it_is_made_of_still
     database: Database, unreadable: Unreadable
 ) -> None:
     unreadable.event_ids.add("e2")
-    arrive(database, *REFUSED[:1])
+    append_and_project(database, *REFUSED[:1])
     unreadable.learn("e2")
     for name in ("customer", "segment_membership"):
         assert not is_complete(database, "cust_1")
@@ -146,7 +140,7 @@ def test_an_answer_is_not_complete_while_one_projection_that_it_is_made_of_still
 
 
 def test_a_retry_goes_no_further_than_the_projection_is(database: Database) -> None:
-    arrive(database, *REFUSED, projections=FUSSY)
+    append_and_project(database, *REFUSED, projections=FUSSY)
     beyond = [
         entered("cust_1", "seg_1", at=MONDAY, id="late"),
         left("cust_1", "seg_2", at="2024-03-08T10:00:00Z"),
@@ -183,7 +177,7 @@ def test_a_letter_of_a_fold_that_still_refuses_stays(database: Database) -> None
         else each
         for each in discover()
     ]
-    arrive(database, *REFUSED, projections=stubborn)
+    append_and_project(database, *REFUSED, projections=stubborn)
     before = made(database)
     assert retry_dead_letters(database, stubborn) == retried(waiting=6)
     assert made(database) == before

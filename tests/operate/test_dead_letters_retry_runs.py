@@ -28,7 +28,6 @@ from tests.support.dead_letters import (
     READERS,
     REFUSED,
     Unreadable,
-    arrive,
     is_as_rebuilt,
     made,
     many,
@@ -37,15 +36,17 @@ from tests.support.dead_letters import (
     revisions,
     unlearnt,
 )
-from tests.support.given import RECEIVED_AT, delivery, entered, envelope, segment
+from tests.support.given import (
+    RECEIVED_AT,
+    append_and_project,
+    delivery,
+    entered,
+    envelope,
+    segment,
+)
 from tests.support.oracle import FUSSY, truth
 
 MONDAY = "2024-03-04T10:00:00Z"
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 @pytest.fixture
@@ -72,13 +73,13 @@ def refolded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return done
 
 
-def test_a_letter_of_nobody_beyond_the_checkpoint_is_left_to_the_projector(
+def test_a_dead_letter_without_customer_beyond_the_checkpoint_is_left_to_the_projector(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rebuild that was planned at an older head takes the place of the rows during a retry."""
     [projection] = named(["segment_membership"])
     nobodys = delivery("customer.segment.left", None, at=MONDAY, segment=segment("seg_1"))
-    arrive(database, nobodys)
+    append_and_project(database, nobodys)
     read = store_dead_letters.without_customer
 
     def then_rebuilt(connection: Connection, name: str) -> list[int]:
@@ -102,7 +103,7 @@ def test_a_letter_of_nobody_beyond_the_checkpoint_is_left_to_the_projector(
 def test_only_the_customers_of_the_named_positions_are_folded_anew(
     database: Database, refolded: list[tuple[str, int]]
 ) -> None:
-    arrive(database, *REFUSED, projections=FUSSY)
+    append_and_project(database, *REFUSED, projections=FUSSY)
     assert retry_dead_letters(database, discover(), [4]) == retried(resolved=1)
     assert refolded == [("segment_membership", 1)]
     # The customer's other letter is resolved on the way, though nobody asked for it.
@@ -115,7 +116,7 @@ def test_only_the_customers_of_the_named_positions_are_folded_anew(
 def test_with_a_position_of_no_dead_letter_among_them_nothing_is_done(
     database: Database, unknown: int
 ) -> None:
-    arrive(database, *REFUSED, projections=FUSSY)
+    append_and_project(database, *REFUSED, projections=FUSSY)
     before = made(database)
     with pytest.raises(DeadLetterNotFound, match=str(unknown)):
         retry_dead_letters(database, discover(), [1, unknown])
@@ -126,7 +127,7 @@ def test_with_a_position_of_no_dead_letter_among_them_nothing_is_done(
 
 def test_a_second_retry_changes_nothing(database: Database) -> None:
     unreadable = entered("cust_1", {"name": "of no id"}, at=MONDAY)
-    arrive(database, unreadable, *REFUSED, projections=FUSSY)
+    append_and_project(database, unreadable, *REFUSED, projections=FUSSY)
     assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=3)
     before = made(database)
     assert retry_dead_letters(database, discover()) == retried(waiting=3)
@@ -134,7 +135,7 @@ def test_a_second_retry_changes_nothing(database: Database) -> None:
 
 
 def test_with_no_dead_letter_nothing_is_written(database: Database) -> None:
-    arrive(database, *REFUSED)
+    append_and_project(database, *REFUSED)
     before = revisions(database)
     assert retry_dead_letters(database, discover()) == retried()
     assert revisions(database) == before
@@ -143,7 +144,7 @@ def test_with_no_dead_letter_nothing_is_written(database: Database) -> None:
 def test_a_projector_that_folded_on_the_older_rows_does_not_write(
     database: Database, shared_url: str
 ) -> None:
-    arrive(database, *REFUSED[:4], projections=FUSSY)
+    append_and_project(database, *REFUSED[:4], projections=FUSSY)
     append(database, [envelope(each) for each in REFUSED[4:]], received_at=RECEIVED_AT)
     with closing(Interrupted(shared_url)) as slow:
         slow.before_writing = lambda: retry_dead_letters(database, discover())
@@ -159,7 +160,7 @@ def test_a_projector_that_folded_on_the_older_rows_does_not_write(
 def test_many_customers_are_folded_anew_in_pieces(
     database: Database, refolded: list[tuple[str, int]]
 ) -> None:
-    arrive(database, *many(5), projections=FUSSY)
+    append_and_project(database, *many(5), projections=FUSSY)
     tried: list[int] = []
     done = retry_dead_letters(database, discover(), on_piece=tried.append)
     assert done == retried(resolved=5)
@@ -176,7 +177,7 @@ def test_every_letter_of_a_customer_with_many_is_tried_once(
 ) -> None:
     customers = ["cust_1"] * 6 + ["cust_2"]
     unreadable.event_ids.update(f"e{n}" for n in range(7))
-    arrive(
+    append_and_project(
         database,
         *(entered(each, f"seg_{n}", at=MONDAY, id=f"e{n}") for n, each in enumerate(customers)),
     )
@@ -188,9 +189,9 @@ def test_every_letter_of_a_customer_with_many_is_tried_once(
 
 
 @pytest.mark.usefixtures("in_pieces_of_two")
-def test_many_letters_of_nobody_are_read_anew_in_pieces(database: Database) -> None:
+def test_many_dead_letters_without_customer_are_retried_in_pieces(database: Database) -> None:
     nobodys = [delivery("customer.segment.left", None, at=MONDAY, id=f"e{n}") for n in range(5)]
-    arrive(database, *nobodys, *many(1), projections=FUSSY)
+    append_and_project(database, *nobodys, *many(1), projections=FUSSY)
     tried: list[int] = []
     done = retry_dead_letters(database, discover(), on_piece=tried.append)
     assert done == retried(resolved=1, waiting=15)
@@ -201,7 +202,7 @@ def test_many_letters_of_nobody_are_read_anew_in_pieces(database: Database) -> N
 def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str) -> None:
     nobodys = [delivery("customer.segment.left", None, at=MONDAY, id=f"e{n}") for n in range(5)]
     happened = [*nobodys, *many(20)]
-    arrive(database, *happened, projections=FUSSY)
+    append_and_project(database, *happened, projections=FUSSY)
     done: list[DeadLetterRetryReport] = []
 
     def retry() -> None:
@@ -219,11 +220,11 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
     assert is_as_rebuilt(database)
 
 
-def test_of_two_retries_of_a_letter_of_nobody_one_waits(
+def test_the_second_of_two_retries_of_a_dead_letter_without_customer_waits(
     database: Database, shared_url: str
 ) -> None:
     """Otherwise both would write the letter anew, and the second one fail."""
-    arrive(database, delivery("customer.segment.left", None, at=MONDAY))
+    append_and_project(database, delivery("customer.segment.left", None, at=MONDAY))
     with closing(Database(shared_url)) as other:
         retrying = threading.Thread(target=retry_dead_letters, args=(other, discover()))
         with database.writing() as connection:

@@ -19,7 +19,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from tests.support.databases import rows
 from tests.support.given import Delivery, created, entered, envelope, in_shape, left, updated
-from tests.support.items import logged, quarantined
+from tests.support.items import quarantined, read_log
 from tests.support.oracle import truth
 from tests.support.quarantine import (
     ARRIVED_AT,
@@ -34,11 +34,6 @@ from tests.support.quarantine import (
 )
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 def _without(key: str) -> Delivery:
@@ -58,13 +53,13 @@ def _without(key: str) -> Delivery:
         ),
     ],
 )
-def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
+def test_a_retry_with_defaults_appends_the_delivery_with_its_original_arrival(
     database: Database, missing: str, told: DeliveryDefaults
 ) -> None:
     [waits] = arrive(database, _without(missing))
     assert retry_quarantine(database).resolved == 0
     assert retry_quarantine(database, defaults=told) == retried(resolved=1)
-    [event] = logged(database)
+    [event] = read_log(database)
     assert (event.event_id, event.project_id, event.type, event.occurred_at.isoformat()) == (
         "e1", "proj_1", "customer.segment.entered", "2024-03-04T10:00:00+00:00",
     )  # fmt: skip
@@ -75,7 +70,7 @@ def test_what_the_caller_adds_now_files_the_delivery_as_of_its_arrival(
     assert closed.resolved_at > ARRIVED_AT
 
 
-def test_what_is_resolved_waits_and_counts_no_more(database: Database) -> None:
+def test_a_resolved_entry_is_neither_listed_nor_counted(database: Database) -> None:
     resolved, still = arrive(database, unfiled(created("cust_1", at=MONDAY)), b"{")
     retry_quarantine(database, defaults=HOME)
     page = list_quarantine(database, limit=10)
@@ -86,7 +81,7 @@ def test_what_is_resolved_waits_and_counts_no_more(database: Database) -> None:
     assert everyone.counts == page.counts
 
 
-def test_what_the_program_has_learnt_to_read_comes_in(
+def test_a_retry_appends_a_delivery_that_became_readable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payload = {"shopper": "cust_1", "joined_us": MONDAY}
@@ -108,17 +103,17 @@ def test_what_the_program_has_learnt_to_read_comes_in(
     monkeypatch.setattr(sources, "_recognize", recognise)
     assert retry_quarantine(database) == retried(missing_project=1)
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
-    assert [(each.source, each.customer_id) for each in logged(database)] == [("shop", "cust_1")]
+    assert [(each.source, each.customer_id) for each in read_log(database)] == [("shop", "cust_1")]
 
 
-def test_what_was_told_then_is_not_replaced_by_what_is_told_now(database: Database) -> None:
+def test_the_defaults_of_the_arrival_win_over_those_of_the_retry(database: Database) -> None:
     then = DeliveryDefaults(project_id="proj_1", type="customer.created")
     lacking = {"id": "e1", "data": {"customer": {"id": "cust_1"}}}
     arrive(database, lacking, defaults=then)
     noon = datetime(2024, 3, 1, 12, tzinfo=UTC)
     told = DeliveryDefaults(project_id="proj_2", type="customer.deleted", occurred_at=noon)
     assert retry_quarantine(database, defaults=told) == retried(resolved=1)
-    [event] = logged(database)
+    [event] = read_log(database)
     assert (event.project_id, event.type, event.occurred_at) == ("proj_1", then.type, noon)
 
 
@@ -143,17 +138,19 @@ def test_an_entry_whose_event_came_in_otherwise_is_closed_with_its_position(
     arrive(database, created("cust_0", at=MONDAY), happened)
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
     assert entry(database, waits).resolved_position == 2
-    assert len(logged(database)) == 2
+    assert len(read_log(database)) == 2
     assert repeats(database) == {2: 1}
 
 
-def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Database) -> None:
+def test_a_retried_delivery_that_contradicts_the_log_waits_as_a_conflict(
+    database: Database,
+) -> None:
     known = updated("cust_1", at=MONDAY, id="e1", name="Ada")
     other = unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve"))
     arrive(database, known)
     [before] = arrive(database, other)
     assert retry_quarantine(database, defaults=HOME) == retried(conflict=1)
-    assert [each.body for each in logged(database)] == [json.dumps(known)]
+    assert [each.body for each in read_log(database)] == [json.dumps(known)]
     [still] = waiting(database)
     assert (still.reason, still.event_id, still.received_at) == ("conflict", "e1", ARRIVED_AT)
     assert show_entry(database, still.quarantine_id).body == json.dumps(other)
@@ -164,7 +161,7 @@ def test_what_contradicts_the_event_that_stands_waits_as_a_conflict(database: Da
     assert list(waiting(database)) == [still]
 
 
-def test_of_two_entries_that_contradict_each_other_the_first_one_comes_in(
+def test_the_first_of_two_contradicting_entries_is_appended(
     database: Database,
 ) -> None:
     first, second = (
@@ -172,7 +169,7 @@ def test_of_two_entries_that_contradict_each_other_the_first_one_comes_in(
     )
     arrive(database, first, second)
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=1, conflict=1)
-    assert [each.body for each in logged(database)] == [json.dumps(first)]
+    assert [each.body for each in read_log(database)] == [json.dumps(first)]
     assert [each.reason for each in waiting(database)] == ["conflict"]
 
 
@@ -186,10 +183,10 @@ def test_a_conflict_that_is_none_any_more_is_closed(
     monkeypatch.setattr(append_plan, "same_facts", lambda _one, _other: True)
     assert retry_quarantine(database) == retried(resolved=1)
     assert entry(database, waits).resolved_position == 1
-    assert len(logged(database)) == 1
+    assert len(read_log(database)) == 1
 
 
-def test_of_a_page_that_can_be_read_now_every_entry_has_its_end(database: Database) -> None:
+def test_every_entry_of_a_page_that_became_readable_has_its_outcome(database: Database) -> None:
     happened = [unfiled(entered("cust_1", f"seg_{n}", at=MONDAY, id=f"e{n}")) for n in range(3)]
     timeless = {**unfiled(created("cust_2", at=MONDAY)), "created_at": None}
     page = {"object": "list", "data_ref": "data", "data": [timeless, *happened], "has_more": False}
@@ -198,14 +195,14 @@ def test_of_a_page_that_can_be_read_now_every_entry_has_its_end(database: Databa
     )
     append(database, [put_aside], received_at=ARRIVED_AT)
     assert retry_quarantine(database, defaults=HOME) == retried(missing_time=1)
-    assert [each.event_id for each in logged(database)] == ["e0", "e1", "e2"]
-    assert {each.received_at for each in logged(database)} == {ARRIVED_AT}
+    assert [each.event_id for each in read_log(database)] == ["e0", "e1", "e2"]
+    assert {each.received_at for each in read_log(database)} == {ARRIVED_AT}
     [rest] = waiting(database)
     assert (rest.reason, rest.received_at) == ("missing_time", ARRIVED_AT)
     assert show_entry(database, rest.quarantine_id).body == json.dumps(timeless)
 
 
-def test_what_still_cannot_be_read_stays_and_is_counted_by_what_keeps_it_now(
+def test_an_entry_that_is_still_unreadable_is_counted_by_its_present_reason(
     database: Database,
 ) -> None:
     timeless = {**unfiled(created("cust_2", at=MONDAY)), "created_at": None}
@@ -226,10 +223,10 @@ def test_deliveries_of_different_days_keep_the_time_of_their_arrival(database: D
     for number, at in enumerate(arrivals):
         arrive(database, unfiled(created(f"cust_{number}", at=MONDAY)), at=at)
     retry_quarantine(database, defaults=HOME)
-    assert [each.received_at for each in logged(database)] == arrivals
+    assert [each.received_at for each in read_log(database)] == arrivals
 
 
-def test_what_comes_late_out_of_the_quarantine_is_folded_where_it_belongs(
+def test_a_late_event_from_the_quarantine_is_folded_in_canonical_order(
     database: Database,
 ) -> None:
     happened = [
@@ -242,7 +239,7 @@ def test_what_comes_late_out_of_the_quarantine_is_folded_where_it_belongs(
     catch_up(database, discover())
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=2)
     catch_up(database, discover())
-    assert [each.late for each in logged(database)] == [False, True, True]
+    assert [each.late for each in read_log(database)] == [False, True, True]
     assert rows(database) == truth(discover(), map(envelope, happened)).rows
 
 
@@ -255,7 +252,7 @@ def test_a_delivery_that_was_resolved_and_comes_again_does_not_wait_again(
     closed = entry(database, known)
     assert arrive(database, body, at=ARRIVED_AT + timedelta(days=1)) == []
     assert entry(database, known) == closed
-    assert len(logged(database)) == 1
+    assert len(read_log(database)) == 1
     # It repeats the event that the retry has filed.
     report = ingest(database, [json.dumps(body).encode()], DeliveryDefaults())
     assert (report.duplicates, report.quarantined) == (1, 0)
@@ -272,6 +269,6 @@ def test_one_body_of_two_projects_is_two_entries_and_two_events(database: Databa
         database, defaults=DeliveryDefaults(project_id="other", occurred_at=ARRIVED_AT)
     )
     assert done == retried(resolved=2)
-    assert [each.project_id for each in logged(database)] == ["proj_1", "proj_2"]
+    assert [each.project_id for each in read_log(database)] == ["proj_1", "proj_2"]
     positions = [each["resolved_position"] for each in quarantined(database)]
     assert positions == [1, 2]

@@ -19,16 +19,11 @@ from projector.store import quarantine
 from projector.store.database import Database
 from tests.support.databases import rows
 from tests.support.given import created, envelope, updated
-from tests.support.items import logged, quarantined
+from tests.support.items import quarantined, read_log
 from tests.support.oracle import truth
 from tests.support.quarantine import HOME, arrive, entry, everything, retried, unfiled, waiting
 
 MONDAY = "2024-03-04T10:00:00Z"
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 @pytest.mark.parametrize("which", ["all", "ids"])
@@ -48,7 +43,7 @@ def test_only_the_entries_that_were_named_are_read_again(database: Database) -> 
     done = retry_quarantine(database, [third, one, one], defaults=HOME)
     assert done == retried(resolved=2)
     assert [each.quarantine_id for each in waiting(database)] == [other]
-    assert [each.customer_id for each in logged(database)] == ["cust_0", "cust_2"]
+    assert [each.customer_id for each in read_log(database)] == ["cust_0", "cust_2"]
 
 
 @pytest.mark.parametrize("unknown", [0, -1, 2**31, 2**63 - 1, 2**63, -(2**70)])
@@ -56,7 +51,7 @@ def test_with_an_unknown_id_among_them_nothing_is_done(database: Database, unkno
     [known] = arrive(database, unfiled(created("cust_1", at=MONDAY)))
     with pytest.raises(QuarantineEntryNotFound, match=str(unknown)):
         retry_quarantine(database, [known, unknown], defaults=HOME)
-    assert logged(database) == []
+    assert read_log(database) == []
     with pytest.raises(QuarantineEntryNotFound, match=str(unknown)):
         show_entry(database, unknown)
 
@@ -102,11 +97,11 @@ def test_an_interruption_between_append_and_closing_loses_nothing(
         patched.setattr(quarantine, "resolve", _fail)
         with pytest.raises(ZeroDivisionError):
             retry_quarantine(database, defaults=HOME)
-    [event] = logged(database)
+    [event] = read_log(database)
     assert entry(database, waits).resolved_at is None
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=1)
     assert entry(database, waits).resolved_position == event.position
-    assert logged(database) == [event]
+    assert read_log(database) == [event]
 
 
 def _fail(*_arguments: object, **_named: object) -> None:
@@ -131,7 +126,7 @@ def test_retries_at_the_same_time_do_no_harm(database: Database, shared_url: str
         thread.join()
     assert len(done) == len(threads)
     assert all(each.waiting == 1 for each in done)
-    assert [each.position for each in logged(database)] == list(range(1, 41))
+    assert [each.position for each in read_log(database)] == list(range(1, 41))
     closed = [each["resolved_position"] for each in quarantined(database)]
     assert closed == [*range(1, 41), None]
     catch_up(database, discover())

@@ -27,12 +27,6 @@ from projector.store.tables import token
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    """As empty as a new one."""
-    return wiped_database
-
-
 def _rows(database: Database) -> list[dict[str, Any]]:
     with database.reading() as connection:
         return [dict(row._mapping) for row in connection.execute(select(token))]
@@ -42,7 +36,7 @@ def _come_in(database: Database, text: str) -> StoredToken | None:
     return authenticate(read_tokens(database), text)
 
 
-def test_who_has_a_token_comes_in_by_it(database: Database) -> None:
+def test_a_token_is_accepted(database: Database) -> None:
     made = create_token(database, name="shop", scopes=["read"])
     other = create_token(database, name="till", scopes=["write"])
     for each in (made, other):
@@ -63,7 +57,7 @@ def test_no_two_tokens_are_alike(database: Database) -> None:
     assert len({each.token.split("_")[2] for each in made}) == 20
 
 
-def test_what_is_kept_of_a_secret_is_its_digest_alone(database: Database) -> None:
+def test_only_the_digest_of_a_token_is_stored(database: Database) -> None:
     made = create_token(database, name="shop", scopes=["admin", "read"])
     secret = made.token.split("_")[2]
     [row] = _rows(database)
@@ -78,7 +72,7 @@ def test_what_is_kept_of_a_secret_is_its_digest_alone(database: Database) -> Non
     }
 
 
-def test_neither_a_secret_nor_a_digest_comes_into_a_log_by_accident(database: Database) -> None:
+def test_the_representation_of_a_token_shows_neither_secret_nor_digest(database: Database) -> None:
     made = create_token(database, name="shop", scopes=["read"])
     [known] = read_tokens(database).values()
     assert made.token not in repr(made)
@@ -86,7 +80,7 @@ def test_neither_a_secret_nor_a_digest_comes_into_a_log_by_accident(database: Da
     assert not hasattr(list_tokens(database)[0], "digest")
 
 
-def test_a_revoked_token_lets_nobody_in_and_the_others_still_do(database: Database) -> None:
+def test_a_revoked_token_is_refused_and_the_others_are_accepted(database: Database) -> None:
     made, other = (create_token(database, name=name, scopes=["read"]) for name in ("a", "b"))
     revoked = revoke_token(database, made.token_id)
     assert revoked.token_id == made.token_id
@@ -226,18 +220,18 @@ def test_a_text_is_checked_against_the_tokens_that_are_known() -> None:
         pytest.param("_" * 100_000, id="long"),
     ],
 )
-def test_any_other_text_lets_nobody_in(text: str) -> None:
+def test_a_text_that_is_no_token_is_refused(text: str) -> None:
     assert authenticate(_KNOWN, text) is None
 
 
-def test_the_secret_of_another_token_lets_nobody_in() -> None:
+def test_the_secret_of_another_token_is_refused() -> None:
     other = _known("ffffffffffff", digest=hashlib.sha256(b"6" * 64).hexdigest())
     known = {**_KNOWN, other.token_id: other}
     assert authenticate(known, f"pjt_{other.token_id}_{SECRET}") is None
     assert authenticate(known, f"pjt_{other.token_id}_{'6' * 64}") is other
 
 
-def test_an_id_that_nobody_has_takes_as_much_work_as_one_that_is_known(
+def test_an_unknown_token_id_costs_as_much_work_as_a_known_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compared: list[tuple[int, int]] = []
@@ -253,7 +247,7 @@ def test_an_id_that_nobody_has_takes_as_much_work_as_one_that_is_known(
     assert compared == [(64, 64)] * 3
 
 
-def test_a_digest_that_somebody_spoilt_by_hand_is_no_error() -> None:
+def test_a_damaged_digest_refuses_its_token_without_an_error() -> None:
     for digest in ("", "é"):
         assert authenticate({_GOOD.token_id: evolve(_GOOD, digest=digest)}, _TEXT) is None
 

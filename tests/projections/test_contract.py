@@ -102,13 +102,14 @@ def test_a_package_of_a_user_registers_its_projection_by_an_entry_point(
     ["", "a b", "x; DROP TABLE event", 'a"b', "a--", "a\n", "A", "1a", "é", "a.b", "a" * 49],
     ids=repr,
 )
-def test_what_is_no_plain_name_is_no_projections(name: str) -> None:
+def test_a_projection_name_that_is_no_plain_identifier_is_refused(name: str) -> None:
     """It stands in SQL as it is."""
     with pytest.raises(ValueError, match="must match regex"):
         attrs.evolve(discover()[0], name=name)
 
 
-def test_a_name_that_a_table_has_is_no_projections(tmp_path: Path) -> None:
+@pytest.mark.external
+def test_a_projection_name_that_a_table_has_is_refused(tmp_path: Path) -> None:
     _register(tmp_path, "event")
     done = run_program(tmp_path, "status", PYTHONPATH=str(tmp_path))
     assert done.code == 0
@@ -167,7 +168,7 @@ def test_the_table_has_the_columns_of_the_row(projection: Projection) -> None:
     "name",
     ["loyalty_tier", "loyalty_tier_history", "segment_membership", "segment_membership_history"],
 )
-def test_what_is_told_again_leaves_the_very_same_state(name: str) -> None:
+def test_a_repeated_fact_leaves_the_identical_state(name: str) -> None:
     """A customer may have many rows, and nothing is copied for nothing."""
     [projection] = named([name])
     told = [entered("cust_1", "seg_1", at=NOON, id="e1"), joined("cust_1", "t", at=NOON, id="e2")]

@@ -59,7 +59,7 @@ def customer(*events: Delivery) -> Row:
     return only
 
 
-def test_who_has_no_events_has_no_row() -> None:
+def test_a_customer_without_events_has_no_row() -> None:
     assert given().then_rows("customer") == []
 
 
@@ -165,7 +165,7 @@ def test_the_newest_value_stands_in_whatever_order_it_came() -> None:
     )
 
 
-def test_events_that_nobody_reads_are_not_counted() -> None:
+def test_events_of_the_projector_itself_are_not_counted() -> None:
     row = customer(
         created("cust_1", at=MONDAY, name="Alex"),
         delivery("customer.rewarded", "cust_1", at=TUESDAY, customer={"id": "cust_1", "name": "X"}),

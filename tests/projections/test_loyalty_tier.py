@@ -253,7 +253,7 @@ def test_an_upgrade_without_a_tier_to_come_from_keeps_the_one_before() -> None:
         assert (row.previous_tier_id, row.gaps) == (previous, 5)
 
 
-def test_what_says_nothing_new_leaves_no_mark() -> None:
+def test_an_event_that_changes_nothing_does_not_set_changed_by() -> None:
     [certain] = [replace(ON_GOLD, tier_name="Tier gold", points_from=100, points_to=200)]
     known = replace(certain, certain=True)
     assert after(known, joined("cust_1", GOLD, at=NOW, id="e1")) == known

@@ -87,11 +87,11 @@ REFRESHES = {
 }
 
 
-def test_who_has_no_events_has_no_stints() -> None:
+def test_a_customer_without_events_has_no_periods() -> None:
     assert periods() == []
 
 
-def test_who_joins_begins_a_stint_that_lasts() -> None:
+def test_joining_a_tier_begins_an_open_period() -> None:
     assert periods(ON_GOLD) == [row(**began(MONDAY, "e1"))]
 
 
@@ -101,7 +101,7 @@ def test_a_stint_begins_with_its_event_although_the_tier_was_joined_at_another_t
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
-def test_who_moves_ends_one_stint_and_begins_the_next(move: Delivery) -> None:
+def test_moving_to_another_tier_ends_one_period_and_begins_the_next(move: Delivery) -> None:
     assert periods(ON_GOLD, move) == [
         row(**began(MONDAY, "e1"), **ended(TUESDAY, "e2")),
         row("silver", 2, previous_tier_id="gold", **began(TUESDAY, "e2")),
@@ -109,7 +109,7 @@ def test_who_moves_ends_one_stint_and_begins_the_next(move: Delivery) -> None:
 
 
 @pytest.mark.parametrize("event", FOUND.values(), ids=FOUND)
-def test_who_is_found_on_another_tier_is_on_it_since_then_and_joined_it_nobody_knows_when(
+def test_a_proof_of_another_tier_begins_a_period_without_joined_at(
     event: Delivery,
 ) -> None:
     assert periods(ON_GOLD, event) == [
@@ -130,12 +130,12 @@ def test_news_of_the_present_tier_keep_the_stint_and_refresh_its_name(event: Del
     assert periods(ON_GOLD, event) == [row(tier_name="Oro", **began(MONDAY, "e1"))]
 
 
-def test_a_move_to_the_present_tier_tells_which_one_was_before() -> None:
+def test_a_move_to_the_present_tier_sets_the_previous_tier() -> None:
     again = upgraded("cust_1", "silver", "gold", at=TUESDAY)
     assert periods(ON_GOLD, again) == [row(previous_tier_id="silver", **began(MONDAY, "e1"))]
 
 
-def test_who_leaves_ends_the_stint_and_what_was_known_of_it_stays() -> None:
+def test_leaving_a_tier_ends_the_period_and_keeps_its_values() -> None:
     assert periods(
         ON_GOLD,
         upgraded("cust_1", "gold", "platinum", at=TUESDAY, id="e2", created_at=TOLD),
@@ -152,7 +152,7 @@ def test_who_leaves_ends_the_stint_and_what_was_known_of_it_stays() -> None:
     ]
 
 
-def test_who_comes_back_begins_the_next_period() -> None:
+def test_returning_to_a_tier_begins_the_next_period() -> None:
     assert periods(
         ON_GOLD,
         tier_left("cust_1", "gold", at=TUESDAY, id="e2"),
@@ -242,7 +242,7 @@ def _in_campaign(name: str | None) -> dict[str, Any]:
     return {"campaign": {"id": "camp_1", "name": name}}
 
 
-def test_a_campaign_has_the_name_that_was_told_last_and_ended_stints_keep_theirs() -> None:
+def test_the_open_period_has_the_newest_campaign_name_and_ended_ones_keep_theirs() -> None:
     found = periods(
         joined("cust_1", "gold", at=MONDAY, **_in_campaign("Club")),
         tier_left("cust_1", "gold", at=TUESDAY, **_in_campaign("Great Club")),
@@ -256,7 +256,7 @@ def test_other_facts_change_no_period() -> None:
     assert periods(ON_GOLD, entered("cust_1", "seg_1", at=TUESDAY)) == periods(ON_GOLD)
 
 
-def test_what_the_fold_of_the_tiers_refuses_leaves_the_stints_as_they_were() -> None:
+def test_a_fact_that_the_tier_fold_refuses_leaves_the_periods_unchanged() -> None:
     soon = tier("silver", expiration={"expiration_date": "soon"})
     refused = (
         upgraded("cust_1", "gold", "silver", None, at=TUESDAY),
@@ -285,7 +285,7 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         assert arrived.then_rows("loyalty_tier_history") == periods(*happened)
 
 
-def test_a_campaign_keeps_its_name_where_who_comes_back_is_not_told_it() -> None:
+def test_returning_without_a_campaign_name_keeps_the_known_one() -> None:
     key = CanonicalKey(on(MONDAY), "a")
     named = TierLeft(loyalty_tier=Tier(id="gold"), campaign=Campaign(id="camp_1", name="Points"))
     nameless = TierLeft(loyalty_tier=Tier(id="silver"), campaign=Campaign(id="camp_1"))

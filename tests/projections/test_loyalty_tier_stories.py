@@ -66,7 +66,7 @@ dates = pytest.mark.parametrize(("end", "expires_on"), DATES.values(), ids=DATES
 
 
 @entering
-def test_who_enters_a_tier_is_on_it_since_the_time_that_the_event_tells(event: Any) -> None:
+def test_joined_at_is_the_created_at_of_the_event(event: Any) -> None:
     row = only_tier(event("gold", created_at="2024-03-05T11:59:00.5+02:00"))
     assert row.joined_at == on("2024-03-05T09:59:00.500Z")
 
@@ -78,7 +78,7 @@ def test_else_it_is_on_it_since_the_event(event: Any, more: Any) -> None:
 
 
 @every
-def test_who_is_on_the_tier_already_stays_on_it_since_then(event: Any) -> None:
+def test_joining_the_present_tier_again_keeps_joined_at(event: Any) -> None:
     row = only_tier(joined("cust_1", "gold", at=MONDAY), event("gold", created_at=WEDNESDAY))
     assert row.joined_at == on(MONDAY)
 
@@ -91,7 +91,7 @@ def test_since_when_is_unknown_where_the_entry_was_lost(event: Any) -> None:
 
 @entering
 @dates
-def test_who_enters_a_tier_has_it_until_the_day_that_is_told(
+def test_expires_on_is_the_expiration_date_of_the_event(
     event: Any, end: Any, expires_on: date | None
 ) -> None:
     before = joined("cust_1", tier("silver", **DATES["a date"][0]), at=MONDAY)
@@ -100,7 +100,7 @@ def test_who_enters_a_tier_has_it_until_the_day_that_is_told(
 
 @entering
 @dates
-def test_a_refreshed_tier_keeps_its_day_where_none_is_told(
+def test_an_event_without_an_expiration_date_keeps_expires_on(
     event: Any, end: Any, expires_on: date | None
 ) -> None:
     known = tier("gold", expiration={"expiration_date": "2024-12-31"})
@@ -202,7 +202,7 @@ def test_a_tier_is_known_by_its_id_and_shown_by_its_newest_name() -> None:
     ],
     ids=["joined", "upgraded", "prolonged", "expiration changed", "left", "left an unseen one"],
 )
-def test_an_event_that_tells_no_name_of_the_campaign_leaves_the_known_one(
+def test_an_event_without_a_campaign_name_keeps_the_known_one(
     event: Delivery, campaign: Any
 ) -> None:
     nameless = {**event, "data": {**event["data"], "campaign": campaign}}
@@ -232,9 +232,7 @@ def test_a_move_ends_the_same_in_whatever_order_its_parts_come() -> None:
             assert (row.gaps, row.certain, row.left_at) == (0, True, None)
 
 
-def test_leaving_a_tier_that_nobody_saw_makes_the_present_one_uncertain_until_it_is_confirmed() -> (
-    None
-):
+def test_leaving_an_unseen_tier_makes_the_present_one_uncertain_until_confirmed() -> None:
     doubted = (
         joined("cust_1", "silver", at=MONDAY),
         tier_left("cust_1", "platinum", at=TUESDAY),

@@ -22,13 +22,13 @@ def test_equal_stints_are_equal() -> None:
     assert _of(1) != 1
 
 
-def test_what_there_was_is_still_there_when_one_is_put_on_top() -> None:
+def test_adding_a_period_leaves_the_earlier_ones_unchanged() -> None:
     before = _of(1, 2)
     assert Periods(3, before).earlier is before
     assert list(before) == [2, 1]
 
 
-def test_so_many_that_nothing_may_go_as_deep_as_they_are() -> None:
+def test_a_hundred_thousand_periods_compare_without_recursion() -> None:
     many = range(100_000)
     assert _of(*many) == _of(*many)
     assert _of(*many) != _of(-1, *many[1:])

@@ -87,7 +87,7 @@ def test_a_refused_fact_leaves_the_state_and_stops_neither_the_next_facts_nor_th
 
 
 @pytest.mark.parametrize("error", [KeyError, RecursionError, ArithmeticError, AttributeError])
-def test_whatever_a_fold_trips_over_is_a_failure(error: type[Exception]) -> None:
+def test_any_exception_of_a_fold_is_a_failure(error: type[Exception]) -> None:
     def trip(*_: Any) -> str:
         raise error("oops")
 

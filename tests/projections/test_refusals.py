@@ -34,7 +34,9 @@ REFUSED: dict[str, tuple[Delivery, str]] = {
 
 
 @pytest.mark.parametrize(("delivery", "reason"), REFUSED.values(), ids=REFUSED)
-def test_the_tier_cannot_be_told_and_the_customer_can(delivery: Delivery, reason: str) -> None:
+def test_an_unreadable_tier_is_refused_by_the_tier_and_not_by_the_customer(
+    delivery: Delivery, reason: str
+) -> None:
     event = envelope(delivery)
     fact = decode(event)
     assert fact is not None

@@ -33,11 +33,11 @@ def membership(*events: Any) -> list[Row]:
     return given(*events).then_rows("segment_membership")
 
 
-def test_who_has_no_events_has_no_rows() -> None:
+def test_a_customer_without_events_has_no_rows() -> None:
     assert membership() == []
 
 
-def test_who_enters_is_a_member_from_then_on() -> None:
+def test_entering_a_segment_makes_the_customer_a_member() -> None:
     assert membership(entered("cust_1", "seg_1", at=MONDAY, id="e1")) == [
         row(is_member=True, entered_at=on(MONDAY), changed_by="e1")
     ]
@@ -55,7 +55,7 @@ def test_a_member_who_is_announced_again_stays_as_it_was() -> None:
     assert membership(first, again) == membership(first)
 
 
-def test_who_leaves_is_no_longer_a_member_and_its_entry_is_remembered() -> None:
+def test_leaving_a_segment_ends_the_membership_and_keeps_entered_at() -> None:
     assert membership(
         entered("cust_1", "seg_1", at=MONDAY), left("cust_1", "seg_1", at=TUESDAY, id="e2")
     ) == [row(entered_at=on(MONDAY), left_at=on(TUESDAY), changed_by="e2")]
@@ -80,7 +80,7 @@ def test_every_lost_entry_is_counted() -> None:
     assert only.gaps == 3
 
 
-def test_who_comes_back_is_a_member_since_the_return_and_the_gaps_are_not_forgotten() -> None:
+def test_returning_to_a_segment_sets_entered_at_and_keeps_the_gaps() -> None:
     assert membership(
         left("cust_1", "seg_1", at=MONDAY),
         entered("cust_1", "seg_1", at=TUESDAY, id="e2"),
@@ -151,7 +151,7 @@ def test_a_segment_is_known_by_its_id_and_shown_by_its_newest_name() -> None:
 
 
 @pytest.mark.parametrize("name", [{"name": None}, {}], ids=["null", "absent"])
-def test_an_event_that_tells_no_name_does_not_take_the_known_one_away(name: Any) -> None:
+def test_an_event_without_a_segment_name_does_not_clear_the_known_one(name: Any) -> None:
     [only] = membership(
         entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
         left("cust_1", {"id": "seg_1", **name}, at=TUESDAY),

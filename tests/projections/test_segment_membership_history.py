@@ -58,11 +58,11 @@ def periods(*events: Delivery) -> list[Row]:
     return given(*events).then_rows("segment_membership_history")
 
 
-def test_who_has_no_events_has_no_stints() -> None:
+def test_a_customer_without_events_has_no_periods() -> None:
     assert periods() == []
 
 
-def test_who_enters_begins_a_stint_that_lasts() -> None:
+def test_entering_a_segment_begins_an_open_period() -> None:
     assert periods(entered("cust_1", "seg_1", at=MONDAY, id="e1")) == [
         row(valid_from=on(MONDAY), opened_by="e1")
     ]
@@ -74,14 +74,14 @@ def test_a_member_who_is_announced_again_begins_no_other_period() -> None:
     assert periods(first, again) == periods(first)
 
 
-def test_who_leaves_ends_the_period() -> None:
+def test_leaving_a_segment_ends_the_period() -> None:
     assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         left("cust_1", "seg_1", at=TUESDAY, id="e2"),
     ) == [row(valid_from=on(MONDAY), valid_to=on(TUESDAY), opened_by="e1", closed_by="e2")]
 
 
-def test_who_comes_back_begins_the_next_stint_and_the_one_before_stays() -> None:
+def test_returning_to_a_segment_begins_the_next_period_and_keeps_the_last() -> None:
     assert periods(
         entered("cust_1", "seg_1", at=MONDAY, id="e1"),
         left("cust_1", "seg_1", at=TUESDAY, id="e2"),
@@ -117,7 +117,7 @@ def test_leaving_twice_is_a_second_stint_of_unknown_beginning() -> None:
     ]
 
 
-def test_who_enters_after_a_gap_begins_a_period() -> None:
+def test_entering_a_segment_after_a_gap_begins_a_period() -> None:
     assert periods(
         left("cust_1", "seg_1", at=MONDAY, id="e1"),
         entered("cust_1", "seg_1", at=TUESDAY, id="e2"),
@@ -164,7 +164,7 @@ def test_segments_count_their_stints_apart() -> None:
     ]
 
 
-def test_a_stint_has_the_name_that_was_told_last_and_the_ones_before_keep_theirs() -> None:
+def test_the_open_period_has_the_newest_segment_name_and_earlier_ones_keep_theirs() -> None:
     found = periods(
         entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
         left("cust_1", segment("seg_1", name="New customers"), at=TUESDAY),
@@ -174,7 +174,7 @@ def test_a_stint_has_the_name_that_was_told_last_and_the_ones_before_keep_theirs
 
 
 @pytest.mark.parametrize("name", [{"name": None}, {}], ids=["null", "absent"])
-def test_an_event_that_tells_no_name_leaves_the_known_one(name: Any) -> None:
+def test_an_event_without_a_segment_name_keeps_the_known_one(name: Any) -> None:
     found = periods(
         entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY),
         left("cust_1", {"id": "seg_1", **name}, at=TUESDAY),

@@ -8,14 +8,9 @@ from projector import Projector
 from projector.errors import BadInstant, CustomerNotFound, PositionUnknown
 from projector.queries.customers import NOW, PointInTime
 from projector.store.database import Database
-from tests.support.given import created, entered, happened
+from tests.support.given import append_and_project, created, entered
 
 _EAST = timezone(timedelta(hours=5, minutes=45))
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 @pytest.mark.parametrize(
@@ -27,7 +22,7 @@ def database(wiped_database: Database) -> Database:
     ],
 )
 def test_a_datetime_that_is_no_instant_is_refused(database: Database, when: datetime) -> None:
-    happened(database, created("cust_1", at="2024-01-01T00:00:00Z"))
+    append_and_project(database, created("cust_1", at="2024-01-01T00:00:00Z"))
     with pytest.raises(BadInstant):
         PointInTime(as_of=when)
     with pytest.raises(BadInstant):
@@ -35,7 +30,7 @@ def test_a_datetime_that_is_no_instant_is_refused(database: Database, when: date
 
 
 def test_an_instant_may_have_any_offset(database: Database) -> None:
-    happened(database, entered("cust_1", "seg_1", at="2024-01-01T00:00:00Z"))
+    append_and_project(database, entered("cust_1", "seg_1", at="2024-01-01T00:00:00Z"))
     at = datetime(2024, 1, 1, tzinfo=UTC).astimezone(_EAST)
     assert Projector(database).customer("cust_1", as_of=at).segments
     with pytest.raises(CustomerNotFound):
@@ -44,12 +39,12 @@ def test_an_instant_may_have_any_offset(database: Database) -> None:
 
 @pytest.mark.parametrize("at_position", [-1, 2, 2**70])
 def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_position: int) -> None:
-    happened(database, created("cust_1", at="2024-01-01T00:00:00Z"))
+    append_and_project(database, created("cust_1", at="2024-01-01T00:00:00Z"))
     with pytest.raises(PositionUnknown):
         Projector(database).customer("cust_1", at_position=at_position)
 
 
-def test_a_moment_is_told_in_words() -> None:
+def test_a_moment_is_described_in_words() -> None:
     assert (str(NOW), NOW.is_now) == ("", True)
     then = PointInTime(as_of=datetime(2024, 1, 1, tzinfo=UTC), at_position=0)
     assert str(then) == " as of 2024-01-01T00:00:00.000Z at position 0"

@@ -21,29 +21,27 @@ from projector.store.database import Database
 from projector.store.tables import stream
 from tests.cli.conftest import lines
 from tests.support.command import run_program
-from tests.support.databases import migrated, wipe
-from tests.support.given import Delivery, created, deleted, delivery, entered, happened, joined
+from tests.support.databases import copy_file, wipe
+from tests.support.given import (
+    Delivery,
+    append_and_project,
+    created,
+    deleted,
+    delivery,
+    entered,
+    joined,
+)
 from tests.support.histories import histories
 
 MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def fresh(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Another database, to compare with."""
-    with migrated(f"sqlite:///{tmp_path_factory.mktemp('fresh')}/projector.db") as database:
-        yield database
-
-
-@pytest.fixture
-def postgres_database(postgres_url: str) -> Iterator[Database]:
-    with migrated(postgres_url) as database:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("fresh"))
+    with closing(Database(url)) as database:
         yield database
 
 
@@ -75,7 +73,7 @@ def test_each_is_the_answer_that_this_customer_gets(
     database: Database, history: list[Delivery]
 ) -> None:
     wipe(database)
-    happened(database, *history)
+    append_and_project(database, *history)
     assert exported(database) == one_by_one(database)
 
 
@@ -86,16 +84,16 @@ def test_at_a_position_it_is_the_export_of_a_database_that_got_no_more(
 ) -> None:
     for each in (database, fresh):
         wipe(each)
-    happened(database, *history)
+    append_and_project(database, *history)
     for position in range(len(history) + 1):
         assert exported(database, position) == exported(fresh)
-        happened(fresh, *history[position : position + 1])
+        append_and_project(fresh, *history[position : position + 1])
 
 
 def test_the_order_is_that_of_the_bytes(database: Database) -> None:
     # That of UTF-16, in which the last two change places, is another one, and that of any language.
     ids = ["1", "10", "2", "Z", "_", "a", "a b", "é", "日", "\uffff", "😀"]
-    happened(
+    append_and_project(
         database,
         *(
             created(customer_id, at=MONDAY, project_id=project_id)
@@ -108,10 +106,10 @@ def test_the_order_is_that_of_the_bytes(database: Database) -> None:
     assert keys(exported(database, 33)) == expected
 
 
-def test_who_is_known_by_a_dead_letter_only_is_there_and_who_is_not_known_is_not(
+def test_a_customer_known_only_by_a_dead_letter_is_exported(
     database: Database,
 ) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", {"name": "of no id"}, at=MONDAY),
         delivery("something.else", "cust_2", at=MONDAY),
@@ -132,7 +130,7 @@ def test_who_is_known_by_a_dead_letter_only_is_there_and_who_is_not_known_is_not
 
 
 def test_tables_that_are_behind_say_so(database: Database) -> None:
-    happened(database, created("cust_1", at=MONDAY))
+    append_and_project(database, created("cust_1", at=MONDAY))
     Projector(database).ingest([lines(created("cust_2", at=MONDAY))])
     assert [(each.customer_id, each.position) for each in exported(database)] == [("cust_1", 1)]
     assert [(each.customer_id, each.position) for each in exported(database, 2)] == [
@@ -143,7 +141,7 @@ def test_tables_that_are_behind_say_so(database: Database) -> None:
 
 @pytest.mark.parametrize("at_position", [-1, 2, 2**70])
 def test_a_position_that_is_not_in_the_log_is_refused(database: Database, at_position: int) -> None:
-    happened(database, created("cust_1", at=MONDAY))
+    append_and_project(database, created("cust_1", at=MONDAY))
     with pytest.raises(PositionUnknown):
         exported(database, at_position)
     assert exported(database, 0) == []
@@ -157,12 +155,12 @@ At = Callable[[int], int] | None
 def _many(database: Database, count: int) -> list[str]:
     """So many customers, in the order of their ids."""
     ids = [f"cust_{number:06}" for number in range(count)]
-    happened(database, *(created(each, at=MONDAY, name="x" * 100) for each in ids))
+    append_and_project(database, *(created(each, at=MONDAY, name="x" * 100) for each in ids))
     return ids
 
 
 @_AT_POSITION
-def test_everybody_is_there_once_where_the_pieces_meet(database: Database, at: At) -> None:
+def test_every_customer_at_the_edge_of_a_piece_is_exported_once(database: Database, at: At) -> None:
     ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
     found = exported(database, at and at(len(ids)))
     assert [each.customer_id for each in found] == ids
@@ -229,9 +227,9 @@ def test_an_export_that_is_left_half_way_leaves_nothing_open(
 
 @_AT_POSITION
 def test_an_export_is_of_one_moment_whatever_comes_in_meanwhile(
-    database_url: str, tmp_path: Path, at: At
+    migrated_url: str, tmp_path: Path, at: At
 ) -> None:
-    with migrated(database_url) as database:
+    with closing(Database(migrated_url)) as database:
         ids = _many(database, 2 * PIECE_CUSTOMERS_MAX + 1)
         before = exported(database, at and at(len(ids)))
         answers = Projector(database).export_customers(at_position=at and at(len(ids)))
@@ -244,7 +242,7 @@ def test_an_export_is_of_one_moment_whatever_comes_in_meanwhile(
                 *(deleted(each, at=TUESDAY) for each in ids[-50:]),
                 *(created(f"{each}_more", at=TUESDAY) for each in ids[::40]),
             ),
-            PROJECTOR_DATABASE_URL=database_url,
+            PROJECTOR_DATABASE_URL=migrated_url,
         )
         assert (changed.code, changed.err) == (0, "")
         assert [*found, *answers] == before

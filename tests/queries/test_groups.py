@@ -9,9 +9,9 @@ from projector.queries.members import SegmentCount, TierCount
 from projector.store.database import Database
 from tests.support.given import (
     Delivery,
+    append_and_project,
     deleted,
     entered,
-    happened,
     joined,
     left,
     prolonged,
@@ -24,13 +24,8 @@ from tests.support.given import (
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def test_segments_are_counted_in_each_project(database: Database) -> None:
-    happened(
+    append_and_project(
         database,
         *(entered(f"cust_{n}", "seg_2", at=MONDAY) for n in range(3)),
         left("cust_0", "seg_2", at=TUESDAY),
@@ -54,7 +49,7 @@ def test_segments_are_counted_in_each_project(database: Database) -> None:
 
 
 def test_tiers_are_counted_in_each_project_and_campaign(database: Database) -> None:
-    happened(
+    append_and_project(
         database,
         *(joined(f"cust_{n}", "ltr_1", at=MONDAY) for n in range(4)),
         joined("cust_0", "ltr_1", "camp_2", at=MONDAY),
@@ -85,19 +80,21 @@ def test_nothing_is_known_of_an_empty_log(database: Database) -> None:
     assert _tiers(database) == []
 
 
-def test_a_segment_has_the_name_that_was_told_last(database: Database) -> None:
+def test_a_segment_has_its_newest_name(database: Database) -> None:
     old, new, newest = (segment("seg_1", name=each) for each in ("Old", "New", None))
-    happened(database, entered("cust_3", old, at=MONDAY), entered("cust_2", new, at=TUESDAY))
+    append_and_project(
+        database, entered("cust_3", old, at=MONDAY), entered("cust_2", new, at=TUESDAY)
+    )
     assert _segments(database) == [_count("New", 2)]
-    happened(database, left("cust_3", segment("seg_1", name="Newer"), at=WEDNESDAY))
+    append_and_project(database, left("cust_3", segment("seg_1", name="Newer"), at=WEDNESDAY))
     # Who leaves may be told no name, and then the row has an old one: only entries count.
     assert _segments(database) == [_count("New", 1)]
-    happened(database, entered("cust_1", newest, at=THURSDAY))
+    append_and_project(database, entered("cust_1", newest, at=THURSDAY))
     assert _segments(database) == [_count(None, 2)]
 
 
-def test_a_deletion_tells_no_name_of_a_segment(database: Database) -> None:
-    happened(
+def test_a_deletion_does_not_change_the_name_of_a_segment(database: Database) -> None:
+    append_and_project(
         database,
         entered("cust_1", segment("seg_1", name="Old"), at=MONDAY),
         entered("cust_2", segment("seg_1", name="New"), at=TUESDAY),
@@ -107,12 +104,12 @@ def test_a_deletion_tells_no_name_of_a_segment(database: Database) -> None:
 
 
 @pytest.mark.parametrize("names", [(None, "a"), ("a", None), ("a", "B"), ("B", "a"), ("é", "z")])
-def test_of_two_names_of_one_instant_every_database_shows_the_same(
+def test_both_databases_show_the_same_of_two_names_at_one_instant(
     database: Database, names: tuple[str | None, str | None]
 ) -> None:
     last = max((name is not None, name) for name in names)[1]
     for number, name in enumerate(names):
-        happened(
+        append_and_project(
             database,
             entered(f"cust_{number}", segment("seg_1", name=name), at=MONDAY),
             joined(f"cust_{number}", tier("ltr_1", name=name), at=MONDAY),
@@ -121,12 +118,12 @@ def test_of_two_names_of_one_instant_every_database_shows_the_same(
     assert [each.name for each in _tiers(database)] == [last]
 
 
-def test_a_tier_and_its_campaign_have_the_names_that_were_told_last(database: Database) -> None:
+def test_a_tier_and_its_campaign_have_their_newest_names(database: Database) -> None:
     def joins(customer_id: str, at: str, name: str, campaign: str) -> Delivery:
         more: dict[str, Any] = {"campaign": {"id": "camp_1", "name": campaign}}
         return joined(customer_id, tier("ltr_1", name=name), at=at, **more)
 
-    happened(
+    append_and_project(
         database,
         joins("cust_3", MONDAY, "Silver", "Spring"),
         joins("cust_1", WEDNESDAY, "Gold", "Autumn"),

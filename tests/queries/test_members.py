@@ -10,10 +10,10 @@ from projector.errors import BadInstant, GroupNotFound, NotOne
 from projector.queries.members import MemberPage
 from projector.store.database import Database
 from tests.support.given import (
+    append_and_project,
     created,
     deleted,
     entered,
-    happened,
     joined,
     left,
     prolonged,
@@ -28,11 +28,6 @@ _TICK = timedelta(microseconds=1)
 GROUPS: list[dict[str, Any]] = [{"segment_id": "seg_1"}, {"tier_id": "ltr_1"}]
 
 
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
-
-
 def names(database: Database, **asked: Any) -> list[str]:
     """The ids of the customers."""
     page = Projector(database).members(**asked, limit=100)
@@ -44,7 +39,7 @@ def instant(text: str) -> datetime:
 
 
 def test_the_members_are_those_of_that_segment_and_of_that_tier(database: Database) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         entered("cust_2", "seg_2", at=MONDAY),
@@ -60,8 +55,8 @@ def test_the_members_are_those_of_that_segment_and_of_that_tier(database: Databa
     assert names(database, tier_id="ltr_2") == ["cust_2"]
 
 
-def test_a_member_is_told_with_who_it_is_and_since_when(database: Database) -> None:
-    happened(
+def test_a_member_is_listed_with_its_ids_and_since(database: Database) -> None:
+    append_and_project(
         database,
         created("cust_1", at=MONDAY, source_id="shop", name="Ada"),
         entered("cust_1", "seg_1", at=TUESDAY),
@@ -80,22 +75,22 @@ def test_a_member_is_told_with_who_it_is_and_since_when(database: Database) -> N
         ]
 
 
-def test_who_is_deleted_is_no_member(database: Database) -> None:
+def test_a_deleted_customer_is_no_member(database: Database) -> None:
     for customer_id in ("cust_1", "cust_2"):
-        happened(
+        append_and_project(
             database,
             entered(customer_id, "seg_1", at=MONDAY),
             joined(customer_id, "ltr_1", at=MONDAY),
         )
-    happened(database, deleted("cust_1", at=TUESDAY))
+    append_and_project(database, deleted("cust_1", at=TUESDAY))
     for group in GROUPS:
         assert names(database, **group) == ["cust_2"]
         assert names(database, **group, as_of=instant(TUESDAY)) == ["cust_2"]
         assert names(database, **group, as_of=instant(TUESDAY) - _TICK) == ["cust_1", "cust_2"]
 
 
-def test_only_what_somebody_was_ever_in_is_known(database: Database) -> None:
-    happened(
+def test_a_segment_or_tier_is_known_once_a_customer_was_in_it(database: Database) -> None:
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
@@ -130,7 +125,7 @@ def test_exactly_one_group_is_asked_for(database: Database) -> None:
 def test_the_members_of_then_are_those_whose_stint_had_begun_and_not_ended(
     database: Database,
 ) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
@@ -148,7 +143,7 @@ def test_the_members_of_then_are_those_whose_stint_had_begun_and_not_ended(
 
 
 def test_since_when_is_that_of_the_period(database: Database) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
@@ -163,10 +158,10 @@ def test_since_when_is_that_of_the_period(database: Database) -> None:
             assert member.since == instant(since)
 
 
-def test_of_a_leaving_and_an_entering_at_one_instant_the_last_one_counts(
+def test_the_last_of_a_leaving_and_an_entering_at_one_instant_counts(
     database: Database,
 ) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY, id="1"),
@@ -182,8 +177,8 @@ def test_of_a_leaving_and_an_entering_at_one_instant_the_last_one_counts(
         assert names(database, tier_id="ltr_2", as_of=as_of) == ["cust_1"]
 
 
-def test_a_stint_of_unknown_beginning_makes_nobody_a_member_of_then(database: Database) -> None:
-    happened(
+def test_a_period_of_unknown_beginning_makes_no_member_as_of_then(database: Database) -> None:
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=TUESDAY),
         tier_left("cust_1", "ltr_1", at=TUESDAY),
@@ -194,15 +189,15 @@ def test_a_stint_of_unknown_beginning_makes_nobody_a_member_of_then(database: Da
 
 
 def test_an_event_that_comes_late_changes_who_was_there(database: Database) -> None:
-    happened(database, left("cust_1", "seg_1", at=WEDNESDAY))
+    append_and_project(database, left("cust_1", "seg_1", at=WEDNESDAY))
     assert names(database, segment_id="seg_1", as_of=instant(TUESDAY)) == []
-    happened(database, entered("cust_1", "seg_1", at=MONDAY))
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY))
     assert names(database, segment_id="seg_1", as_of=instant(TUESDAY)) == ["cust_1"]
     assert names(database, segment_id="seg_1") == []
 
 
 def test_an_instant_of_then_may_have_any_offset_and_must_have_one(database: Database) -> None:
-    happened(database, entered("cust_1", "seg_1", at=MONDAY))
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY))
     elsewhere = timezone(timedelta(hours=5, minutes=45))
     at = instant(MONDAY).astimezone(elsewhere)
     assert names(database, segment_id="seg_1", as_of=at) == ["cust_1"]

@@ -11,7 +11,7 @@ from projector.errors import BadCursor, BadNumber, GroupNotFound
 from projector.queries.members import MemberPage
 from projector.store.database import Database
 from projector.text import paging
-from tests.support.given import Delivery, entered, happened, joined, left
+from tests.support.given import Delivery, append_and_project, entered, joined, left
 
 MONDAY, TUESDAY = "2024-03-04T10:00:00Z", "2024-03-05T10:00:00Z"
 
@@ -20,11 +20,6 @@ GROUPS: list[dict[str, Any]] = [{"segment_id": "seg_1"}, {"tier_id": "ltr_1"}]
 
 #: In their order as bytes, which is that of no language and not that of UTF-16.
 _IDS = ["1", "Z", "_", "a", "cust 1", "cust_1", "cust_10", "cust_2", "é", "\uffff", "😀"]
-
-
-@pytest.fixture
-def database(wiped_database: Database) -> Database:
-    return wiped_database
 
 
 def pages(database: Database, *, limit: int, **asked: Any) -> Iterator[MemberPage]:
@@ -67,7 +62,7 @@ def _everywhere(project_ids: list[str], customer_ids: list[str]) -> list[Deliver
 def test_any_size_of_pages_gives_the_same_members_in_their_order(
     database: Database, limit: int
 ) -> None:
-    happened(database, *reversed(_everywhere(["proj_1", "proj_É"], _IDS)))
+    append_and_project(database, *reversed(_everywhere(["proj_1", "proj_É"], _IDS)))
     everybody = [(project_id, each) for project_id in ("proj_1", "proj_É") for each in _IDS]
     then = instant(MONDAY)
     for as_of in (None, then):
@@ -85,7 +80,7 @@ def test_any_size_of_pages_gives_the_same_members_in_their_order(
 def test_the_members_of_one_project_are_those_of_all_projects_but_for_the_others(
     database: Database, limit: int, group: dict[str, Any]
 ) -> None:
-    happened(database, *_everywhere(["proj_1", "proj_2", "proj_3"], _IDS[:4]))
+    append_and_project(database, *_everywhere(["proj_1", "proj_2", "proj_3"], _IDS[:4]))
     for as_of in (None, instant(MONDAY)):
         whole = members(database, **group, as_of=as_of)
         for project_id in ("proj_0", "proj_1", "proj_2", "proj_3", "proj_4", "", "\0", "\udcff"):
@@ -94,7 +89,7 @@ def test_the_members_of_one_project_are_those_of_all_projects_but_for_the_others
 
 
 def test_a_cursor_may_be_followed_in_another_project(database: Database) -> None:
-    happened(database, *_everywhere(["proj_1", "proj_2", "proj_3"], ["a", "b"]))
+    append_and_project(database, *_everywhere(["proj_1", "proj_2", "proj_3"], ["a", "b"]))
     after = Projector(database).members(segment_id="seg_1", project_id="proj_2", limit=1).next
     for project_id, found in (
         ("proj_1", []),
@@ -108,8 +103,8 @@ def test_a_cursor_may_be_followed_in_another_project(database: Database) -> None
         assert [each.customer_id for each in page.members] == found
 
 
-def test_behind_a_cursor_what_nobody_was_ever_in_is_not_known_either(database: Database) -> None:
-    happened(database, *_everywhere(["proj_1"], ["cust_1"]))
+def test_a_cursor_does_not_make_an_unknown_segment_known(database: Database) -> None:
+    append_and_project(database, *_everywhere(["proj_1"], ["cust_1"]))
     for unknown, cursor in (
         ({"segment_id": "nothing"}, paging.to_cursor(["proj_1", "cust_1"])),
         ({"tier_id": "nothing"}, paging.to_cursor(["proj_1", "cust_1", "camp_1"])),
@@ -141,15 +136,15 @@ def test_a_page_has_from_1_to_10_000_members(database: Database, limit: int) -> 
         pytest.param("WyJcdWQ4MDAiLCJhIl0", id="half a character"),
     ],
 )
-def test_what_no_page_ended_with_is_no_cursor(database: Database, cursor: str) -> None:
-    happened(database, *_everywhere(["proj_1"], ["cust_1"]))
+def test_an_invented_cursor_is_refused(database: Database, cursor: str) -> None:
+    append_and_project(database, *_everywhere(["proj_1"], ["cust_1"]))
     for group in GROUPS:
         with pytest.raises(BadCursor):
             Projector(database).members(**group, after=cursor, limit=1)
 
 
 def test_a_cursor_of_the_other_kind_is_none(database: Database) -> None:
-    happened(database, *_everywhere(["proj_1"], ["cust_1", "cust_2"]))
+    append_and_project(database, *_everywhere(["proj_1"], ["cust_1", "cust_2"]))
     of_segment = Projector(database).members(segment_id="seg_1", limit=1).next
     of_tier = Projector(database).members(tier_id="ltr_1", limit=1).next
     assert of_segment is not None
@@ -166,12 +161,12 @@ def test_a_long_text_that_is_no_cursor_is_not_repeated_whole() -> None:
     assert len(str(raised.value)) < 200
 
 
-def test_who_comes_and_goes_moves_nobody_to_another_page(database: Database) -> None:
+def test_changing_members_do_not_move_others_between_pages(database: Database) -> None:
     for number in (1, 3, 5, 7):
-        happened(database, entered(f"cust_{number}", "seg_1", at=MONDAY))
+        append_and_project(database, entered(f"cust_{number}", "seg_1", at=MONDAY))
     first = Projector(database).members(segment_id="seg_1", limit=2)
     assert [each.customer_id for each in first.members] == ["cust_1", "cust_3"]
-    happened(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=TUESDAY),
         # The very one that the cursor stands for.

@@ -1,6 +1,5 @@
 """Why not: whether a segment or a tier holds, and which events gave it and took it away."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ from projector.queries.customers import PointInTime
 from projector.queries.why.explain import WhyNot
 from projector.store.database import Database
 from projector.text.instants import parse
-from tests.support.databases import migrated
 from tests.support.given import (
+    append_and_project,
     deleted,
     downgraded,
     entered,
@@ -22,20 +21,14 @@ from tests.support.given import (
     updated,
     upgraded,
 )
-from tests.support.why import arrive, evolved, why_not
+from tests.support.why import evolved, why_not
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
 def test_a_segment_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="in"),
         entered("cust_1", "seg_1", at=TUESDAY, id="again"),
@@ -65,7 +58,7 @@ def verdict(found: WhyNot) -> tuple[Any, ...]:
 
 
 def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "silver", at=MONDAY, id="silver"),
         upgraded("cust_1", "silver", "gold", at=TUESDAY, id="gold"),
@@ -88,7 +81,7 @@ def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
 
 
 def test_a_deletion_takes_everything_away(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", at=MONDAY, id="gold"),
         entered("cust_1", "seg_1", at=MONDAY, id="in"),
@@ -101,7 +94,7 @@ def test_a_deletion_takes_everything_away(database: Database) -> None:
 def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", "camp_2", at=MONDAY, id="2"),
         joined("cust_1", "gold", "camp_1", at=TUESDAY, id="1"),
@@ -111,7 +104,7 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "2", "-2", "camp_2")
     then = why_not(database, "gold", moment=PointInTime(as_of=parse(WEDNESDAY)))
     assert verdict(then) == ("tier", "holds", "2", None, "camp_2")
-    arrive(
+    append_and_project(
         database,
         joined("cust_1", "gold", "camp_1", at=FRIDAY, id="1 again"),
         deleted("cust_1", at=FRIDAY, id="9"),
@@ -119,10 +112,10 @@ def test_one_tier_in_two_campaigns_is_held_where_it_holds_or_was_taken_last(
     assert verdict(why_not(database, "gold")) == ("tier", "taken", "1 again", "9", "camp_1")
 
 
-def test_the_campaign_of_a_tier_that_was_never_given_is_the_one_that_an_event_tells(
+def test_the_campaign_of_a_tier_never_held_is_taken_from_an_event(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         # Somebody else is on it, but which campaign is meant the customer's own events know.
         joined("cust_2", "iron", "camp_2", at=MONDAY),
@@ -133,7 +126,7 @@ def test_the_campaign_of_a_tier_that_was_never_given_is_the_one_that_an_event_te
 
 
 def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "both", at=TUESDAY, id="in"),
         left("cust_1", "both", at=FRIDAY, id="out"),
@@ -148,8 +141,8 @@ def test_an_id_of_a_segment_and_of_a_tier_is_what_the_customer_has(database: Dat
         assert verdict(found) == (None, "never given", None, None, None)
 
 
-def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: Database) -> None:
-    arrive(
+def test_a_verdict_counts_the_deliveries_proven_lost(database: Database) -> None:
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_2", at=MONDAY),
@@ -163,8 +156,8 @@ def test_a_verdict_tells_of_the_deliveries_that_are_proven_to_be_lost(database: 
     assert gaps == {"seg_1": 1, "gold": 1, "iron": 1, "steel": 2}
 
 
-def test_what_was_given_only_later_is_known_and_was_never_given_before(database: Database) -> None:
-    arrive(
+def test_a_segment_entered_only_later_is_known_and_not_held_before(database: Database) -> None:
+    append_and_project(
         database,
         updated("cust_1", at=MONDAY),
         joined("cust_1", "gold", at=TUESDAY),
@@ -176,7 +169,7 @@ def test_what_was_given_only_later_is_known_and_was_never_given_before(database:
 
 
 @pytest.mark.parametrize("what", ["gold", "", "\0", "x" * 201, "\udcff"])
-def test_what_nobody_has_and_nothing_names_is_not_known(database: Database, what: str) -> None:
-    arrive(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
+def test_an_id_that_no_event_names_is_not_known(database: Database, what: str) -> None:
+    append_and_project(database, joined("cust_1", "silver", at=MONDAY), UNREADABLE)
     with pytest.raises(GroupNotFound, match="segment or tier"):
         why_not(database, what)

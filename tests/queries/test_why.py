@@ -1,6 +1,5 @@
 """Why: every event that has a say, with what it did."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,9 +23,9 @@ from projector.store.append import append
 from projector.store.database import Database
 from projector.store.tables import quarantine
 from projector.text.instants import parse
-from tests.support.databases import migrated
 from tests.support.given import (
     RECEIVED_AT,
+    append_and_project,
     created,
     deleted,
     entered,
@@ -39,7 +38,7 @@ from tests.support.given import (
     upgraded,
 )
 from tests.support.items import put, rejected
-from tests.support.why import arrive, evolved, why_campaign, why_not, why_segment
+from tests.support.why import evolved, why_campaign, why_not, why_segment
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
@@ -47,19 +46,13 @@ OF_NO_CAMPAIGN = joined("cust_1", "ltr_1", None, at=THURSDAY, id="bad")
 REFUSED = expiration_changed("cust_1", "ltr_1", at=THURSDAY, id="bad", expiration_date="soon")
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
 def told(found: WhySegment | WhyCampaign) -> list[tuple[str, str, bool]]:
     """The event, its effect, and whether it decides, of each step."""
     return [(each.event_id, each.effect, each.decides) for each in found.steps]
 
 
-def test_each_event_of_a_segment_is_told_with_its_effect(database: Database) -> None:
-    arrive(
+def test_why_lists_each_event_of_a_segment_with_its_effect(database: Database) -> None:
+    append_and_project(
         database,
         created("cust_1", at=MONDAY),
         left("cust_1", "seg_1", at=MONDAY, id="unseen"),
@@ -87,8 +80,8 @@ def test_each_event_of_a_segment_is_told_with_its_effect(database: Database) -> 
     assert "customer.segment.entered" in str(found.steps[3].reason)
 
 
-def test_each_event_of_a_campaign_is_told_with_its_effect(database: Database) -> None:
-    arrive(
+def test_why_lists_each_event_of_a_campaign_with_its_effect(database: Database) -> None:
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="of another projection"),
         joined("cust_1", "ltr_1", at=MONDAY, id="joined"),
@@ -118,7 +111,7 @@ def test_each_event_of_a_campaign_is_told_with_its_effect(database: Database) ->
 def test_a_deletion_ends_what_there_is_and_is_left_out_where_nothing_was(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=TUESDAY),
         joined("cust_1", "ltr_1", at=TUESDAY),
@@ -135,7 +128,7 @@ def test_a_deletion_ends_what_there_is_and_is_left_out_where_nothing_was(
 def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=WEDNESDAY, id="b"),
         entered("cust_1", "seg_1", at=TUESDAY, id="a"),
@@ -150,10 +143,14 @@ def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
 def test_late_is_what_the_log_says_and_the_lateness_is_in_seconds(database: Database) -> None:
     soon = parse(TUESDAY) + timedelta(milliseconds=250)
     much_later = parse(MONDAY) + timedelta(days=2)
-    arrive(database, left("cust_1", "seg_1", at=TUESDAY, id="b"), received_at=soon)
-    arrive(database, entered("cust_1", "seg_1", at=MONDAY, id="a"), received_at=much_later)
+    append_and_project(database, left("cust_1", "seg_1", at=TUESDAY, id="b"), received_at=soon)
+    append_and_project(
+        database, entered("cust_1", "seg_1", at=MONDAY, id="a"), received_at=much_later
+    )
     early = datetime(2024, 3, 6, 9, 59, 59, tzinfo=UTC)
-    arrive(database, entered("cust_1", "seg_1", at=WEDNESDAY, id="c"), received_at=early)
+    append_and_project(
+        database, entered("cust_1", "seg_1", at=WEDNESDAY, id="c"), received_at=early
+    )
     assert [
         (each.event_id, each.late, each.lateness_seconds, each.received_at, each.occurred_at)
         for each in why_segment(database).steps
@@ -169,8 +166,8 @@ def test_repeated_deliveries_are_counted(database: Database) -> None:
         entered("cust_1", "seg_1", at=MONDAY),
         left("cust_1", "seg_1", at=TUESDAY),
     )
-    arrive(database, twice, once, twice, once)
-    arrive(database, twice)
+    append_and_project(database, twice, once, twice, once)
+    append_and_project(database, twice)
     assert [each.duplicates for each in why_segment(database).steps] == [2, 1]
     taken = why_not(database, "seg_1")
     assert taken.given_by is not None
@@ -179,14 +176,14 @@ def test_repeated_deliveries_are_counted(database: Database) -> None:
 
 
 def test_the_deliveries_that_lost_are_on_the_record(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY, id="x"),
         entered("cust_1", "seg_2", at=MONDAY, id="y"),
         entered("cust_1", "seg_1", at=MONDAY, id="x", project_id="proj_2"),
     )
     later = RECEIVED_AT + timedelta(hours=1)
-    arrive(
+    append_and_project(
         database,
         left("cust_1", "seg_1", at=MONDAY, id="y"),
         left("cust_1", "seg_1", at=MONDAY, id="x", project_id="proj_2"),
@@ -203,8 +200,8 @@ def test_the_deliveries_that_lost_are_on_the_record(database: Database) -> None:
 def test_other_reasons_and_conflicts_that_are_resolved_are_not_on_the_record(
     database: Database,
 ) -> None:
-    arrive(database, entered("cust_1", "seg_1", at=MONDAY, id="x"))
-    arrive(database, left("cust_1", "seg_1", at=MONDAY, id="x"))
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY, id="x"))
+    append_and_project(database, left("cust_1", "seg_1", at=MONDAY, id="x"))
     with database.writing() as connection:
         connection.execute(update(quarantine).values(resolved_at=RECEIVED_AT))
     put(database, rejected(b"{", "too_large", project_id="proj_1", event_id="x"))
@@ -229,10 +226,10 @@ STORY = [
         pytest.param(PointInTime(at_position=2, as_of=parse(TUESDAY)), "a", 2, id="both"),
     ],
 )
-def test_only_what_counts_at_a_moment_is_told(
+def test_why_at_a_moment_lists_only_the_events_that_count(
     database: Database, moment: PointInTime, ids: str, position: int
 ) -> None:
-    arrive(database, *STORY)
+    append_and_project(database, *STORY)
     found = why_segment(database, moment=moment)
     assert "".join(each.event_id for each in found.steps) == ids
     assert found.position == position
@@ -243,7 +240,7 @@ def test_only_what_counts_at_a_moment_is_told(
 
 
 def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
-    arrive(database, *STORY[:2])
+    append_and_project(database, *STORY[:2])
     append(database, [envelope(each) for each in STORY[2:]], received_at=RECEIVED_AT)
     found = why_segment(database)
     assert [each.event_id for each in found.steps] == ["a", "c"]
@@ -255,10 +252,10 @@ def test_now_is_as_far_as_the_tables_are(database: Database) -> None:
     assert (why_not(database, "seg_1").position, why_not(database, "seg_1").verdict) == (2, "taken")
 
 
-def test_it_is_complete_where_every_event_of_the_projection_could_be_folded(
+def test_why_is_complete_if_every_event_of_the_projection_was_folded(
     database: Database,
 ) -> None:
-    arrive(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         joined("cust_1", "ltr_1", at=MONDAY),
@@ -273,8 +270,8 @@ def test_it_is_complete_where_every_event_of_the_projection_could_be_folded(
     assert not why_not(database, "ltr_1").complete
 
 
-def test_of_an_event_that_cannot_be_read_nobody_knows_what_it_concerns(database: Database) -> None:
-    arrive(database, UNREADABLE)
+def test_an_undecodable_event_makes_every_answer_of_why_incomplete(database: Database) -> None:
+    append_and_project(database, UNREADABLE)
     found = why_segment(database, "seg_9")
     assert told(found) == [("bad", "dead letter", False)]
     assert (found.current, found.complete) == (None, False)
@@ -285,7 +282,7 @@ def test_of_an_event_that_cannot_be_read_nobody_knows_what_it_concerns(database:
 
 
 def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Database) -> None:
-    arrive(
+    append_and_project(
         database,
         created("cust_1", at=MONDAY, source_id="shop"),
         entered("cust_1", "seg_1", at=TUESDAY),
@@ -314,6 +311,6 @@ def test_whom_and_when_it_is_about_is_asked_as_for_the_customer(database: Databa
 @pytest.mark.parametrize(
     "asked", [{}, {"segment_id": "a", "not_": "a"}, {"campaign_id": "", "segment_id": ""}]
 )
-def test_one_thing_is_asked(asked: dict[str, Any]) -> None:
+def test_why_takes_exactly_one_question(asked: dict[str, Any]) -> None:
     with pytest.raises(NotOne):
         WhyQuery(identifier="cust_1", **asked)

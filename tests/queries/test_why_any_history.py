@@ -1,6 +1,6 @@
 """Whatever happened: the steps lead to the rows, and a verdict is what the rows have been."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,18 +18,12 @@ from projector.runner.runner import catch_up
 from projector.store import table_rows
 from projector.store.append import append
 from projector.store.database import Database
-from tests.support.databases import migrated, wipe
+from tests.support.databases import wipe
 from tests.support.given import RECEIVED_AT, Delivery, folded
 from tests.support.histories import Arrival, arrivals, histories
 
 # Hypothesis makes a failing example small for up to five minutes before it shows it.
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 #: The database outlives an example: each begins with wiping it.

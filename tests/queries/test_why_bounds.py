@@ -1,27 +1,18 @@
 """An explanation holds all events of a customer, and may have a bound."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from projector.errors import StreamTooLong
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.store.database import Database
-from tests.support.databases import migrated
-from tests.support.given import entered, happened
+from tests.support.given import append_and_project, entered
 
 _DAYS = 3
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-def test_with_more_events_than_the_bound_it_is_refused(database: Database) -> None:
+def test_why_of_a_customer_with_too_many_events_is_refused(database: Database) -> None:
     days = [entered("cust_1", "seg_1", at=f"2024-03-0{day + 1}T10:00:00Z") for day in range(_DAYS)]
-    happened(database, *days, entered("cust_2", "seg_1", at="2024-03-01T10:00:00Z"))
+    append_and_project(database, *days, entered("cust_2", "seg_1", at="2024-03-01T10:00:00Z"))
     question = WhyQuery(identifier="cust_1", segment_id="seg_1")
     found = why(database, question, events_max=_DAYS)
     assert isinstance(found, WhySegment)

@@ -17,22 +17,16 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, spill
 from replay.engines import ENGINES, Engine, EnginePiece, Job, buckets, parallel
-from tests.support.databases import dead_letters, migrated, positions, stored, wipe
-from tests.support.given import RECEIVED_AT, delivery, entered, joined
+from tests.support.databases import dead_letters, positions, stored, wipe
+from tests.support.given import RECEIVED_AT, append_and_project, delivery, entered, joined
 from tests.support.histories import Arrival, arrivals, histories
-from tests.support.logs import MONDAY, by_steps, cut_small, happened, sql
+from tests.support.logs import MONDAY, by_steps, cut_small, sql
 from tests.support.oracle import FUSSY
 
 pytestmark = pytest.mark.timeout(600)
 
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 _arriving = histories().flatmap(arrivals)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 @settings(max_examples=25, suppress_health_check=_SHARED)
@@ -80,10 +74,10 @@ def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, engine: Eng
 
 
 @pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
-def test_events_that_nobody_can_read_are_dead_letters_of_the_shadow_first(
+def test_undecodable_events_are_dead_letters_of_the_shadow_first(
     database: Database, engine: Engine
 ) -> None:
-    happened(
+    append_and_project(
         database,
         entered("cust_1", "seg_1", at=MONDAY),
         joined("cust_1", "", at=MONDAY),
@@ -99,7 +93,7 @@ def test_events_that_nobody_can_read_are_dead_letters_of_the_shadow_first(
 def test_a_worker_that_is_killed_ends_the_rebuild_and_leaves_everything_as_it_was(
     database: Database,
 ) -> None:
-    happened(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(20)))
+    append_and_project(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(20)))
     live = _found(database)
 
     def murdered(job: Job) -> Iterator[object]:
@@ -118,7 +112,7 @@ def test_a_worker_that_is_killed_ends_the_rebuild_and_leaves_everything_as_it_wa
 def test_a_bucket_that_is_gone_ends_the_rebuild_and_leaves_everything_as_it_was(
     database: Database,
 ) -> None:
-    happened(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(40)))
+    append_and_project(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(40)))
     live = _found(database)
 
     def robbed(job: Job) -> Iterator[EnginePiece]:

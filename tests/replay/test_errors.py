@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,24 @@ from projector.store.database import Database
 from projector.store.rebuild import shadow, staging, swap
 from replay import fill, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
-from tests.support.databases import migrated, stored
-from tests.support.logs import happened, sql
+from tests.support.databases import stored
+from tests.support.given import append_and_project
+from tests.support.logs import sql
 from tests.support.tampering import life
 
 IN_PROCESS = ENGINES["in-process"]
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *life("cust_1"))
-        yield database
+def database(database: Database) -> Database:
+    append_and_project(database, *life("cust_1"))
+    return database
 
 
 @pytest.fixture
-def sqlite_database(sqlite_url: str) -> Iterator[Database]:
-    with migrated(sqlite_url) as database:
-        happened(database, *life("cust_1"))
-        yield database
+def filled_sqlite(sqlite_database: Database) -> Database:
+    append_and_project(sqlite_database, *life("cust_1"))
+    return sqlite_database
 
 
 def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
@@ -81,35 +81,35 @@ def _settings(database: Database) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("content", [b"no database", b"", None], ids=["else", "empty", "folder"])
 def test_rows_that_cannot_be_poured_leave_the_connection_durable(
-    sqlite_database: Database, tmp_path: Path, content: bytes | None
+    filled_sqlite: Database, tmp_path: Path, content: bytes | None
 ) -> None:
-    before = _settings(sqlite_database)
+    before = _settings(filled_sqlite)
     assert before[:2] == (2, 0)
     path = tmp_path / "part"
     if content is None:
         path.mkdir()
     else:
         path.write_bytes(content)
-    with sqlite_database.writing() as connection:
+    with filled_sqlite.writing() as connection:
         for each in discover():
             shadow.create(connection, rebuilding(each))
     with pytest.raises((DatabaseUnreachable, sqlite3.Error)):
-        staging.load(sqlite_database, [rebuilding(each).shadow for each in discover()], path)
-    assert _settings(sqlite_database) == before
+        staging.load(filled_sqlite, [rebuilding(each).shadow for each in discover()], path)
+    assert _settings(filled_sqlite) == before
 
 
-def test_a_swap_that_fails_leaves_the_connection_as_it_was(sqlite_database: Database) -> None:
-    before = _settings(sqlite_database), stored(sqlite_database)
+def test_a_swap_that_fails_leaves_the_connection_as_it_was(filled_sqlite: Database) -> None:
+    before = _settings(filled_sqlite), stored(filled_sqlite)
     # There is no shadow.
-    with pytest.raises(DatabaseUnreachable), sqlite_database.writing() as connection:
+    with pytest.raises(DatabaseUnreachable), filled_sqlite.writing() as connection:
         swap.swap_names(connection, rebuilding(discover()[0]))
-    assert (_settings(sqlite_database), stored(sqlite_database)) == before
+    assert (_settings(filled_sqlite), stored(filled_sqlite)) == before
 
 
-def test_a_rebuild_leaves_the_connection_as_it_was(sqlite_database: Database) -> None:
-    before = _settings(sqlite_database)
-    rebuild(sqlite_database, discover(), IN_PROCESS)
-    assert _settings(sqlite_database) == before
+def test_a_rebuild_leaves_the_connection_as_it_was(filled_sqlite: Database) -> None:
+    before = _settings(filled_sqlite)
+    rebuild(filled_sqlite, discover(), IN_PROCESS)
+    assert _settings(filled_sqlite) == before
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,11 @@ def test_a_rebuild_leaves_the_connection_as_it_was(sqlite_database: Database) ->
         pytest.param("CREATE DOMAIN mine AS customer", id="a domain"),
     ],
 )
-def test_on_postgres_what_uses_the_type_of_the_rows_stays(postgres_url: str, made: str) -> None:
-    with migrated(postgres_url) as database:
-        happened(database, *life("cust_1"))
+def test_on_postgres_what_uses_the_type_of_the_rows_stays(
+    migrated_postgres_url: str, made: str
+) -> None:
+    with closing(Database(migrated_postgres_url)) as database:
+        append_and_project(database, *life("cust_1"))
         sql(database, made)
         sql(database, "UPDATE customer SET name = 'wrong'")
         done = rebuild(database, discover(), IN_PROCESS)
@@ -137,10 +139,14 @@ def test_on_postgres_what_uses_the_type_of_the_rows_stays(postgres_url: str, mad
         assert verify(database, discover()).is_right
 
 
-def test_a_user_who_may_make_no_tables_is_told_so(postgres_url: str) -> None:
-    url = make_url(postgres_url).set(username="worker").render_as_string(hide_password=False)
-    with migrated(postgres_url) as database:
-        happened(database, *life("cust_1"))
+def test_a_user_without_the_right_to_create_tables_gets_a_clear_error(
+    migrated_postgres_url: str,
+) -> None:
+    url = (
+        make_url(migrated_postgres_url).set(username="worker").render_as_string(hide_password=False)
+    )
+    with closing(Database(migrated_postgres_url)) as database:
+        append_and_project(database, *life("cust_1"))
         sql(database, "CREATE ROLE worker LOGIN")
         every = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
         sql(database, f"GRANT {every} TO worker")

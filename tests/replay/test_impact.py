@@ -1,6 +1,7 @@
 """Who would gain or lose a segment or tier: told before, and of both sides at one position."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,26 +16,33 @@ from projector.store.database import Database
 from replay import RebuildReport, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.impact import GroupChange, Impact
-from tests.support.databases import dead_letters, migrated, positions, stored
-from tests.support.given import created, deleted, entered, joined, left
-from tests.support.logs import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, by_steps, happened, logged, sql
+from tests.support.databases import dead_letters, positions, stored
+from tests.support.given import (
+    append_and_project,
+    append_webhooks,
+    created,
+    deleted,
+    entered,
+    joined,
+    left,
+)
+from tests.support.logs import MONDAY, THURSDAY, TUESDAY, WEDNESDAY, by_steps, sql
 
 IN_PROCESS = ENGINES["in-process"]
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(database: Database) -> Database:
     """Four customers in seg_1 and three of them on a tier; the fifth one is nowhere."""
-    with migrated(database_url) as database:
-        happened(
-            database,
-            *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in (4, 3, 2, 1)),
-            entered("cust_1", "seg_1", at=MONDAY, project_id="proj_0"),
-            left("cust_4", "seg_1", at=TUESDAY),
-            *(joined(f"cust_{n}", "ltr_1", at=TUESDAY) for n in (1, 2)),
-            created("cust_5", at=TUESDAY),
-        )
-        yield database
+    append_and_project(
+        database,
+        *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in (4, 3, 2, 1)),
+        entered("cust_1", "seg_1", at=MONDAY, project_id="proj_0"),
+        left("cust_4", "seg_1", at=TUESDAY),
+        *(joined(f"cust_{n}", "ltr_1", at=TUESDAY) for n in (1, 2)),
+        created("cust_5", at=TUESDAY),
+    )
+    return database
 
 
 def _ignored(state: Any, _fact: Any, _key: Any) -> Any:
@@ -82,7 +90,7 @@ def test_nothing_changes_where_the_rows_are_right(database: Database) -> None:
     assert [each.name for each in impact.rows] == [each.name for each in discover()]
 
 
-def test_who_would_gain_a_segment_is_told(database: Database) -> None:
+def test_customers_who_would_gain_a_segment_are_listed(database: Database) -> None:
     impact = _dry(database, _by_other_rules(left=_ignored))
     assert impact.segments == (
         _change("seg_1", "Segment seg_1", gaining=1, gaining_examples=("cust_4",)),
@@ -91,10 +99,12 @@ def test_who_would_gain_a_segment_is_told(database: Database) -> None:
     assert impact.percent == pytest.approx(100 / 6)
 
 
-def test_who_would_lose_a_segment_is_told_by_project_with_the_first_ones(
+def test_customers_who_would_lose_a_segment_are_listed_by_project(
     database: Database,
 ) -> None:
-    happened(database, entered("cust_6", "seg_1", at=MONDAY), entered("cust_7", "seg_0", at=MONDAY))
+    append_and_project(
+        database, entered("cust_6", "seg_1", at=MONDAY), entered("cust_7", "seg_0", at=MONDAY)
+    )
     impact = _dry(database, _by_other_rules(entered=_ignored))
     assert impact.segments == (
         _change(
@@ -126,7 +136,7 @@ def test_from_one_tier_to_another_is_gained_and_lost(database: Database) -> None
     assert impact.customers == 2
 
 
-def test_gains_and_losses_of_one_segment_are_told_together(database: Database) -> None:
+def test_gains_and_losses_of_one_segment_are_listed_together(database: Database) -> None:
     turned = "UPDATE segment_membership SET is_member = NOT is_member WHERE project_id = 'proj_1'"
     sql(database, turned)
     [change] = _dry(database).segments
@@ -173,8 +183,8 @@ def test_only_the_named_projections_are_compared(database: Database) -> None:
     assert (impact.customers, impact.percent, impact.tiers) == (0, 0.0, ())
 
 
-def test_nobody_changes_in_an_empty_log(database_url: str) -> None:
-    with migrated(database_url) as database:
+def test_an_empty_log_has_no_impact(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database:
         impact = _dry(database)
         assert (impact.customers, impact.percent) == (0, 0.0)
 
@@ -182,11 +192,11 @@ def test_nobody_changes_in_an_empty_log(database_url: str) -> None:
 def test_live_rows_that_go_on_meanwhile_are_met_where_they_are(database: Database) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        happened(database, entered("cust_9", "seg_2", at=WEDNESDAY))
+        append_and_project(database, entered("cust_9", "seg_2", at=WEDNESDAY))
 
     done = rebuild(database, discover(), engine, dry_run=True)
     assert _told(done) == (0, {10})
-    logged(database, entered("cust_9", "seg_3", at=WEDNESDAY))
+    append_webhooks(database, entered("cust_9", "seg_3", at=WEDNESDAY))
     done = rebuild(database, discover(), IN_PROCESS, dry_run=True)
     assert _told(done) == (0, {10}), "no further than the live rows are"
     assert set(positions(database).values()) == {10}
@@ -194,7 +204,7 @@ def test_live_rows_that_go_on_meanwhile_are_met_where_they_are(database: Databas
 
 def test_live_rows_stay_where_they_are_and_the_new_ones_come_to_them(database: Database) -> None:
     [customer, *_] = discover()
-    logged(database, entered("cust_9", "seg_2", at=WEDNESDAY))
+    append_webhooks(database, entered("cust_9", "seg_2", at=WEDNESDAY))
     runner.catch_up(database, [customer])
     before = _found(database)
     assert len(set(positions(database).values())) == 2
@@ -221,7 +231,7 @@ def test_rows_that_are_not_there_yet_are_new_and_a_dry_run_does_not_make_them(
 def test_rows_of_another_version_are_compared_where_they_are(
     database: Database,
 ) -> None:
-    logged(database, entered("cust_9", "seg_2", at=WEDNESDAY))
+    append_webhooks(database, entered("cust_9", "seg_2", at=WEDNESDAY))
     changed = _by_other_rules(left=_ignored, joined=_ignored)
     impact = _dry(database, changed)
     assert [(each.id, each.gaining) for each in impact.segments] == [("seg_1", 1)]
@@ -246,7 +256,7 @@ def test_churn_is_compared_only_where_it_is_asked(database: Database) -> None:
 
 
 def test_a_customer_who_is_gone_has_left_everything(database: Database) -> None:
-    happened(database, deleted("cust_1", at=THURSDAY))
+    append_and_project(database, deleted("cust_1", at=THURSDAY))
     assert _dry(database).customers == 0
 
 

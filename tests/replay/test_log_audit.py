@@ -1,6 +1,6 @@
 """The log is guarded; what somebody does to it who takes the guards away is found and named."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
 from replay import VerifyReport, verify
-from tests.support.databases import opened, unguarded, wipe
+from tests.support.databases import unguarded, wipe
 from tests.support.given import RECEIVED_AT, created, delivery, entered, envelope, left, updated
 from tests.support.tampering import rowless
 
@@ -28,22 +28,13 @@ HAPPENED = [
 ]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def reused(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    with opened(request, tmp_path_factory) as database:
-        yield database
-
-
 @pytest.fixture
-def database(reused: Database) -> Database:
+def database(wiped_database: Database) -> Database:
     """The log of what happened, and the tables at its head."""
-    wipe(reused)
-    append(reused, [envelope(each) for each in HAPPENED], received_at=RECEIVED_AT)
-    append(reused, [envelope(HAPPENED[0])], received_at=RECEIVED_AT)
-    catch_up(reused, discover())
-    return reused
+    append(wiped_database, [envelope(each) for each in HAPPENED], received_at=RECEIVED_AT)
+    append(wiped_database, [envelope(HAPPENED[0])], received_at=RECEIVED_AT)
+    catch_up(wiped_database, discover())
+    return wiped_database
 
 
 @pytest.fixture
@@ -58,7 +49,7 @@ def after(database: Database) -> Callable[..., VerifyReport]:
     return after
 
 
-def test_a_log_that_nobody_changed_is_right(database: Database) -> None:
+def test_the_audit_finds_nothing_in_an_unchanged_log(database: Database) -> None:
     found = verify(database, discover())
     assert found.is_right, found
 
@@ -101,12 +92,12 @@ def test_a_head_that_says_too_much_or_too_little_is_found(after: Any, head: str,
 
 
 def test_an_empty_log_of_which_the_head_says_something_is_found(
-    reused: Database,
+    wiped_database: Database,
 ) -> None:
-    wipe(reused)
-    with reused.writing() as connection:
+    wipe(wiped_database)
+    with wiped_database.writing() as connection:
         connection.exec_driver_sql("UPDATE log_head SET position = 1, stream_id = 1")
-    assert verify(reused, discover()).log == (
+    assert verify(wiped_database, discover()).log == (
         "The log head says that positions go from 1 to 1, but the log has 0, from 0 to 0.",
         "The log head says that stream ids go from 1 to 1, but the log has 0, from 0 to 0.",
     )
@@ -129,7 +120,7 @@ def test_every_wrong_late_flag_is_found(after: Any) -> None:
     }
 
 
-def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
+def test_an_event_without_a_customer_that_is_marked_late_is_found(after: Any) -> None:
     found = after("UPDATE event SET late = true WHERE position = 6")
     assert found.log == ("Events without a customer that are marked late: 1.",)
     assert not found.is_right
@@ -146,7 +137,7 @@ def test_an_event_of_nobody_cannot_be_late(after: Any) -> None:
         "last_occurred_at = '2030-01-01T00:00:00.000000Z'",
     ],
 )
-def test_a_stream_that_tells_a_wrong_greatest_key_is_found(after: Any, change: str) -> None:
+def test_a_stream_with_a_wrong_greatest_key_is_found(after: Any, change: str) -> None:
     """An event would be called late, or not, by it."""
     found = after(f"UPDATE stream SET {change} WHERE stream_id = 1")
     assert found.log == (
@@ -214,7 +205,7 @@ def test_a_stream_that_is_gone_is_found_and_so_are_its_customers_rows(after: Any
     assert [each.customer_id for each in found.customers] == ["cust_2"]
 
 
-def test_a_stream_of_an_id_that_nobody_gave_out_is_compared_all_the_same(after: Any) -> None:
+def test_a_stream_with_an_id_never_assigned_is_compared_too(after: Any) -> None:
     found = after(
         "UPDATE stream SET stream_id = -7 WHERE stream_id = 2",
         "UPDATE event SET stream_id = -7 WHERE stream_id = 2",
@@ -246,9 +237,7 @@ def test_a_fact_that_was_changed_is_found_by_the_rows(after: Any) -> None:
         ("dead_letter", "('customer', 99, 99, 'why')"),
     ],
 )
-def test_what_is_about_an_event_that_is_not_there_is_found(
-    after: Any, table: str, row: str
-) -> None:
+def test_a_row_that_refers_to_a_missing_event_is_found(after: Any, table: str, row: str) -> None:
     found = after(f"INSERT INTO {table} VALUES {row}")
     assert f"Rows of {table} without an event: 1." in found.log
     assert not found.is_right
@@ -277,14 +266,14 @@ def test_the_log_is_looked_at_once_wherever_the_projections_stand(
     assert found.log == ("The event at position 2 has a wrong late flag.",)
 
 
-def test_of_very_many_faults_a_thousand_are_named(reused: Database) -> None:
-    wipe(reused)
+def test_a_thousand_of_very_many_faults_are_named(wiped_database: Database) -> None:
+    wipe(wiped_database)
     many = [envelope(created(f"cust_{number}", at=MONDAY)) for number in range(1105)]
-    append(reused, many, received_at=RECEIVED_AT)
-    with reused.writing() as connection, unguarded(connection):
+    append(wiped_database, many, received_at=RECEIVED_AT)
+    with wiped_database.writing() as connection, unguarded(connection):
         connection.exec_driver_sql("UPDATE event SET late = true")
         connection.exec_driver_sql("UPDATE log_head SET position = 1104")
-    found = verify(reused, named(["customer"]))
+    found = verify(wiped_database, named(["customer"]))
     assert len(found.log) == 1000
     assert found.log[0].startswith("The log head says")
     assert found.checked == 1105

@@ -1,6 +1,6 @@
 """One customer's rows are put right, whatever they were, and nobody else's are touched."""
 
-from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from attrs import evolve
@@ -15,9 +15,9 @@ from projector.projections import discover, named
 from projector.runner import runner
 from projector.store.database import Database
 from replay import rebuild_customer, verify
-from tests.support.databases import dead_letters, migrated, positions, stored
-from tests.support.given import created, entered, joined
-from tests.support.logs import THURSDAY, happened, logged, sql
+from tests.support.databases import dead_letters, positions, stored
+from tests.support.given import append_and_project, append_webhooks, created, entered, joined
+from tests.support.logs import THURSDAY, sql
 from tests.support.tampering import life
 
 NAMES = [each.name for each in discover()]
@@ -27,10 +27,9 @@ HEAD = 2 * len(life("cust_1")) + 1
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
-        yield database
+def database(database: Database) -> Database:
+    append_and_project(database, *life("cust_1"), *life("cust_2"), UNREADABLE)
+    return database
 
 
 def _found(database: Database) -> tuple[object, ...]:
@@ -70,8 +69,10 @@ def test_rows_of_every_table_are_put_right_with_the_digest(
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None:
     before = _found(database)
-    happened(database, entered("cust_3", "seg_7", at=THURSDAY), joined("cust_3", "t", at=THURSDAY))
-    happened(database, created("cust_3", at=THURSDAY))
+    append_and_project(
+        database, entered("cust_3", "seg_7", at=THURSDAY), joined("cust_3", "t", at=THURSDAY)
+    )
+    append_and_project(database, created("cust_3", at=THURSDAY))
     right = _found(database)
     key = {"customer": "", "loyalty_tier": "campaign_id", "segment_membership": "segment_id"}
     if name == "customer":
@@ -88,7 +89,7 @@ def test_rows_that_should_not_be_there_go(database: Database, name: str) -> None
     assert _found(database) != before
 
 
-def test_it_tells_how_many_rows_there_are_now(database: Database) -> None:
+def test_rebuilding_one_customer_reports_the_number_of_rows(database: Database) -> None:
     sql(database, "DELETE FROM segment_membership_history")
     done = rebuild_customer(database, discover(), "cust_1")
     assert (done.project_id, done.customer_id) == ("proj_1", "cust_1")
@@ -127,7 +128,7 @@ def test_the_dead_letters_are_those_of_the_log_again(database: Database) -> None
 
 
 def test_another_customers_rows_and_dead_letters_stay_as_they_are(database: Database) -> None:
-    happened(database, joined("cust_2", "", at=THURSDAY))
+    append_and_project(database, joined("cust_2", "", at=THURSDAY))
     sql(database, "UPDATE customer SET name = 'wrong'")
     sql(database, "UPDATE dead_letter SET reason = 'wrong'")
     rebuild_customer(database, discover(), "cust_1")
@@ -151,8 +152,8 @@ def test_the_digest_is_that_of_the_rows_as_they_are(database: Database) -> None:
 
 
 def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> None:
-    happened(database, created("cust_3", at=THURSDAY, name="Bob"))
-    logged(database, created("cust_1", at=THURSDAY, name="Eve"))
+    append_and_project(database, created("cust_3", at=THURSDAY, name="Bob"))
+    append_webhooks(database, created("cust_1", at=THURSDAY, name="Eve"))
     before = _found(database)
     sql(database, "DELETE FROM customer WHERE customer_id = 'cust_1'")
     rebuild_customer(database, discover(), "cust_1")
@@ -163,9 +164,9 @@ def test_a_projection_that_is_behind_stays_where_it_is(database: Database) -> No
     assert _is_right(database)
 
 
-def test_a_projection_that_never_ran_gets_no_rows(database_url: str) -> None:
-    with migrated(database_url) as database:
-        logged(database, *life("cust_1"))
+def test_a_projection_that_never_ran_gets_no_rows(migrated_url: str) -> None:
+    with closing(Database(migrated_url)) as database:
+        append_webhooks(database, *life("cust_1"))
         assert set(rebuild_customer(database, discover(), "cust_1").rows.values()) == {0}
         assert _is_right(database)
         runner.catch_up(database, discover())
@@ -199,7 +200,7 @@ _POSTGRES = ["'infinity'", "'0044-03-15 12:00:00 BC'", "'10000-01-01 00:00:00Z'"
 
 
 @pytest.mark.parametrize("column", ["first_event_at", "deleted_at"])
-def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
+def test_unreadable_rows_of_another_customer_are_reported_and_nothing_is_changed(
     database: Database, column: str
 ) -> None:
     for wrong in _SQLITE if database.is_sqlite else _POSTGRES:
@@ -211,9 +212,9 @@ def test_unreadable_rows_of_another_customer_are_told_and_nothing_is_changed(
         assert _found(database) == before
 
 
-def test_text_that_is_none_is_told_too(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database:
-        happened(database, *life("cust_1"), *life("cust_2"))
+def test_a_text_that_is_not_utf_8_is_reported(migrated_sqlite_url: str) -> None:
+    with closing(Database(migrated_sqlite_url)) as database:
+        append_and_project(database, *life("cust_1"), *life("cust_2"))
         sql(
             database, "UPDATE customer SET email = CAST(x'61ff' AS TEXT) WHERE customer_id='cust_2'"
         )
@@ -221,8 +222,8 @@ def test_text_that_is_none_is_told_too(sqlite_url: str) -> None:
             rebuild_customer(database, discover(), "cust_1")
 
 
-def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
-    happened(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
+def test_an_unknown_or_ambiguous_customer_is_not_rebuilt(database: Database) -> None:
+    append_and_project(database, created("cust_1", at=THURSDAY, project_id="proj_2"))
     with pytest.raises(CustomerNotFound, match="'cust_9' not found in project 'proj_1'"):
         rebuild_customer(database, discover(), "cust_9", project_id="proj_1")
     with pytest.raises(CustomerAmbiguous, match="cust_1 in proj_1, cust_1 in proj_2"):
@@ -236,7 +237,7 @@ def test_who_is_meant_must_be_known_and_one(database: Database) -> None:
 
 
 def test_the_shops_own_id_will_do(database: Database) -> None:
-    happened(database, created("cust_3", at=THURSDAY, source_id="shop_3"))
+    append_and_project(database, created("cust_3", at=THURSDAY, source_id="shop_3"))
     sql(database, "UPDATE customer SET name = 'x' WHERE customer_id = 'cust_3'")
     done = rebuild_customer(database, discover(), "shop_3", by_source_id=True)
     assert done.customer_id == "cust_3"

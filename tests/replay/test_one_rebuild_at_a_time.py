@@ -1,6 +1,7 @@
 """One rebuild of a database at a time: another one is refused, here and on other machines."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
-from tests.support.databases import migrated, stored
-from tests.support.given import entered, joined
-from tests.support.logs import TUESDAY, happened, sql
+from tests.support.databases import stored
+from tests.support.given import append_and_project, entered, joined
+from tests.support.logs import TUESDAY, sql
 
 IN_PROCESS = ENGINES["in-process"]
 
@@ -21,21 +22,20 @@ HISTORY = [entered("cust_1", "seg_1", at=TUESDAY), joined("cust_2", "ltr_1", at=
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *HISTORY)
-        yield database
+def database(database: Database) -> Database:
+    append_and_project(database, *HISTORY)
+    return database
 
 
 @pytest.fixture
-def other(database: Database, database_url: str) -> Iterator[Database]:
+def other(database: Database, migrated_url: str) -> Iterator[Database]:
     """Another process, as good as."""
-    other = Database(database_url)
+    other = Database(migrated_url)
     yield other
     other.close()
 
 
-def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
+def test_a_rebuild_during_another_one_is_refused_and_changes_nothing(
     database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("replay.workspace.WORKERS_END_SECONDS_MAX", 0.1)
@@ -53,23 +53,28 @@ def test_a_rebuild_beside_another_one_is_told_so_and_changes_nothing(
     assert verify(database, discover()).is_right
 
 
-def test_on_postgres_another_machine_is_told_so_too(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_on_postgres_a_rebuild_on_another_machine_is_refused(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
     with (
-        migrated(postgres_url) as database,
+        closing(Database(migrated_postgres_url)) as database,
         shadow.lock(database),
-        migrated(postgres_url) as other,
+        closing(Database(migrated_postgres_url)) as other,
         pytest.raises(RebuildRunning),
     ):
         rebuild(other, discover(), IN_PROCESS)
 
 
-def test_on_postgres_a_rebuild_whose_lock_is_gone_takes_nobodys_place(postgres_url: str) -> None:
+def test_on_postgres_a_rebuild_that_lost_its_lock_does_not_swap(
+    migrated_postgres_url: str,
+) -> None:
     """Another one may have been let in meanwhile, and the shadows may be its."""
-    with migrated(postgres_url) as database, migrated(postgres_url) as other:
-        happened(database, *HISTORY)
+    with (
+        closing(Database(migrated_postgres_url)) as database,
+        closing(Database(migrated_postgres_url)) as other,
+    ):
+        append_and_project(database, *HISTORY)
         found = []
 
         def engine(job: Job) -> Iterator[EnginePiece]:

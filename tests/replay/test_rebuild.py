@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from projector.store.rebuild import shadow
 from replay import rebuild, swap, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.workspace import path_for
-from tests.support.databases import dead_letters, migrated, positions, stored
-from tests.support.given import created, entered, joined, left
+from tests.support.databases import dead_letters, positions, stored
+from tests.support.given import append_and_project, append_webhooks, created, entered, joined, left
 from tests.support.logs import (
     MONDAY,
     THURSDAY,
@@ -29,8 +30,6 @@ from tests.support.logs import (
     WEDNESDAY,
     by_steps,
     cut_small,
-    happened,
-    logged,
     schema_of,
     sql,
 )
@@ -49,16 +48,15 @@ MORE = [left("cust_1", "seg_1", at=THURSDAY), entered("cust_3", "seg_2", at=MOND
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        happened(database, *HISTORY)
-        yield database
+def database(database: Database) -> Database:
+    append_and_project(database, *HISTORY)
+    return database
 
 
 @pytest.fixture
-def other(database: Database, database_url: str) -> Iterator[Database]:
+def other(database: Database, migrated_url: str) -> Iterator[Database]:
     """Another process, as good as."""
-    other = Database(database_url)
+    other = Database(migrated_url)
     yield other
     other.close()
 
@@ -94,12 +92,12 @@ def test_nothing_is_left_over(database: Database) -> None:
     assert sql(database, "SELECT projection FROM checkpoint WHERE projection LIKE '%shadow'") == []
 
 
-def test_what_comes_in_while_the_shadows_are_filled_is_in_the_new_tables(
+def test_events_appended_during_a_rebuild_are_in_the_new_tables(
     database: Database, other: Database
 ) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        logged(other, *MORE)
+        append_webhooks(other, *MORE)
 
     done = rebuild(database, discover(), engine)
     assert {each.position for each in done.rebuilt} == {7}
@@ -115,7 +113,7 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
 
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from by_steps(job)
-        logged(other, *MORE)
+        append_webhooks(other, *MORE)
 
     rebuild(
         database, discover(), engine, on_progress=lambda phase, done, total: phases.append(phase)
@@ -124,13 +122,13 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
     assert _is_right(database)
 
 
-def test_it_tells_whether_the_rows_before_were_the_same(database: Database) -> None:
+def test_a_rebuild_reports_whether_the_rows_were_the_same_before(database: Database) -> None:
     done = rebuild(database, discover(), IN_PROCESS)
     assert [each.matched for each in done.rebuilt] == [True] * 5
     sql(database, f"UPDATE checkpoint SET digest = '{'0' * 32}' WHERE projection = 'customer'")
     done = rebuild(database, discover(), IN_PROCESS)
     assert {each.name: each.matched for each in done.rebuilt}["customer"] is False
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), IN_PROCESS)
     assert [each.matched for each in done.rebuilt] == [None] * 5
     newer = [evolve(each, version=each.version + 1) for each in discover()]
@@ -142,12 +140,12 @@ def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
 ) -> None:
     def engine(job: Job) -> Iterator[EnginePiece]:
         yield from IN_PROCESS(job)
-        happened(other, *MORE)
+        append_and_project(other, *MORE)
 
     assert [each.matched for each in rebuild(database, discover(), engine).rebuilt] == [True] * 5
 
 
-def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
+def test_the_leftovers_of_a_killed_rebuild_are_removed_and_reported_by_the_next(
     database: Database,
 ) -> None:
     with database.writing() as connection:
@@ -166,7 +164,7 @@ def test_what_a_killed_rebuild_left_is_removed_by_the_next_one_which_says_so(
     test_nothing_is_left_over(database)
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_the_tables_are_as_they_were(
+def test_a_workspace_that_cannot_be_created_fails_the_rebuild_without_changes(
     database: Database,
 ) -> None:
     before = _found(database)
@@ -195,7 +193,7 @@ def test_rows_that_did_not_arrive_are_noticed_before_the_swap(database: Database
 
 def test_the_users_views_show_the_new_rows(database: Database) -> None:
     sql(database, "CREATE VIEW mine AS SELECT customer_id FROM segment_membership WHERE is_member")
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), by_steps)
     assert sorted(sql(database, "SELECT * FROM mine")) == [("cust_2",), ("cust_3",)]
     assert [what for what in done.dependents if "mine" in what] == list(done.dependents)
@@ -208,16 +206,18 @@ def test_the_users_indexes_and_triggers_stay(database: Database) -> None:
     if database.is_sqlite:
         sql(database, "CREATE TRIGGER noted AFTER UPDATE ON loyalty_tier BEGIN SELECT 1; END")
     before = schema_of(database)
-    logged(database, *MORE)
+    append_webhooks(database, *MORE)
     done = rebuild(database, discover(), by_steps)
     assert any("mine" in what for what in done.dependents)
     assert schema_of(database) == before
     assert _is_right(database)
 
 
-def test_on_postgres_rights_and_the_owner_stay(postgres_url: str, postgres_server: Server) -> None:
-    with migrated(postgres_url) as database:
-        happened(database, *HISTORY)
+def test_on_postgres_rights_and_the_owner_stay(
+    migrated_postgres_url: str, postgres_server: Server
+) -> None:
+    with closing(Database(migrated_postgres_url)) as database:
+        append_and_project(database, *HISTORY)
         for role in ("reader", "keeper"):
             sql(database, f"DROP ROLE IF EXISTS {role}")
             sql(database, f"CREATE ROLE {role}")
@@ -249,7 +249,7 @@ def test_a_reader_sees_one_table_from_its_first_question_to_its_last(
     database: Database, other: Database
 ) -> None:
     """On Postgres the rebuild waits for it, and on SQLite it looks at what was."""
-    logged(other, *MORE)
+    append_webhooks(other, *MORE)
     rebuilding = threading.Thread(target=rebuild, args=(other, discover(), by_steps))
     with database.reading_tables() as connection:
         head = log.head(connection)

@@ -83,7 +83,7 @@ def test_instants_at_the_ends_of_time_come_back(tmp_path: Path, at: datetime) ->
     assert list(spill.read(tmp_path, 0)) == [[event]]
 
 
-def test_what_is_read_sorts_by_stream_and_canonical_key(tmp_path: Path) -> None:
+def test_spilled_facts_are_read_sorted_by_stream_and_canonical_key(tmp_path: Path) -> None:
     # As bytes, which is the order of their characters and of no UTF-16.
     ids = ["a", "é", "\uffff", "😀"]
     events = [_event(stream_id, 9, event_id=id) for stream_id in (2, 1) for id in reversed(ids)]
@@ -117,9 +117,7 @@ def _write_many(folder: Path, writer: int) -> None:
         spill.write(folder, {0: [_event(writer, number)] * (1 + number * 20)})
 
 
-def test_what_does_not_fit_on_the_disk_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_makes_the_spill_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, text: real(file, text[:-1]))
     with pytest.raises(OSError, match="No space left") as told:

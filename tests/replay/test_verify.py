@@ -1,6 +1,6 @@
 """What somebody changes by plain SQL is found and named."""
 
-from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -10,54 +10,22 @@ from projector.store.database import Database
 from replay import verify
 from replay.comparison import Difference
 from tests.support import tampering
-from tests.support.databases import migrated, opened, projection_tables, wipe
-from tests.support.given import created
-from tests.support.tampering import PROJECT, life, literal, merged, rowless, rows_of
-from tests.support.verification import (
-    CUSTOMERS,
-    OF_NOBODY,
-    UNREADABLE,
-    arrive,
-    differing,
-    repaired,
-    run,
-)
+from tests.support.databases import projection_tables
+from tests.support.given import append_and_project, created
+from tests.support.tampering import PROJECT, literal, merged, rows_of
+from tests.support.verification import CUSTOMERS, differing, repaired, run
+
+#: Its fixtures open databases.
+pytestmark = pytest.mark.external
 
 MONDAY = "2024-03-04T10:00:00Z"
 
 every_table = pytest.mark.parametrize("name", projection_tables)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def many(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """Customers who all had the same life, for the tests that put right what they change."""
-    with opened(request, tmp_path_factory) as database:
-        arrive(database, *(each for customer_id in CUSTOMERS for each in life(customer_id)))
-        yield database
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def reused(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    with opened(request, tmp_path_factory) as database:
-        yield database
-
-
 @pytest.fixture
-def database(reused: Database) -> Database:
-    """An empty database."""
-    wipe(reused)
-    return reused
-
-
-@pytest.fixture
-def few(database: Database) -> Database:
-    """Two customers and one of whom no table knows, dead letters, and an event of nobody."""
-    arrive(database, *life("cust_1"), UNREADABLE, *life("cust_2"), rowless("cust_3"), OF_NOBODY)
-    return database
+def database(wiped_database: Database) -> Database:
+    return wiped_database
 
 
 # What is in the tables.
@@ -93,7 +61,7 @@ def insert(database: Database, name: str, row: dict[str, Any]) -> None:
 
 
 @every_table
-def test_a_row_of_somebody_who_should_have_none_is_found(few: Database, name: str) -> None:
+def test_a_row_of_a_customer_who_should_have_none_is_found(few: Database, name: str) -> None:
     [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
     known_without_rows, stranger = ({**row, "customer_id": each} for each in ("cust_3", "cust_4"))
     of_another_project = {**row, "project_id": "proj_2"}
@@ -109,7 +77,7 @@ def test_a_row_of_somebody_who_should_have_none_is_found(few: Database, name: st
 
 # Of the table `customer` nobody has more than one row.
 @pytest.mark.parametrize("name", [name for name in projection_tables if name != "customer"])
-def test_a_row_too_many_of_somebody_who_has_some_is_found(few: Database, name: str) -> None:
+def test_a_surplus_row_of_a_customer_with_rows_is_found(few: Database, name: str) -> None:
     [row, *_] = rows_of(few, projection_tables[name])["cust_1"]
     key = [*projection_tables[name].primary_key][-1].name
     another = {**row, key: 99 if key == "period" else "99"}
@@ -129,17 +97,17 @@ def test_a_row_that_was_moved_to_another_customer_is_found_at_both(few: Database
     )
 
 
-def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(sqlite_url: str) -> None:
+def test_text_that_is_not_utf_8_is_no_text_that_looks_like_it(migrated_sqlite_url: str) -> None:
     """Postgres keeps no such text."""
-    with migrated(sqlite_url) as database:
-        arrive(database, created("cust_1", at=MONDAY, name="a\\xff"))
+    with closing(Database(migrated_sqlite_url)) as database:
+        append_and_project(database, created("cust_1", at=MONDAY, name="a\\xff"))
         assert verify(database, discover()).is_right
         run(database, "UPDATE customer SET name = CAST(x'61ff' AS TEXT)")
         [[cell]] = differing(verify(database, discover())).values()
     assert (cell.column, cell.expected, cell.found) == ("name", "a\\xff", b"a\xff")
 
 
-def test_of_one_changed_row_only_its_customer_is_named(many: Database) -> None:
+def test_one_changed_row_names_only_its_customer(many: Database) -> None:
     run(many, "UPDATE loyalty_tier SET gaps = 5 WHERE customer_id = 'cust_100' AND gaps = 0")
     found = verify(many, discover())
     assert [each.customer_id for each in found.customers] == ["cust_100"]
@@ -166,10 +134,12 @@ def test_a_customer_who_differs_in_several_tables_is_one(few: Database) -> None:
     ] * 3
 
 
-def test_of_very_many_who_differ_all_are_counted_and_a_thousand_are_named(
+def test_very_many_differing_customers_are_all_counted_and_a_thousand_named(
     database: Database,
 ) -> None:
-    arrive(database, *(created(f"cust_{number:04}", at=MONDAY) for number in range(1105)))
+    append_and_project(
+        database, *(created(f"cust_{number:04}", at=MONDAY) for number in range(1105))
+    )
     run(database, "UPDATE customer SET customer_id = 'x' || customer_id WHERE event_count = 1")
     found = verify(database, named(["customer"]))
     assert (found.checked, found.differing) == (1105, 2 * 1105)

@@ -1,6 +1,6 @@
 """What is right is found to be right; a sample, and projections by name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,46 +15,22 @@ from projector.runner.runner import catch_up, project_batch
 from projector.store.append import append
 from projector.store.database import Database
 from replay import verify
-from tests.support.databases import dead_letters, opened, wipe
+from tests.support.databases import dead_letters, wipe
 from tests.support.given import RECEIVED_AT, entered, envelope, left
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.oracle import FUSSY
-from tests.support.tampering import life, rowless
-from tests.support.verification import CUSTOMERS, OF_NOBODY, UNREADABLE, arrive, repaired, run
+from tests.support.tampering import life
+from tests.support.verification import CUSTOMERS, OF_NOBODY, UNREADABLE, repaired, run
+
+#: Its fixtures open databases.
+pytestmark = pytest.mark.external
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def many(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    """Customers who all had the same life, for the tests that put right what they change."""
-    with opened(request, tmp_path_factory) as database:
-        arrive(database, *(each for customer_id in CUSTOMERS for each in life(customer_id)))
-        yield database
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def reused(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Database]:
-    with opened(request, tmp_path_factory) as database:
-        yield database
-
-
 @pytest.fixture
-def database(reused: Database) -> Database:
-    """An empty database."""
-    wipe(reused)
-    return reused
-
-
-@pytest.fixture
-def few(database: Database) -> Database:
-    """Two customers and one of whom no table knows, dead letters, and an event of nobody."""
-    arrive(database, *life("cust_1"), UNREADABLE, *life("cust_2"), rowless("cust_3"), OF_NOBODY)
-    return database
+def database(wiped_database: Database) -> Database:
+    return wiped_database
 
 
 @settings(
@@ -65,7 +41,7 @@ def few(database: Database) -> Database:
     projections=st.sampled_from([list(discover()), FUSSY]),
     coming=histories().flatmap(arrivals),
 )
-def test_whatever_arrived_in_whatever_order_is_right_at_every_step(
+def test_verify_finds_nothing_after_any_history_in_any_order(
     database: Database, projections: list[Projection], coming: Sequence[Arrival]
 ) -> None:
     wipe(database)
@@ -184,7 +160,7 @@ def test_a_projection_that_is_named_twice_is_compared_once(few: Database) -> Non
         named(["customer", "customers"])
 
 
-def test_it_is_told_how_far_it_is(many: Database) -> None:
+def test_verify_reports_its_progress(many: Database) -> None:
     seen: list[tuple[int, int]] = []
     verify(many, named(["customer"]), on_piece=lambda *done: seen.append(done))
     assert seen == [(len(CUSTOMERS), len(CUSTOMERS))]

@@ -39,7 +39,7 @@ def _opens(database: Database) -> bool:
         return space.path.is_dir()
 
 
-def test_it_is_there_for_us_alone_and_gone_in_the_end(database: Database, path: Path) -> None:
+def test_the_workspace_is_private_and_removed_at_the_end(database: Database, path: Path) -> None:
     with workspace.opened(database) as space:
         assert space.path == path
         assert not space.had_leftovers
@@ -48,14 +48,16 @@ def test_it_is_there_for_us_alone_and_gone_in_the_end(database: Database, path: 
     assert not path.exists()
 
 
-def test_it_is_gone_after_an_error_too(database: Database, path: Path) -> None:
+def test_the_workspace_is_removed_after_an_error(database: Database, path: Path) -> None:
     with pytest.raises(IsADirectoryError), workspace.opened(database):
         _fail(path)
     assert not path.exists()
     assert _opens(database)
 
 
-def test_what_was_left_is_removed_and_told(database: Database, path: Path) -> None:
+def test_leftovers_in_the_workspace_are_removed_and_reported(
+    database: Database, path: Path
+) -> None:
     path.mkdir()
     assert _opens(database), "a folder that is empty is nothing"
     path.mkdir()
@@ -65,7 +67,7 @@ def test_what_was_left_is_removed_and_told(database: Database, path: Path) -> No
         assert list(path.iterdir()) == []
 
 
-def test_two_at_once_are_one_too_many(database: Database, path: Path) -> None:
+def test_a_second_rebuild_cannot_open_the_workspace(database: Database, path: Path) -> None:
     with workspace.opened(database):
         (path / "bucket-1").touch()
         with pytest.raises(RebuildRunning), workspace.opened(database):
@@ -149,7 +151,7 @@ def test_the_folder_of_another_user_is_refused(
     assert _opens(database)
 
 
-def test_what_cannot_be_emptied_does_not_stay_locked(database: Database, path: Path) -> None:
+def test_a_workspace_that_cannot_be_emptied_is_unlocked(database: Database, path: Path) -> None:
     (path / "folder").mkdir(parents=True)
     path.chmod(0o700)
     with pytest.raises(SpillUnwritable, match=r"projector\.db-rebuild"):
@@ -158,7 +160,7 @@ def test_what_cannot_be_emptied_does_not_stay_locked(database: Database, path: P
     assert _opens(database)
 
 
-def test_it_is_one_place_for_a_database_by_whatever_name(database: Database, path: Path) -> None:
+def test_a_database_has_one_workspace_under_any_name(database: Database, path: Path) -> None:
     assert path.name == "projector.db-rebuild"
     link = path.with_name("link.db")
     link.symlink_to(path.with_name("projector.db"))
@@ -168,7 +170,7 @@ def test_it_is_one_place_for_a_database_by_whatever_name(database: Database, pat
     other.close()
 
 
-def test_for_a_server_it_is_where_temporary_files_go_and_tells_nothing(
+def test_the_workspace_for_postgres_is_in_the_temporary_folder_and_its_name_reveals_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

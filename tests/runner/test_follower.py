@@ -24,11 +24,10 @@ from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.rebuilds import is_right, within
-from tests.support.databases import migrated, positions
+from tests.support.databases import positions
 from tests.support.followers import QUICK, following, found
-from tests.support.given import created, updated
-from tests.support.items import logged as read_log
-from tests.support.logs import happened, logged
+from tests.support.given import append_and_project, append_webhooks, created, updated
+from tests.support.items import read_log
 from tests.support.postgres import Server
 
 _LOG = "projector.runner.follower"
@@ -37,16 +36,9 @@ _LONG = 20.0
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """As somebody else sees it, who appends."""
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def own(database: Database, database_url: str) -> Iterator[Database]:
+def own(database: Database, migrated_url: str) -> Iterator[Database]:
     """As the follower sees it."""
-    with closing(Database(database_url, lock_seconds_max=0.1, idle_seconds_max=5)) as own:
+    with closing(Database(migrated_url, lock_seconds_max=0.1, idle_seconds_max=5)) as own:
         yield own
 
 
@@ -66,10 +58,10 @@ def _is_there(database: Database, position: int) -> bool:
 
 
 def _update(database: Database, number: int) -> None:
-    logged(database, updated("cust_1", at="2024-03-04T10:00:00Z", id=f"e{number}"))
+    append_webhooks(database, updated("cust_1", at="2024-03-04T10:00:00Z", id=f"e{number}"))
 
 
-def test_what_another_connection_appends_is_in_the_tables_within_a_second(
+def test_an_event_appended_by_another_connection_is_projected_within_a_second(
     database: Database, own: Database
 ) -> None:
     with following(Follower(own, discover())):
@@ -80,11 +72,14 @@ def test_what_another_connection_appends_is_in_the_tables_within_a_second(
     assert is_right(database)
 
 
-def test_who_appends_in_the_same_process_may_wake_it(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+def test_an_append_in_the_same_process_wakes_the_follower(
+    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifications, "WAIT_SECONDS_MAX", _LONG)
-    with migrated(sqlite_url) as database, closing(Database(sqlite_url)) as own:
+    with (
+        closing(Database(migrated_sqlite_url)) as database,
+        closing(Database(migrated_sqlite_url)) as own,
+    ):
         follower = _follower(own, intervals=evolve(QUICK, poll_seconds=_LONG))
         with following(follower) as stop:
             within(_LONG, lambda: found(database).holder == "a")
@@ -96,7 +91,7 @@ def test_who_appends_in_the_same_process_may_wake_it(
             follower.wake()
 
 
-def test_what_was_there_before_is_folded_in_batches(
+def test_a_follower_folds_the_backlog_in_batches(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
@@ -118,7 +113,9 @@ def test_a_follower_that_is_idle_stops_within_a_second_and_gives_the_lease_back(
         within(1, lambda: found(database).holder is None)
 
 
-def test_one_who_was_told_to_stop_before_does_nothing(database: Database, own: Database) -> None:
+def test_a_follower_that_was_stopped_before_it_ran_does_nothing(
+    database: Database, own: Database
+) -> None:
     _update(database, 1)
     stop = Event()
     stop.set()
@@ -149,7 +146,7 @@ def test_only_the_holder_works_and_the_other_one_takes_over_what_is_given_back(
     assert worked == ["a"] * 5 + ["b"]
 
 
-def test_one_who_lost_the_lease_notices_it_and_stands_by(database: Database, own: Database) -> None:
+def test_a_follower_that_lost_the_lease_stands_by(database: Database, own: Database) -> None:
     with following(_follower(own)):
         within(_LONG, lambda: found(database).heartbeats > 1)
         with database.writing() as connection:
@@ -162,10 +159,12 @@ def test_one_who_lost_the_lease_notices_it_and_stands_by(database: Database, own
         within(_LONG, lambda: _is_there(database, 1))
 
 
-def test_another_projector_beside_it_does_no_harm(database: Database, own: Database) -> None:
+def test_a_projector_beside_the_follower_does_no_harm(database: Database, own: Database) -> None:
     with following(_follower(own)):
         for number in range(1, 30):
-            happened(database, updated(f"cust_{number % 3}", at="2024-03-04T10:00:00Z"), _BORN)
+            append_and_project(
+                database, updated(f"cust_{number % 3}", at="2024-03-04T10:00:00Z"), _BORN
+            )
             _update(database, number)
         within(_LONG, lambda: _is_there(database, len(read_log(database))))
     assert is_right(database)
@@ -210,13 +209,13 @@ def test_a_database_that_is_locked_is_tried_again(
 
 
 def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
-    postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
+    migrated_postgres_url: str, postgres_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = make_url(postgres_url).database
+    name = make_url(migrated_postgres_url).database
     admin = make_url(postgres_server.url("postgres")).set(drivername="postgresql")
     with (
-        migrated(postgres_url) as database,
-        closing(Database(postgres_url)) as own,
+        closing(Database(migrated_postgres_url)) as database,
+        closing(Database(migrated_postgres_url)) as own,
         psycopg.connect(admin.render_as_string(hide_password=False), autocommit=True) as server,
         following(Follower(own, discover(), intervals=evolve(QUICK, poll_seconds=_LONG))),
     ):
@@ -239,10 +238,10 @@ def test_a_server_that_is_gone_and_comes_back_is_gone_on_with(
     assert "Traceback" not in caplog.text
 
 
-def test_rows_of_another_version_of_a_fold_are_told_once_and_are_no_life(
+def test_outdated_rows_are_logged_once_and_stop_the_heartbeat(
     database: Database, own: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    happened(database, _BORN)
+    append_and_project(database, _BORN)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with following(_follower(own, newer)):
         within(_LONG, lambda: "version" in caplog.text)
@@ -262,7 +261,7 @@ def test_rows_of_another_version_of_a_fold_are_told_once_and_are_no_life(
 def test_a_holder_whose_version_is_outdated_leaves_the_place_to_a_newer_one(
     database: Database, own: Database
 ) -> None:
-    happened(database, _BORN)
+    append_and_project(database, _BORN)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
     with following(_follower(own, holder="old")):
         within(_LONG, lambda: found(database).holder == "old")

@@ -12,22 +12,15 @@ from projector.runner.follower import Follower
 from projector.runner.lease_monitor import LeaseMonitor, LeaseStatus
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
-from tests.support.databases import migrated
 from tests.support.followers import QUICK, following
 
 _LONG = 20.0
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def own(database: Database, database_url: str) -> Iterator[Database]:
+def own(database: Database, migrated_url: str) -> Iterator[Database]:
     """As the follower sees it."""
-    with closing(Database(database_url)) as own:
+    with closing(Database(migrated_url)) as own:
         yield own
 
 
@@ -44,11 +37,11 @@ def test_a_watcher_knows_of_life_only_what_it_has_seen(database: Database, own: 
     within(_LONG, lambda: watch.look() == LeaseStatus(holder=None, is_alive=False))
 
 
-def test_while_one_hands_over_to_another_nothing_is_wrong(
-    database: Database, own: Database, database_url: str
+def test_the_lease_stays_alive_while_it_is_handed_over(
+    database: Database, own: Database, migrated_url: str
 ) -> None:
     watch = LeaseMonitor(database, lease_seconds=5)
-    with closing(Database(database_url)) as others:
+    with closing(Database(migrated_url)) as others:
         first = Follower(own, discover(), holder="a", intervals=QUICK)
         second = Follower(others, discover(), holder="b", intervals=QUICK)
         with following(first):
@@ -61,7 +54,7 @@ def test_while_one_hands_over_to_another_nothing_is_wrong(
     assert all(each.is_alive for each in seen)
 
 
-def test_a_lease_that_nobody_takes_is_not_alive_for_long(
+def test_a_lease_without_a_holder_soon_counts_as_dead(
     database: Database, own: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_monitor, "HANDOVER_SECONDS", 0.2)

@@ -14,12 +14,19 @@ from projector.projections.projection import Projection
 from projector.runner.refold import refold
 from projector.runner.runner import catch_up, project_batch
 from projector.store import checkpoints
-from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
-from tests.support.databases import dead_letters, migrated, positions, rows, stored
-from tests.support.given import RECEIVED_AT, Delivery, created, entered, envelope, left, updated
+from tests.support.databases import dead_letters, positions, rows, stored
+from tests.support.given import (
+    Delivery,
+    append_webhooks,
+    created,
+    entered,
+    envelope,
+    left,
+    updated,
+)
 from tests.support.oracle import truth
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
@@ -50,20 +57,10 @@ class Interrupted(Database):
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
-
-
-@pytest.fixture
-def slow(database: Database, database_url: str) -> Iterator[Interrupted]:
-    slow = Interrupted(database_url)
+def slow(database: Database, migrated_url: str) -> Iterator[Interrupted]:
+    slow = Interrupted(migrated_url)
     yield slow
     slow.close()
-
-
-def _append(database: Database, *webhooks: Delivery) -> None:
-    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
 
 
 def _project(
@@ -89,13 +86,13 @@ INTERLUDES: dict[str, Callable[[Database], object]] = {
 
 @pytest.mark.parametrize("begun", [0, 1], ids=["from the beginning", "going on"])
 @pytest.mark.parametrize("interlude", INTERLUDES.values(), ids=INTERLUDES)
-def test_of_two_projectors_of_one_batch_only_the_first_writes_it(
+def test_one_of_two_projectors_of_the_same_batch_writes_it(
     database: Database,
     slow: Interrupted,
     interlude: Callable[[Database], object],
     begun: int,
 ) -> None:
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     for _ in range(begun):
         _project(database, 1)
     won = []
@@ -115,7 +112,7 @@ def test_of_two_projectors_of_one_batch_only_the_first_writes_it(
 def test_a_projector_that_lost_goes_on_from_where_the_winner_is(
     database: Database, slow: Interrupted
 ) -> None:
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     slow.before_writing = lambda: _project(database, 3)
     reached: list[int] = []
     catch_up(slow, discover(), on_batch=reached.append)
@@ -126,9 +123,9 @@ def test_a_projector_that_lost_goes_on_from_where_the_winner_is(
 def test_a_projector_does_not_write_on_rows_that_a_rebuild_has_replaced(
     database: Database, slow: Interrupted
 ) -> None:
-    _append(database, *HISTORY[:2])
+    append_webhooks(database, *HISTORY[:2])
     catch_up(database, discover())
-    _append(database, *HISTORY[2:])
+    append_webhooks(database, *HISTORY[2:])
     slow.before_writing = lambda: rebuild(database, discover(), ENGINES["in-process"])
     with pytest.raises(CheckpointMoved):
         _project(slow)
@@ -138,7 +135,7 @@ def test_a_projector_does_not_write_on_rows_that_a_rebuild_has_replaced(
 
 
 def test_projections_that_meet_go_on_together(database: Database) -> None:
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     _project(database, 2, named(["customer"]))
     reached = [_project(database, 10) for _ in range(3)]
     assert reached == [2, 4, None]
@@ -146,7 +143,7 @@ def test_projections_that_meet_go_on_together(database: Database) -> None:
 
 
 def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     class Broken(Database):
         @contextmanager
@@ -157,10 +154,10 @@ def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
                 yield begun
                 raise ConnectionError("the cable")
 
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     _project(database, 1)
     before = stored(database), positions(database)
-    broken = Broken(database_url)
+    broken = Broken(migrated_url)
     with pytest.raises(ConnectionError):
         _project(broken)
     broken.close()
@@ -168,14 +165,14 @@ def test_a_write_that_fails_leaves_neither_rows_nor_checkpoints(
 
 
 def test_projectors_at_the_same_time_fold_every_event_once(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     history = [
         updated(f"cust_{n % 3}", at=f"2024-03-04T10:00:{(n * 7) % 40:02}Z", name=f"{n}")
         for n in range(40)
     ]
-    _append(database, *history)
-    others = [Database(database_url) for _ in range(3)]
+    append_webhooks(database, *history)
+    others = [Database(migrated_url) for _ in range(3)]
     threads = [
         threading.Thread(target=catch_up, args=(other, discover()), kwargs={"batch_events_max": 3})
         for other in others
@@ -191,7 +188,7 @@ def test_projectors_at_the_same_time_fold_every_event_once(
 
 
 def test_customers_are_folded_anew_up_to_where_each_projection_is(database: Database) -> None:
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     for number, each in enumerate(discover()):
         project_batch(database, [each], batch_events_max=number + 1)
     before = stored(database), positions(database)
@@ -203,12 +200,12 @@ def test_customers_are_folded_anew_up_to_where_each_projection_is(database: Data
 
 
 def test_folding_anew_waits_for_a_projector_that_is_writing(
-    database: Database, database_url: str
+    database: Database, migrated_url: str
 ) -> None:
     """Otherwise it would compute from rows that are not there any more when it writes."""
-    _append(database, *HISTORY)
+    append_webhooks(database, *HISTORY)
     _project(database, 2)
-    other = Database(database_url)
+    other = Database(migrated_url)
     refolding = threading.Thread(target=refold, args=(other, discover(), [1]))
 
     class Writing(Database):
@@ -223,7 +220,7 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
                 refolding.join(0.2)
                 assert refolding.is_alive()
 
-    writing = Writing(database_url)
+    writing = Writing(migrated_url)
     _project(writing, 2)
     refolding.join(30)
     writing.close()
@@ -236,14 +233,14 @@ def test_folding_anew_waits_for_a_projector_that_is_writing(
 
 
 def test_rows_of_another_version_of_a_fold_are_not_gone_on_with(database: Database) -> None:
-    _append(database, *HISTORY[:2])
+    append_webhooks(database, *HISTORY[:2])
     catch_up(database, discover())
     before, reached = stored(database), positions(database)
     newer = [
         evolve(each, version=each.version + 1) if each.name == "segment_membership" else each
         for each in discover()
     ]
-    _append(database, *HISTORY[2:])
+    append_webhooks(database, *HISTORY[2:])
     with pytest.raises(
         ProjectionOutdated, match=r"'segment_membership'.* version 1 .* is version 2 "
     ):

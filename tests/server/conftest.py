@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from projector.store.database import Database
+from tests.support.databases import url_of
 from tests.support.http_client import Client
 from tests.support.server_process import Server, serving
 
@@ -12,7 +13,7 @@ from tests.support.server_process import Server, serving
 @pytest.fixture(scope="module")
 def server(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that anybody on this machine may ask, once on each engine."""
-    url = shared_database.url.render_as_string(hide_password=False)
+    url = url_of(shared_database)
     with serving(tmp_path_factory.mktemp("server"), url) as server:
         yield server
 

@@ -15,7 +15,7 @@ from projector.server.errors import TokenMissing
 from projector.store.database import Database
 from tests.serving.servers import problem
 from tests.serving.talking import connect, read_answer
-from tests.support.databases import migrated
+from tests.support.databases import url_of
 from tests.support.given import entered
 from tests.support.http_client import Client, ndjson
 from tests.support.server_process import SECRET, Server, refused, serving
@@ -69,7 +69,9 @@ def guarded(tokens: dict[str, str], server: Server) -> Client:
 
 
 @pytest.mark.parametrize(("method", "path"), [*READING, *WRITING])
-def test_without_a_token_nothing_is_told(guarded: Client, method: str, path: str) -> None:
+def test_a_request_without_a_token_is_refused_and_learns_nothing(
+    guarded: Client, method: str, path: str
+) -> None:
     got = guarded.ask(method, path)
     assert got.status == 401
     assert got.headers["www-authenticate"] == "Bearer"
@@ -97,9 +99,7 @@ def _wrong(token: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("how", _wrong("x" * 90))
-def test_a_token_that_nobody_made_opens_nothing(
-    guarded: Client, tokens: dict[str, str], how: str
-) -> None:
+def test_an_invented_token_is_refused(guarded: Client, tokens: dict[str, str], how: str) -> None:
     got = guarded.get("/segments", authorization=_wrong(tokens["admin"])[how])
     assert got.refusal == (401, "token_missing")
 
@@ -137,7 +137,7 @@ def test_a_webhook_needs_no_token_but_its_signature(guarded: Client) -> None:
     assert guarded.post("/webhooks/voucherify", b"{}").refusal == (401, "signature_wrong")
 
 
-def test_with_a_token_any_host_may_be_asked_for(guarded: Client, tokens: dict[str, str]) -> None:
+def test_a_request_with_a_token_may_name_any_host(guarded: Client, tokens: dict[str, str]) -> None:
     more = {"host": "shop.example", "authorization": f"Bearer {tokens['read']}"}
     assert guarded.get("/segments", **more).status == 200
 
@@ -161,7 +161,7 @@ def alone(sqlite_url: str, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_while_there_is_no_token_programs_of_this_machine_come_in(alone: Server) -> None:
+def test_without_any_token_local_requests_are_answered(alone: Server) -> None:
     client = alone.client
     assert client.post("/events", ndjson(entered("cust_1", "seg_1", at=_AT))).status == 200
     assert client.get("/segments").status == 200
@@ -189,7 +189,7 @@ def test_while_there_is_no_token_programs_of_this_machine_come_in(alone: Server)
         pytest.param({"origin": "http://localhost:1"}, id="another port of this machine"),
     ],
 )
-def test_a_page_in_a_browser_cannot_ask_in_its_users_name(
+def test_a_request_from_a_web_page_of_another_origin_is_refused(
     alone: Server, headers: dict[str, str]
 ) -> None:
     assert alone.client.get("/segments", **headers).refusal == (403, "host_foreign")
@@ -198,7 +198,7 @@ def test_a_page_in_a_browser_cannot_ask_in_its_users_name(
     assert alone.client.get("/status").json["head"] == 0
 
 
-def test_nor_can_one_that_only_shows_a_picture_from_here(alone: Server) -> None:
+def test_a_request_with_a_cross_site_fetch_header_is_refused(alone: Server) -> None:
     """Then a browser tells no origin, but whose page it is."""
     ask = alone.client.get
     for site in ("cross-site", "same-site"):
@@ -207,7 +207,7 @@ def test_nor_can_one_that_only_shows_a_picture_from_here(alone: Server) -> None:
         assert ask("/segments", sec_fetch_site=site).status == 200
 
 
-def test_for_whom_a_proxy_asks_is_not_of_this_machine(alone: Server) -> None:
+def test_a_request_forwarded_by_a_local_proxy_is_not_local(alone: Server) -> None:
     delivery = entered("cust_1", "seg_1", at=_AT)
     names = ["forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"]
     names += [f"x-forwarded-{each}" for each in ("for", "host", "proto", "server", "port")]
@@ -226,7 +226,9 @@ def test_a_webhook_may_come_by_any_name(alone: Server) -> None:
     assert alone.client.deliver(delivery, SECRET, host="shop.example").status == 200
 
 
-def test_once_there_is_a_token_nobody_comes_in_without_one(alone: Server, sqlite_url: str) -> None:
+def test_once_a_token_exists_requests_without_one_are_refused(
+    alone: Server, sqlite_url: str
+) -> None:
     assert alone.client.get("/segments").status == 200
     with closing(Database(sqlite_url)) as database:
         made = create_token(database, name="first", scopes=["read"])
@@ -239,7 +241,9 @@ def test_once_there_is_a_token_nobody_comes_in_without_one(alone: Server, sqlite
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])  # noqa: S104
-def test_without_a_token_a_public_address_is_refused(tmp_path: Path, host: str) -> None:
+def test_a_server_without_a_token_refuses_to_listen_on_a_public_address(
+    tmp_path: Path, host: str
+) -> None:
     done = refused(tmp_path, "--host", host)
     assert done.code == 2
     assert done.failed_in_a_sentence
@@ -247,12 +251,11 @@ def test_without_a_token_a_public_address_is_refused(tmp_path: Path, host: str) 
     assert "projector token create" in done.err
 
 
-def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
-    sqlite_url: str, tmp_path: Path
+def test_a_public_server_with_a_token_refuses_requests_without_one(
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
-    with migrated(sqlite_url) as database:
-        made = create_token(database, name="first", scopes=["read"])
-    with serving(tmp_path, sqlite_url, "--host", "0.0.0.0") as server:  # noqa: S104
+    made = create_token(sqlite_database, name="first", scopes=["read"])
+    with serving(tmp_path, url_of(sqlite_database), "--host", "0.0.0.0") as server:  # noqa: S104
         assert server.client.get("/segments").refusal == (401, "token_missing")
         bearer = {"authorization": f"Bearer {made.token}"}
         assert server.client.get("/segments", **bearer).status == 200
@@ -260,9 +263,10 @@ def test_with_a_token_it_listens_there_and_asks_everybody_for_it(
     assert made.token not in server.told
 
 
-def test_a_public_server_whose_tokens_are_gone_is_open_to_nobody(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database:
-        gate = Authenticator(database, is_public=True)
-        scope = {"type": "http", "headers": [(b"host", b"localhost")]}
-        with pytest.raises(TokenMissing):
-            asyncio.run(gate.check(Request(scope), Scope.READ))
+def test_a_public_server_without_any_token_refuses_every_request(
+    sqlite_database: Database,
+) -> None:
+    gate = Authenticator(sqlite_database, is_public=True)
+    scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(TokenMissing):
+        asyncio.run(gate.check(Request(scope), Scope.READ))

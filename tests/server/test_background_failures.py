@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +18,14 @@ from projector.server.positions import read_tables_position
 from projector.server.writer import Commit, Writer
 from projector.store.append import Outcome
 from projector.store.database import Database
-from tests.support.databases import migrated
-from tests.support.items import envelope, logged
+from tests.support.items import envelope, read_log
 
 _BOUNDS = Bounds(together_max=10, together_weight_max=10, waiting_weight_max=100)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 @pytest.mark.parametrize("answers", [1, 3])
@@ -68,7 +65,7 @@ def test_work_that_fails_fails_who_waited_for_it_and_the_next_is_done() -> None:
     asyncio.run(story())
 
 
-def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
+def test_an_appended_delivery_is_acknowledged_although_counting_it_failed(
     database: Database,
 ) -> None:
     def uncountable(_commit: Commit) -> None:
@@ -85,7 +82,7 @@ def test_what_is_in_the_log_is_told_as_appended_whoever_fails_to_count_it(
         await running
 
     asyncio.run(story())
-    assert len(logged(database)) == 2
+    assert len(read_log(database)) == 2
 
 
 def test_health_is_looked_at_again_after_a_look_that_failed(
@@ -113,7 +110,7 @@ def test_health_is_looked_at_again_after_a_look_that_failed(
     asyncio.run(story())
 
 
-def test_of_two_who_ask_for_the_metrics_one_waits(
+def test_concurrent_requests_for_the_metrics_are_answered_one_after_the_other(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[str] = []

@@ -33,13 +33,13 @@ def _ids(got: Reply) -> list[str]:
     return [each["customer_id"] for each in got.json["customers"]]
 
 
-def test_customers_are_told_in_the_order_in_which_they_were_asked_for(client: Client) -> None:
+def test_a_batch_answers_in_the_order_of_the_request(client: Client) -> None:
     got = _batch(client, ["cust_7", "cust_3", "cust_5"])
     assert _ids(got) == ["cust_7", "cust_3", "cust_5"]
     assert got.json["not_found"] == got.json["ambiguous"] == []
 
 
-def test_each_is_told_as_it_is_told_alone(client: Client) -> None:
+def test_a_batch_answers_each_customer_as_a_single_request_does(client: Client) -> None:
     got = _batch(client, ["cust_3", "cust_7"])
     assert got.json["customers"] == [client.get(f"/customers/cust_{n}").json for n in (3, 7)]
 
@@ -51,7 +51,7 @@ def test_the_answer_says_how_far_it_is(client: Client, told: int) -> None:
     assert [*got.json] == ["customers", "not_found", "ambiguous", "position"]
 
 
-def test_those_whom_nobody_knows_and_those_whom_several_projects_know_are_named(
+def test_a_batch_lists_unknown_and_ambiguous_customers(
     client: Client,
 ) -> None:
     got = _batch(client, ["nobody", "cust_both", "cust_1", "a\0b", "who else?"])
@@ -66,17 +66,17 @@ def test_a_project_decides_who_is_meant(client: Client) -> None:
     assert (got.json["not_found"], got.json["ambiguous"]) == (["cust_1"], [])
 
 
-def test_one_who_is_asked_for_twice_is_told_once(client: Client) -> None:
+def test_a_customer_requested_twice_in_a_batch_is_answered_once(client: Client) -> None:
     got = _batch(client, ["cust_2", "nobody", "cust_1", "cust_2", "nobody"])
     assert _ids(got) == ["cust_2", "cust_1"]
     assert got.json["not_found"] == ["nobody"]
 
 
-def test_nobody_may_be_asked_for(client: Client) -> None:
+def test_an_empty_batch_is_answered_with_an_empty_list(client: Client) -> None:
     assert _batch(client, []).json["customers"] == []
 
 
-def test_a_thousand_are_told(client: Client) -> None:
+def test_a_batch_may_have_a_thousand_customers(client: Client) -> None:
     asked = [f"cust_{number}" for number in reversed(range(IDS_MAX))]
     assert _ids(_batch(client, asked)) == asked
 

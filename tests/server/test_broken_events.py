@@ -3,8 +3,6 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,18 +11,16 @@ from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import ask
-from tests.support.databases import migrated
 from tests.support.given import entered
-from tests.support.items import logged
+from tests.support.items import read_log
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
-def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Database) -> None:
+def test_the_answer_to_a_broken_body_reports_what_was_appended_before(database: Database) -> None:
     deliveries = [
         entered(f"cust_{number}", "seg_1", at="2024-03-01T10:00:00Z") for number in range(10)
     ]
@@ -41,4 +37,4 @@ def test_what_came_before_a_break_is_in_the_log_as_the_answer_says(database: Dat
 
     asyncio.run(story())
     # The last one may go on behind the break.
-    assert len(logged(database)) >= 9
+    assert len(read_log(database)) >= 9

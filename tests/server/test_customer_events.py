@@ -35,7 +35,7 @@ def test_a_cursor_that_no_page_ended_with_is_refused(client: Client) -> None:
         assert got.refusal == (400, "bad_cursor")
 
 
-def test_the_events_of_one_of_whom_no_table_tells_are_there(server: Server) -> None:
+def test_a_customer_without_rows_still_has_events(server: Server) -> None:
     told = in_shape("minimal", entered("cust_rewarded", "seg_1", at="2024-03-01T10:00:00Z"))
     rewarded = {**told, "type": "customer.rewarded"}
     assert server.client.post("/events", ndjson(rewarded)).json["appended"] == 1
@@ -65,7 +65,7 @@ def test_pages_have_every_event_once_in_the_order_of_arrival(client: Client, lim
     assert 0 < len(pages[-1]) <= limit
 
 
-def test_an_event_is_told_with_its_body_as_it_came(client: Client) -> None:
+def test_an_event_is_answered_with_its_original_body(client: Client) -> None:
     for told, came in zip(_pages(client, 100)[0], _EVENTS, strict=True):
         assert told["body"] == encoded(came).decode()
         assert told["source"] == "webhook"
@@ -75,7 +75,7 @@ def test_an_event_is_told_with_its_body_as_it_came(client: Client) -> None:
     assert {each["late"] for each in _pages(client, 100)[0]} == {True, False}
 
 
-def test_a_body_is_told_to_the_byte(client: Client) -> None:
+def test_the_body_of_an_event_is_answered_byte_for_byte(client: Client) -> None:
     delivery = entered("cust_bytes", "seg_1", at="2024-03-01T10:00:00Z")
     body = json.dumps(delivery, indent=3).replace("1", "1").encode()
     body = body.replace(b'"My distribution"', '"\\u00e9 é \\/ "'.encode())
@@ -108,5 +108,5 @@ def test_a_limit_has_bounds(client: Client, limit: str) -> None:
     assert got.refusal == (400, "bad_query")
 
 
-def test_of_nobody_there_are_none(client: Client) -> None:
+def test_the_events_of_an_unknown_customer_are_not_found(client: Client) -> None:
     assert client.get("/customers/nobody/events").refusal == (404, "customer_not_found")

@@ -37,7 +37,7 @@ def test_an_answer_that_is_known_is_not_sent_again(client: Client, who: str) -> 
     assert first.headers["cache-control"] == "private, no-cache"
 
 
-def test_an_event_of_somebody_else_changes_the_position_and_not_the_tag(
+def test_an_event_of_another_customer_changes_the_position_and_not_the_etag(
     client: Client, who: str
 ) -> None:
     first = _ask(client, who)
@@ -59,7 +59,7 @@ def test_a_change_changes_the_tag(client: Client, who: str) -> None:
     assert then.headers["etag"] != first.headers["etag"]
 
 
-def test_another_moment_has_another_tag(client: Client, who: str) -> None:
+def test_the_answer_as_of_another_moment_has_another_etag(client: Client, who: str) -> None:
     now = _ask(client, who)
     before = client.get(f"/customers/{who}?as_of=2024-01-01T00:00:00Z")
     assert before.status == 404
@@ -82,7 +82,7 @@ KNOWN = {
 
 
 @pytest.mark.parametrize(("known", "status"), KNOWN.values(), ids=KNOWN)
-def test_what_is_known_may_be_told_in_many_ways(
+def test_an_if_none_match_header_may_have_several_forms(
     client: Client, who: str, known: str, status: int
 ) -> None:
     tag = _ask(client, who).headers["etag"]
@@ -92,9 +92,7 @@ def test_what_is_known_may_be_told_in_many_ways(
     assert _ask(client, who, said).status == status
 
 
-def test_so_it_is_where_the_customer_is_looked_up_or_only_the_headers_are_asked_for(
-    client: Client, who: str
-) -> None:
+def test_head_requests_and_lookups_by_source_id_honour_the_etag(client: Client, who: str) -> None:
     tag = _ask(client, who).headers["etag"]
     assert client.ask("HEAD", f"/customers/{who}", if_none_match=tag).status == 304
     delivery = entered(who, "seg_1", at="2024-03-02T10:00:00Z")
@@ -106,13 +104,13 @@ def test_so_it_is_where_the_customer_is_looked_up_or_only_the_headers_are_asked_
     assert _ask(client, who).headers["etag"] == found.headers["etag"]
 
 
-def test_what_has_no_tag_is_kept_by_nobody(client: Client, who: str) -> None:
+def test_an_answer_without_an_etag_is_not_cached(client: Client, who: str) -> None:
     got = client.get(f"/customers/{who}/events")
     assert "etag" not in got.headers
     assert got.headers["cache-control"] == "no-store"
 
 
-def test_nor_is_a_problem_whatever_is_known(client: Client) -> None:
+def test_a_problem_is_not_cached(client: Client) -> None:
     got = client.get("/customers/nobody", if_none_match="*")
     assert got.refusal == (404, "customer_not_found")
     assert got.headers["cache-control"] == "no-store"

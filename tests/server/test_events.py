@@ -121,7 +121,7 @@ def test_a_packed_body_may_be_filled_up_with_zeros_as_a_packed_file_may(client: 
     assert _outcomes(got.json) == ["appended"] * 2
 
 
-def test_of_a_packed_body_that_breaks_off_what_came_before_is_kept_and_the_answer_says_so(
+def test_the_deliveries_before_a_break_in_a_gzip_body_are_kept_and_reported(
     client: Client, shared_database: Database
 ) -> None:
     head, _ = kept(shared_database)
@@ -144,13 +144,13 @@ def test_of_a_packed_body_that_breaks_off_what_came_before_is_kept_and_the_answe
     "body",
     [b"no gzip at all", gzip.compress(b"{}", mtime=0)[:5], gzip.compress(b"{}", mtime=0) + b"more"],
 )
-def test_what_is_not_packed_as_it_is_said_to_be_is_refused(client: Client, body: bytes) -> None:
+def test_a_body_with_a_false_content_encoding_is_refused(client: Client, body: bytes) -> None:
     got = client.post("/events", body, content_encoding="gzip")
     assert got.refusal == (400, "file_corrupt")
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
-def test_another_packing_is_refused(
+def test_an_unknown_content_encoding_is_refused(
     client: Client, shared_database: Database, encoding: str
 ) -> None:
     before = kept(shared_database)
@@ -193,7 +193,7 @@ def test_options_say_what_deliveries_do_not(client: Client) -> None:
     assert [each["entered_at"] for each in answer["segments"]] == ["2024-05-06T05:08:09.000Z"]
 
 
-def test_without_them_such_deliveries_are_put_aside(client: Client) -> None:
+def test_an_incomplete_delivery_without_defaults_is_quarantined(client: Client) -> None:
     bare = {"customer": {"id": "cust_untold"}, "segment": segment("seg_1")}
     got = client.post("/events", ndjson(encoded(bare)))
     assert _outcomes(got.json) == ["quarantined"]
@@ -228,7 +228,7 @@ def test_a_page_of_activity_is_as_many_items_as_it_has_entries(client: Client) -
     assert _outcomes(got.json) == ["appended"] * 4
 
 
-def test_of_the_sample_it_says_the_same_as_the_command_line(
+def test_the_sample_has_the_same_report_over_http_and_on_the_command_line(
     server: Server, sqlite_url: str
 ) -> None:
     got = server.client.post(f"/events?project={_SAMPLE_PROJECT}", _SAMPLE.read_bytes())

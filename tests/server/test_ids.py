@@ -141,7 +141,7 @@ NOBODYS = {
         ("/{}", "path_unknown"),
     ],
 )
-def test_what_is_no_id_in_a_path_is_nobodys(
+def test_an_impossible_customer_id_in_a_path_is_not_found(
     client: Client, path: str, code: str, text: str
 ) -> None:
     assert client.get(path.format(text)).refusal == (404, code)
@@ -166,7 +166,7 @@ def test_what_is_no_id_in_a_path_is_nobodys(
         "/customers/0?{}=1",
     ],
 )
-def test_what_is_no_value_in_a_query_is_refused_or_nobodys(
+def test_an_impossible_query_parameter_is_refused_or_not_found(
     client: Client, path: str, text: str
 ) -> None:
     got = client.get(path.format(text))

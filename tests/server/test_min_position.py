@@ -68,7 +68,7 @@ def test_a_position_that_is_not_reached_in_time_is_refused_with_what_is(idle: Se
     assert now.headers["projector-head"] == str(position)
 
 
-def test_who_waits_is_answered_once_another_process_has_projected(idle: Server) -> None:
+def test_a_waiting_request_is_answered_once_another_process_has_projected(idle: Server) -> None:
     position = idle.client.deliver(entered("cust_1", "seg_1", at=_AT), SECRET).json["position"]
     got = []
 
@@ -82,7 +82,7 @@ def test_who_waits_is_answered_once_another_process_has_projected(idle: Server) 
     assert got[0].json["position"] == position
 
 
-def test_others_are_answered_while_somebody_waits(idle: Server) -> None:
+def test_requests_are_answered_while_another_one_waits(idle: Server) -> None:
     waiting = [
         threading.Thread(target=idle.client.get, args=("/segments?min_position=999",))
         for _ in range(60)

@@ -67,7 +67,7 @@ def test_every_answer_and_body_has_an_example() -> None:
                 assert f"{method} {path} body" in names
 
 
-def test_the_server_tells_the_document_to_anybody(client: Client) -> None:
+def test_the_server_serves_the_openapi_document(client: Client) -> None:
     assert client.get("/openapi.json").json == _DOCUMENT
 
 
@@ -144,12 +144,12 @@ def test_the_server_answers_as_the_document_says(
 @pytest.mark.parametrize(
     "name", ["CustomerState", "DeliveryResult", "BulkResult", "Health", "Problem", "Status"]
 )
-def test_of_an_answer_every_key_is_there(name: str) -> None:
+def test_every_answer_has_all_the_keys_of_its_schema(name: str) -> None:
     schema = _DOCUMENT["components"]["schemas"][name]
     assert schema["required"] == [*schema["properties"]]
 
 
-def test_who_may_wait_is_told_that_it_may_be_in_vain() -> None:
+def test_every_operation_that_may_wait_documents_its_timeout() -> None:
     for methods in _DOCUMENT["paths"].values():
         for operation in methods.values():
             names = [each["name"] for each in operation.get("parameters", ())]

@@ -10,7 +10,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.concurrency.rebuilds import within
-from tests.support.databases import migrated
 from tests.support.given import Delivery, entered, in_shape, joined, updated
 from tests.support.http_client import Client, ndjson
 from tests.support.server_process import SECRET, Server, serving
@@ -89,7 +88,7 @@ def test_lateness_is_measured_from_when_it_happened(client: Client) -> None:
     assert 7190 < late < 7300
 
 
-def test_what_is_put_aside_is_told_by_its_reason(client: Client) -> None:
+def test_the_metrics_count_quarantined_deliveries_by_reason(client: Client) -> None:
     def waiting(reason: str) -> float:
         return _value(client, "projector_quarantine", reason=reason)
 
@@ -100,7 +99,7 @@ def test_what_is_put_aside_is_told_by_its_reason(client: Client) -> None:
     assert (waiting("broken_json"), waiting("legacy_format")) == (before[0] + 1, before[1] + 1)
 
 
-def test_a_reason_that_nothing_waits_for_any_more_is_not_told(idle: Server) -> None:
+def test_a_reason_without_waiting_deliveries_leaves_the_metrics(idle: Server) -> None:
     body = in_shape("activity", entered("cust_1", "seg_1", at=_AT))
     idle.client.deliver(body, SECRET)
     told = ("projector_quarantine", (("reason", "missing_project"),))
@@ -109,14 +108,14 @@ def test_a_reason_that_nothing_waits_for_any_more_is_not_told(idle: Server) -> N
     assert told not in _metrics(idle.client)
 
 
-def test_dead_letters_are_told_by_projection(client: Client) -> None:
+def test_the_metrics_count_dead_letters_by_projection(client: Client) -> None:
     before = _value(client, "projector_dead_letters", projection="loyalty_tier")
     last = client.deliver(joined("cust_dead", "", at=_AT), SECRET).json["position"]
     assert client.get(f"/customers/cust_dead?min_position={last}").json["complete"] is False
     assert _value(client, "projector_dead_letters", projection="loyalty_tier") == before + 1
 
 
-def test_the_time_since_the_last_event_is_told_by_type(client: Client) -> None:
+def test_the_metrics_have_the_time_since_the_last_event_by_type(client: Client) -> None:
     kind = "customer.segment.entered"
     client.deliver(entered("cust_silent", "seg_1", at=_AT), SECRET)
     first = _value(client, "projector_silence_seconds", type=kind)
@@ -127,7 +126,7 @@ def test_the_time_since_the_last_event_is_told_by_type(client: Client) -> None:
     assert _value(client, "projector_silence_seconds", type=kind) < 0.9
 
 
-def test_types_that_nobody_reads_are_told_together(client: Client) -> None:
+def test_the_metrics_group_unread_types_under_one_label(client: Client) -> None:
     for number in range(3):
         delivery = entered("cust_types", "seg_1", at=_AT)
         delivery["event"] = {**delivery["event"], "type": f"made.up.{number}", "id": f"t{number}"}
@@ -137,7 +136,9 @@ def test_types_that_nobody_reads_are_told_together(client: Client) -> None:
 
 
 @pytest.mark.parametrize("last", ["made.up.a", "made.up.z"])
-def test_of_those_the_last_one_counts(client: Client, last: str) -> None:
+def test_the_group_of_unread_types_has_the_time_of_its_last_event(
+    client: Client, last: str
+) -> None:
     def deliver(kind: str, number: int) -> None:
         delivery = entered("cust_last", "seg_1", at=_AT)
         more = {"type": kind, "id": f"{kind}{last}{number}"}
@@ -175,7 +176,7 @@ def idle(sqlite_url: str, tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_the_lag_is_told_in_events_and_in_seconds(idle: Server) -> None:
+def test_the_metrics_have_the_lag_in_events_and_in_seconds(idle: Server) -> None:
     client = idle.client
     names = ("customer", "segment_membership", "loyalty_tier")
     assert _value(client, "projector_lag_seconds") == 0
@@ -201,8 +202,8 @@ def _ready(client: Client) -> bool:
     return bool(got.json["ready"])
 
 
-def test_a_server_is_ready_soon_after_it_began(database_url: str, tmp_path: Path) -> None:
-    with migrated(database_url), serving(tmp_path, database_url) as server:
+def test_a_server_is_ready_soon_after_it_began(migrated_url: str, tmp_path: Path) -> None:
+    with serving(tmp_path, migrated_url) as server:
         within(5, lambda: _ready(server.client))
         told = server.client.get("/health/ready").json
         assert told == {

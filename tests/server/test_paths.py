@@ -1,8 +1,6 @@
 """Whatever the path of a request is, it has an answer."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,16 +9,14 @@ from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
 from tests.support.asgi import get
-from tests.support.databases import migrated
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
-def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Database) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(database: Database) -> None:
     reply = asyncio.run(get(build(ServerContext(database, ServerConfig())), "/events"))
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
 
@@ -28,7 +24,9 @@ def test_a_method_that_is_not_possible_is_told_with_those_that_are(database: Dat
 @pytest.mark.parametrize(
     "path", ["/%ff", "/docs/static/%ff", "/%ed%a0%80", "/%00", "/%0d%0aa:%20b", "//x.test", "/%25"]
 )
-def test_a_path_that_nobody_knows_is_unknown_be_it_no_text(database: Database, path: str) -> None:
+def test_an_unknown_path_is_not_found_even_if_it_is_not_utf_8(
+    database: Database, path: str
+) -> None:
     reply = asyncio.run(get(build(ServerContext(database, ServerConfig())), path))
     assert reply.status == 404
     assert msgspec.json.decode(reply.body)["code"] == "path_unknown"

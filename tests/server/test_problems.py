@@ -114,7 +114,7 @@ def test_an_error_that_has_no_rule_is_an_internal_one() -> None:
     assert status_of(KeyError) == 500
 
 
-def test_what_cannot_be_written_is_replaced() -> None:
+def test_a_character_that_cannot_be_encoded_is_replaced() -> None:
     found = describe(server_errors.PathUnknown(path="/\udcff"), "1")
     assert found.detail == "Unknown path: /?"
 
@@ -152,7 +152,7 @@ def _call(shell: Middleware, headers: dict[str, str]) -> list[Any]:
     return sent
 
 
-def test_an_unforeseen_error_tells_nothing_and_the_log_has_it(
+def test_an_unexpected_error_is_logged_and_answered_without_details(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     shell, counted = _shell(RuntimeError("the inside"))
@@ -190,7 +190,7 @@ def test_half_an_answer_does_not_look_like_a_whole_one() -> None:
     assert counted == [("unknown", 200)]
 
 
-def test_so_it_is_in_a_server_of_which_the_tables_are_damaged(
+def test_a_server_with_damaged_tables_answers_without_details(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     with serving(tmp_path, sqlite_url) as server:
@@ -217,7 +217,7 @@ def test_a_harmless_request_id_is_taken_over(client: Client, given: str) -> None
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, '"', "a\xff", "<b>", "a,b", "{}"])
-def test_any_other_one_is_not(client: Client, given: str) -> None:
+def test_an_unsafe_request_id_is_replaced(client: Client, given: str) -> None:
     got = client.get("/nothing", x_request_id=given)
     assert got.problem["request_id"] == got.headers["x-request-id"]
     assert got.headers["x-request-id"] not in {"", given}

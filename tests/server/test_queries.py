@@ -159,7 +159,7 @@ def test_members(
     assert pages == (4 if "limit" in query else 1)
 
 
-def test_a_hundred_are_on_a_page_unless_told(server: Server, told: int) -> None:
+def test_a_page_has_a_hundred_entries_by_default(server: Server, told: int) -> None:
     assert told
     crowd = [
         {**STORY[0], "event": {**STORY[0]["event"], "id": f"x{number}"}} for number in range(120)
@@ -219,7 +219,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("path", "status", "code"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_answered_is_a_problem(
+def test_an_unanswerable_query_gets_a_problem_document(
     client: Client, told: int, path: str, status: int, code: str
 ) -> None:
     assert told
@@ -267,7 +267,7 @@ def test_a_question_may_be_asked_for_its_headers_alone(
     assert head.headers["content-length"] == str(len(whole.body))
 
 
-def test_who_asks_for_nothing_is_led_to_the_docs(client: Client) -> None:
+def test_the_root_path_redirects_to_the_docs(client: Client) -> None:
     got = client.get("/")
     assert (got.status, got.headers["location"]) == (308, "/docs/")
 
@@ -293,7 +293,7 @@ def test_a_path_that_leads_nowhere_is_a_problem(client: Client, path: str) -> No
         ("BREW", "/tiers", {"GET", "HEAD"}),
     ],
 )
-def test_a_method_that_is_not_possible_is_told_which_are(
+def test_a_wrong_method_is_refused_with_an_allow_header(
     client: Client, method: str, path: str, allowed: set[str]
 ) -> None:
     got = client.ask(method, path)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.databases import migrated
 from tests.support.given import entered
 from tests.support.http_client import SIGNATURE, Client
 from tests.support.server_process import SECRET, refused, serving
@@ -38,14 +37,16 @@ def test_secrets_that_cannot_be_read_are_refused_without_being_shown(
     assert _HIDDEN not in done.err
 
 
-def test_nor_does_help_show_them(tmp_path: Path) -> None:
+def test_help_does_not_show_the_secrets_of_the_environment(tmp_path: Path) -> None:
     done = refused(tmp_path, "--help", PROJECTOR_WEBHOOK_SECRET=_HIDDEN)
     assert done.code == 0
     assert "PROJECTOR_WEBHOOK_SECRET" in done.out
     assert _HIDDEN not in done.out + done.err
 
 
-def test_nor_do_answers_or_the_log(sqlite_url: str, tmp_path: Path) -> None:
+def test_neither_answers_nor_the_log_contain_a_webhook_secret(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     with serving(tmp_path, sqlite_url, PROJECTOR_WEBHOOK_SECRET=_HIDDEN) as server:
         client = server.client
         answers = [
@@ -62,7 +63,7 @@ def test_nor_do_answers_or_the_log(sqlite_url: str, tmp_path: Path) -> None:
     assert _HIDDEN not in server.told
 
 
-def test_a_token_is_not_in_the_log_either(sqlite_url: str, tmp_path: Path) -> None:
+def test_the_log_does_not_contain_a_token(sqlite_url: str, tmp_path: Path) -> None:
     bearer = {"authorization": f"Bearer {_HIDDEN}"}
     with serving(tmp_path, sqlite_url) as server:
         server.client.get("/segments", **bearer)
@@ -111,7 +112,7 @@ def test_several_secrets_are_good_at_once(sqlite_url: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["", " , "])
-def test_without_a_secret_no_webhook_comes_in_and_the_server_says_so(
+def test_a_server_without_a_secret_refuses_webhooks_and_logs_it(
     sqlite_url: str, tmp_path: Path, text: str
 ) -> None:
     with serving(tmp_path, sqlite_url, PROJECTOR_WEBHOOK_SECRET=text) as server:
@@ -121,7 +122,7 @@ def test_without_a_secret_no_webhook_comes_in_and_the_server_says_so(
         assert server.client.get("/segments").status == 200
 
 
-def test_a_port_that_is_in_use_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = refused(tmp_path, port=port)
@@ -141,7 +142,7 @@ def test_a_port_that_is_in_use_is_told_in_a_sentence(tmp_path: Path) -> None:
         pytest.param("0", ["--bogus"], id="an unknown option"),
     ],
 )
-def test_wrong_options_are_told_in_a_sentence(
+def test_wrong_options_are_reported_in_a_sentence(
     tmp_path: Path, port: str, arguments: list[str]
 ) -> None:
     done = refused(tmp_path, *arguments, port=port)
@@ -149,9 +150,7 @@ def test_wrong_options_are_told_in_a_sentence(
     assert done.failed_in_a_sentence
 
 
-def test_a_database_that_cannot_be_used_is_told_in_a_sentence(
-    tmp_path: Path, postgres_url: str
-) -> None:
+def test_an_unusable_database_is_reported_in_a_sentence(tmp_path: Path, postgres_url: str) -> None:
     done = refused(tmp_path, "--db", "sqlite:////nowhere/projector.db")
     assert (done.code, done.failed_in_a_sentence) == (4, True)
     done = refused(tmp_path, "--db", postgres_url)
@@ -160,7 +159,7 @@ def test_a_database_that_cannot_be_used_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_to_be_stopped_is_no_failure(
+def test_a_stopped_server_exits_with_0(
     sqlite_url: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     with serving(tmp_path, sqlite_url) as server:
@@ -171,14 +170,18 @@ def test_to_be_stopped_is_no_failure(
     assert '"level":"error"' not in server.told
 
 
-def test_it_listens_on_this_machine_unless_told(sqlite_url: str, tmp_path: Path) -> None:
+def test_the_server_listens_on_the_loopback_address_by_default(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     with serving(tmp_path, sqlite_url) as server:
         assert f"Listening on http://127.0.0.1:{server.port};" in server.told
         assert f"http://127.0.0.1:{server.port}/docs" in server.told
 
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="There is no IPv6 here.")
-def test_it_listens_on_the_other_loopback_address_as_well(sqlite_url: str, tmp_path: Path) -> None:
+def test_the_server_can_listen_on_the_ipv6_loopback_address(
+    sqlite_url: str, tmp_path: Path
+) -> None:
     with serving(tmp_path, sqlite_url, "--host", "::1") as server:
         assert f"Listening on http://[::1]:{server.port};" in server.told
         with socket.create_connection(("::1", server.port), timeout=10) as connection:
@@ -186,15 +189,15 @@ def test_it_listens_on_the_other_loopback_address_as_well(sqlite_url: str, tmp_p
             assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_what_one_server_took_in_the_next_one_tells(database_url: str, tmp_path: Path) -> None:
+def test_deliveries_acknowledged_by_a_stopped_server_are_served_by_the_next(
+    migrated_url: str, tmp_path: Path
+) -> None:
     """One that is stopped at once has written all that it answered."""
-    with migrated(database_url):
-        pass
-    with serving(tmp_path, database_url) as server:
+    with serving(tmp_path, migrated_url) as server:
         answers = [
             server.client.deliver(entered("cust_1", f"seg_{number}", at=_AT), SECRET).json
             for number in range(20)
         ]
-    with serving(tmp_path, database_url) as server:
+    with serving(tmp_path, migrated_url) as server:
         path = f"/customers/cust_1?min_position={answers[-1]['position']}"
         assert len(server.client.get(path).json["segments"]) == 20

@@ -1,8 +1,6 @@
 """Questions that take long keep nobody waiting but others of their kind."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -17,16 +15,14 @@ from projector.server.thread_pool import THREADS_MAX, WAITING_MAX, ThreadPool
 from projector.store.append import Outcome
 from projector.store.database import Database
 from tests.support.asgi import get
-from tests.support.databases import migrated
 from tests.support.items import envelope
 
 _LONG = 10.0
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with migrated(f"sqlite:///{tmp_path / 'projector.db'}") as found:
-        yield found
+def database(sqlite_database: Database) -> Database:
+    return sqlite_database
 
 
 def test_many_long_questions_starve_neither_webhooks_nor_health(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from projector.store.database import Database
+from tests.support.databases import url_of
 from tests.support.given import Delivery, created, entered, in_shape, segment
 from tests.support.http_client import Client, Reply
 from tests.support.server_process import serving
@@ -18,7 +19,7 @@ _PAIRS = "proj_a=secret_a, proj_b=secret_b1\nproj_b=secret_b2,proj_/%é=secret_o
 @pytest.fixture(scope="module")
 def client(shared_database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """Asks a server in which each project has secrets of its own."""
-    url = shared_database.url.render_as_string(hide_password=False)
+    url = url_of(shared_database)
     folder = tmp_path_factory.mktemp("projects")
     with serving(folder, url, PROJECTOR_WEBHOOK_SECRET=_PAIRS) as server:
         yield server.client
@@ -66,7 +67,7 @@ def test_a_projects_secret_does_not_open_another_project(
     assert kept(shared_database) == before
 
 
-def test_nor_does_a_page_of_which_one_entry_is_another_projects(
+def test_a_page_with_an_entry_of_another_project_is_refused(
     client: Client, shared_database: Database
 ) -> None:
     before = kept(shared_database)
@@ -78,7 +79,7 @@ def test_nor_does_a_page_of_which_one_entry_is_another_projects(
     assert kept(shared_database) == before
 
 
-def test_what_cannot_be_read_is_kept_for_the_project_whose_secret_signed_it(
+def test_an_unreadable_webhook_is_quarantined_for_the_project_of_its_secret(
     client: Client, shared_database: Database
 ) -> None:
     _, aside = kept(shared_database)
@@ -87,14 +88,14 @@ def test_what_cannot_be_read_is_kept_for_the_project_whose_secret_signed_it(
     assert kept(shared_database)[1] == aside + 2
 
 
-def test_what_names_no_project_belongs_to_the_one_whose_secret_signed_it(client: Client) -> None:
+def test_a_webhook_that_names_no_project_gets_the_project_of_its_secret(client: Client) -> None:
     activity = in_shape("activity", _of("proj_a", "own"))
     position = _deliver(client, activity, "secret_a").json["position"]
     answer = client.get(f"/customers/cust_proj_a?project=proj_a&min_position={position}").json
     assert "own_1" in [each["segment_id"] for each in answer["segments"]]
 
 
-def test_nor_does_a_source_that_names_another_project_lead_there(client: Client) -> None:
+def test_the_source_of_a_cloudevent_does_not_choose_another_project(client: Client) -> None:
     """Who is told the project does not look at a CloudEvent's source."""
     event = in_shape("cloudevents", created("cust_cloud", at=_AT, project_id="proj_a"))
     position = _deliver(client, event, "secret_b1").json["position"]
@@ -102,7 +103,7 @@ def test_nor_does_a_source_that_names_another_project_lead_there(client: Client)
     assert answer["project_id"] == "proj_b"
 
 
-def test_a_bare_body_is_put_aside_for_it_does_not_tell_its_type(client: Client) -> None:
+def test_a_bare_body_without_a_type_is_quarantined(client: Client) -> None:
     bare = {"customer": {"id": "cust_bare"}, "segment": segment("seg_1")}
     got = _deliver(client, bare, "secret_a", "proj_a")
     assert (got.status, got.json["reason"]) == (200, "missing_type")

@@ -63,7 +63,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize(("body", "reason"), UNREADABLE.values(), ids=UNREADABLE)
-def test_what_is_signed_and_cannot_be_read_is_put_aside_and_taken(
+def test_a_signed_unreadable_webhook_is_quarantined_and_acknowledged(
     client: Client, shared_database: Database, body: bytes, reason: str
 ) -> None:
     head, aside = kept(shared_database)
@@ -94,7 +94,7 @@ def _signed_wrongly(body: bytes) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("how", _signed_wrongly(b""))
-def test_what_is_not_signed_leaves_nothing_behind_but_a_count(
+def test_a_webhook_without_a_valid_signature_is_counted_and_not_stored(
     client: Client, shared_database: Database, how: str
 ) -> None:
     before = kept(shared_database)
@@ -108,7 +108,7 @@ def test_what_is_not_signed_leaves_nothing_behind_but_a_count(
     assert metric(client.get("/metrics").body, counted) == count + 1
 
 
-def test_nor_does_what_is_not_signed_and_cannot_be_read(
+def test_an_unsigned_unreadable_webhook_is_refused_and_not_stored(
     client: Client, shared_database: Database
 ) -> None:
     before = kept(shared_database)
@@ -116,7 +116,7 @@ def test_nor_does_what_is_not_signed_and_cannot_be_read(
     assert kept(shared_database) == before
 
 
-def test_a_token_is_no_signature(client: Client) -> None:
+def test_a_token_does_not_replace_the_signature_of_a_webhook(client: Client) -> None:
     body = encoded(entered("cust_token", "seg_1", at=_AT))
     got = client.post("/webhooks/voucherify", body, authorization=f"Bearer {SECRET}")
     assert got.refusal == (401, "signature_wrong")
@@ -156,7 +156,7 @@ def test_a_byte_more_is_refused_and_leaves_nothing_behind(
     assert kept(shared_database) == before
 
 
-def test_so_it_is_where_its_length_is_not_told(client: Client) -> None:
+def test_a_chunked_body_over_the_limit_is_refused_with_413(client: Client) -> None:
     body = _of_size(BODY_BYTES_MAX + 1, "cust_larger")
     parts = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
     headers = {SIGNATURE: sign(body, SECRET), "transfer_encoding": "chunked"}
@@ -177,7 +177,7 @@ def _page(*deliveries: Delivery) -> Any:
     return {"object": "list", "data_ref": "data", "data": entries, "has_more": False}
 
 
-def test_of_a_page_of_activity_all_entries_are_taken_and_the_last_one_is_told(
+def test_a_page_of_activity_is_appended_whole_and_answered_with_its_last_entry(
     client: Client, shared_database: Database
 ) -> None:
     head, aside = kept(shared_database)

@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from projector.store.database import Database
 from tests.serving.servers import Serving, serving, until_ready
 from tests.serving.talking import ask, webhook
-from tests.support.databases import migrated
+from tests.support.databases import copy_file
 from tests.support.given import created
 
 #: Deliver an event of its own and be answered: the server serves.
@@ -16,9 +18,10 @@ Served = Callable[[], None]
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def database(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The database of the shared server."""
-    with migrated(f"sqlite:///{tmp_path_factory.mktemp('served')}/projector.db") as database:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("served"))
+    with closing(Database(url)) as database:
         yield database
 
 

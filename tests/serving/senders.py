@@ -16,7 +16,7 @@ from tests.serving.servers import LONG
 from tests.serving.talking import Answer, connect, post, read_answer, webhook
 from tests.support.databases import positions
 from tests.support.given import Delivery, entered, left
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: The port to send to: it may change while a server is not there.
 Port = Callable[[], int]
@@ -126,7 +126,7 @@ def sending(
 
 def check_log(database: Database, sent: Sent) -> None:
     """All that was acknowledged is in the log once; the log is dense."""
-    recorded = logged(database)
+    recorded = read_log(database)
     ids = [each.event_id for each in recorded]
     assert [each.position for each in recorded] == list(range(1, len(recorded) + 1))
     assert len(set(ids)) == len(ids)
@@ -135,6 +135,6 @@ def check_log(database: Database, sent: Sent) -> None:
 
 def check_tables(database: Database) -> None:
     """The tables come to where the log is, and are what it folds to."""
-    head = len(logged(database))
+    head = len(read_log(database))
     within(LONG, lambda: {*positions(database).values()} == {head})
     assert is_right(database)

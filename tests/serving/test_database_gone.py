@@ -40,9 +40,8 @@ def own_postgres() -> Iterator[Server]:
 
 @pytest.fixture
 def own_url(own_postgres: Server) -> Iterator[str]:
-    url = own_postgres.create_database()
-    yield url
-    own_postgres.drop_database(url)
+    with own_postgres.database() as url:
+        yield url
 
 
 def _processes(server: Server) -> list[int]:
@@ -88,20 +87,20 @@ def _recovers(server: Serving, number: int) -> None:
     within(LONG, lambda: server.get("/status").status == 200)
 
 
-def test_a_server_is_ready_as_long_as_some_process_projects(database_url: str) -> None:
-    with migrated(database_url), serving(database_url, "--no-project") as server:
+def test_a_server_is_ready_as_long_as_some_process_projects(migrated_url: str) -> None:
+    with serving(migrated_url, "--no-follower") as server:
         assert not server.is_ready()
-        with projecting(database_url) as process:
+        with projecting(migrated_url) as process:
             until_ready(server)
             process.send_signal(signal.SIGKILL)
             within(LONG, lambda: not server.is_ready())
             assert server.readiness()["reason"].startswith("No projector sends heartbeats")
             assert server.readiness()["database"] is True
-        with projecting(database_url):
+        with projecting(migrated_url):
             until_ready(server)
 
 
-def test_a_postgres_that_does_not_answer_hangs_nobody(own_postgres: Server, own_url: str) -> None:
+def test_a_hanging_postgres_does_not_hang_requests(own_postgres: Server, own_url: str) -> None:
     with migrated(own_url), serving(own_url, changes=_IMPATIENT) as server:
         _recovers(server, 1)
         with _stopped(own_postgres):
@@ -170,7 +169,7 @@ sys.stdin.read()
 """
 
 
-def test_a_sqlite_file_that_another_process_has_locked_hangs_nobody(sqlite_url: str) -> None:
+def test_a_locked_sqlite_file_does_not_hang_requests(sqlite_url: str) -> None:
     with serving(sqlite_url) as server:
         _recovers(server, 1)
         with subprocess.Popen(

@@ -17,7 +17,7 @@ from tests.serving.conftest import Served
 from tests.serving.servers import LONG, Serving, problem
 from tests.serving.talking import ask, chunk, connect, get, head, is_closed, post, read_answer
 from tests.support.given import created, entered
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024
@@ -53,9 +53,7 @@ def _while_served(server: Serving, served: Served, request: bytes) -> tuple[int,
 
 
 @pytest.mark.parametrize("filling", [b"\n", b"[", b'"'], ids=["lines", "brackets", "text"])
-def test_what_was_packed_very_well_takes_little_memory(
-    server: Serving, served: Served, filling: bytes
-) -> None:
+def test_a_gzip_bomb_takes_little_memory(server: Serving, served: Served, filling: bytes) -> None:
     """50 KB that are 50 MB."""
     status, _ = _while_served(server, served, _packed(filling * 50 * _MB))
     assert status == 200
@@ -70,7 +68,7 @@ def test_zeros_without_end_are_put_aside_in_parts(server: Serving, served: Serve
     assert json.loads(told)["quarantined"] == json.loads(told)["read"] > 0
 
 
-def test_what_was_packed_twice_is_unpacked_once(server: Serving) -> None:
+def test_a_body_compressed_twice_is_decompressed_once(server: Serving) -> None:
     twice = gzip.compress(gzip.compress(bytes(10 * _MB)))
     told = ask(server.port, post("/events", twice, content_encoding="gzip"))
     assert (told.status, told.json["appended"]) == (200, 0)
@@ -83,7 +81,7 @@ def test_an_event_behind_a_hundred_thousand_empty_members_is_found(
     body = gzip.compress(b"") * 100_000 + gzip.compress(event)
     status, told = _while_served(server, served, post("/events", body, content_encoding="gzip"))
     assert (status, json.loads(told)["appended"]) == (200, 1)
-    assert "behind them" in [each.event_id for each in logged(database)]
+    assert "behind them" in [each.event_id for each in read_log(database)]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +102,7 @@ def test_events_that_come_slowly_and_without_end_are_kept_as_they_come(
     with connect(server.port) as connection:
         connection.sendall(head("/events", transfer_encoding="chunked"))
         connection.sendall(chunk(lines))
-        within(LONG, lambda: "slow 999" in [each.event_id for each in logged(database)])
+        within(LONG, lambda: "slow 999" in [each.event_id for each in read_log(database)])
         served()
         assert problem(read_answer(connection)) == (408, "body_too_slow")
     again = ask(server.port, post("/events", lines)).json
@@ -143,7 +141,7 @@ def large(server: Serving) -> bytes:
     return get("/customers/cust_large")
 
 
-def test_who_does_not_read_a_long_answer_is_not_waited_for(
+def test_a_client_that_does_not_read_a_long_answer_is_disconnected(
     server: Serving, served: Served, large: bytes
 ) -> None:
     unread = [connect(server.port) for _ in range(8)]
@@ -156,7 +154,7 @@ def test_who_does_not_read_a_long_answer_is_not_waited_for(
         each.close()
 
 
-def test_who_reads_none_of_many_short_answers_is_not_waited_for(
+def test_a_client_that_reads_none_of_many_answers_is_disconnected(
     server: Serving, served: Served
 ) -> None:
     with connect(server.port) as connection:

@@ -23,7 +23,7 @@ from tests.serving.talking import (
     webhook,
 )
 from tests.support.given import created
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: What a server with an empty database and no hostile client ever had, and a lot more.
 _MEMORY_BYTES_MAX = 300 * 1024 * 1024
@@ -47,7 +47,7 @@ def _created(event_id: str) -> bytes:
 
 
 def _ids(database: Database) -> list[str]:
-    return [each.event_id for each in logged(database)]
+    return [each.event_id for each in read_log(database)]
 
 
 def test_a_request_whose_headers_do_not_come_is_not_waited_for(
@@ -127,7 +127,7 @@ def test_a_connection_that_is_kept_for_nothing_ends(server: Serving) -> None:
         "a long chunk extension",
     ],
 )
-def test_what_is_no_request_is_refused_and_the_connection_ends(
+def test_a_malformed_request_is_refused_and_the_connection_closed(
     server: Serving, served: Served, request_: bytes
 ) -> None:
     with connect(server.port) as connection:
@@ -141,7 +141,7 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
         assert is_closed(connection)
 
 
-def test_a_request_whose_length_is_told_in_two_ways_is_refused_and_nothing_after_it_is_read(
+def test_a_request_with_an_ambiguous_length_is_refused_and_the_connection_closed(
     server: Serving, database: Database
 ) -> None:
     with connect(server.port) as connection:
@@ -207,7 +207,7 @@ def test_a_body_that_stops_half_way_is_waited_for_a_while(server: Serving, serve
         assert all(is_closed(each) for each in slow)
 
 
-def test_many_connections_that_say_nothing_shut_nobody_out(server: Serving, served: Served) -> None:
+def test_many_idle_connections_do_not_block_others(server: Serving, served: Served) -> None:
     with ExitStack() as stack:
         idle = [stack.enter_context(connect(server.port)) for _ in range(300)]
         served()
@@ -239,7 +239,7 @@ def test_requests_that_come_before_the_answers_are_answered_in_their_order(
     assert _ids(database)[first - 1 : first + 199] == [f"pipelined {each}" for each in range(200)]
 
 
-def test_who_asks_first_whether_to_send_a_body_is_told(server: Serving) -> None:
+def test_expect_100_continue_is_answered(server: Serving) -> None:
     body = b'{"id":"whs_1"}'
     signed = signature_of(body)
     with connect(server.port) as connection:
@@ -251,7 +251,7 @@ def test_who_asks_first_whether_to_send_a_body_is_told(server: Serving) -> None:
     assert (answer.status, answer.json["outcome"]) == (200, "quarantined")
 
 
-def test_who_asks_first_whether_to_send_too_long_a_body_is_told_at_once(server: Serving) -> None:
+def test_expect_100_continue_with_too_long_a_body_is_refused_at_once(server: Serving) -> None:
     told = ask(server.port, head(_HOOK, content_length="9999999", expect="100-continue"))
     assert problem(told) == (413, "body_too_large")
 
@@ -263,7 +263,7 @@ def test_an_old_client_is_answered_and_its_connection_ends(server: Serving) -> N
         assert is_closed(connection)
 
 
-def test_who_goes_away_amid_a_body_leaves_nothing(
+def test_a_client_that_disconnects_during_a_body_leaves_nothing(
     server: Serving, served: Served, database: Database
 ) -> None:
     request = _created("half of it came")
@@ -273,7 +273,7 @@ def test_who_goes_away_amid_a_body_leaves_nothing(
     assert "half of it came" not in _ids(database)
 
 
-def test_who_goes_away_before_the_answer_has_delivered_all_or_nothing(
+def test_a_client_that_disconnects_before_the_answer_has_delivered_all_or_nothing(
     server: Serving, served: Served, database: Database
 ) -> None:
     names = [f"gone {number}" for number in range(50)]

@@ -3,23 +3,23 @@
 import random
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.serving.senders import Sent, check_log, check_tables, sending
 from tests.serving.servers import LONG, serving
-from tests.support.databases import migrated
 
 
 @pytest.mark.parametrize(("together", "kills"), [(1, 6), (25, 3)], ids=["webhooks", "events"])
-def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
-    database_url: str, together: int, kills: int
+def test_a_delivery_acknowledged_before_a_kill_is_in_the_log_once(
+    migrated_url: str, together: int, kills: int
 ) -> None:
-    chance = random.Random(database_url)
-    with migrated(database_url) as database, ExitStack() as stack:
-        server = stack.enter_context(serving(database_url))
+    chance = random.Random(migrated_url)
+    with closing(Database(migrated_url)) as database, ExitStack() as stack:
+        server = stack.enter_context(serving(migrated_url))
         port = server.port
         with sending(lambda: port, together=together) as sent:
             for _ in range(kills):
@@ -27,7 +27,7 @@ def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(
                 time.sleep(chance.uniform(0, 0.1))
                 server.send(signal.SIGKILL)
                 assert server.ended() == -signal.SIGKILL
-                server = stack.enter_context(serving(database_url, port=port))
+                server = stack.enter_context(serving(migrated_url, port=port))
             _go_on(sent)
         check_log(database, sent)
         check_tables(database)

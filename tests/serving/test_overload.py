@@ -4,15 +4,14 @@ import json
 import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.serving.senders import event
 from tests.serving.servers import LONG, QUICK, problem, serving
 from tests.serving.talking import ask, connect, head, post, read_answer, webhook
-from tests.support.databases import migrated
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: Room for a few deliveries, and time enough for this test to hold the lock.
 _SMALL = (
@@ -38,12 +37,12 @@ def _held(database: Database) -> Iterator[None]:
         yield
 
 
-def test_what_does_not_fit_into_the_queue_is_refused_at_once_and_not_in_the_log(
-    database_url: str,
+def test_a_delivery_beyond_the_queue_is_refused_at_once_and_not_in_the_log(
+    migrated_url: str,
 ) -> None:
     with (
-        migrated(database_url) as database,
-        serving(database_url, "--no-project", changes=_SMALL) as server,
+        closing(Database(migrated_url)) as database,
+        serving(migrated_url, "--no-follower", changes=_SMALL) as server,
         ExitStack() as stack,
     ):
         waiting = {}
@@ -66,7 +65,7 @@ def test_what_does_not_fit_into_the_queue_is_refused_at_once_and_not_in_the_log(
                 refused.append(answered)
         within(LONG, lambda: server.get("/health/live").status == 200)
         answers = {number: read_answer(each) for number, each in waiting.items()}
-        kept = {each.event_id for each in logged(database)}
+        kept = {each.event_id for each in read_log(database)}
     done = {f"e{number}" for number, each in answers.items() if each.status == 200}
     assert kept == done
     assert len(done) > 5
@@ -78,10 +77,10 @@ def _answered(waiting: dict[int, socket.socket]) -> int | None:
     return next((number for number, each in waiting.items() if each in found), None)
 
 
-def test_questions_are_answered_while_nothing_can_be_written(database_url: str) -> None:
+def test_questions_are_answered_while_nothing_can_be_written(migrated_url: str) -> None:
     with (
-        migrated(database_url) as database,
-        serving(database_url, "--no-project", changes=_SMALL) as server,
+        closing(Database(migrated_url)) as database,
+        serving(migrated_url, "--no-follower", changes=_SMALL) as server,
     ):
         assert ask(server.port, webhook(event(1))).status == 200
         with _held(database):

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from projector.runner.lease_monitor import JOB
 from projector.store import lease
@@ -14,9 +14,8 @@ from tests.serving.servers import LONG, Serving, problem, projecting, serving, u
 from tests.serving.talking import ask, webhook
 from tests.serving.watching import watched
 from tests.support.command import environment
-from tests.support.databases import migrated
 from tests.support.followers import found
-from tests.support.items import logged
+from tests.support.items import read_log
 
 _LAG_MAX = 20
 
@@ -27,13 +26,13 @@ def _is_of(server: Serving, database: Database) -> bool:
 
 
 def test_one_that_is_stopped_and_killed_is_replaced_and_readiness_tells_the_truth(
-    postgres_url: str,
+    migrated_postgres_url: str,
 ) -> None:
-    with migrated(postgres_url) as database, ExitStack() as stack:
-        first = stack.enter_context(serving(postgres_url, "--lag-max", str(_LAG_MAX)))
+    with closing(Database(migrated_postgres_url)) as database, ExitStack() as stack:
+        first = stack.enter_context(serving(migrated_postgres_url, "--lag-max", str(_LAG_MAX)))
         within(LONG, lambda: _is_of(first, database))
-        second = stack.enter_context(serving(postgres_url, "--lag-max", str(_LAG_MAX)))
-        stack.enter_context(projecting(postgres_url))
+        second = stack.enter_context(serving(migrated_postgres_url, "--lag-max", str(_LAG_MAX)))
+        stack.enter_context(projecting(migrated_postgres_url))
         until_ready(first, second)
         ports = [first.port]
         with (
@@ -64,11 +63,11 @@ def test_one_that_is_stopped_and_killed_is_replaced_and_readiness_tells_the_trut
     assert seen.said[0][0]
 
 
-def test_one_that_is_stopped_goes_on_beside_the_others_later(postgres_url: str) -> None:
+def test_one_that_is_stopped_goes_on_beside_the_others_later(migrated_postgres_url: str) -> None:
     with (
-        migrated(postgres_url) as database,
-        serving(postgres_url) as first,
-        serving(postgres_url) as second,
+        closing(Database(migrated_postgres_url)) as database,
+        serving(migrated_postgres_url) as first,
+        serving(migrated_postgres_url) as second,
     ):
         until_ready(first, second)
         with (
@@ -113,13 +112,16 @@ with database.writing() as connection:
 
 
 def test_one_that_is_stopped_amid_an_append_is_not_waited_for_without_end(
-    postgres_url: str,
+    migrated_postgres_url: str,
 ) -> None:
-    with migrated(postgres_url) as database, serving(postgres_url) as server:
+    with (
+        closing(Database(migrated_postgres_url)) as database,
+        serving(migrated_postgres_url) as server,
+    ):
         assert ask(server.port, webhook(event(1))).status == 200
         until_ready(server)
         with subprocess.Popen(
-            [sys.executable, "-c", _STOPS, postgres_url],
+            [sys.executable, "-c", _STOPS, migrated_postgres_url],
             env=environment(),
             stdout=subprocess.PIPE,
             text=True,
@@ -135,14 +137,16 @@ def test_one_that_is_stopped_amid_an_append_is_not_waited_for_without_end(
                 within(LONG, lambda: ask(server.port, webhook(event(2))).status == 200)
             finally:
                 other.kill()
-        assert [each.event_id for each in logged(database)] == ["e1", "e2"]
+        assert [each.event_id for each in read_log(database)] == ["e1", "e2"]
         assert server.is_ready()
 
 
-def test_a_server_whose_projector_lives_and_is_far_behind_is_not_ready(postgres_url: str) -> None:
+def test_a_server_whose_projector_lives_and_is_far_behind_is_not_ready(
+    migrated_postgres_url: str,
+) -> None:
     with (
-        migrated(postgres_url) as database,
-        serving(postgres_url, "--no-project", "--lag-max", "3") as server,
+        closing(Database(migrated_postgres_url)) as database,
+        serving(migrated_postgres_url, "--no-follower", "--lag-max", "3") as server,
     ):
         with database.writing() as connection:
             lease.take(connection, lease.read(connection, JOB), "alive")

@@ -4,16 +4,16 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
+from projector.store.database import Database
 from tests.concurrency.rebuilds import within
 from tests.serving.senders import check_log, event, sending
 from tests.serving.servers import LONG, QUICK, Serving, problem, serving, start, until_ready
 from tests.serving.talking import ask, connect, get, head, is_closed, read_answer, webhook
-from tests.support.databases import migrated
-from tests.support.items import logged
+from tests.support.items import read_log
 
 #: A body may take very long.
 _PATIENT = QUICK + "bodies.BODY_SECONDS_MAX = bulk.SILENCE_SECONDS_MAX = 600.0\n"
@@ -50,10 +50,10 @@ def _takes_none(server: Serving) -> bool:
 
 @_SIGNALS
 def test_amid_a_load_nothing_that_was_acknowledged_is_missing(
-    database_url: str, number: signal.Signals
+    migrated_url: str, number: signal.Signals
 ) -> None:
-    with migrated(database_url) as database, ExitStack() as stack:
-        first = stack.enter_context(serving(database_url))
+    with closing(Database(migrated_url)) as database, ExitStack() as stack:
+        first = stack.enter_context(serving(migrated_url))
         port = first.port
         with sending(lambda: port) as sent:
             within(LONG, lambda: len(sent.acknowledged) > 100)
@@ -61,15 +61,18 @@ def test_amid_a_load_nothing_that_was_acknowledged_is_missing(
             assert first.ended() == 0
             check_log(database, sent)
             # The senders go on until each of them is answered.
-            stack.enter_context(serving(database_url, port=port))
+            stack.enter_context(serving(migrated_url, port=port))
         check_log(database, sent)
     assert first.tracebacks() == []
 
 
-def test_what_waits_for_the_database_is_answered_before_the_end(
-    stack: ExitStack, sqlite_url: str
+def test_a_request_waiting_for_the_database_is_answered_before_the_server_stops(
+    stack: ExitStack, migrated_sqlite_url: str
 ) -> None:
-    with migrated(sqlite_url) as database, serving(sqlite_url, "--no-project") as server:
+    with (
+        closing(Database(migrated_sqlite_url)) as database,
+        serving(migrated_sqlite_url, "--no-follower") as server,
+    ):
         connections = [stack.enter_context(connect(server.port)) for _ in range(20)]
         with database.writing():
             for number, each in enumerate(connections):
@@ -80,14 +83,14 @@ def test_what_waits_for_the_database_is_answered_before_the_end(
             within(LONG, lambda: _takes_none(server))
         answers = [read_answer(each) for each in connections]
         assert server.ended() == 0
-        kept = {each.event_id for each in logged(database)}
+        kept = {each.event_id for each in read_log(database)}
     done = {f"e{number}" for number, each in enumerate(answers) if each.status == 200}
     assert done == kept
     assert {each.status for each in answers} <= {200, 503}
 
 
 @_SIGNALS
-def test_neither_a_slow_client_nor_a_silent_one_keeps_it(
+def test_slow_and_silent_clients_do_not_delay_the_stop(
     stack: ExitStack, sqlite_url: str, number: signal.Signals
 ) -> None:
     changes = _PATIENT + "serving.KEEP_ALIVE_SECONDS = 600\nserving.STOP_SECONDS_MAX = 1\n"
@@ -118,9 +121,7 @@ def test_no_new_connection_is_served_while_it_stops(stack: ExitStack, sqlite_url
         assert server.ended() == 0
 
 
-def test_it_calls_itself_ready_no_more_from_the_signal_on(
-    stack: ExitStack, sqlite_url: str
-) -> None:
+def test_a_stopping_server_is_not_ready(stack: ExitStack, sqlite_url: str) -> None:
     changes = _ENDLESS + "serving.KEEP_ALIVE_SECONDS = 600\n"
     with serving(sqlite_url, changes=changes) as server:
         until_ready(server)
@@ -143,8 +144,8 @@ def test_it_calls_itself_ready_no_more_from_the_signal_on(
     assert statuses == sorted(statuses)
 
 
-def test_who_does_not_want_to_wait_interrupts_it_twice(stack: ExitStack, database_url: str) -> None:
-    with migrated(database_url), serving(database_url, changes=_ENDLESS) as server:
+def test_a_second_interrupt_ends_the_server_at_once(stack: ExitStack, migrated_url: str) -> None:
+    with serving(migrated_url, changes=_ENDLESS) as server:
         until_ready(server)
         _begin(stack, server, "/webhooks/voucherify")
         server.send(signal.SIGINT)
@@ -169,15 +170,15 @@ def test_a_signal_that_comes_as_soon_as_it_listens_is_not_lost(
         assert server.ended() == 0
 
 
-def test_it_ends_though_its_database_does_not_answer(sqlite_url: str) -> None:
-    with migrated(sqlite_url) as database, serving(sqlite_url) as server:
+def test_the_server_stops_although_its_database_does_not_answer(migrated_sqlite_url: str) -> None:
+    with closing(Database(migrated_sqlite_url)) as database, serving(migrated_sqlite_url) as server:
         until_ready(server)
         with database.writing():
             server.send(signal.SIGTERM)
             assert server.ended() == 0
 
 
-def test_two_on_one_port_are_refused(sqlite_url: str) -> None:
+def test_a_second_server_on_the_same_port_is_refused(sqlite_url: str) -> None:
     with serving(sqlite_url) as server:
         second = start(sqlite_url, "serve", "--port", str(server.port))
         _, told = second.communicate(timeout=LONG)

@@ -13,9 +13,9 @@ from tests.support.items import (
     as_logged,
     at,
     envelope,
-    logged,
     put,
     quarantined,
+    read_log,
     rejected,
     streams,
 )
@@ -50,7 +50,7 @@ def test_every_item_has_its_outcome_in_the_order_of_the_batch(database: Database
 def test_an_event_is_in_the_log_with_all_that_it_came_with(database: Database) -> None:
     one, nobodys = envelope("a", minute=7), envelope("b", customer_id=None, type="voucher.created")
     put(database, one, nobodys)
-    assert logged(database) == [
+    assert read_log(database) == [
         as_logged(one, 1, 1, late=False),
         as_logged(nobodys, 2, None, False),
     ]
@@ -58,7 +58,7 @@ def test_an_event_is_in_the_log_with_all_that_it_came_with(database: Database) -
 
 def test_an_empty_batch_changes_nothing(database: Database) -> None:
     assert put(database) == []
-    assert logged(database) == []
+    assert read_log(database) == []
 
 
 def test_positions_are_dense_over_batches_whatever_is_in_them(database: Database) -> None:
@@ -67,7 +67,7 @@ def test_positions_are_dense_over_batches_whatever_is_in_them(database: Database
     put(database, envelope("a"), envelope("c"), rejected(b"y"), envelope("d"))
     put(database)
     put(database, envelope("e"))
-    assert [(each.position, each.event_id) for each in logged(database)] == [
+    assert [(each.position, each.event_id) for each in read_log(database)] == [
         (1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"),
     ]  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_one_id_with_other_facts_is_a_conflict_and_the_first_one_stands(
 ) -> None:
     put(database, envelope("a"))
     assert put(database, other) == [Receipt(_CONFLICT, 1, "conflict")]
-    assert [each.body for each in logged(database)] == [envelope("a").body]
+    assert [each.body for each in read_log(database)] == [envelope("a").body]
     [kept] = quarantined(database)
     assert (kept["reason"], kept["project_id"], kept["event_id"]) == ("conflict", "proj_1", "a")
     assert kept["body"] == other.body.encode()
@@ -110,7 +110,7 @@ def test_one_id_with_other_facts_is_a_conflict_and_the_first_one_stands(
     assert streams(database) == [(1, "proj_1", "cust_1", at(0), "a")]
 
 
-def test_what_nobody_reads_may_differ_between_two_deliveries(database: Database) -> None:
+def test_unread_parts_may_differ_between_two_deliveries_of_an_event(database: Database) -> None:
     first, again = envelope("a", type="voucher.created"), envelope("a", type="voucher.created")
     put(database, first)
     again = evolve(again, body='{"data": {"voucher": "changed"}}', customer_id=None)
@@ -150,7 +150,7 @@ def test_a_stream_is_one_customers_events_and_knows_the_greatest_key(database: D
         (2, "proj_1", "cust_2", at(9), "d"),
         (3, "proj_1", "cust_3", at(0), "e"),
     ]
-    assert [each.stream_id for each in logged(database)] == [1, 2, 1, 2, 3]
+    assert [each.stream_id for each in read_log(database)] == [1, 2, 1, 2, 3]
     with database.reading() as connection:
         assert log.last_stream_id(connection) == 3
 
@@ -160,25 +160,25 @@ def test_an_event_before_the_greatest_of_its_stream_is_late(database: Database) 
     batch = [envelope(f"e{index}", minute=minute) for index, minute in enumerate(minutes)]
     put(database, *batch[:3], envelope("other", customer_id="cust_2", minute=1))
     put(database, *batch[3:])
-    late = {each.event_id: each.late for each in logged(database)}
+    late = {each.event_id: each.late for each in read_log(database)}
     assert late == {
         "e0": False, "e1": False, "e2": True, "other": False, "e3": False, "e4": False, "e5": True,
     }  # fmt: skip
 
 
-def test_of_two_events_at_one_instant_the_bytes_of_the_ids_decide(database: Database) -> None:
+def test_the_bytes_of_the_ids_decide_lateness_at_one_instant(database: Database) -> None:
     in_order = ["B", "a", "b", "z", "é", "\uffff", "\U0001f600"]
     put(database, *(envelope(event_id) for event_id in in_order))
-    assert not any(each.late for each in logged(database))
+    assert not any(each.late for each in read_log(database))
     wipe(database)
     put(database, *(envelope(event_id) for event_id in reversed(in_order)))
-    assert [each.late for each in logged(database)] == [False] + [True] * (len(in_order) - 1)
+    assert [each.late for each in read_log(database)] == [False] + [True] * (len(in_order) - 1)
 
 
-def test_an_event_about_nobody_is_never_late(database: Database) -> None:
+def test_an_event_without_a_customer_is_never_late(database: Database) -> None:
     put(database, envelope("a", customer_id=None, minute=9))
     put(database, envelope("b", customer_id=None, minute=1))
-    assert [(each.stream_id, each.late) for each in logged(database)] == [(None, False)] * 2
+    assert [(each.stream_id, each.late) for each in read_log(database)] == [(None, False)] * 2
 
 
 def test_a_batch_that_fails_leaves_nothing(
@@ -189,7 +189,7 @@ def test_a_batch_that_fails_leaves_nothing(
         patched.setattr(quarantine, "add", _fail)
         with pytest.raises(ZeroDivisionError):
             put(database, envelope("b", minute=5), rejected(b"{"))
-    assert [each.event_id for each in logged(database)] == ["a"]
+    assert [each.event_id for each in read_log(database)] == ["a"]
     assert streams(database) == [(1, "proj_1", "cust_1", at(0), "a")]
     assert put(database, envelope("c", customer_id="cust_2"))[0].position == 2
     assert streams(database)[1][0] == 2
@@ -201,5 +201,5 @@ def _fail(*_arguments: object, **_named: object) -> None:
 
 def test_all_of_a_batch_was_received_at_one_time(database: Database) -> None:
     put(database, envelope("a"), rejected(b"{"), envelope("b"))
-    assert {each.received_at for each in logged(database)} == {RECEIVED_AT}
+    assert {each.received_at for each in read_log(database)} == {RECEIVED_AT}
     assert {each["received_at"] for each in quarantined(database)} == {RECEIVED_AT}

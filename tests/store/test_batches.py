@@ -14,10 +14,10 @@ from projector.store import quarantine
 from projector.store.append import Outcome, StreamCache, append
 from projector.store.database import Database
 from tests.support.databases import wipe
-from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, streams
+from tests.support.items import RECEIVED_AT, at, envelope, put, quarantined, read_log, streams
 
 
-def test_what_another_writer_appends_before_the_lock_is_seen(
+def test_events_appended_by_another_writer_before_the_lock_are_seen(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look into the log is taken before the lock: one that is out of date is taken again."""
@@ -49,7 +49,7 @@ def test_what_another_writer_appends_before_the_lock_is_seen(
         (Outcome.APPENDED, 4),
         (Outcome.APPENDED, 5),
     ]
-    assert [(each.stream_id, each.late) for each in logged(database)] == [
+    assert [(each.stream_id, each.late) for each in read_log(database)] == [
         (1, False), (2, False), (1, True), (1, True), (3, False),
     ]  # fmt: skip
 
@@ -70,12 +70,12 @@ def test_how_deliveries_are_cut_into_batches_makes_no_difference(
     database: Database, items: Sequence[Envelope], cuts: set[int]
 ) -> None:
     wipe(database)
-    whole = put(database, *items), logged(database), streams(database), _kept(database)
+    whole = put(database, *items), read_log(database), streams(database), _kept(database)
     wipe(database)
     bounds = [0, *sorted(cuts), len(items)]
     batches = [items[begin:end] for begin, end in itertools.pairwise(bounds) if begin < end]
     receipts = [receipt for batch in batches for receipt in put(database, *batch)]
-    assert (receipts, logged(database), streams(database), _kept(database)) == whole
+    assert (receipts, read_log(database), streams(database), _kept(database)) == whole
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
@@ -85,14 +85,14 @@ def test_writers_that_remember_streams_append_like_one_that_does_not(
 ) -> None:
     """What one remembers is wrong as soon as another one appends."""
     wipe(database)
-    alone = [put(database, *batch) for _, batch in batches], logged(database), streams(database)
+    alone = [put(database, *batch) for _, batch in batches], read_log(database), streams(database)
     wipe(database)
     caches = [StreamCache(), StreamCache(), None]
     several = [
         append(database, batch, received_at=RECEIVED_AT, cache=caches[who])
         for who, batch in batches
     ]
-    assert (several, logged(database), streams(database)) == alone
+    assert (several, read_log(database), streams(database)) == alone
 
 
 def test_a_writer_that_remembers_streams_forgets_what_was_rolled_back(
@@ -104,7 +104,7 @@ def test_a_writer_that_remembers_streams_forgets_what_was_rolled_back(
         with pytest.raises(ZeroDivisionError):
             append(database, [envelope("a", minute=5)], received_at=RECEIVED_AT, cache=cache)
     append(database, [envelope("b", minute=1)], received_at=RECEIVED_AT, cache=cache)
-    assert [(each.position, each.stream_id, each.late) for each in logged(database)] == [
+    assert [(each.position, each.stream_id, each.late) for each in read_log(database)] == [
         (1, 1, False)
     ]
     assert streams(database) == [(1, "proj_1", "cust_1", at(1), "b")]

@@ -17,8 +17,8 @@ from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
 from projector.store import dialects, log
 from projector.store.database import Database
-from tests.support.databases import migrated
-from tests.support.items import at, envelope, logged, put, streams
+from tests.support.databases import url_of
+from tests.support.items import at, envelope, put, read_log, streams
 from tests.support.postgres import Server
 
 _NORMAL, _FULL = 1, 2
@@ -50,6 +50,7 @@ def test_a_new_sqlite_file_is_durable_from_the_first_connection(sqlite_url: str)
         assert _durability(connection) == ("wal", _FULL)
 
 
+@pytest.mark.external
 def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -58,13 +59,11 @@ def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> N
         assert _durability(opened) == ("wal", _FULL)
 
 
-def test_what_was_written_is_in_one_file_once_all_is_closed(
-    sqlite_database: Database, sqlite_path: Path
-) -> None:
+def test_a_closed_sqlite_database_is_one_file(sqlite_database: Database, tmp_path: Path) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
-    assert [path.name for path in sqlite_path.parent.iterdir()] == [sqlite_path.name]
-    assert len(logged(sqlite_database)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["projector.db"]
+    assert len(read_log(sqlite_database)) == 1
 
 
 def test_only_what_need_not_be_durable_does_not_wait_for_the_disk(
@@ -88,9 +87,12 @@ def test_on_postgres_too(postgres_database: Database) -> None:
 
 
 def test_threads_write_to_sqlite_in_turn_and_wait_no_longer_than_they_may(
-    sqlite_url: str,
+    migrated_sqlite_url: str,
 ) -> None:
-    with migrated(sqlite_url), closing(Database(sqlite_url, lock_seconds_max=0.1)) as database:
+    with (
+        closing(Database(migrated_sqlite_url)),
+        closing(Database(migrated_sqlite_url, lock_seconds_max=0.1)) as database,
+    ):
         entered, leave = Event(), Event()
 
         def hold() -> None:
@@ -116,7 +118,7 @@ def test_postgres_answers_a_commit_when_it_is_on_disk(
     name = postgres_database.url.database
     with postgres_database.writing() as connection:
         connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET synchronous_commit = {set_to}')
-    url = postgres_database.url.render_as_string(hide_password=False)
+    url = url_of(postgres_database)
     with closing(Database(url)) as database, database.writing() as connection:
         assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == found
 
@@ -153,7 +155,7 @@ def test_a_write_waits_for_the_one_before_it(database: Database) -> None:
         appended.join(0.2)
         assert appended.is_alive()
     appended.join(10)
-    assert [each.event_id for each in logged(database)] == ["b"]
+    assert [each.event_id for each in read_log(database)] == ["b"]
 
 
 def test_one_connection_serves_several_transactions(database: Database) -> None:
@@ -172,23 +174,23 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
         item = envelope(str(number), customer_id=str(number))
         object.__setattr__(item, "occurred_at", instant)
         put(database, item)
-    assert [each.occurred_at for each in logged(database)] == ends
+    assert [each.occurred_at for each in read_log(database)] == ends
     assert [row[3] for row in streams(database)] == ends
-    assert all(each.occurred_at.tzinfo is UTC for each in logged(database))
+    assert all(each.occurred_at.tzinfo is UTC for each in read_log(database))
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch, sqlite_path: Path) -> Iterator[Database]:
+def impatient(monkeypatch: pytest.MonkeyPatch, migrated_sqlite_url: str) -> Iterator[Database]:
     """A database that waits for another writer only for a moment."""
     monkeypatch.setattr(dialects, "BUSY_SECONDS_MAX", 0.05)
-    with closing(Database(f"sqlite:///{sqlite_path}")) as database:
+    with closing(Database(migrated_sqlite_url)) as database:
         yield database
 
 
 def test_a_writer_that_waits_too_long_says_that_nothing_was_lost(
-    impatient: Database, sqlite_path: Path
+    impatient: Database, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(tmp_path / "projector.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseBusy) as caught:
             put(impatient, envelope("a"))
@@ -252,7 +254,8 @@ def test_postgres_may_be_named_in_three_ways(postgres_url: str, scheme: str) -> 
         pytest.param("postgresql://127.0.0.1:1/d?sslpassword=secret", id="that of the key"),
     ],
 )
-def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
+@pytest.mark.external
+def test_an_unreachable_database_is_reported_without_its_password(url: str) -> None:
     database = Database(url)
     with pytest.raises(DatabaseUnreachable) as caught, database.reading():
         pass
@@ -260,14 +263,19 @@ def test_a_database_that_cannot_be_reached_is_told_without_its_password(url: str
     assert "secret" not in str(caught.value)
 
 
-def test_a_database_that_the_server_does_not_have_is_told(postgres_url: str) -> None:
+def test_a_missing_postgres_database_is_reported(postgres_url: str) -> None:
     database = Database(f"{postgres_url}_not")
     with pytest.raises(DatabaseUnreachable, match="does not exist"), database.reading():
         pass
 
 
-@pytest.mark.parametrize("content", [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"])
-def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"hello, world\n" * 100, b"\x1f\x8b", b"SQLite format 3\x00x"],
+    ids=["a text", "gzip", "a header of SQLite"],
+)
+@pytest.mark.external
+def test_a_file_that_is_no_database_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     database = Database(f"sqlite:///{path}")
@@ -276,16 +284,17 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path, content: bytes) -> N
     assert path.read_bytes() == content
 
 
-def test_a_damaged_database_is_told(sqlite_database: Database, sqlite_path: Path) -> None:
+def test_a_damaged_database_is_reported(sqlite_database: Database, tmp_path: Path) -> None:
     put(sqlite_database, envelope("a"))
     sqlite_database.close()
-    whole = sqlite_path.read_bytes()
-    sqlite_path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
+    path = tmp_path / "projector.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * (len(whole) - 8192))
     with pytest.raises(DatabaseUnreachable):
-        logged(sqlite_database)
+        read_log(sqlite_database)
 
 
-def test_a_postgres_that_takes_no_writes_is_told(postgres_database: Database) -> None:
+def test_a_read_only_postgres_is_reported(postgres_database: Database) -> None:
     with postgres_database.writing() as connection:
         connection.exec_driver_sql(
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database())"
@@ -296,7 +305,7 @@ def test_a_postgres_that_takes_no_writes_is_told(postgres_database: Database) ->
         put(postgres_database, envelope("a"))
 
 
-def test_what_is_broken_inside_of_postgres_is_told(postgres_database: Database) -> None:
+def test_an_internal_error_of_postgres_is_reported(postgres_database: Database) -> None:
     # The code that it gives to what it did not expect, such as a file that may not grow.
     broken = text("DO $$ BEGIN RAISE 'a file cannot grow' USING ERRCODE = 'XX000'; END $$")
     with (

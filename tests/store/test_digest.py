@@ -164,7 +164,7 @@ def test_values_in_other_columns_have_another_hash() -> None:
 @for_any(
     st.integers(0, 2**128 - 1), st.lists(st.integers(-(2**140), 2**140), min_size=1, max_size=5)
 )
-def test_what_is_undone_leaves_the_former_digest(begin: int, changes: list[int]) -> None:
+def test_a_rolled_back_transaction_keeps_the_former_digest(begin: int, changes: list[int]) -> None:
     former = f"{begin:032x}"
     now = former
     for change in changes:
@@ -177,11 +177,6 @@ def test_what_is_undone_leaves_the_former_digest(begin: int, changes: list[int])
 
 
 # Kept with the rows.
-
-
-@pytest.fixture
-def both(sqlite_database: Database, postgres_database: Database) -> tuple[Database, Database]:
-    return sqlite_database, postgres_database
 
 
 @settings(max_examples=12, suppress_health_check=_SHARED)

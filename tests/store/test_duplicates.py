@@ -17,7 +17,7 @@ from projector.store.append import Outcome, append
 from projector.store.database import Database
 from projector.store.duplicates import Duplicates
 from tests.support.databases import positions, rows, wipe
-from tests.support.items import RECEIVED_AT, envelope, logged, rejected, streams
+from tests.support.items import RECEIVED_AT, envelope, read_log, rejected, streams
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def come(database: Database, *event_ids: str, day: int = 0) -> None:
 
 def repeated(database: Database) -> list[Duplicates]:
     with database.reading() as connection:
-        found = duplicates.find(connection, [each.position for each in logged(database)])
+        found = duplicates.find(connection, [each.position for each in read_log(database)])
     assert all(position == each.position for position, each in found.items())
     return [found[position] for position in sorted(found)]
 
 
-def test_what_comes_once_is_repeated_by_nothing(database: Database) -> None:
+def test_an_event_delivered_once_has_no_repetitions(database: Database) -> None:
     come(database, "a", "b")
     assert repeated(database) == []
 
@@ -78,7 +78,9 @@ def test_a_repetition_in_another_shape_is_one_too(database: Database) -> None:
     assert repeated(database) == [Duplicates(1, 1, on_day(0))]
 
 
-def test_neither_conflicts_nor_what_cannot_be_read_are_repetitions(database: Database) -> None:
+def test_conflicts_and_unreadable_deliveries_are_not_counted_as_repetitions(
+    database: Database,
+) -> None:
     other = envelope("a", name="Berta")
     items: list[Envelope | Rejected] = [envelope("a"), other, other, *[rejected(b"{")] * 2]
     for _ in range(2):
@@ -102,7 +104,7 @@ def test_a_batch_that_fails_counts_nothing(
         with pytest.raises(ZeroDivisionError):
             come(database, "a", "b")
     assert repeated(database) == []
-    assert len(logged(database)) == 1
+    assert len(read_log(database)) == 1
 
 
 _add = duplicates.add
@@ -113,7 +115,7 @@ def _add_and_fail(*arguments: object, **named: object) -> None:
     raise ZeroDivisionError
 
 
-def test_of_many_that_come_again_each_is_counted(database: Database) -> None:
+def test_each_of_many_repeated_events_is_counted(database: Database) -> None:
     event_ids = [str(number) for number in range(2000)]
     come(database, *event_ids)
     come(database, *event_ids, day=1)
@@ -180,4 +182,4 @@ def _in_batches(database: Database, coming: Sequence[Sequence[str]], *, once: bo
 
 
 def _state(database: Database) -> object:
-    return logged(database), streams(database), rows(database), positions(database)
+    return read_log(database), streams(database), rows(database), positions(database)

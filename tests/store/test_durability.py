@@ -12,16 +12,9 @@ from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
 from projector.runner import refold, runner
 from projector.store.database import Database
-from tests.support.databases import migrated
 from tests.support.items import envelope, put, rejected
 
 _WAITS = {"2", "on"}
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with migrated(database_url) as database:
-        yield database
 
 
 @contextmanager
@@ -56,7 +49,7 @@ def _refold(database: Database) -> None:
 
 
 @pytest.mark.parametrize("job", [_append, _retry, _tokens, _refold])
-def test_whatever_is_acknowledged_is_on_the_disk_before(
+def test_an_append_is_synced_before_it_is_acknowledged(
     database: Database, job: Callable[[Database], None]
 ) -> None:
     """Also on a connection that did not wait the time before."""
@@ -68,7 +61,7 @@ def test_whatever_is_acknowledged_is_on_the_disk_before(
     assert set(commits) <= _WAITS
 
 
-def test_what_follows_from_the_log_need_not_be(database: Database) -> None:
+def test_projected_rows_need_no_sync(database: Database) -> None:
     put(database, envelope("a"))
     with _commits(database) as commits:
         runner.catch_up(database, discover())

@@ -9,6 +9,7 @@ import pytest
 from projector.store import lease
 from projector.store.database import Database
 from projector.store.lease import Lease
+from tests.support.databases import url_of
 
 
 def _read(database: Database) -> Lease:
@@ -31,11 +32,11 @@ def _give_back(database: Database, holder: str) -> None:
         lease.release(connection, "job", holder)
 
 
-def test_a_lease_that_nobody_ever_took_has_no_holder(database: Database) -> None:
+def test_a_lease_never_taken_has_no_holder(database: Database) -> None:
     assert _read(database) == Lease(job="job", holder=None, heartbeats=0)
 
 
-def test_of_two_takers_who_saw_the_same_the_first_gets_it(database: Database) -> None:
+def test_the_first_of_two_takers_with_the_same_view_gets_the_lease(database: Database) -> None:
     for round_ in ("never taken", "taken", "given back"):
         seen = _read(database)
         assert _take(database, seen, f"{round_} a")
@@ -47,14 +48,14 @@ def test_of_two_takers_who_saw_the_same_the_first_gets_it(database: Database) ->
 
 @pytest.fixture
 def others(database: Database) -> Iterator[list[Database]]:
-    url = database.url.render_as_string(hide_password=False)
+    url = url_of(database)
     others = [Database(url) for _ in range(4)]
     yield others
     for each in others:
         each.close()
 
 
-def test_of_many_takers_at_the_same_moment_one_gets_it(
+def test_one_of_many_concurrent_takers_gets_the_lease(
     database: Database, others: list[Database]
 ) -> None:
     for _ in range(10):
@@ -83,7 +84,7 @@ def test_a_sign_of_life_keeps_a_taker_off_who_saw_none(database: Database) -> No
     assert _read(database) == Lease(job="job", holder="a", heartbeats=seen.heartbeats + 1)
 
 
-def test_who_lost_the_lease_can_neither_keep_it_nor_give_it_back(database: Database) -> None:
+def test_a_former_holder_can_neither_renew_nor_release_the_lease(database: Database) -> None:
     assert _take(database, _read(database), "a")
     assert _take(database, _read(database), "b")
     before = _read(database)
@@ -92,7 +93,7 @@ def test_who_lost_the_lease_can_neither_keep_it_nor_give_it_back(database: Datab
     assert _read(database) == before
 
 
-def test_what_was_given_back_has_no_holder_and_no_beat(database: Database) -> None:
+def test_a_released_lease_has_no_holder_and_no_heartbeat(database: Database) -> None:
     assert _take(database, _read(database), "a")
     _give_back(database, "a")
     assert _read(database).holder is None
@@ -109,7 +110,7 @@ def test_leases_of_several_jobs_have_nothing_to_do_with_each_other(database: Dat
 
 def test_a_lease_outlives_the_connection(database: Database) -> None:
     """Nothing tells that a process has died but its silence."""
-    url = database.url.render_as_string(hide_password=False)
+    url = url_of(database)
     with closing(Database(url)) as other:
         assert _take(other, _read(other), "a")
     assert _read(database).holder == "a"

@@ -9,7 +9,7 @@ from projector.envelope import RecordedEvent
 from projector.store import log
 from projector.store.append import Outcome
 from projector.store.database import Database
-from tests.support.items import as_logged, envelope, logged, put
+from tests.support.items import as_logged, envelope, put, read_log
 
 
 @pytest.fixture
@@ -96,14 +96,14 @@ def _canonical(events: list[RecordedEvent]) -> list[RecordedEvent]:
 def test_streams_are_read_one_after_the_other_each_in_canonical_order(filled: Database) -> None:
     with filled.reading() as connection:
         found = list(log.read_streams(connection, [2, 1], until=10))
-    assert found == _canonical([each for each in logged(filled) if each.stream_id])
+    assert found == _canonical([each for each in read_log(filled) if each.stream_id])
     assert [each.stream_id for each in found] == [1] * 4 + [2] * 3
 
 
 def test_streams_are_read_up_to_a_position_and_no_further(filled: Database) -> None:
     with filled.reading() as connection:
         found = list(log.read_streams(connection, [1, 2], until=5))
-    assert found == _canonical([each for each in logged(filled)[:5] if each.stream_id])
+    assert found == _canonical([each for each in read_log(filled)[:5] if each.stream_id])
 
 
 def test_only_the_streams_that_were_asked_for_are_read(filled: Database) -> None:
@@ -121,7 +121,7 @@ def test_at_one_instant_a_stream_is_read_in_the_order_of_the_ids_bytes(database:
     assert [each.event_id for each in found] == in_order
 
 
-def test_events_about_nobody_are_read_by_type(database: Database) -> None:
+def test_events_without_a_customer_are_read_by_type(database: Database) -> None:
     put(
         database,
         envelope("a", customer_id=None),
@@ -136,7 +136,7 @@ def test_events_about_nobody_are_read_by_type(database: Database) -> None:
 
 def test_events_are_found_by_project_and_id(filled: Database) -> None:
     put(filled, envelope("e1", project_id="proj_2"))
-    by_id = {each.event_id: each for each in logged(filled) if each.project_id == "proj_1"}
+    by_id = {each.event_id: each for each in read_log(filled) if each.project_id == "proj_1"}
     with filled.reading() as connection:
         found = log.find_by_ids(
             connection, {"proj_1": ["e1", "e2", "E2", "unknown"], "proj_2": ["e2"], "proj_3": []}
@@ -163,7 +163,7 @@ _BODIES = {
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
 def test_a_body_is_kept_as_the_text_that_came(database: Database, body: str) -> None:
     put(database, evolve(envelope("a", type="voucher.created"), body=body))
-    assert logged(database)[0].body == body
+    assert read_log(database)[0].body == body
 
 
 def test_the_longest_identifiers_can_be_stored(database: Database) -> None:
@@ -171,4 +171,4 @@ def test_the_longest_identifiers_can_be_stored(database: Database) -> None:
     item = envelope(longest, customer_id=longest, project_id=longest, type=longest)
     put(database, item)
     assert put(database, item)[0].outcome == Outcome.DUPLICATE
-    assert logged(database) == [as_logged(item, 1, 1, late=False)]
+    assert read_log(database) == [as_logged(item, 1, 1, late=False)]

@@ -13,18 +13,15 @@ from sqlalchemy import Connection, text
 from projector.errors import DatabaseBusy, DatabaseUnreachable
 from projector.store import dialects
 from projector.store.database import Database
-from tests.support.items import envelope, logged, put
+from tests.support.databases import url_of
+from tests.support.items import envelope, put, read_log
 
 _LOCK = text("UPDATE log_head SET stream_id = stream_id")
 
 
-def _url(database: Database) -> str:
-    return database.url.render_as_string(hide_password=False)
-
-
 def test_a_lock_is_not_waited_for_longer_than_was_said(database: Database) -> None:
     with (
-        closing(Database(_url(database), lock_seconds_max=0.1)) as patient,
+        closing(Database(url_of(database), lock_seconds_max=0.1)) as patient,
         database.writing() as connection,
     ):
         connection.execute(_LOCK)
@@ -32,9 +29,10 @@ def test_a_lock_is_not_waited_for_longer_than_was_said(database: Database) -> No
         with pytest.raises(DatabaseBusy):
             put(patient, envelope("a"))
         assert time.monotonic() - begun < 5
-    assert logged(database) == []
+    assert read_log(database) == []
 
 
+@pytest.mark.external
 def test_a_new_sqlite_file_that_is_locked_is_not_waited_for_longer(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     with (
@@ -51,7 +49,7 @@ def test_a_new_sqlite_file_that_is_locked_is_not_waited_for_longer(tmp_path: Pat
 def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
     postgres_database: Database,
 ) -> None:
-    with closing(Database(_url(postgres_database), idle_seconds_max=0.2)) as stopped:
+    with closing(Database(url_of(postgres_database), idle_seconds_max=0.2)) as stopped:
 
         def stop(connection: Connection) -> None:
             # It waits until the server has ended the other one.
@@ -63,10 +61,10 @@ def test_a_process_stopped_amid_a_transaction_does_not_hold_the_head_for_ever(
         assert put(stopped, envelope("b"))[0].position == 2
 
 
-def test_who_finds_out_only_at_the_commit_that_it_was_ended_is_told(
+def test_a_session_ended_by_the_server_fails_at_the_commit(
     postgres_database: Database,
 ) -> None:
-    with closing(Database(_url(postgres_database), idle_seconds_max=0.1)) as stopped:
+    with closing(Database(url_of(postgres_database), idle_seconds_max=0.1)) as stopped:
         with pytest.raises(DatabaseUnreachable):
             _write(stopped, lambda _connection: time.sleep(0.4))
         assert put(stopped, envelope("b"))[0].position == 1
@@ -78,7 +76,9 @@ def _write(database: Database, do: Callable[[Connection], object]) -> None:
         do(connection)
 
 
-def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Database) -> None:
+def test_connections_ended_by_the_server_are_replaced_without_an_error(
+    postgres_database: Database,
+) -> None:
     with postgres_database.connected(), postgres_database.reading():
         # Two connections are in the pool from now on.
         pass
@@ -91,11 +91,11 @@ def test_a_server_that_ended_all_connections_fails_nobody(postgres_database: Dat
         )
     put(postgres_database, envelope("a"))
     with postgres_database.connected(), postgres_database.reading():
-        assert len(logged(postgres_database)) == 1
+        assert len(read_log(postgres_database)) == 1
 
 
 def test_a_connection_is_not_waited_for_longer_than_was_said(database: Database) -> None:
-    with closing(Database(_url(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
+    with closing(Database(url_of(database), lock_seconds_max=0.1)) as patient, ExitStack() as held:
         # As many as its pool has: those that it keeps, and those beyond.
         for _ in range(5 + dialects.OVERFLOW_MAX):
             held.enter_context(patient.reading())

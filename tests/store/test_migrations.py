@@ -20,8 +20,8 @@ from projector.store.database import Database
 from projector.store.schema import Migration
 from projector.store.tables import SCHEMA_REVISION, metadata
 from tests.support.databases import dead_letters, rows
-from tests.support.given import entered, happened, joined
-from tests.support.items import envelope, logged, put, streams
+from tests.support.given import append_and_project, entered, joined
+from tests.support.items import envelope, put, read_log, streams
 
 _HISTORIES = ("segment_membership_history", "loyalty_tier_history")
 
@@ -126,14 +126,14 @@ def test_each_step_down_is_undone_by_its_step_up(fresh: Database) -> None:
 
 def test_the_log_outlives_the_tables_of_the_projections(database: Database) -> None:
     put(database, envelope("a"), envelope("b", minute=5))
-    before = logged(database), streams(database)
+    before = read_log(database), streams(database)
     _downgrade(database, "0002")
     _upgrade(database, "head")
-    assert (logged(database), streams(database)) == before
+    assert (read_log(database), streams(database)) == before
 
 
 def test_the_projector_fills_what_was_dropped_dead_letters_included(database: Database) -> None:
-    happened(
+    append_and_project(
         database,
         joined("cust_1", "", at="2024-03-01T10:00:00Z"),
         entered("cust_1", {"name": "of no id"}, at="2024-03-01T11:00:00Z"),
@@ -162,6 +162,7 @@ def test_migrating_says_what_it_did(fresh: Database) -> None:
     assert schema.migrate(fresh) == Migration(before="0003", after=SCHEMA_REVISION)
 
 
+@pytest.mark.external
 def test_a_sqlite_file_is_made_and_migrated_on_first_use(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     database = Database(f"sqlite:///{path}")
@@ -180,7 +181,7 @@ def test_a_sqlite_file_of_an_older_program_is_brought_up_to_date(
     schema.check(sqlite_database)
     with sqlite_database.reading() as connection:
         assert inspect(connection).has_table("loyalty_tier")
-    assert len(logged(sqlite_database)) == 1
+    assert len(read_log(sqlite_database)) == 1
 
 
 def test_postgres_is_only_migrated_when_asked(postgres_url: str) -> None:
@@ -214,11 +215,11 @@ def test_the_same_names_are_used_on_both_databases(
     assert names <= _made(postgres_database)
 
 
-def test_what_is_stored_can_be_read_with_other_programs(
-    sqlite_database: Database, sqlite_path: Path
+def test_stored_values_are_readable_by_other_programs(
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     put(sqlite_database, envelope("a", minute=90))
-    with closing(sqlite3.connect(sqlite_path)) as connection:
+    with closing(sqlite3.connect(tmp_path / "projector.db")) as connection:
         row = connection.execute(
             "SELECT position, event_id, occurred_at, datetime(occurred_at), typeof(body) FROM event"
         ).fetchone()

@@ -14,6 +14,7 @@ from projector.store import notifications
 from projector.store.append import append
 from projector.store.database import Database
 from projector.store.notifications import Listener, listen
+from tests.support.databases import url_of
 from tests.support.items import RECEIVED_AT, envelope, put
 
 _LONG = 20.0
@@ -36,13 +37,13 @@ def _a_moment_later(do: Callable[[], object]) -> None:
 
 
 def test_a_commit_of_another_connection_ends_a_wait(postgres_database: Database) -> None:
-    url = postgres_database.url.render_as_string(hide_password=False)
+    url = url_of(postgres_database)
     with closing(Database(url)) as other, listen(postgres_database, Event()) as listener:
         _a_moment_later(lambda: put(other, envelope("a")))
         assert 0.1 < _waited(listener) < _AT_ONCE
 
 
-def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) -> None:
+def test_a_notification_before_the_wait_ends_one_wait(postgres_database: Database) -> None:
     with listen(postgres_database, Event()) as listener:
         for each in "abc":
             put(postgres_database, envelope(each))
@@ -51,7 +52,9 @@ def test_what_came_in_before_the_wait_ends_it_once(postgres_database: Database) 
         assert any(_waited(listener, 0.3) >= 0.29 for _ in "abc")
 
 
-def test_what_is_not_appended_wakes_nobody(postgres_database: Database) -> None:
+def test_a_batch_without_an_appended_event_sends_no_notification(
+    postgres_database: Database,
+) -> None:
     put(postgres_database, envelope("a"))
     with listen(postgres_database, Event()) as listener:
         put(postgres_database, envelope("a"))

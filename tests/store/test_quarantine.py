@@ -9,7 +9,7 @@ from projector.envelope import DeliveryDefaults
 from projector.store import quarantine
 from projector.store.append import Outcome
 from projector.store.database import Database
-from tests.support.items import RECEIVED_AT, at, envelope, logged, put, quarantined, rejected
+from tests.support.items import RECEIVED_AT, at, envelope, put, quarantined, read_log, rejected
 
 _CALLER = DeliveryDefaults(project_id="proj_1", type="customer.created", occurred_at=at(3))
 
@@ -50,9 +50,9 @@ def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
     }
 
 
-def test_what_is_put_aside_takes_no_position_in_the_log(database: Database) -> None:
+def test_a_quarantined_delivery_takes_no_position_in_the_log(database: Database) -> None:
     put(database, rejected(b"x"), envelope("a"), rejected(b"y"))
-    assert [(each.position, each.event_id) for each in logged(database)] == [(1, "a")]
+    assert [(each.position, each.event_id) for each in read_log(database)] == [(1, "a")]
 
 
 def test_entries_are_numbered_by_what_is_there(database: Database) -> None:
@@ -88,7 +88,9 @@ def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Databas
         pytest.param(rejected(b"x"), id="nothing told"),
     ],
 )
-def test_what_differs_in_any_way_is_kept_too(database: Database, other: object) -> None:
+def test_a_delivery_that_differs_in_any_way_is_quarantined_too(
+    database: Database, other: object
+) -> None:
     put(database, rejected(b"x", defaults=_CALLER), other)  # type: ignore[arg-type]
     assert len(quarantined(database)) == 2
 

@@ -7,7 +7,7 @@ from projector.projections import named
 from projector.store.database import Database
 from projector.store.verify import raw_rows
 from tests.support.databases import projection_tables
-from tests.support.given import created, happened
+from tests.support.given import append_and_project, created
 
 [CUSTOMER] = named(["customer"])
 
@@ -19,9 +19,9 @@ def test_a_table_that_is_gone_is_an_error(database: Database) -> None:
         raw_rows.matches(connection, CUSTOMER, [1], [])
 
 
-def test_what_the_server_says_of_data_is_an_error(postgres_database: Database) -> None:
+def test_a_data_error_of_the_server_is_raised(postgres_database: Database) -> None:
     """The driver calls it a DataError, as it calls a value that it cannot read itself."""
-    happened(postgres_database, created("cust_1", at="2024-03-04T10:00:00Z"))
+    append_and_project(postgres_database, created("cust_1", at="2024-03-04T10:00:00Z"))
     columns = [column.name for column in projection_tables["customer"].columns]
     shown = ", ".join("refuse() AS name" if name == "name" else name for name in columns)
     with postgres_database.writing() as connection:

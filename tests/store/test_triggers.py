@@ -3,7 +3,6 @@
 So these tests come as anybody could, by the plain drivers.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +13,8 @@ import psycopg
 import pytest
 
 from projector.store.database import Database
-from tests.support.items import envelope, logged, put
+from tests.support.databases import copy_file
+from tests.support.items import envelope, put, read_log
 from tests.support.postgres import Server
 
 _COLUMNS = (
@@ -124,8 +124,8 @@ def sqlite_file(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
 ) -> Iterator[Database]:
     """A database with the events a and b, which nobody should be able to change."""
-    path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("guarded") / "projector.db")
-    with closing(Database(f"sqlite:///{path}")) as database:
+    url = copy_file(sqlite_template, tmp_path_factory.mktemp("guarded"))
+    with closing(Database(url)) as database:
         put(database, envelope("a"), envelope("b"))
         yield database
 
@@ -143,11 +143,12 @@ def sqlite(request: pytest.FixtureRequest, sqlite_file: Database) -> Iterator[sq
 @pytest.fixture(scope="module")
 def postgres_copy(postgres_server: Server, postgres_template: str) -> Iterator[Database]:
     """A database with the events a and b, which nobody should be able to change."""
-    url = postgres_server.create_database(template=postgres_template)
-    with closing(Database(url)) as database:
+    with (
+        postgres_server.database(postgres_template) as url,
+        closing(Database(url)) as database,
+    ):
         put(database, envelope("a"), envelope("b"))
         yield database
-    postgres_server.drop_database(url)
 
 
 @pytest.fixture(params=["origin", "replica", "local"])
@@ -165,20 +166,20 @@ def postgres(
 def test_sqlite_refuses_to_rewrite_the_log(
     sqlite: sqlite3.Connection, sqlite_file: Database, attack: str
 ) -> None:
-    before = logged(sqlite_file)
+    before = read_log(sqlite_file)
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         sqlite.execute(attack)
-    assert logged(sqlite_file) == before
+    assert read_log(sqlite_file) == before
 
 
 @pytest.mark.parametrize("attack", _AGAINST_POSTGRES.values(), ids=_AGAINST_POSTGRES)
 def test_postgres_refuses_to_rewrite_the_log(
     postgres: psycopg.Connection, postgres_copy: Database, attack: LiteralString
 ) -> None:
-    before = logged(postgres_copy)
+    before = read_log(postgres_copy)
     with pytest.raises(psycopg.errors.RaiseException, match="append-only"):
         postgres.execute(attack)
-    assert logged(postgres_copy) == before
+    assert read_log(postgres_copy) == before
 
 
 def test_sqlite_refuses_within_a_transaction_and_the_rest_of_it_stands(
@@ -204,11 +205,11 @@ def test_postgres_takes_no_position_and_no_identity_twice(
 def test_sqlite_takes_no_position_and_no_identity_twice(
     sqlite: sqlite3.Connection, sqlite_file: Database, values: str
 ) -> None:
-    before = logged(sqlite_file)
+    before = read_log(sqlite_file)
     for how in ("INSERT", "INSERT OR FAIL", "INSERT OR ROLLBACK", "INSERT OR ABORT"):
         with pytest.raises(sqlite3.IntegrityError):
             sqlite.execute(f"{how} INTO event ({_COLUMNS}) VALUES {values}")
-    assert logged(sqlite_file) == before
+    assert read_log(sqlite_file) == before
 
 
 def test_the_next_position_is_taken_from_anybody(sqlite: sqlite3.Connection) -> None:

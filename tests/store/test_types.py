@@ -30,6 +30,6 @@ def test_an_instant_is_written_in_utc_with_six_decimals(values: list[datetime | 
 
 
 @pytest.mark.parametrize(("fold", "text"), [(0, "00:30:00.000000Z"), (1, "01:30:00.000000Z")])
-def test_the_hour_that_comes_twice_is_told_apart(fold: int, text: str) -> None:
+def test_the_repeated_hour_of_a_time_change_is_stored_unambiguously(fold: int, text: str) -> None:
     twice = datetime(2024, 10, 27, 2, 30, tzinfo=WARSAW, fold=fold)
     assert to_sqlite(twice) == all_to_sqlite([twice])[0] == f"2024-10-27T{text}"

@@ -1,18 +1,8 @@
 """Requests to the application itself, without a network."""
 
-from typing import Any
-
-from attrs import frozen
 from starlette.types import ASGIApp, Message
 
-
-@frozen
-class Reply:
-    """An answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
+from tests.support.http_client import Reply
 
 
 async def get(app: ASGIApp, target: str) -> Reply:
@@ -47,5 +37,5 @@ async def ask(
         sent.append(message)
 
     await app(scope, receive, send)
-    told: dict[str, Any] = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Reply(sent[0]["status"], told, b"".join(each.get("body", b"") for each in sent[1:]))
+    got = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Reply(sent[0]["status"], got, b"".join(each.get("body", b"") for each in sent[1:]))

@@ -1,7 +1,9 @@
 """Real databases for tests: opened, compared, and emptied for the next example."""
 
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Table, insert, select, text
@@ -37,16 +39,27 @@ def migrated(url: str) -> Iterator[Database]:
         database.close()
 
 
+def copy_file(template: Path, folder: Path) -> str:
+    """Copy a migrated SQLite file into a folder; return the URL of the copy."""
+    return f"sqlite:///{shutil.copy(template, folder / 'projector.db')}"
+
+
 @contextmanager
-def opened(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A database with the schema, of the engine that the fixture's parameter names."""
-    url = f"sqlite:///{factory.mktemp('opened') / 'projector.db'}"
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_server").create_database()
-    with migrated(url) as database:
-        yield database
-    if request.param == "postgres":
-        request.getfixturevalue("postgres_server").drop_database(url)
+def copied(request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A copy of the migrated database, on the engine that the fixture's parameter names."""
+    template = request.getfixturevalue(f"{request.param}_template")
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = copy_file(template, factory.mktemp("copied"))
+        else:
+            server = request.getfixturevalue("postgres_server")
+            url = stack.enter_context(server.database(template))
+        yield stack.enter_context(closing(Database(url)))
+
+
+def url_of(database: Database) -> str:
+    """The URL of a database, with its password, for opening it a second time."""
+    return database.url.render_as_string(hide_password=False)
 
 
 def wipe(database: Database) -> None:

@@ -11,14 +11,12 @@ from projector.facts import codec
 from projector.operate.dead_letters import DeadLetterRetryReport, list_dead_letters
 from projector.projections import discover
 from projector.projections.projection import Projection
-from projector.runner.runner import catch_up
-from projector.store.append import append
 from projector.store.database import Database
 from projector.store.tables import checkpoint, dead_letter
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.support.databases import rows
-from tests.support.given import RECEIVED_AT, Delivery, entered, envelope, joined, left, updated
+from tests.support.given import Delivery, entered, joined, left, updated
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 #: The projections that read what enters or leaves a segment.
@@ -46,13 +44,6 @@ def unlearnt(monkeypatch: pytest.MonkeyPatch) -> Unreadable:
 
     monkeypatch.setattr(codec, "_decode_as", refuse)
     return found
-
-
-def arrive(
-    database: Database, *webhooks: Delivery, projections: Sequence[Projection] = discover()
-) -> None:
-    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
-    catch_up(database, projections)
 
 
 def made(database: Database) -> list[Any]:

@@ -21,8 +21,8 @@ from attrs import frozen
 from projector.envelope import CustomerKey, DeliveryDefaults, Envelope
 from projector.facts.codec import Undecodable, decode
 from projector.intake import sources
-from projector.projections import named
-from projector.projections.projection import Failure, fold
+from projector.projections import discover, named
+from projector.projections.projection import Failure, Projection, fold
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import find_customer
 from projector.runner.runner import BATCH_EVENTS_MAX, catch_up
@@ -248,10 +248,22 @@ class Delivered:
         return Stored(database, outcomes)
 
 
-def happened(database: Database, *webhooks: Delivery) -> None:
-    """Append deliveries in one batch, and project them."""
-    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
-    catch_up(database, named([]))
+def append_webhooks(
+    database: Database, *webhooks: Delivery, received_at: datetime = RECEIVED_AT
+) -> None:
+    """Append one batch without projecting it."""
+    append(database, [envelope(each) for each in webhooks], received_at=received_at)
+
+
+def append_and_project(
+    database: Database,
+    *webhooks: Delivery,
+    received_at: datetime = RECEIVED_AT,
+    projections: Sequence[Projection] | None = None,
+) -> None:
+    """Append one batch and bring the projections up to the head."""
+    append_webhooks(database, *webhooks, received_at=received_at)
+    catch_up(database, discover() if projections is None else projections)
 
 
 @frozen

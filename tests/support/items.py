@@ -55,7 +55,7 @@ def put(database: Database, *items: Envelope | Rejected) -> list[Receipt]:
     return append(database, items, received_at=RECEIVED_AT)
 
 
-def logged(database: Database) -> list[RecordedEvent]:
+def read_log(database: Database) -> list[RecordedEvent]:
     """The whole log."""
     with database.reading() as connection:
         return log.read(connection, after=0, until=2**62, limit=2**31)

@@ -6,28 +6,13 @@ from typing import Any
 
 import pytest
 
-from projector.projections import discover
-from projector.runner.runner import catch_up
 from projector.store import customers
-from projector.store.append import append
 from projector.store.database import Database
 from replay import plan, spill
 from replay.engines import EnginePiece, Job, buckets
 from replay.spill import Assignment
-from tests.support.given import RECEIVED_AT, Delivery, envelope
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
-
-
-def logged(database: Database, *webhooks: Delivery) -> None:
-    """Append without projecting."""
-    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
-
-
-def happened(database: Database, *webhooks: Delivery) -> None:
-    """Append and project."""
-    logged(database, *webhooks)
-    catch_up(database, discover())
 
 
 @contextmanager

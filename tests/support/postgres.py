@@ -95,6 +95,15 @@ class Server:
         name = sql.Identifier(_database(url))
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
+    @contextlib.contextmanager
+    def database(self, template: str | None = None) -> Iterator[str]:
+        """The URL of a new database, which is dropped when the block ends."""
+        url = self.create_database(template)
+        try:
+            yield url
+        finally:
+            self.drop_database(url)
+
     def stop(self) -> None:
         """End the server at once, with all its sessions."""
         if self.process is None or self.process.poll() is not None:

@@ -13,7 +13,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from projector.store.quarantine import QuarantineEntry
 from tests.support.given import Delivery, in_shape
-from tests.support.items import logged, quarantined
+from tests.support.items import quarantined, read_log
 
 #: When the deliveries came; long before anybody reads them again.
 ARRIVED_AT = datetime(2024, 4, 1, tzinfo=UTC)
@@ -57,7 +57,7 @@ def repeats(database: Database) -> dict[int, int]:
 
 def everything(database: Database) -> list[Any]:
     """All that a retry may change."""
-    return [logged(database), quarantined(database), repeats(database)]
+    return [read_log(database), quarantined(database), repeats(database)]
 
 
 def unfiled(webhook: Delivery) -> Delivery:

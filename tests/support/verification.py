@@ -1,13 +1,11 @@
 """Changing tables by plain SQL, and what a verification finds then."""
 
 from projector.projections import discover
-from projector.runner.runner import catch_up
-from projector.store.append import append
 from projector.store.database import Database
 from replay import VerifyReport, rebuild, verify
 from replay.engines import ENGINES
 from tests.support.databases import unguarded
-from tests.support.given import RECEIVED_AT, Delivery, delivery, entered, envelope
+from tests.support.given import delivery, entered
 from tests.support.tampering import Found
 
 TUESDAY = "2024-03-05T10:00:00Z"
@@ -17,11 +15,6 @@ CUSTOMERS = [f"cust_{number:03}" for number in range(420)]
 
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=TUESDAY, id="bad")
 OF_NOBODY = delivery("customer.segment.left", None, at=TUESDAY, id="of nobody", segment={"id": "s"})
-
-
-def arrive(database: Database, *webhooks: Delivery) -> None:
-    append(database, [envelope(each) for each in webhooks], received_at=RECEIVED_AT)
-    catch_up(database, discover())
 
 
 def run(database: Database, *statements: str) -> int:

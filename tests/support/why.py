@@ -1,20 +1,10 @@
 """Asking why, in short."""
 
-from datetime import datetime
 from typing import Any
 
-from projector.projections import discover
 from projector.queries.why.explain import WhyCampaign, WhyNot, WhyQuery, WhySegment, why
-from projector.runner.runner import catch_up
-from projector.store.append import append
 from projector.store.database import Database
-from tests.support.given import RECEIVED_AT, Delivery, envelope
-
-
-def arrive(database: Database, *webhooks: Delivery, received_at: datetime = RECEIVED_AT) -> None:
-    """They arrive in this order, and the tables follow."""
-    append(database, [envelope(each) for each in webhooks], received_at=received_at)
-    catch_up(database, discover())
+from tests.support.given import Delivery
 
 
 def why_segment(database: Database, segment_id: str = "seg_1", **more: Any) -> WhySegment:

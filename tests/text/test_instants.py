@@ -35,7 +35,7 @@ def test_a_time_with_an_offset_is_read_into_utc(text: str, expected: datetime) -
     assert parse(text).tzinfo is UTC
 
 
-def test_what_is_no_time_is_told_by_its_beginning() -> None:
+def test_the_error_for_an_invalid_time_quotes_its_first_characters() -> None:
     with pytest.raises(ValueError, match=r"^'yesterday' is not an RFC 3339 time$"):
         parse("yesterday")
     with pytest.raises(ValueError, match=rf"^'{'x' * 59}…' is not"):
@@ -67,7 +67,7 @@ def test_no_instant_needs_no_check_and_one_of_any_offset_stands_it() -> None:
     check_instant(datetime(2024, 3, 4, tzinfo=_NEPAL))
 
 
-def test_what_cannot_be_placed_is_refused_with_the_reason() -> None:
+def test_an_invalid_instant_is_refused_with_the_reason() -> None:
     with pytest.raises(BadInstant) as refused:
         check_instant(datetime(2024, 3, 4))  # noqa: DTZ001 - that is the point
     assert str(refused.value) == (

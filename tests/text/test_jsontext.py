@@ -82,7 +82,7 @@ def test_compact_text_means_the_same_or_is_as_unreadable_as_before(text: str) ->
 
 
 @given(_VALUES, _INDENTS, st.integers(0, 60), st.sampled_from([*b' \n"\\{}[],:1a\x00\xff']))
-def test_what_the_decoder_takes_is_made_compact_as_what_it_does_not(
+def test_compacting_gives_the_same_with_and_without_the_decoder(
     value: Any, indent: Any, at: int, byte: int
 ) -> None:
     """Another byte somewhere, which may be no JSON any more, must not take the text elsewhere."""
@@ -99,7 +99,7 @@ def test_compact_takes_out_nothing_but_whitespace(body: bytes) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=0xFF, codec="utf-8") | st.characters(codec="utf-8")))
-def test_what_is_made_visible_means_the_same_and_steers_no_terminal(text: str) -> None:
+def test_json_made_visible_means_the_same_and_steers_no_terminal(text: str) -> None:
     shown = escape_control_characters(msgspec.json.encode([text])).decode()
     assert json.loads(shown) == [text]
     assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
@@ -140,13 +140,13 @@ def test_each_of_these_containers_ends_where_it_ends_and_not_where_it_is_cut(tex
         assert (at, opened[:1]) == (end, [0]), text[:end]
 
 
-def test_what_stands_behind_the_end_of_the_part_does_not_count() -> None:
+def test_text_after_the_end_of_the_part_does_not_count() -> None:
     text = b'[1, {"a": 2}]'
     assert find_end(text, 0, 4, depth_max=100) == (4, [0])
     assert find_end(text, 0, len(text) - 1, depth_max=100) == (len(text) - 1, [0])
 
 
-def test_of_a_container_that_is_cut_the_open_brackets_are_told() -> None:
+def test_a_cut_container_reports_its_open_brackets() -> None:
     text = b'{"a": [1, {"b": {}}, {"c": "]'
     assert find_end(text, 0, len(text), depth_max=100) == (len(text), [0, 6, 21])
 
@@ -209,10 +209,10 @@ def test_one_kind_of_bracket_alone_goes_as_deep(begin: str) -> None:
     assert not is_deeper(begin * 2, 2)
 
 
-def test_what_is_closed_counts_no_more_and_what_comes_behind_it_does() -> None:
+def test_a_closed_bracket_does_not_count_and_a_later_one_does() -> None:
     assert not is_deeper("[[], [], []]", 2)
     assert is_deeper("[[], [], [[]]]", 2)
 
 
-def test_of_broken_text_a_string_keeps_its_blanks_behind_an_escaped_quote() -> None:
+def test_a_string_in_broken_text_keeps_its_blanks_after_an_escaped_quote() -> None:
     assert compact(b'{ "a\\" b" : 1 , oops') == b'{"a\\" b":1,oops'

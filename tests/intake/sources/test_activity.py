@@ -53,7 +53,7 @@ def test_the_time_of_an_entry_is_its_own_and_not_the_tiers() -> None:
         pytest.param({"customer": {"id": None}}, id="id is null"),
     ],
 )
-def test_an_entry_about_nobody_is_filed(facts: Any) -> None:
+def test_an_activity_entry_without_a_customer_is_filed(facts: Any) -> None:
     assert filed(activity(data={"data": facts}), _CALLER).customer_id is None
 
 
@@ -83,7 +83,7 @@ def test_the_text_of_an_entry_is_cut_out_of_its_page_byte_for_byte() -> None:
         pytest.param({"data_ref": ABSENT, "has_more": ABSENT}, id="by its object alone"),
     ],
 )
-def test_a_page_is_told_by_its_object(changes: dict[str, Any]) -> None:
+def test_a_page_of_activity_is_recognised_by_its_object(changes: dict[str, Any]) -> None:
     assert len(read_all(page(activity(), activity(), **changes), _CALLER)) == 2
 
 

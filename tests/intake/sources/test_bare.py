@@ -52,7 +52,7 @@ def test_an_empty_time_is_none() -> None:
     assert rejected(tier_data(created_at=""), _JOINED).reason == "missing_time"
 
 
-def test_an_upgrade_is_told_by_its_tiers() -> None:
+def test_an_upgrade_is_recognised_by_its_tiers() -> None:
     data = tier_data(loyalty_tier=ABSENT, loyalty_tier_from={"id": "ltr_1"}, loyalty_tier_to=None)
     item = filed(data, DeliveryDefaults(project_id="p", type="customer.loyalty.tier.upgraded"))
     assert item.customer_id == "cust_1"
@@ -78,7 +78,7 @@ def test_an_upgrade_is_told_by_its_tiers() -> None:
         ),
     ],
 )
-def test_what_the_caller_must_say_is_asked_for(
+def test_a_bare_body_without_defaults_is_rejected_with_what_is_missing(
     given: DeliveryDefaults, reason: str, advice: str
 ) -> None:
     item = rejected(segment_data(), given)

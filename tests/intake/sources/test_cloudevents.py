@@ -74,5 +74,5 @@ def test_a_cloudevent_without_a_time_says_so() -> None:
 
 
 @pytest.mark.parametrize("data", [ABSENT, None, "text", [], segment_data(customer=None)])
-def test_a_cloudevent_about_nobody_is_filed(data: Any) -> None:
+def test_a_cloudevent_without_a_customer_is_filed(data: Any) -> None:
     assert filed(cloudevent(data=data)).customer_id is None

@@ -46,11 +46,11 @@ def test_a_nested_delivery_is_read_alike_from_wherever_it_is_read(levels: int) -
 
 
 @pytest.mark.parametrize("levels", [10_000, 500_000])
-def test_what_is_nested_too_deep_is_kept_and_not_filed(levels: int) -> None:
+def test_too_deep_nesting_is_rejected_with_its_body(levels: int) -> None:
     assert rejected(_body(levels)).reason in {"broken_json", "too_large"}
 
 
-def test_what_is_nested_as_nobody_writes_by_hand_is_still_filed() -> None:
+def test_deep_nesting_below_the_limit_is_filed() -> None:
     item, fact = _read(100)
     assert isinstance(item, Envelope)
     assert isinstance(fact, CustomerFact)

@@ -102,7 +102,7 @@ _LEGACY = {
         ),
     ],
 )
-def test_what_cannot_be_filed_is_kept_with_the_reason(body: Any, reason: str, said: str) -> None:
+def test_an_unfiled_delivery_is_rejected_with_the_reason(body: Any, reason: str, said: str) -> None:
     item = rejected(body)
     assert item.reason == reason
     assert said in item.detail
@@ -143,7 +143,7 @@ def test_what_cannot_be_filed_is_kept_with_the_reason(body: Any, reason: str, sa
         ),
     ],
 )
-def test_the_reason_is_told_in_a_sentence(body: Any, sentence: str) -> None:
+def test_the_detail_of_a_rejection_is_a_sentence(body: Any, sentence: str) -> None:
     assert rejected(body).detail == sentence
 
 
@@ -156,11 +156,11 @@ def test_an_entry_of_a_page_is_refused_as_it_would_be_alone() -> None:
 
 
 @pytest.mark.parametrize("data", [ABSENT, {}, {"object": "customer"}, [1], "x"])
-def test_what_only_looks_like_the_legacy_format_is_not_called_so(data: Any) -> None:
+def test_a_body_that_only_resembles_the_legacy_format_has_an_unknown_shape(data: Any) -> None:
     assert rejected(changed(_LEGACY, {"data": data, "type": None})).reason == "unknown_shape"
 
 
-def test_nor_is_what_is_no_event() -> None:
+def test_an_object_that_is_no_legacy_event_has_an_unknown_shape() -> None:
     assert rejected(changed(_LEGACY, {"object": "list", "type": None})).reason == "unknown_shape"
 
 
@@ -176,12 +176,12 @@ def test_an_empty_customer_is_none() -> None:
     assert filed(minimal(data={"customer": {"id": ""}})).customer_id is None
 
 
-def test_what_is_known_of_a_rejected_delivery_is_told() -> None:
+def test_a_rejection_carries_the_known_ids() -> None:
     item = rejected(distribution(event=event_part(created_at="gestern")))
     assert (item.reason, item.project_id, item.event_id) == ("bad_time", "proj_1", "evcus_1")
 
 
-def test_an_id_that_cannot_be_stored_is_not_told() -> None:
+def test_a_rejection_carries_no_id_that_cannot_be_stored() -> None:
     item = rejected(distribution(project_id="p\x00", event=event_part(id=["evcus_1"])))
     assert (item.project_id, item.event_id) == (None, None)
 
@@ -210,7 +210,7 @@ _WRONG_IDS = [
         pytest.param(lambda value: cloudevent(id=value), id="cloudevent"),
     ],
 )
-def test_what_cannot_be_an_identifier_is_refused(build: Any, value: Any, said: str) -> None:
+def test_an_invalid_identifier_is_rejected(build: Any, value: Any, said: str) -> None:
     item = rejected(build(value))
     assert item.reason == "bad_id"
     assert said in item.detail
@@ -278,7 +278,7 @@ def test_a_webhook_over_the_limit_is_too_large_though_it_can_be_read() -> None:
     ] == [Envelope]
 
 
-def test_what_a_caller_said_of_what_is_no_text_is_kept() -> None:
+def test_the_defaults_of_a_body_that_is_no_text_are_kept() -> None:
     given = DeliveryDefaults(project_id="proj_9")
     assert rejected(b"\xff", given).defaults == given
 
@@ -323,7 +323,7 @@ def test_the_limit_is_one_of_each_entry_of_a_page() -> None:
     assert over.defaults == given
 
 
-def test_a_page_that_tells_its_entries_twice_and_otherwise_cannot_be_read() -> None:
+def test_a_page_with_the_key_of_its_entries_twice_is_rejected() -> None:
     item = rejected(b'{"object": "list", "data": 7, "data": []}')
     assert (item.reason, item.detail) == (
         "broken_json",

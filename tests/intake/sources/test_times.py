@@ -76,7 +76,7 @@ def test_an_instant_is_placed_in_utc(text: str, instant: datetime) -> None:
         pytest.param({"at": 1}, id="an object"),
     ],
 )
-def test_what_is_no_instant_is_refused(value: Any) -> None:
+def test_an_invalid_instant_is_rejected(value: Any) -> None:
     item = rejected(distribution(event=event_part(created_at=value)))
     assert item.reason == "bad_time"
     assert len(item.detail) < 200

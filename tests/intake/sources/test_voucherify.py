@@ -115,17 +115,17 @@ def test_the_customer_is_the_one_of_the_facts_or_else_the_entity(
 @pytest.mark.parametrize(
     "type_", ["voucher.created", "redemption.succeeded", "customer.rewarded", "ganz.neu"]
 )
-def test_types_that_nobody_reads_are_filed_too(type_: str) -> None:
+def test_events_of_unread_types_are_filed(type_: str) -> None:
     assert filed(project_webhook(type=type_, event=event_part(type=type_))).type == type_
 
 
 @pytest.mark.parametrize("sender", [ABSENT, None, "distribution", [], {"object": 5}, {}])
-def test_a_webhook_whose_sender_cannot_be_told_is_filed_by_its_event(sender: Any) -> None:
+def test_a_webhook_of_an_unknown_sender_is_filed_by_its_event(sender: Any) -> None:
     item = filed(distribution(source=sender))
     assert (item.event_id, item.type) == ("evcus_1", "customer.segment.entered")
 
 
-def test_what_a_user_added_in_the_designer_does_not_matter() -> None:
+def test_custom_keys_of_a_webhook_do_not_matter() -> None:
     delivery = distribution(note="hello", object="whatever", group_id=["x"], time={"a": 1})
     assert filed(delivery).event_id == "evcus_1"
 

@@ -66,5 +66,5 @@ def _with(path: str, value: Any) -> Delivery:
         ("data", []),
     ],
 )
-def test_whatever_is_unusual_is_left_to_the_slow_road(path: str, value: object) -> None:
+def test_an_unusual_webhook_takes_the_general_path(path: str, value: object) -> None:
     assert webhook.read(json.dumps(_with(path, value))) is None
