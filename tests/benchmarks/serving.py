@@ -34,7 +34,8 @@ _PROGRAM = """
 import sys
 from attrs import evolve
 from projector.cli import main
-from projector.server import serving, writer
+from projector.server import main as server_main
+from projector.server import writer
 
 def empty(service):
     from starlette.applications import Starlette
@@ -49,7 +50,7 @@ def empty(service):
 if sys.argv[1] == "one":
     writer.BOUNDS = evolve(writer.BOUNDS, together_max=1)
 if sys.argv[1] == "empty":
-    serving.build = empty
+    server_main.build = empty
 main(["serve", "--port", "0", *sys.argv[2:]])
 """
 

@@ -17,13 +17,13 @@ LEASE_SECONDS = 2.0
 
 #: The program, which waits less, and folds so little at a time that what disturbs it falls between.
 _QUICK = f"""
-from projector import follow
+from projector.runner import follower
 from projector.cli import main
 from projector.cli.commands import run
-follow.SQLITE_PACE = follow.POSTGRES_PACE = follow.Pace(
+follower.SQLITE_INTERVALS = follower.POSTGRES_INTERVALS = follower.Intervals(
     heartbeat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
 )
-follow.LIVE_BATCH_EVENTS_MAX = 50
+follower.LIVE_BATCH_EVENTS_MAX = 50
 run.IDLE_SECONDS_MAX = 1.0
 main()
 """

@@ -35,9 +35,10 @@ replay.plan.RANGE_EVENTS_MAX = replay.plan.BUCKET_EVENTS = 200
 _TELLS = """
 import os, sys, time
 from contextlib import contextmanager
-import replay.swap
+import replay.fill, replay.swap
 from projector.cli import progress
-from projector.store import dead_letters, parts, shadow, swap
+from projector.store import dead_letters
+from projector.store.rebuild import shadow, swap
 from projector.store.database import Database
 from tests.support.given import entered
 from tests.support.logs import logged
@@ -63,9 +64,9 @@ def telling(step, do):
 
 replay.swap.TAIL_EVENTS_MAX = 0
 progress.phases_bar = bar
-parts.pour = telling("taking", parts.pour)
+replay.fill._store_piece = telling("taking", replay.fill._store_piece)
 dead_letters.replace = telling("taking", dead_letters.replace)
-swap.rename = telling("swapping", swap.rename)
+swap.swap_names = telling("swapping", swap.swap_names)
 shadow.drop = telling("dropping", shadow.drop)
 """
 

@@ -129,7 +129,7 @@ _TELLS = """
 import sys
 from projector import open_projector
 with open_projector(sys.argv[1]) as projector, open(sys.argv[2], "rb") as file:
-    projector.intake.ingest(file, on_batch=lambda done: print(done, flush=True))
+    projector.ingest(file, on_batch=lambda done: print(done, flush=True))
 """
 
 

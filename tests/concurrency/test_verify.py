@@ -31,7 +31,7 @@ with open_projector(sys.argv[1]) as projector:
             build = [entered, left][each // 31 % 2]
             event = created(who, at=at) if each % 7 == 0 else build(who, where, at=at)
             lines.append(json.dumps(event).encode())
-        projector.intake.ingest([b"\\n".join(lines)])
+        projector.ingest([b"\\n".join(lines)])
         projector.catch_up()
 """
 _WAIT_SECONDS_MAX = 60

@@ -30,20 +30,21 @@ LEASE_SECONDS = 2.0
 #: Waits that tests can wait for: a twentieth of the users', or a little more.
 QUICK = f"""
 from functools import partial
-from projector import follow
 from projector.cli.commands import run, serve
-from projector.server import bodies, bulk, connections, health, serving
-follow.SQLITE_PACE = follow.POSTGRES_PACE = follow.Pace(
+from projector.runner import follower, lease_monitor
+from projector.server import bodies, bulk, connections, health
+from projector.server import main as server_main
+follower.SQLITE_INTERVALS = follower.POSTGRES_INTERVALS = follower.Intervals(
     heartbeat_seconds=0.2, lease_seconds={LEASE_SECONDS}, poll_seconds=0.1, retry_seconds_max=0.5
 )
-health.Watch = partial(follow.Watch, lease_seconds={LEASE_SECONDS})
+health.LeaseMonitor = partial(lease_monitor.LeaseMonitor, lease_seconds={LEASE_SECONDS})
 health.LOOK_SECONDS = 0.2
 run.LOCK_SECONDS_MAX = serve.LOCK_SECONDS_MAX = 1.0
 run.IDLE_SECONDS_MAX = serve.IDLE_SECONDS_MAX = 2.0
 connections.HEADERS_SECONDS_MAX = connections.UNREAD_SECONDS_MAX = 1.0
 connections.LINGER_SECONDS_MAX = 0.5
 bodies.BODY_SECONDS_MAX = bulk.SILENCE_SECONDS_MAX = 1.0
-serving.KEEP_ALIVE_SECONDS = 1
+server_main.KEEP_ALIVE_SECONDS = 1
 """
 
 _RUNS = """

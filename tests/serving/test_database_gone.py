@@ -23,10 +23,10 @@ from tests.support.postgres import Server, running_server
 _IMPATIENT = (
     QUICK
     + """
-from projector.store import opening
+from projector.store import dialects
 health.LOOK_SECONDS_MAX = 1.0
 health.PATIENCE_SECONDS_MAX = 1.5
-opening.CONNECT_SECONDS_MAX = 2
+dialects.CONNECT_SECONDS_MAX = 2
 """
 )
 
