@@ -40,8 +40,7 @@ from projector.cli import progress
 from projector.store import dead_letters
 from projector.store.rebuild import shadow, swap
 from projector.store.database import Database
-from tests.support.given import entered
-from tests.support.logs import logged
+from tests.support.given import append_webhooks, entered
 
 @contextmanager
 def bar(_label):
@@ -51,7 +50,7 @@ def tell(step, *_):
     if step == "indexing":
         database = Database(os.environ["PROJECTOR_DATABASE_URL"])
         number = str(time.time_ns())
-        logged(database, entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id=number))
+        append_webhooks(database, entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id=number))
         database.close()
     print(step, file=sys.stderr, flush=True)
     time.sleep(0.01)
