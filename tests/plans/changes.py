@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from projector.envelope import DeliveryDefaults
 from projector.intake import sources
@@ -12,9 +13,10 @@ from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, list_tokens, read_tokens, revoke_token
 from projector.projections import discover, named
+from projector.queries.status import read_status
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
-from projector.store import dead_letters, schema
+from projector.store import dead_letters, projection_tables, schema
 from projector.store.append import append
 from projector.store.database import Database
 from replay import engines, rebuild, rebuild_customer, swap
@@ -39,6 +41,7 @@ def change(database: Database) -> None:
     _repair(database)
     _rebuild_by_index(database)
     _rebuild_by_buckets(database)
+    _extend(database)
     _use_tokens(database)
     # The last one, for its streams have no events.
     _append_many(database)
@@ -158,6 +161,25 @@ def _rebuild_by_buckets(database: Database) -> None:
         patched.setattr("replay.plan.BUCKET_EVENTS", 5_000)
         patched.setattr(buckets, "SORTED_BYTES_MAX", 0)
         rebuild(database, some, by_steps, change_percent_max=100.0)
+
+
+def _extend(database: Database) -> None:
+    """Fold a projection of another package, which fails, gets a new layout, and is dropped."""
+    [customer] = named(["customer"])
+    shop = evolve(customer, name="shop_customer")
+
+    def fail(_state: object) -> list[Any]:
+        raise RuntimeError("the shop is closed")
+
+    with database.writing() as connection:
+        projection_tables.ensure(connection, [shop])
+    catch_up(database, [shop])
+    append(database, _some_more("x"), received_at=RECEIVED_AT)
+    assert catch_up(database, [evolve(shop, to_rows=fail)])
+    assert shop.name in {each.name for each in read_status(database, discover()).projections}
+    rebuild(database, [evolve(shop, indexes=())], engines.ENGINES["in-process"])
+    with database.writing() as connection:
+        projection_tables.drop(connection, shop.name)
 
 
 def _use_tokens(database: Database) -> None:
