@@ -60,7 +60,7 @@ run 'projector ingest deliveries.ndjson --project proj_Kestrel4mZr8QwTx2LbVn6Yd'
 heading "Query the state of a customer: segments and tiers, each with its date"
 run 'projector customer --source-id shop-1001'
 
-heading "The same as JSON, for a customer with lost deliveries: complete is false"
+heading "The same as JSON, for a customer with a dead letter (complete) and lost deliveries (gaps)"
 run 'projector customer --source-id shop-0952 --json >before.json'
 run 'python -m json.tool before.json'
 

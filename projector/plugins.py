@@ -15,7 +15,7 @@ PROJECTIONS_GROUP = "projector.projections"
 
 @frozen(kw_only=True)
 class Plugin:
-    """A loaded entry point of another package."""
+    """An entry point of another package: its value, or the error that made it unusable."""
 
     #: The name of the entry point.
     name: str

@@ -165,15 +165,15 @@ def folding_changes_no_value_in_place(projection: Projection, events: Sequence[E
 
 
 def the_last_rows_are_enough_to_go_on(projection: Projection, events: Sequence[Envelope]) -> None:
-    """Check a history: an event that is not late changes, or follows, the last rows of places.
+    """Check a history: an event that is not late changes, or follows, the last rows of series.
 
-    A place is all fields of the key but the last, which numbers the place's rows.
+    A series has equal keys but for the last field, which numbers its rows.
     """
     if not projection.is_history:
         return
     for before, fact, after in _steps(projection, events):
         rows = projection.to_rows(before)
-        last = _last_of_each_place(projection, rows)
+        last = _last_of_each_series(projection, rows)
         [onward], _ = fold([projection], [projection.from_rows(last)], [fact])
         rest = {*rows} - {*last}
         assert {*projection.to_rows(after)} == rest | {*projection.to_rows(onward)}
@@ -257,11 +257,11 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
     return typing.get_args(annotation) or (annotation,)
 
 
-def _last_of_each_place(projection: Projection, rows: Sequence[Row]) -> list[Row]:
-    *place, number = projection.key
+def _last_of_each_series(projection: Projection, rows: Sequence[Row]) -> list[Row]:
+    *series, number = projection.key
     last: dict[tuple[Any, ...], Row] = {}
     for row in sorted(rows, key=attrgetter(number)):
-        last[tuple(getattr(row, name) for name in place)] = row
+        last[tuple(getattr(row, name) for name in series)] = row
     return list(last.values())
 
 

@@ -20,14 +20,15 @@ from projector.store.rebuild import shadow, swap
 from projector.store.tables import fingerprint
 from replay.engines.engine import OnProgress
 
-#: The most events that are folded while writers are blocked by the swap.
+#: The tail, in events, at which catching up stops: the swap folds it while writers are blocked. It
+#: is longer only if writers outrun ROUNDS_MAX rounds.
 TAIL_EVENTS_MAX = 1_000
 
 #: The number of attempts to get within TAIL_EVENTS_MAX of the head while writers keep appending.
 ROUNDS_MAX = 10
 
-#: The timeout for the table locks: at first, and at most after doubling. New readers queue behind a
-#: waiting lock request, so a short timeout keeps them from stalling.
+#: The timeout of each table lock on Postgres, in milliseconds: it doubles with each attempt, up to
+#: the maximum. New readers queue behind a waiting lock request, and stall for so long at most.
 HOLD_MS = 50
 HOLD_MS_MAX = 1_000
 
@@ -45,12 +46,12 @@ class SwapReport:
     matched: dict[str, bool | None]
     #: The views and other objects that depend on live tables: rows were copied to keep them.
     dependents: list[str]
-    #: The time during which writers were blocked.
+    #: The duration of the swap. Writers were blocked for so long, except with dependents on Postgres.
     pause_seconds: float
 
 
 def catch_up(database: Database, shadows: Sequence[Projection], on_progress: OnProgress) -> None:
-    """Fold events into shadows until they are within TAIL_EVENTS_MAX of the head."""
+    """Fold events into shadows until TAIL_EVENTS_MAX are left, or for ROUNDS_MAX rounds."""
     for _ in range(ROUNDS_MAX):
         with database.reading() as connection:
             head = log.head(connection)
@@ -85,7 +86,7 @@ def swap_in(
         except DatabaseBusy:
             if time.monotonic() > deadline:
                 raise
-            on_progress("waiting for readers", 0, 0)
+            on_progress("waiting for locks", 0, 0)
             # Let the readers and writers proceed that queued behind our lock request.
             time.sleep(2 * hold_ms / 1000)
             hold_ms = min(2 * hold_ms, HOLD_MS_MAX)
@@ -100,7 +101,11 @@ def _try_swap(
     check_lock: Callable[[], None],
     hold_ms: int,
 ) -> SwapReport:
-    """Swap in one transaction, with the head locked; raises DatabaseBusy."""
+    """Swap in one transaction; raises DatabaseBusy.
+
+    Locks on Postgres, in this order: the table `checkpoint` and the live tables, all checkpoint
+    rows, the head; with dependents the checkpoint rows alone. On SQLite: the write lock.
+    """
     live = [each.live for each in pairs]
     with database.writing() as connection:
         dependents = _dependents(connection, pairs)
@@ -108,8 +113,8 @@ def _try_swap(
             shadow.lock_tables(connection, live, ms=hold_ms)
         before = checkpoints.read(connection, live, lock=True)
         start = time.monotonic()
-        # Copying rows takes long, so writers are not blocked meanwhile; the runner folds the events
-        # that they append.
+        # Copying rows takes long, so the head stays unlocked: on Postgres deliveries are appended
+        # meanwhile, and projected after the swap.
         head = log.head(connection, lock=not dependents)
         matched = {
             each.live.name: _has_same_digest(connection, before[each.live.name], each)

@@ -1,4 +1,4 @@
-"""Registers facts by event type: the built-in ones and those of other packages. PURE.
+"""Registers facts by event type: the built-in ones and those of other packages.
 
 A package registers a `Fact`, or a list of them, under the entry-point group `projector.facts`.
 """

@@ -1,4 +1,4 @@
-"""Discovers the projections, which have a module each. PURE.
+"""Discovers the projections, which have a module each.
 
 Such a module reads from top to bottom: Row, State, an evolver per fact, to_rows, from_rows,
 PROJECTION. Other packages register theirs under the entry-point group `projector.projections`.

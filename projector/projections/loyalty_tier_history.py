@@ -232,5 +232,5 @@ PROJECTION: Projection[State, Row] = Projection(
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
-    from_rows=partial(from_rows, place=attrgetter("campaign_id")),
+    from_rows=partial(from_rows, series=attrgetter("campaign_id")),
 )

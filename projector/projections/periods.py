@@ -34,9 +34,9 @@ class Periods(Struct, Generic[Period], frozen=True, eq=False):
 
 
 def to_rows(state: Mapping[str, Periods[Period]]) -> list[Period]:
-    """Return one row per period; in each place, the first period comes first.
+    """Return one row per period; in each series, the first period comes first.
 
-    A place is a segment or campaign: the key of `state`.
+    A series is the periods of one segment or campaign: the key of `state`.
     """
     rows: list[Period] = []
     # Collect in reverse, then reverse the list: a list of lists would take four times as long.
@@ -49,10 +49,12 @@ def to_rows(state: Mapping[str, Periods[Period]]) -> list[Period]:
     return rows
 
 
-def from_rows(rows: Iterable[Period], place: Callable[[Period], str]) -> dict[str, Periods[Period]]:
-    """Invert `to_rows`: `place` returns a row's key in the state; `period` numbers its rows."""
+def from_rows(
+    rows: Iterable[Period], series: Callable[[Period], str]
+) -> dict[str, Periods[Period]]:
+    """Invert `to_rows`: `series` returns a row's key in the state; `period` numbers its rows."""
     state: dict[str, Periods[Period]] = {}
     for row in sorted(rows, key=attrgetter("period")):
-        key = place(row)
+        key = series(row)
         state[key] = Periods(row, state.get(key))
     return state

@@ -86,9 +86,9 @@ class Projection(Generic[S, R]):
     row: type[R]
     #: The fields of `row` that identify one of a customer's rows.
     key: tuple[str, ...]
-    #: Whether the last field of `key` numbers the rows of one place (the other fields of `key`). An
-    #: event that is not late may then change only the last row of a place, or add rows after it;
-    #: earlier rows are loaded for late events only.
+    #: Whether rows with an equal `key`, its last field apart, are a series (such as the periods in
+    #: one segment) that this field numbers. An event that is not late may then change only the last
+    #: row of a series, or add rows after it; earlier rows are loaded for late events only.
     is_history: bool = False
     #: The columns of each index of the table.
     indexes: tuple[tuple[str, ...], ...] = ()

@@ -114,5 +114,5 @@ PROJECTION: Projection[State, Row] = Projection(
         CustomerDeleted: deleted,
     },
     to_rows=to_rows,
-    from_rows=partial(from_rows, place=attrgetter("segment_id")),
+    from_rows=partial(from_rows, series=attrgetter("segment_id")),
 )

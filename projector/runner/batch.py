@@ -50,7 +50,9 @@ _stream_id = attrgetter("stream_id")
 class ProjectionChange:
     """The change that a batch makes to one projection."""
 
-    #: The rows of the customers in the batch, before and after it.
+    #: The rows of the batch's customers before and after it, as far as they were loaded: of a
+    #: history the last row of each series, unless the stream was refolded. `old` is empty if
+    #: `fold_streams` folded whole streams.
     old: Rows
     new: Rows
     dead_letters: list[DeadLetter]
@@ -59,7 +61,7 @@ class ProjectionChange:
 
 
 @define
-class _ProjectionBatch:
+class _ProjectionFold:
     """One projection's part of a batch, as far as it is folded."""
 
     projection: Projection
@@ -126,12 +128,12 @@ def fold_batch(
     late event, the customer's whole stream is refolded, up to the end of the batch and no further.
     Returns the position of that end, and the change of each projection.
     """
-    batches = [_ProjectionBatch(projection) for projection in projections]
+    batches = [_ProjectionFold(projection) for projection in projections]
     end = min(until, after + events_max)
     last = after
     while last < end and all(len(batch.states) < CUSTOMERS_MAX for batch in batches):
         events = log.read(connection, after=last, until=end, limit=PIECE_EVENTS_MAX)
-        _fold_in(connection, batches, events)
+        _fold_piece(connection, batches, events)
         last = events[-1].position
     _refold_late_streams(connection, batches, last)
     return last, [batch.change() for batch in batches]
@@ -152,7 +154,7 @@ def fold_stream_facts(
     projections: Sequence[Projection], streams: Iterable[StreamFacts]
 ) -> list[ProjectionChange]:
     """Fold whole streams of decoded facts from the initial state."""
-    batches = [_ProjectionBatch(projection) for projection in projections]
+    batches = [_ProjectionFold(projection) for projection in projections]
     for stream in streams:
         _fold_whole_stream(batches, stream)
     return [batch.change() for batch in batches]
@@ -164,7 +166,7 @@ def stream_facts(events: Iterable[RecordedEvent]) -> Iterator[StreamFacts]:
         first = next(stream)
         customer_id = first.customer_id
         customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
-        decoded = map(_decode, chain([first], stream))  # noqa: B031 - once, in two parts
+        decoded = map(_decode, chain([first], stream))  # noqa: B031 - iterated once
         yield StreamFacts(customer, stream_id, filter(None, decoded))
 
 
@@ -177,8 +179,8 @@ def _decode(event: RecordedEvent) -> KeyedFact | None:
     return None if fact is None else (event.key, fact, event.position)
 
 
-def _fold_in(
-    connection: Connection, batches: Sequence[_ProjectionBatch], events: Sequence[RecordedEvent]
+def _fold_piece(
+    connection: Connection, batches: Sequence[_ProjectionFold], events: Sequence[RecordedEvent]
 ) -> None:
     """Fold a piece of the log onto the states, except for the streams with a late event."""
     piece = _decode_piece(events, batches)
@@ -200,7 +202,7 @@ def _fold_in(
 
 
 def _decode_piece(
-    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionBatch]
+    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionFold]
 ) -> list[_PieceFact]:
     """Decode a piece, in the order of the log; undecodable events become dead letters."""
     piece = []
@@ -213,7 +215,7 @@ def _decode_piece(
             projections = [batch.projection for batch in batches]
             failures = undecodable_failures(projections, fact, position)
             _add_failures(batches, failures, event.stream_id)
-        # Always true, because the codec returns no fact for an event without a customer.
+        # Always true: for an event without a customer, `decode` raises Undecodable.
         elif event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
             late = event.late
@@ -222,7 +224,7 @@ def _decode_piece(
 
 
 def _add_failures(
-    batches: Sequence[_ProjectionBatch], failures: Iterable[Failure], stream_id: int | None
+    batches: Sequence[_ProjectionFold], failures: Iterable[Failure], stream_id: int | None
 ) -> None:
     by_name = {batch.projection.name: batch for batch in batches}
     for projection, position, reason in failures:
@@ -230,7 +232,7 @@ def _add_failures(
 
 
 def _refold_late_streams(
-    connection: Connection, batches: Sequence[_ProjectionBatch], last: int
+    connection: Connection, batches: Sequence[_ProjectionFold], last: int
 ) -> None:
     """Refold the streams with a late event from their first event to the end of the batch."""
     for batch in batches:
@@ -239,7 +241,7 @@ def _refold_late_streams(
             each for each in batch.dead_letters if each.stream_id not in batch.late
         ]
         if batch.late and batch.projection.is_history:
-            # `load` read only the last row of each place; a refold may change the earlier ones.
+            # `load` read only the last row of each series; a refold may change the earlier ones.
             with blaming(batch.projection):
                 customers = batch.late.values()
                 batch.old.update(table_rows.load(connection, batch.projection, customers))
@@ -247,11 +249,11 @@ def _refold_late_streams(
     if not stream_ids:
         return
     for stream in stream_facts(log.read_streams(connection, stream_ids, until=last)):
-        readers = [batch for batch in batches if stream.stream_id in batch.late]
-        _fold_whole_stream(readers, stream)
+        affected = [batch for batch in batches if stream.stream_id in batch.late]
+        _fold_whole_stream(affected, stream)
 
 
-def _fold_whole_stream(batches: Sequence[_ProjectionBatch], stream: StreamFacts) -> None:
+def _fold_whole_stream(batches: Sequence[_ProjectionFold], stream: StreamFacts) -> None:
     """Fold one whole stream from the initial states, and keep the resulting states."""
     projections = [batch.projection for batch in batches]
     initial = [projection.initial for projection in projections]

@@ -1,4 +1,7 @@
-"""Refolds whole streams of projections, up to their checkpoints, and records the result."""
+"""Refolds whole streams outside of a batch: for a dead-letter retry, or for one customer.
+
+A late event is refolded within its batch: see `batch`.
+"""
 
 from __future__ import annotations
 

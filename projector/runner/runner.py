@@ -93,7 +93,7 @@ def _project_batch(
         batch = _fold_next(connection, projections, until, batch_events_max)
     if batch is None:
         return None
-    # No fsync: a power cut loses rows and checkpoint together, and both are refolded from the log.
+    # No fsync: a power cut may lose rows and checkpoint, but only together. The batch is projected again.
     with database.writing(durable=False) as connection:
         _write(connection, batch)
     return batch.last

@@ -1,8 +1,10 @@
 """Declares the query endpoints: path, parameters, answers and errors of each.
 
 To add an endpoint, append an `Endpoint` to QUERIES: its route, the checks of its token and of
-`min_position`, and its part of the OpenAPI document follow from that (a new first path segment also
-needs a tag in `paths`, and `examples` an example answer). Endpoints that write are in `routes`.
+`min_position`, and its part of the OpenAPI document follow from that. It also needs an example in
+`examples.ANSWERS` and a line in docs/http.md; a new first path segment needs an OpenAPI tag in
+`paths` and, before an `{id}`, entries in `paths` and in `examples.IDS`. Endpoints that write are in
+`routes`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Verifies and reads webhooks (POST /webhooks/voucherify).
 
-Every body with a valid signature is stored and answered with 200, whether it is new, a duplicate, a
-conflict or unreadable: a sender that keeps receiving errors eventually stops sending.
+Every body that a secret of its project signed is accepted with 200, whether it is appended, counted
+as a duplicate, or quarantined: a sender that keeps receiving errors eventually stops sending.
 """
 
 from __future__ import annotations
@@ -32,18 +32,22 @@ class DeliveryResult:
 
 
 def verify_and_read(
-    body: bytes, signed: str | None, project_id: str | None, secrets: Sequence[WebhookSecret]
+    body: bytes,
+    signature_header: str | None,
+    project_id: str | None,
+    secrets: Sequence[WebhookSecret],
 ) -> list[Item]:
     """Return the items of a body; raise SignatureWrong unless a secret of its project signed it.
 
     `project_id` is the one in the path, or None; it is the default of deliveries without one.
     """
+    # A secret without a project is valid for all of them.
     candidates = [
         secret
         for secret in secrets
         if project_id is None or secret.project_id in (None, project_id)
     ]
-    signers = signature.matching_secrets(body, signed, [each.text for each in candidates])
+    signers = signature.matching_secrets(body, signature_header, [each.text for each in candidates])
     signing_projects = {each.project_id for each in candidates if each.text in signers}
     if not signing_projects:
         raise SignatureWrong

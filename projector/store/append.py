@@ -104,7 +104,7 @@ def _plan(
 ) -> tuple[AppendPlan, list[QuarantineItem]]:
     """Return the plan for the items, and the new entries of the quarantine among them."""
     plan = make_plan(items, _read_snapshot(connection, items, head, cache))
-    return plan, _split_off_duplicates(connection, plan)
+    return plan, _items_to_quarantine(connection, plan)
 
 
 def _read_snapshot(
@@ -145,11 +145,11 @@ def _select_streams(dialect: str) -> Select[Any]:
     )
 
 
-def _split_off_duplicates(connection: Connection, plan: AppendPlan) -> list[QuarantineItem]:
+def _items_to_quarantine(connection: Connection, plan: AppendPlan) -> list[QuarantineItem]:
     """Return the items to quarantine; count as duplicates those that a retry has resolved before.
 
-    A delivery whose quarantine entry was resolved is in the log by now: it changes its receipt
-    and the duplicates of the plan.
+    A delivery whose quarantine entry was resolved is in the log by now: its receipt in the plan
+    becomes a duplicate's.
     """
     rejected = [quarantine.to_item(item) for item in plan.rejected]
     if not rejected:

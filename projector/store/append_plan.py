@@ -96,7 +96,8 @@ class AppendPlan:
 def make_plan(items: Sequence[Envelope | Rejected], snapshot: LogSnapshot) -> AppendPlan:
     """Decide the outcome of each item, in order: appended, duplicate, conflict or quarantined.
 
-    An item is compared with the log and with the items before it in the batch.
+    An item is compared with the log and with the items before it in the batch. `append` still turns
+    items whose quarantine entry was resolved into duplicates.
     """
     plan = AppendPlan(before=snapshot.head, after=snapshot.head)
     known: dict[EventIdentity, tuple[Envelope, int]] = {

@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import make_url
 
-from projector import app
+from projector.app import projector as app
 from projector.facts import codec
 from tests.cli.conftest import Cli, Write
 from tests.support.command import Done
