@@ -73,7 +73,7 @@ def test_the_page_of_operations_lists_every_metric(sqlite_url: str) -> None:
 
 def test_the_page_of_python_lists_every_method() -> None:
     listed = [name for first, *_ in _rows("python.md") for name in _code(first)]
-    there = [name for name in vars(Projector) if not name.startswith("_")]
+    there = [name for name in dir(Projector) if not name.startswith("_")]
     assert sorted(listed) == sorted(there)
 
 

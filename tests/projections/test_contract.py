@@ -132,6 +132,7 @@ def test_the_histories_have_every_kind_of_fact() -> None:
     assert set(KINDS) >= set(FACTS)
 
 
+@pytest.mark.external
 @every
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
 def test_a_projection_keeps_the_laws_for_packages(projection: Projection, law: Law) -> None:

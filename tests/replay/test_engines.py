@@ -66,16 +66,16 @@ def test_worker_processes_fold_to_the_same_bytes(
     assert _found(database) == live
 
 
-@pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
-def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, engine: Engine) -> None:
-    done = rebuild(database, discover(), engine)
+@pytest.mark.parametrize("run", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, run: Engine) -> None:
+    done = rebuild(database, discover(), run)
     assert {each.rows for each in done.rebuilt} == {0}
     assert {each.position for each in done.rebuilt} == {0}
 
 
-@pytest.mark.parametrize("engine", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+@pytest.mark.parametrize("run", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
 def test_undecodable_events_are_dead_letters_of_the_shadow_first(
-    database: Database, engine: Engine
+    database: Database, run: Engine
 ) -> None:
     append_and_project(
         database,
@@ -86,7 +86,7 @@ def test_undecodable_events_are_dead_letters_of_the_shadow_first(
     )
     assert len(dead_letters(database)) == 6
     live = _found(database)
-    rebuild(database, discover(), engine)
+    rebuild(database, discover(), run)
     assert _found(database) == live
 
 
