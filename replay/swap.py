@@ -46,7 +46,7 @@ class SwapReport:
     matched: dict[str, bool | None]
     #: The views and other objects that depend on live tables: rows were copied to keep them.
     dependents: list[str]
-    #: The duration of the swap. Writers were blocked for so long, except with dependents on Postgres.
+    #: The duration of the swap. Writers were blocked during it, except with dependents on Postgres.
     pause_seconds: float
 
 

@@ -38,7 +38,7 @@ def read_batches(
     size = 0
     broken: ProjectorError | None = None
     try:
-        for document in split_documents(chunks, frame_bytes_max=document_bytes_max):
+        for document in split_documents(chunks, document_bytes_max=document_bytes_max):
             items += sources.read(document, defaults)
             size += len(document)
             if len(items) >= items_max or size >= bytes_max:

@@ -93,7 +93,8 @@ def _project_batch(
         batch = _fold_next(connection, projections, until, batch_events_max)
     if batch is None:
         return None
-    # No fsync: a power cut may lose rows and checkpoint, but only together. The batch is projected again.
+    # No fsync: a power cut may lose rows and checkpoint, but only together; then the batch is
+    # projected again.
     with database.writing(durable=False) as connection:
         _write(connection, batch)
     return batch.last

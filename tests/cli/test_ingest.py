@@ -108,6 +108,7 @@ def test_files_and_options_may_stand_in_any_order(cli: Cli, write: Write) -> Non
         pytest.param(json.dumps(_MANY, indent=2).encode(), id="an array over many lines"),
         pytest.param("\n".join(json.dumps(each, indent=4) for each in _MANY).encode(), id="pretty"),
         pytest.param(b"\r\n".join(json.dumps(each).encode() for each in _MANY), id="Windows"),
+        pytest.param("".join(map(json.dumps, _MANY)).encode(), id="all on one line"),
         pytest.param(b"\n\n \n" + lines(*_MANY) + b"\n\n", id="blank lines"),
         pytest.param(b"\xef\xbb\xbf" + lines(*_MANY), id="a mark before it"),
         pytest.param(
@@ -156,6 +157,12 @@ def test_a_plain_file_may_be_called_gz(cli: Cli, write: Write) -> None:
 
 def test_gzip_may_come_by_standard_input_and_have_several_members(cli: Cli) -> None:
     members = gzip.compress(lines(*_MANY[:7])) + gzip.compress(lines(*_MANY[7:]))
+    assert cli("ingest", "-", "--json", stdin=members).json["appended"] == 20
+
+
+def test_members_of_gzip_need_no_newline_between_them(cli: Cli) -> None:
+    parts = (lines(*_MANY[:7]).rstrip(b"\n"), lines(*_MANY[7:]))
+    members = b"".join(map(gzip.compress, parts))
     assert cli("ingest", "-", "--json", stdin=members).json["appended"] == 20
 
 

@@ -116,7 +116,7 @@ def test_every_line_of_the_sample_becomes_what_its_story_says(migrated_url: str)
 
 
 def _became(database: Database, line: bytes) -> list[str]:
-    items = [item for frame in split_documents([line]) for item in read(frame, _GIVEN)]
+    items = [item for document in split_documents([line]) for item in read(document, _GIVEN)]
     receipts = append(database, items, received_at=datetime.now(UTC))
     return [_in_words(database, receipt) for receipt in receipts]
 

@@ -29,9 +29,8 @@ _RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 def stored(both: Sequence[Database], data: bytes) -> None:
     """The first letter says what the caller says; the rest is a stream of deliveries."""
     given, stream = told(data)
-    items = [item for frame in split_documents([stream]) for item in sources.read(frame, given)][
-        :50
-    ]
+    documents = split_documents([stream])
+    items = [item for document in documents for item in sources.read(document, given)][:50]
     found = [_taken_in(database, items) for database in both]
     assert all(each == found[0] for each in found)
 

@@ -1,4 +1,4 @@
-"""What takes streams of bytes apart: the framing, the ends of containers, gzip."""
+"""Targets that take streams of bytes apart: documents, the ends of containers, gzip."""
 
 import gzip
 import json
@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 
 from projector.errors import FileCorrupt
-from projector.intake.documents import _Cutter, _View, split_documents
+from projector.intake.documents import _Splitter, split_documents
 from projector.intake.files import read_chunks
+from projector.intake.lookahead import Lookahead
 from projector.server.bulk import _gunzip
-from projector.text.jsontext import find_end, is_deeper
+from projector.text.jsontext import is_deeper
 
-#: Deeper than this the framing may give a document up.
+#: A document that is nested deeper may be broken text.
 _LEVELS_MAX = 900
 _LEFT_OUT = re.compile(rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*")
 _GOOD = b'{"a":1}'
@@ -29,23 +30,25 @@ def cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
     return (data[at : at + chunk_bytes] for at in range(0, len(data), chunk_bytes))
 
 
-class _StepByStep(_Cutter):
-    """Without the quick way for plain lines, which must make no difference."""
+class _StepByStep(_Splitter):
+    """Works without the quick way for plain lines, which must make no difference."""
 
     def _plain_lines(self) -> Iterator[bytes]:
-        return iter(())
+        if document := self._step():
+            yield document
 
 
 def framing(data: bytes) -> None:
-    """The first byte says how long a frame may be and how the stream is cut; the rest is it."""
+    """The first byte chooses `document_bytes_max` and the chunks; the rest is the stream."""
     how, stream = data[:1], data[1:]
     size = how[0] if how else 0
     bytes_max = 1 << 20 if size % 2 else 1 + size
-    found = list(split_documents([stream], frame_bytes_max=bytes_max))
+    found = list(split_documents([stream], document_bytes_max=bytes_max))
     # Byte by byte takes long.
     for chunk_bytes in (1 if len(stream) < 600 else 37, 2 + size % 7, 64):
-        assert list(split_documents(cut(stream, chunk_bytes), frame_bytes_max=bytes_max)) == found
-    assert list(_StepByStep(_View([stream], bytes_max)).frames()) == found
+        chunks = cut(stream, chunk_bytes)
+        assert list(split_documents(chunks, document_bytes_max=bytes_max)) == found
+    assert list(_StepByStep(Lookahead([stream], bytes_max)).documents()) == found
     _check_whole(stream, found, bytes_max)
     if bytes_max > len(stream):
         _check_documents(stream, found)
@@ -53,24 +56,24 @@ def framing(data: bytes) -> None:
 
 def _check_whole(stream: bytes, found: list[bytes], bytes_max: int) -> None:
     """Nothing but space and the punctuation of arrays is left out."""
-    assert all(0 < len(frame) <= bytes_max for frame in found)
+    assert all(0 < len(document) <= bytes_max for document in found)
     at = 0
-    for frame in found:
-        begin = stream.index(frame, at)
+    for document in found:
+        begin = stream.index(document, at)
         assert _LEFT_OUT.fullmatch(stream, at, begin), stream[at:begin]
-        at = begin + len(frame)
+        at = begin + len(document)
     assert _LEFT_OUT.fullmatch(stream, at), stream[at:]
 
 
 def _check_documents(stream: bytes, found: list[bytes]) -> None:
-    """One that is JSON is a frame, or its elements are."""
+    """JSON is one document, or each of its elements is."""
     document = _read(stream)
     if isinstance(document, dict):
         assert found == [stream.strip(b" \t\r\n")]
         # What comes behind it changes nothing.
         assert list(split_documents([stream, b"\n", _GOOD])) == [*found, _GOOD]
     elif isinstance(document, list):
-        assert [_read(frame) for frame in found] == document
+        assert [_read(element) for element in found] == document
 
 
 def _read(text: bytes) -> object:
@@ -84,20 +87,22 @@ def _read(text: bytes) -> object:
 
 
 def containers(data: bytes) -> None:
-    """An object or array ends where a parser ends it, and none that can go on is called broken."""
+    """An object or array ends where a parser ends it, whatever comes behind it."""
     if data[:1] not in (b"{", b"["):
         return
-    end, opened = find_end(data, 0, len(data), depth_max=_LEVELS_MAX)
-    assert 0 < end <= len(data)
-    assert bool(opened) == (end == 0 or bool(opened))
-    parsed = _parsed_end(data)
-    if parsed is None:
+    end = _parsed_end(data)
+    if end is None or is_deeper(data[:end].decode("latin-1"), _LEVELS_MAX):
         return
-    assert (end, opened) == (parsed, [])
-    for cut_at in {1, parsed // 2, parsed - 1}:
-        if 0 < cut_at < parsed:
-            at, opened = find_end(data, 0, cut_at, depth_max=_LEVELS_MAX)
-            assert (at, opened[:1]) == (cut_at, [0])
+    container = data[:end]
+    assert list(split_documents([b"[", container, b"]", _GOOD])) == [container, _GOOD]
+    assert list(split_documents([b"[", container, b",", _GOOD])) == [container, _GOOD]
+    if data[:1] == b"{":
+        for between in (b"", b" ", b"\n"):
+            stream = between.join([container, container, _GOOD, container])
+            assert list(split_documents([stream])) == [container, container, _GOOD, container]
+        cut_off = b'{"a"'
+        stream = b"\n".join([cut_off, container, _GOOD])
+        assert list(split_documents([stream])) == [cut_off, container, _GOOD]
 
 
 def _parsed_end(data: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""A stream of bytes is cut into its documents, whatever their layout and whatever is broken."""
+"""A stream of bytes is split into its documents, whatever their layout and whatever is broken."""
 
 import json
 import time
@@ -19,8 +19,8 @@ def _cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
     return (data[at : at + chunk_bytes] for at in range(0, len(data), chunk_bytes))
 
 
-def _framed(data: bytes, **bounds: int) -> list[bytes]:
-    """The frames, which are the same however the stream is cut."""
+def _split(data: bytes, **bounds: int) -> list[bytes]:
+    """Return the documents, which are the same however the stream is cut into chunks."""
     whole = list(split_documents([data], **bounds))
     for chunk_bytes in (1, 2, 3, 7, 64):
         assert list(split_documents(_cut(data, chunk_bytes), **bounds)) == whole
@@ -41,6 +41,25 @@ LAYOUTS = {
     "pretty, several": (b"%s\n%s\n\n%s" % (_PRETTY, _PRETTY, _A), [_PRETTY, _PRETTY, _A]),
     "a line between pretty ones": (b"%s\n%s\n%s" % (_PRETTY, _A, _PRETTY), [_PRETTY, _A, _PRETTY]),
     "pretty, back to back": (_PRETTY + _PRETTY, [_PRETTY, _PRETTY]),
+    "several on one line": (_A + _B + _C, [_A, _B, _C]),
+    "several on each line": (
+        b"%s%s\n%s %s\t%s\r\n%s%s" % (_A, _B, _C, _A, _B, _B, _C),
+        [_A, _B, _C, _A, _B, _B, _C],
+    ),
+    "several on a line between others": (
+        b"%s\n%s%s\n%s\n%s %s \n%s" % (_A, _B, _C, _A, _B, _C, _A),
+        [_A, _B, _C, _A, _B, _C, _A],
+    ),
+    "strings that look like several": (b'{"} {": "}{"}\n' * 3, [b'{"} {": "}{"}'] * 3),
+    "a line behind a pretty one": (b"%s %s\n%s" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
+    "a pretty one behind a line": (b"%s%s\n%s" % (_A, _PRETTY, _B), [_A, _PRETTY, _B]),
+    "an array behind a line": (b"%s[%s,\n%s]\n%s[%s]" % (_A, _B, _C, _B, _A), [_A, _B, _C, _B, _A]),
+    "several in an array, without commas": (b"[%s%s\n%s %s]" % (_A, _B, _C, _A), [_A, _B, _C, _A]),
+    "not indented": (b"%s\n%s\n%s" % (_FLAT, _A, _FLAT), [_FLAT, _A, _FLAT]),
+    "an array whose beginning was lost": (
+        b"%s,\n%s,\n%s\n]\n%s" % (_A, _PRETTY, _B, _C),
+        [_A, b",", _PRETTY, b",", _B, b"]", _C],
+    ),
     "leading commas": (b'{"a": {"b": 1}\n, "c": 2\n}\n', [b'{"a": {"b": 1}\n, "c": 2\n}']),
     "Lisp's closers": (b'{"a": {\n  "b": {"c": 1}}}\n', [b'{"a": {\n  "b": {"c": 1}}}']),
     "closers below": (
@@ -57,6 +76,7 @@ LAYOUTS = {
     "an array in a document's line": (b"%s [%s,\n%s]" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
     "an array behind a document": (b"%s\n[\n%s\n]\n%s" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
     "empty arrays": (b"[]\n[ ]\n[\n]\n[\n\n  ]", []),
+    "an array that does not end": (b"%s\n[\n%s\n%s\n" % (_A, _B, _C), [_A, _B, _C]),
     "elements of all kinds": (
         b'[1, "a,]", [2, [3]], null, {}]',
         [b"1", b'"a,]"', b"[2, [3]]", b"null", b"{}"],
@@ -67,42 +87,72 @@ LAYOUTS = {
 
 @pytest.mark.parametrize(("data", "expected"), LAYOUTS.values(), ids=LAYOUTS)
 def test_each_document_comes_out_exactly_as_it_came_in(data: bytes, expected: Any) -> None:
-    assert _framed(data) == ([data] if expected is ... else expected)
+    assert _split(data) == ([data] if expected is ... else expected)
 
 
 GARBAGE = {
     "text": [b"Traceback (most recent call last):", b"ValueError: 1, 2", b"  x: [y]"],
-    "a bracket": [b"["],
+    "log messages": [b"[INFO] started", b"[2024-03-01 10:00:00] 1, 2", b'["a": 1]'],
     "closers": [b"}", b"]", b"}]}", b"],"],
     "commas": [b",", b",,", b", {}"],
     "quotes": [b'"', b'"a', b'"a": {', b'\\"'],
     "scalars": [b"1", b'"a"', b"null"],
     "binary": [b"\x00", b"\xff\xfe{\x00}\x00", b"\xef\xbb", b"\xed\xa0\x80", b"\x0b \x0c"],
-    "documents with more in their line": [b"{} {}", b'{"a": 1}}', b"{]}"],
+    "documents with more on their line": [
+        b'{"a": 1}}',
+        b"{]}",
+        b"{} x {}",
+        b'{"a": 1] {"b": 2}',
+        b'{"a": 1},}',
+        b"{}\xef\xbb\xbf{}",
+    ],
+    "brackets on lines of their own": [b"{", b"{}", b"}"],
 }
 
 
 @pytest.mark.parametrize("lines", GARBAGE.values(), ids=GARBAGE)
-def test_each_line_of_garbage_is_a_frame(lines: list[bytes]) -> None:
+def test_each_line_of_garbage_is_a_document(lines: list[bytes]) -> None:
     expected = [line.strip(b" ") for line in lines]
-    assert _framed(b"\n".join(lines)) == expected
-    assert _framed(b"\r\n".join([_A, *lines, _B])) == [_A, *expected, _B]
+    assert _split(b"\n".join(lines)) == expected
+    assert _split(b"\r\n".join([_A, *lines, _B])) == [_A, *expected, _B]
 
 
 _LINE = b'{"id": {"x": [1, {"y": "}\\\\"}, []], "z": {}}, "da": tru}'
 CUT_LINES = {
     "every object": [_LINE[:at].rstrip() for at in range(1, len(_LINE))],
-    "arrays": [b"[", b"[1,2", b'["', b'[{"x": 1},', b'[{"x": 1}, {"y": [', b'[[1], {"x'],
-    "10,000 levels": [b'{"a":' * 10_000, b"[" * 10_000],
+    "10,000 levels": [b'{"a":' * 10_000],
+    "the beginning of a string": [b'["'],
 }
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\n\n"], ids=["LF", "CRLF", "blank line"])
 @pytest.mark.parametrize("cut_off", CUT_LINES.values(), ids=CUT_LINES)
-def test_a_line_that_was_cut_off_is_one_frame(cut_off: list[bytes], newline: bytes) -> None:
+def test_a_line_that_was_cut_off_is_one_document(cut_off: list[bytes], newline: bytes) -> None:
     for line in cut_off:
         for lines in ([line, _A, _B], [_A, line, _B], [line, line, _A], [line, _PRETTY, _PRETTY]):
-            assert _framed(newline.join(lines)) == lines
+            assert _split(newline.join(lines)) == lines
+
+
+CUT_ARRAYS = {
+    "a bracket": (b"[", []),
+    "after a comma": (b'[{"x": 1},', [b'{"x": 1}']),
+    "in a number": (b"[1,2", [b"1", b"2"]),
+    "in an object": (b'[{"x": 1}, {"y": [', [b'{"x": 1}', b'{"y": [']),
+    "in a key": (b'[[1], {"x', [b"[1]", b'{"x']),
+    "10,000 levels": (b"[" * 10_000, [b"[" * 9_999]),
+}
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\n\n"], ids=["LF", "CRLF", "blank line"])
+@pytest.mark.parametrize(("line", "elements"), CUT_ARRAYS.values(), ids=CUT_ARRAYS)
+def test_an_array_that_was_cut_off_leaves_the_next_lines_alone(
+    line: bytes, elements: list[bytes], newline: bytes
+) -> None:
+    assert _split(newline.join([_A, line, _A, _B])) == [_A, *elements, _A, _B]
+    assert _split(newline.join([line, _A, line, _B])) == [*elements, _A, *elements, _B]
+    assert _split(newline.join([line, _PRETTY, _PRETTY])) == [*elements, _PRETTY, _PRETTY]
+    array = b"[%s,%s]" % (_B, _C)
+    assert _split(newline.join([line, _A, array, _A])) == [*elements, _A, _B, _C, _A]
 
 
 BROKEN = {
@@ -118,53 +168,87 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_a_broken_pretty_document_is_one_frame(broken: bytes) -> None:
+def test_a_broken_pretty_document_is_one_piece(broken: bytes) -> None:
     for data in (broken, broken.replace(b"\n", b"\r\n")):
-        assert _framed(b"\xef\xbb\xbf%s\n%s\n%s\n" % (data, _A, _B)) == [data, _A, _B]
-        assert _framed(b"  %s\n%s\n%s\n" % (_A, _B, data)) == [_A, _B, data]
-        assert _framed(b"%s\n%s\n%s\n" % (_PRETTY, data, _PRETTY)) == [_PRETTY, data, _PRETTY]
+        assert _split(b"\xef\xbb\xbf%s\n%s\n%s\n" % (data, _A, _B)) == [data, _A, _B]
+        assert _split(b"  %s\n%s\n%s\n" % (_A, _B, data)) == [_A, _B, data]
+        assert _split(b"%s\n%s\n%s\n" % (_PRETTY, data, _PRETTY)) == [_PRETTY, data, _PRETTY]
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_broken_element_leaves_the_other_elements_alone(broken: bytes) -> None:
     first, second, third = (text.replace(b"\n", b"\n  ") for text in (_PRETTY, broken, _B))
     for order in ([first, second, third], [second, first, third], [first, third, second]):
-        found = _framed(b"[\n  %s,\n  %s,\n  %s\n]\n%s" % (*order, _A))
+        found = _split(b"[\n  %s,\n  %s,\n  %s\n]\n%s" % (*order, _A))
         # A comma that comes where the document was cut off may belong to it.
-        assert [frame.rstrip(b",") for frame in found] == [*order, _A]
+        assert [document.rstrip(b",") for document in found] == [*order, _A]
 
 
 def test_a_broken_element_takes_the_rest_of_its_line_and_no_other() -> None:
-    assert _framed(b'[%s, {"b" 1}, %s]\n%s' % (_A, _B, _C)) == [_A, b'{"b" 1}, %s]' % _B, _C]
-    assert _framed(b'[\n%s,\n%s,\n{"b" 1},\n%s\n]' % (_A, _B, _C)) == [_A, _B, b'{"b" 1},', _C]
-    assert _framed(b"[\n  1 2,\n  [3, 4]\n]") == [b"1 2,", b"[3, 4]"]
+    assert _split(b'[%s, {"b" [1}, %s]\n%s' % (_A, _B, _C)) == [_A, b'{"b" [1}, %s]' % _B, _C]
+    assert _split(b'[\n%s,\n%s,\n{"b" [1},\n%s\n]' % (_A, _B, _C)) == [_A, _B, b'{"b" [1},', _C]
+    assert _split(b"[\n  1 2,\n  %s, [3, 4]\n]\n%s" % (_A, _B)) == [b"1 2,", _A, b"[3, 4]", _B]
+
+
+def test_an_element_whose_brackets_are_balanced_takes_nothing_along() -> None:
+    assert _split(b'[%s, {"b" 1}, %s]\n%s' % (_A, _B, _C)) == [_A, b'{"b" 1}', _B, _C]
+    assert _split(b'[\n%s,\n{"b" 1},\n%s\n]' % (_A, _B)) == [_A, b'{"b" 1}', _B]
 
 
 def test_documents_cut_off_a_thousand_times_leave_the_next_one_alone() -> None:
     for count in range(990, 1010):
         lines = [b'{"a":'] * count
-        assert list(split_documents([b"\n".join([*lines, _FLAT])])) == [*lines, _FLAT]
+        for document in (_A, _PRETTY):
+            assert list(split_documents([b"\n".join([*lines, document])])) == [*lines, document]
+
+
+def test_a_line_that_was_cut_off_leaves_several_on_the_next_line_alone() -> None:
+    for line in (b'{"a":', b'{"a": [', b'{"a": [1,', b'{"a": "x'):
+        data = b"%s\n%s%s\n%s %s\n%s" % (line, _A, _B, _C, _A, _PRETTY)
+        assert _split(data) == [line, _A, _B, _C, _A, _PRETTY]
+
+
+@pytest.mark.parametrize("behind", [b"x", b"x {} y", b", {} x", b"]", b"\x00", b'"b": 2}x'])
+def test_text_behind_a_document_on_its_line_is_one_piece(behind: bytes) -> None:
+    assert _split(b"%s%s\n%s" % (_A, behind, _B)) == [_A, behind, _B]
+    assert _split(b"%s\n%s %s\n%s" % (_B, _PRETTY, behind, _B)) == [_B, _PRETTY, behind, _B]
+
+
+def test_the_end_of_a_document_whose_beginning_was_lost_leaves_the_others_alone() -> None:
+    end = b'"x": 1\n  }\n}'
+    lines = [line.strip() for line in end.splitlines()]
+    assert _split(b"%s\n%s\n%s" % (end, _A, _PRETTY)) == [*lines, _A, _PRETTY]
+    data = b'{"a":\n%s\n%s\n%s\n%s' % (_A, end, _B, _PRETTY)
+    assert _split(data) == [b'{"a":', _A, *lines, _B, _PRETTY]
+
+
+def test_lines_that_no_json_holds_end_a_broken_document() -> None:
+    for line in (b'{"a": 1', b'{"a": [1', b'{"a": "x"', b'{"a": {"b": 1}'):
+        for behind in (b'"b": 2}', b"2}", b"true}"):
+            data = b"%s\n%s\n%s" % (line, behind, _A)
+            expected = [line, behind, _A]
+            assert _split(data) == expected
 
 
 def test_an_array_that_was_cut_off_gives_the_elements_it_has() -> None:
     for rest in ([b'{\n    "c": [\n      1'], [b'{"c'], []):
         for data in (b"[%s, %s, %s", b"[%s, %s, %s\n", b"[\n  %s,\n  %s,\n  %s"):
-            assert _framed(data % (_A, _B, b"".join(rest))) == [_A, _B, *rest]
+            assert _split(data % (_A, _B, b"".join(rest))) == [_A, _B, *rest]
 
 
 def test_the_lines_behind_an_array_that_was_cut_off_come_out() -> None:
     for cut_off in (b'[\n  %s,\n  {"x' % _A, b'[%s,{"y":1},{"x' % _A, b"[\n%s,\n%s" % (_A, _C)):
         data = b"%s\n%s\n[%s,\n%s]\n%s\n" % (cut_off, _A, _B, _A, _C)
-        assert _framed(data)[-4:] == [_A, _B, _A, _C]
+        assert _split(data)[-4:] == [_A, _B, _A, _C]
 
 
 def test_an_array_without_a_comma_still_gives_its_elements() -> None:
-    assert _framed(b"[\n  %s\n  %s,\n  %s\n]\n%s" % (_A, _B, _C, _A)) == [_A, _B, _C, _A]
+    assert _split(b"[\n  %s\n  %s,\n  %s\n]\n%s" % (_A, _B, _C, _A)) == [_A, _B, _C, _A]
 
 
 def test_text_in_an_array_that_is_no_element_is_one_document_per_line() -> None:
     data = b'[\n  %s,\n  oh no,\n  1 2,\n  "x": {},\n  %s\n]\n[%s]' % (_A, _B, _C)
-    assert _framed(data) == [_A, b"oh no,", b"1 2,", b'"x": {},', _B, _C]
+    assert _split(data) == [_A, b"oh no,", b"1 2,", b'"x": {},', _B, _C]
 
 
 OVERSIZE = {
@@ -180,15 +264,15 @@ OVERSIZE = {
 @pytest.mark.parametrize("data", OVERSIZE.values(), ids=OVERSIZE)
 def test_a_too_long_line_comes_in_pieces_and_the_next_line_alone(data: bytes) -> None:
     for bytes_max in range(30, 50):
-        *pieces, last = _framed(b"%s\n%s\n" % (data, _A), frame_bytes_max=bytes_max)
+        *pieces, last = _split(b"%s\n%s\n" % (data, _A), document_bytes_max=bytes_max)
         assert last == _A
         assert max(map(len, pieces)) <= bytes_max
         assert len(pieces) <= 2 + len(data) / (bytes_max - 6)
 
 
-def test_a_line_of_documents_may_be_longer_than_a_frame() -> None:
-    assert _framed(_A * 20 + b"\n" + _B, frame_bytes_max=40) == [_A] * 20 + [_B]
-    assert _framed(b"[%s]" % b",".join([_A] * 20), frame_bytes_max=40) == [_A] * 20
+def test_a_line_of_documents_may_be_longer_than_a_document() -> None:
+    assert _split(_A * 20 + b"\n" + _B, document_bytes_max=40) == [_A] * 20 + [_B]
+    assert _split(b"[%s]" % b",".join([_A] * 20), document_bytes_max=40) == [_A] * 20
 
 
 ENDLESS = {
@@ -206,7 +290,7 @@ def test_memory_does_not_grow_with_the_stream(begin: bytes, piece: bytes) -> Non
     chunks = (begin if at == 0 else piece * (4096 // len(piece)) for at in range(500))
     tracemalloc.start()
     try:
-        for _ in split_documents(chunks, frame_bytes_max=50_000):
+        for _ in split_documents(chunks, document_bytes_max=50_000):
             pass
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
@@ -214,10 +298,10 @@ def test_memory_does_not_grow_with_the_stream(begin: bytes, piece: bytes) -> Non
     assert peak_bytes < 250_000
 
 
-def test_frames_come_while_the_stream_is_still_read() -> None:
+def test_documents_come_while_the_stream_is_still_read() -> None:
     for begin, behind in ((b"", b"\n"), (b"[", b","), (b"[\n  ", b",\n  ")):
         chunks = iter([begin, *[_A + behind] * 100])
-        stream = split_documents(chunks, frame_bytes_max=100)
+        stream = split_documents(chunks, document_bytes_max=100)
         assert [next(stream), next(stream)] == [_A, _A]
         assert len(list(chunks)) > 80
 

@@ -44,6 +44,8 @@ BODIES = {
     "lines": lambda items: ndjson(*items),
     "lines without an end": lambda items: ndjson(*items).rstrip(b"\n"),
     "lines with others that are empty": lambda items: b"\n\r\n".join(map(encoded, items)),
+    "all on one line": lambda items: b"".join(map(encoded, items)),
+    "all on one line, with spaces": lambda items: b" ".join(map(encoded, items)),
     "an array": lambda items: json.dumps(items, indent=1).encode(),
     "an array in one line": lambda items: encoded(items),
     "documents of many lines": lambda items: b"".join(
@@ -109,6 +111,13 @@ def test_a_packed_body_may_have_several_members(client: Client) -> None:
     items = _entries("cust_members", 4)
     text = ndjson(*items)
     packed = b"".join(gzip.compress(text[start : start + 500]) for start in range(0, 9_000, 500))
+    got = client.post("/events", packed, content_encoding="gzip")
+    assert _outcomes(got.json) == ["appended"] * 4
+
+
+def test_members_of_a_packed_body_need_no_newline_between_them(client: Client) -> None:
+    items = _entries("cust_members_on_one_line", 4)
+    packed = b"".join(gzip.compress(encoded(each)) for each in items)
     got = client.post("/events", packed, content_encoding="gzip")
     assert _outcomes(got.json) == ["appended"] * 4
 
