@@ -19,7 +19,7 @@ from tests.support.items import read_log
 _PATIENT = QUICK + "bodies.BODY_SECONDS_MAX = bulk.SILENCE_SECONDS_MAX = 600.0\n"
 
 #: So may a stop.
-_ENDLESS = _PATIENT + "serving.STOP_SECONDS_MAX = 600\n"
+_ENDLESS = _PATIENT + "server_main.STOP_SECONDS_MAX = 600\n"
 
 _SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
@@ -93,7 +93,7 @@ def test_a_request_waiting_for_the_database_is_answered_before_the_server_stops(
 def test_slow_and_silent_clients_do_not_delay_the_stop(
     stack: ExitStack, sqlite_url: str, number: signal.Signals
 ) -> None:
-    changes = _PATIENT + "serving.KEEP_ALIVE_SECONDS = 600\nserving.STOP_SECONDS_MAX = 1\n"
+    changes = _PATIENT + "server_main.KEEP_ALIVE_SECONDS = 600\nserver_main.STOP_SECONDS_MAX = 1\n"
     with serving(sqlite_url, changes=changes) as server:
         kept = stack.enter_context(connect(server.port))
         kept.sendall(get("/health/live"))
@@ -122,7 +122,7 @@ def test_no_new_connection_is_served_while_it_stops(stack: ExitStack, sqlite_url
 
 
 def test_a_stopping_server_is_not_ready(stack: ExitStack, sqlite_url: str) -> None:
-    changes = _ENDLESS + "serving.KEEP_ALIVE_SECONDS = 600\n"
+    changes = _ENDLESS + "server_main.KEEP_ALIVE_SECONDS = 600\n"
     with serving(sqlite_url, changes=changes) as server:
         until_ready(server)
         connection = stack.enter_context(connect(server.port))
