@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## demonstrate ingest, query and rebuild
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(INSTALLED) ## run the tests that need no database and no process, in half a minute
+test-fast: $(INSTALLED) ## run the tests that need no database and no process, in less than a minute
 	$(BIN)/python -m pytest -m fast $(ARGS)
 
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
