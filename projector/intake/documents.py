@@ -58,7 +58,7 @@ _PLAIN_LINE = re.compile(rb"\{(?>[^\n}]++|(?!%b)\})*+\}%b\n" % (_BOUNDARY.patter
 _LINE = re.compile(rb"[^\n]*+")
 #: A line as far as a `}` at its end; without one, with the lines that are indented deeper.
 _LINE_AND_DEEPER_ONES = (
-    _TO_BRACE + rb"(?>\}|(?>\n(?>[ \t]{%d}[^\n]*+|[ \t\r]*+(?=\n)))*+(?>\n[ \t]{%d}[}\]])?+)"
+    _TO_BRACE + rb"(?>\}|(?>\n(?>[ \t]{%d}[^\n]*+|[ \t\r]*+(?=\n)))*+(?>\n[ \t]{%d}\})?+)"
 )
 
 

@@ -54,6 +54,11 @@ LAYOUTS = {
     "a line behind a pretty one": (b"%s %s\n%s" % (_PRETTY, _A, _B), [_PRETTY, _A, _B]),
     "a pretty one behind a line": (b"%s%s\n%s" % (_A, _PRETTY, _B), [_A, _PRETTY, _B]),
     "an array behind a line": (b"%s[%s,\n%s]\n%s[%s]" % (_A, _B, _C, _B, _A), [_A, _B, _C, _B, _A]),
+    "an array behind a line, over several lines": (b"%s[%s\n,%s]" % (_A, _B, _C), [_A, _B, _C]),
+    "an array of lines without commas": (
+        b"%s\n[%s\n%s]\n%s" % (_A, _C, _A, _B),
+        [_A, _C, _A, _B],
+    ),
     "several in an array, without commas": (b"[%s%s\n%s %s]" % (_A, _B, _C, _A), [_A, _B, _C, _A]),
     "not indented": (b"%s\n%s\n%s" % (_FLAT, _A, _FLAT), [_FLAT, _A, _FLAT]),
     "an array whose beginning was lost": (
@@ -214,6 +219,25 @@ def test_text_behind_a_document_on_its_line_is_one_piece(behind: bytes) -> None:
     assert _split(b"%s\n%s %s\n%s" % (_B, _PRETTY, behind, _B)) == [_B, _PRETTY, behind, _B]
 
 
+def test_text_behind_an_array_on_its_line_is_one_piece() -> None:
+    assert _split(b"%s[1]}\n%s\n%s[%s]} {x" % (_A, _B, _C, _A)) == [
+        _A,
+        b"1",
+        b"}",
+        _B,
+        _C,
+        _A,
+        b"} {x",
+    ]
+
+
+def test_a_document_has_at_most_a_thousand_levels() -> None:
+    lines = [*[b'{"a":'] * 999, b'{"a":\n}', *[b"}"] * 999]
+    assert _split(b"\n".join(lines)) == [b"\n".join(lines)]
+    deeper = [b'{"a":', *lines, b"}"]
+    assert _split(b"\n".join(deeper)) == deeper
+
+
 def test_the_end_of_a_document_whose_beginning_was_lost_leaves_the_others_alone() -> None:
     end = b'"x": 1\n  }\n}'
     lines = [line.strip() for line in end.splitlines()]
@@ -304,6 +328,17 @@ def test_documents_come_while_the_stream_is_still_read() -> None:
         stream = split_documents(chunks, document_bytes_max=100)
         assert [next(stream), next(stream)] == [_A, _A]
         assert len(list(chunks)) > 80
+
+
+@pytest.mark.parametrize(
+    "broken", [b'{"a": "x', b'{"a": 1', b'{"a": [1', b'{"a":\n{"b": [', b"{", b"x", b"[x"]
+)
+def test_documents_behind_broken_text_come_while_the_stream_is_still_read(broken: bytes) -> None:
+    chunks = iter([broken, b"\n", *[_A, b"\n"] * 5_000])
+    stream = split_documents(chunks)
+    for expected in (*broken.split(b"\n"), _A, _A):
+        assert next(stream) == expected
+    assert len(list(chunks)) > 9_000
 
 
 HOSTILE = {
