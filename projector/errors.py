@@ -194,6 +194,12 @@ class ProjectionFailed(ProjectorError):
     hint = "It is set aside until `projector rebuild NAME` succeeds; other projections go on."
 
 
+class TableTaken(ProjectorError):
+    """The table {projection!r} exists already, and was not created by the projector."""
+
+    hint = "It stays as it is. Rename or drop it, then run `projector migrate`."
+
+
 class FactClaimedTwice(ProjectorError):
     """The event type {type!r} is claimed by two packages: {one} and {other}."""
 

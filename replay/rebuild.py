@@ -12,7 +12,7 @@ from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
-from projector.store import checkpoints, dead_letters, log, schema
+from projector.store import checkpoints, dead_letters, log, projection_tables, schema
 from projector.store.database import Database
 from projector.store.rebuild import shadow
 from replay import engines, impact, swap, workspace
@@ -80,12 +80,14 @@ def rebuild(
     reports the impact. Raises ImpactTooGreat, with nothing changed, if more than
     `change_percent_max` percent of the customers would gain or lose a segment or tier;
     RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied, EventsLost, RowsLost,
-    DependentsInTheWay.
+    DependentsInTheWay, TableTaken.
     """
     begin = time.monotonic()
     is_compared = dry_run or change_percent_max is not None
     pairs = tuple(map(rebuilding, projections))
     with _exclusively(database) as (space, found_leftovers, check_lock):
+        with database.reading() as connection:
+            projection_tables.require_own_tables(connection, projections)
         plan = _plan(database, pairs, is_compared=is_compared)
         job = Job(
             database=database,

@@ -190,13 +190,15 @@ class Follower:
         if now - self._checked_at < self._intervals.heartbeat_seconds:
             return
         self._checked_at = now
-        for problem in isolation.read_problems(self._database, self._projections):
+        problems = isolation.read_problems(self._database, self._projections)
+        for problem in problems:
             is_outdated = isinstance(problem, ProjectionOutdated)
             if is_outdated and is_own(str(problem.details["projection"])):
                 raise problem
             if str(problem) not in self._reported:
-                self._reported.add(str(problem))
                 _logger.error("%s %s", problem, problem.hint)
+        # One that was solved and comes again is logged again.
+        self._reported = set(map(str, problems))
 
     def _heartbeat(self) -> bool:
         """Send a heartbeat if one is due; return whether this follower still holds the lease."""

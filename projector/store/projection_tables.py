@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, inspect
 from sqlalchemy.schema import CreateTable
 
-from projector.errors import ProjectionInstalled, ProjectionUnknown
+from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters
 from projector.store.tables import table_of
 
-#: The error of a projection whose table's name was taken already.
+#: The error of a projection whose table's name was taken already. That table is never written to,
+#: replaced or dropped.
 _FOREIGN = "A table of this name exists already and was not created by the projector."
 
 
@@ -47,17 +48,26 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             connection.execute(CreateTable(table_of(each)))
 
 
+def require_own_tables(connection: Connection, projections: Iterable[Projection]) -> None:
+    """Raise TableTaken for a projection whose name another program's table has."""
+    for name, stored in checkpoints.read(connection, projections).items():
+        if stored.error == _FOREIGN:
+            raise TableTaken(projection=name)
+
+
 def drop(connection: Connection, name: str) -> None:
     """Drop the table, checkpoint and dead letters of a projection that is no longer installed.
 
-    Raises ProjectionInstalled, or ProjectionUnknown.
+    A table that another program created stays. Raises ProjectionInstalled, or ProjectionUnknown.
     """
     if any(each.name == name for each in discover()):
         raise ProjectionInstalled(name=name)
     candidates = [each for each in checkpoints.names(connection) if not is_own(each)]
     if name not in candidates:
         raise ProjectionUnknown(name=name, known=", ".join(candidates) or "none")
-    if inspect(connection).has_table(name):
+    stored = checkpoints.read_one(connection, name)
+    is_foreign = stored is not None and stored.error == _FOREIGN
+    if not is_foreign and inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
     checkpoints.delete_one(connection, name)

@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from projector.projections import own
 from tests.packages.conftest import Shop
@@ -31,16 +33,27 @@ _NEW_COLUMN = ("    changed_by: Identifier\n", "    changed_by: Identifier\n    
 _FAILURE = ("return list(state.values())", "raise RuntimeError('the shop is closed')")
 
 
-def _uses(shop: Shop) -> list[tuple[str, str, int]]:
+@contextmanager
+def _connection(shop: Shop) -> Iterator[Connection]:
     engine = create_engine(shop.database_url.replace("postgresql:", "postgresql+psycopg:"))
     try:
-        with engine.connect() as connection:
-            rows = connection.execute(
-                text("SELECT voucher_id, code, times FROM voucher_use ORDER BY voucher_id")
-            )
-            return [(row.voucher_id, row.code, row.times) for row in rows]
+        with engine.begin() as connection:
+            yield connection
     finally:
         engine.dispose()
+
+
+def _execute(shop: Shop, statement: str) -> None:
+    with _connection(shop) as connection:
+        connection.execute(text(statement))
+
+
+def _uses(shop: Shop) -> list[tuple[str, str, int]]:
+    with _connection(shop) as connection:
+        rows = connection.execute(
+            text("SELECT voucher_id, code, times FROM voucher_use ORDER BY voucher_id")
+        )
+        return [(row.voucher_id, row.code, row.times) for row in rows]
 
 
 def _remove_example(packages: Path) -> None:
@@ -173,6 +186,33 @@ def test_without_the_rights_to_create_it_the_table_is_missing_by_name(shop: Shop
         assert _uses(shop) == _USES
         return
     assert "Its table is missing: run `projector migrate`" in done.err
+    assert shop.run("migrate").code == 0
+    assert shop.run("ingest", "-", stdin=_LATER).code == 0
+    assert _uses(shop) == _LATER_USES
+
+
+def test_a_table_that_another_program_created_is_never_replaced_or_dropped(shop: Shop) -> None:
+    _remove_example(shop.packages)
+    shop.run("migrate", "--drop", "voucher_use")
+    _execute(shop, "CREATE TABLE voucher_use (voucher_id text, code text, times int)")
+    _execute(shop, "INSERT INTO voucher_use VALUES ('theirs', 'KEPT', 7)")
+    install_example(shop.packages)
+    shop.run("migrate")
+    assert shop.run("ingest", "-", stdin=_REDEMPTIONS).code == 0
+    for names in ((), ("voucher_use",)):
+        shop.run("rebuild", *names)
+        assert _uses(shop) == [("theirs", "KEPT", 7)]
+    refused = shop.run("rebuild", "voucher_use")
+    assert (refused.code, refused.failed_in_a_sentence) == (1, True)
+    assert "'voucher_use' exists already" in refused.err
+    assert "was not created by the projector" in str(shop.projections()["voucher_use"]["error"])
+    _remove_example(shop.packages)
+    assert shop.run("migrate", "--drop", "voucher_use").code == 0
+    assert _uses(shop) == [("theirs", "KEPT", 7)]
+    # Out of the way, it makes room for the projection's own.
+    install_example(shop.packages)
+    shop.run("migrate")
+    _execute(shop, "ALTER TABLE voucher_use RENAME TO theirs")
     assert shop.run("migrate").code == 0
     assert shop.run("ingest", "-", stdin=_LATER).code == 0
     assert _uses(shop) == _LATER_USES
