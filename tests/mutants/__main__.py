@@ -2,7 +2,7 @@
 
 mutmut changes the functions; what it leaves alone (functions with a decorator, tables, patterns)
 is changed as by_hand.toml says. A change that no test notices must be in explained.toml, with the
-reason why nobody could ever notice it. Arguments are names of mutants, such as
+reason why no test could ever notice it. Arguments are names of mutants, such as
 `projector.projections.projection.*`.
 """
 

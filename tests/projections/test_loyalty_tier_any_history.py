@@ -90,7 +90,7 @@ def _holds(period: Row, instant: datetime) -> bool:
 
 
 def _of_period(period: Row) -> dict[str, Any]:
-    """What the last period says of the present tier."""
+    """The present tier, according to the last period."""
     known = {"campaign_id": period.campaign_id, "campaign_name": period.campaign_name}
     if period.closed_by is not None:
         return {**known, "previous_tier_id": period.tier_id, "left_at": period.valid_to}

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
 
 #: As a change to a builder: the key is left out.
@@ -12,7 +12,6 @@ ABSENT: Any = object()
 
 JSON = dict[str, Any]
 
-NOBODY = DeliveryDefaults()
 HAPPENED_AT = datetime(2025, 10, 16, 16, 54, 11, 700_000, tzinfo=UTC)
 
 
@@ -145,12 +144,12 @@ def as_bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def read_all(body: Any, given: DeliveryDefaults = NOBODY) -> list[Envelope | Rejected]:
+def read_all(body: Any, given: DeliveryDefaults = NO_DEFAULTS) -> list[Envelope | Rejected]:
     """Read a delivery, given as bytes or as what JSON can hold."""
     return sources.read(body if isinstance(body, bytes) else as_bytes(body), given)
 
 
-def filed(body: Any, given: DeliveryDefaults = NOBODY) -> Envelope:
+def filed(body: Any, given: DeliveryDefaults = NO_DEFAULTS) -> Envelope:
     """Read one delivery that can be filed; its body must be kept as it came."""
     [item] = read_all(body, given)
     assert isinstance(item, Envelope), item
@@ -158,7 +157,7 @@ def filed(body: Any, given: DeliveryDefaults = NOBODY) -> Envelope:
     return item
 
 
-def rejected(body: Any, given: DeliveryDefaults = NOBODY) -> Rejected:
+def rejected(body: Any, given: DeliveryDefaults = NO_DEFAULTS) -> Rejected:
     """Read one delivery that cannot be filed; body and caller's word must be kept as they came."""
     [item] = read_all(body, given)
     assert isinstance(item, Rejected), item

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import pytest
 
-from projector.envelope import Envelope
+from projector.envelope import NO_DEFAULTS, Envelope
 from projector.facts.codec import Undecodable, decode
 from projector.facts.events import CustomerFact
-from tests.support.shapes import NOBODY, as_bytes, minimal, read_all, rejected
+from tests.support.shapes import as_bytes, minimal, read_all, rejected
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def _from_deeper(calls: int, what: Callable[[], T]) -> T:
 
 def _read(levels: int) -> tuple[object, CustomerFact | str | None]:
     """What a delivery is filed as, and the fact that is then read from it."""
-    [item] = read_all(_body(levels), NOBODY)
+    [item] = read_all(_body(levels), NO_DEFAULTS)
     if not isinstance(item, Envelope):
         return item.reason, None
     try:

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from projector.envelope import Envelope
+from projector.envelope import NO_DEFAULTS, Envelope
 from projector.intake.sources import raw_envelope, voucherify, webhook
 from projector.intake.sources.header import read_header
 from tests.support.given import Delivery, entered
 from tests.support.histories import webhooks
-from tests.support.shapes import NOBODY
 
 ENTERED = entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id="e1")
 
@@ -20,7 +19,7 @@ def _slowly(text: str) -> object:
     parts = read_header(text)
     assert parts.event is not None
     return raw_envelope.to_envelope(
-        voucherify.to_raw_envelope(parts, parts.event, NOBODY), text, NOBODY
+        voucherify.to_raw_envelope(parts, parts.event, NO_DEFAULTS), text, NO_DEFAULTS
     )
 
 
