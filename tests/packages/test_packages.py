@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, text
 
 from projector.projections import own
+from projector.store import digest
 from tests.packages.conftest import Shop
 from tests.support.packages import EXAMPLE, install, install_example
 
@@ -216,3 +217,13 @@ def test_a_table_that_another_program_created_is_never_replaced_or_dropped(shop:
     assert shop.run("migrate").code == 0
     assert shop.run("ingest", "-", stdin=_LATER).code == 0
     assert _uses(shop) == _LATER_USES
+
+
+def test_a_package_changes_neither_conflicts_nor_the_programs_own_rows(shop: Shop) -> None:
+    shop.run("ingest", "-", stdin=_REDEMPTIONS)
+    assert {shop.projections()[name]["digest"] for name in _OWN} == {digest.EMPTY}
+    changed = _LATER.replace("evcus_5", "evcus_1").replace("2024-03-05", "2024-03-01")
+    with_package = shop.run("ingest", "-", "--json", stdin=changed).json
+    _remove_example(shop.packages)
+    assert shop.run("ingest", "-", "--json", stdin=changed).json == with_package
+    assert (with_package["duplicates"], with_package["conflicts"]) == (1, 0)
