@@ -97,7 +97,9 @@ def print_customer(found: CustomerState, *, as_of: datetime | None = None) -> No
     else:
         line("On no tier.")
     then = "" if as_of is None else f"As of {text(as_of)}. "
-    line(f"{then}As of position {found.position}. {trust(found.complete, found.gaps)}")
+    overdue = any(each.overdue for each in found.tiers)
+    doubts = trust(found.complete, found.gaps, overdue=overdue)
+    line(f"{then}As of position {found.position}. {doubts}")
 
 
 def _tiers(tiers: Sequence[CustomerTier]) -> None:
@@ -110,7 +112,7 @@ def _tiers(tiers: Sequence[CustomerTier]) -> None:
                 each.name or each.tier_id,
                 _points(each),
                 each.joined_at,
-                each.expires_on,
+                f"{each.expires_on}, nothing heard since" if each.overdue else each.expires_on,
                 each.certain,
             )
             for each in tiers
@@ -123,13 +125,15 @@ def _points(tier: CustomerTier) -> str:
     return f"{'' if low is None else low}-{'' if high is None else high}"
 
 
-def trust(complete: bool, gaps: int) -> str:
-    """Say in words whether an answer can be trusted."""
+def trust(complete: bool, gaps: int, *, overdue: bool) -> str:
+    """Say in words whether an answer can be trusted; `overdue` means that one of its tiers is."""
     doubts = []
     if not complete:
         doubts.append("Incomplete: an event of this customer could not be applied (dead letter).")
     if gaps:
         doubts.append(f"Deliveries proven to be lost: {gaps}.")
+    if overdue:
+        doubts.append("The last day of a tier is over, nothing heard since.")
     return " ".join(doubts) or "Nothing is known to be missing."
 
 

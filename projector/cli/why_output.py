@@ -25,13 +25,18 @@ _DAY_SECONDS = 86_400
 _EVENT_CHARACTERS, _CHANGE_CHARACTERS = 26, 15
 
 
+#: What follows the last day of an overdue tier.
+_NOTHING_HEARD = ", nothing heard since"
+
+
 def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> None:
     """Print an explanation; `as_of` is the instant that it was asked for."""
+    overdue = not isinstance(found, WhySegment) and found.overdue
     if isinstance(found, WhyNot):
         sentences = list(_verdict(found))
     else:
         _table(found)
-        sentences = [_current(found.current), *_record(found)]
+        sentences = [_current(found.current, overdue=overdue), *_record(found)]
     for sentence in sentences:
         output.line(output.text(sentence))
     if isinstance(found, WhyNot):
@@ -39,7 +44,7 @@ def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> N
     else:
         gaps = 0 if found.current is None else found.current.gaps
     then = "" if as_of is None else f"As of {output.text(as_of)}. "
-    trust = output.trust(found.complete, gaps)
+    trust = output.trust(found.complete, gaps, overdue=overdue)
     output.line(f"{then}As of position {found.position}. {trust}")
 
 
@@ -69,8 +74,8 @@ def _subject(found: WhySegment | WhyCampaign) -> str:
     return f"campaign {_named(campaign_name, found.campaign_id)}"
 
 
-def _current(row: Row | None) -> str:
-    """State the row after the last event, in a sentence."""
+def _current(row: Row | None, *, overdue: bool) -> str:
+    """State the row after the last event, in a sentence; `overdue` is that of a tier."""
     if row is None:
         return "No readable event says anything about it."
     if isinstance(row, segment_membership.Row):
@@ -85,6 +90,7 @@ def _current(row: Row | None) -> str:
         return f"On no tier since {left_at}; before that, on {row.previous_tier_id}."
     since = "" if row.joined_at is None else f" since {output.text(row.joined_at)}"
     until = "" if row.expires_on is None else f", until {row.expires_on}"
+    until += _NOTHING_HEARD if overdue else ""
     doubt = "" if row.certain else ". This is not certain: the customer later left another tier"
     return f"On {_named(row.tier_name, row.tier_id)}{since}{until}{doubt}."
 

@@ -43,6 +43,8 @@ class CustomerTier:
     expires_on: date | None
     #: Whether the tier still follows from the evidence.
     certain: bool
+    #: Whether its last day had passed on the day of the query, and no event since has said so.
+    overdue: bool
 
 
 @frozen(kw_only=True)
@@ -72,8 +74,12 @@ def state_from_rows(
     rows: Mapping[str, Sequence[Any]],
     complete: bool,
     position: int,
+    day: date,
 ) -> CustomerState | None:
-    """Build the state of a customer from its rows by projection; None if nothing is known."""
+    """Build the state of a customer from its rows by projection; None if nothing is known.
+
+    `day` is the day of the query, in UTC: tiers that should have ended before it are overdue.
+    """
     customers, memberships, tiers = (rows.get(each.name, ()) for each in PROJECTIONS)
     if complete and not (customers or memberships or tiers):
         return None
@@ -86,12 +92,20 @@ def state_from_rows(
         email=profile.email if profile else None,
         deleted_at=profile.deleted_at if profile else None,
         segments=_segments(memberships),
-        tiers=_tiers(tiers),
+        tiers=_tiers(tiers, day),
         complete=complete,
         gaps=sum(row.gaps for row in memberships) + sum(row.gaps for row in tiers),
         position=position,
         last_event_at=profile.last_event_at if profile else None,
     )
+
+
+def is_overdue(row: loyalty_tier.Row, day: date) -> bool:
+    """Return whether the last day of a row's tier lies before a day.
+
+    Then the delivery that the tier was left or prolonged is late or lost, or was never sent.
+    """
+    return row.tier_id is not None and row.expires_on is not None and row.expires_on < day
 
 
 def _segments(rows: Sequence[segment_membership.Row]) -> tuple[CustomerSegment, ...]:
@@ -102,7 +116,7 @@ def _segments(rows: Sequence[segment_membership.Row]) -> tuple[CustomerSegment, 
     )
 
 
-def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[CustomerTier, ...]:
+def _tiers(rows: Sequence[loyalty_tier.Row], day: date) -> tuple[CustomerTier, ...]:
     return tuple(
         CustomerTier(
             campaign_id=row.campaign_id,
@@ -114,6 +128,7 @@ def _tiers(rows: Sequence[loyalty_tier.Row]) -> tuple[CustomerTier, ...]:
             joined_at=row.joined_at,
             expires_on=row.expires_on,
             certain=row.certain,
+            overdue=is_overdue(row, day),
         )
         for row in sorted(rows, key=lambda row: row.campaign_id)
         if row.tier_id is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -15,7 +15,7 @@ from projector.queries.customer_state import PROJECTIONS, CustomerState, state_f
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.database import Database
-from projector.text.instants import check_instant, to_text
+from projector.text.instants import check_instant, to_text, to_utc
 
 
 @frozen(kw_only=True)
@@ -39,6 +39,10 @@ class PointInTime:
     def is_now(self) -> bool:
         """Whether every known event counts."""
         return self.as_of is None and self.at_position is None
+
+    def day(self) -> date:
+        """Return the day of the moment in UTC; today unless `as_of` is given."""
+        return datetime.now(UTC).date() if self.as_of is None else to_utc(self.as_of).date()
 
     def __str__(self) -> str:
         """Return the end of a sentence, such as ` at position 5`; empty for now."""
@@ -136,10 +140,13 @@ def read_customers(
     rows = {each.name: table_rows.load_by_ids(connection, each, ids) for each in PROJECTIONS}
     doubtful = dead_letters.customers_with_any(connection, _NAMES, ids)
     position = checkpoints.least_position(connection, PROJECTIONS)
+    day = NOW.day()
     found: dict[str, list[CustomerState]] = {}
     for key in sorted(doubtful.union(*rows.values())):
         own_rows = {name: each.get(key, ()) for name, each in rows.items()}
-        state = state_from_rows(key, rows=own_rows, complete=key not in doubtful, position=position)
+        state = state_from_rows(
+            key, rows=own_rows, complete=key not in doubtful, position=position, day=day
+        )
         if state is not None:
             found.setdefault(key.customer_id, []).append(state)
     return found, position
@@ -216,6 +223,7 @@ def _now(connection: Connection, key: CustomerKey) -> CustomerState | None:
         rows={each.name: table_rows.load_one(connection, each, key) for each in PROJECTIONS},
         complete=not dead_letters.has_any(connection, _NAMES, *key),
         position=checkpoints.least_position(connection, PROJECTIONS),
+        day=NOW.day(),
     )
 
 
@@ -227,6 +235,7 @@ def _then(connection: Connection, key: CustomerKey, moment: PointInTime) -> Cust
         rows={each.name: change.new.get(key, []) for each, change in changes.items()},
         complete=not any(change.dead_letters for change in changes.values()),
         position=until,
+        day=moment.day(),
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
 from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
-from projector.queries.customers import PointInTime, log_end
+from projector.queries.customers import NOW, PointInTime, log_end
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.database import Database
@@ -43,7 +43,7 @@ def export_customers(
 
 def _from_tables(connection: Connection) -> Iterator[CustomerState]:
     """Yield states by a merge join of the tables' rows, each table in the order of its key."""
-    position = checkpoints.least_position(connection, PROJECTIONS)
+    position, day = checkpoints.least_position(connection, PROJECTIONS), NOW.day()
     names = [each.name for each in PROJECTIONS]
     with ExitStack() as stack:
         scans = [
@@ -56,7 +56,7 @@ def _from_tables(connection: Connection) -> Iterator[CustomerState]:
             for _, name, row in pieces:
                 rows.setdefault(name, []).append(row)
             complete = "" not in rows
-            state = state_from_rows(key, rows=rows, complete=complete, position=position)
+            state = state_from_rows(key, rows=rows, complete=complete, position=position, day=day)
             if state is not None:
                 yield state
 
@@ -67,7 +67,7 @@ def _pieces(name: str, rows: Iterable[tuple[CustomerKey, Any]]) -> Iterator[_Pie
 
 def _from_log(connection: Connection, until: int) -> Iterator[CustomerState]:
     """Yield states by folding the streams, in the order of their customers, in batches."""
-    all_customers = customers.in_order(connection)
+    all_customers, day = customers.in_order(connection), NOW.day()
     while batch := dict(islice(all_customers, PIECE_CUSTOMERS_MAX)):
         events = log.read_streams(connection, list(batch), until=until)
         changes = fold_streams(PROJECTIONS, events)
@@ -81,6 +81,7 @@ def _from_log(connection: Connection, until: int) -> Iterator[CustomerState]:
                 },
                 complete=stream_id not in incomplete,
                 position=until,
+                day=day,
             )
             if state is not None:
                 yield state

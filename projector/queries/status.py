@@ -9,8 +9,9 @@ from attrs import frozen
 from projector.errors import ProjectorError
 from projector.projections import broken, discover
 from projector.projections.projection import Projection
+from projector.queries.customers import NOW
 from projector.runner import isolation
-from projector.store import checkpoints, dead_letters, digest, log, quarantine
+from projector.store import checkpoints, dead_letters, digest, log, members, quarantine
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
@@ -43,6 +44,8 @@ class Status:
     projections: tuple[ProjectionStatus, ...]
     #: The number of deliveries in the quarantine, by reason.
     quarantine: dict[str, int]
+    #: The number of tiers whose last day is over, and of which nothing was heard since.
+    overdue: int
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
@@ -64,6 +67,7 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
                 *(_absent_row(each, name, head, skipped) for name, each in absent.items()),
             ),
             quarantine=quarantine.counts(connection),
+            overdue=members.count_overdue(connection, NOW.day()),
         )
 
 

@@ -127,6 +127,9 @@ class Metrics(NullMetrics):
             "1 for a projection that does not run, 0 for one that does.",
             ["projection"],
         )
+        self._overdue_tiers = gauge(
+            "projector_overdue_tiers", "Tiers whose last day is over, nothing heard since."
+        )
         self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
         self._silence_seconds = gauge(
             "projector_silence_seconds",
@@ -187,6 +190,7 @@ class Metrics(NullMetrics):
     def _set(self, snapshot: MetricsSnapshot) -> None:
         self._head.set(snapshot.status.head)
         self._lag_seconds.set(snapshot.lag_seconds)
+        self._overdue_tiers.set(snapshot.status.overdue)
         for each in snapshot.status.projections:
             self._lag_events.labels(each.name).set(each.lag)
             self._dead_letters.labels(each.name).set(each.dead_letters)

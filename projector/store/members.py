@@ -7,7 +7,7 @@ the same at any depth, and rows that are inserted or deleted meanwhile do not sh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -156,3 +156,10 @@ def _is_member(group: Group, as_of: datetime | None) -> ColumnElement[bool]:
     table = table_of(group.history)
     begun = table.c.valid_from <= as_of
     return and_(begun, or_(table.c.valid_to.is_(None), table.c.valid_to > as_of))
+
+
+def count_overdue(connection: Connection, day: date) -> int:
+    """Count the tiers that should have ended before a day."""
+    table = table_of(loyalty_tier.PROJECTION)
+    statement = select(func.count()).select_from(table).where(table.c.expires_on < day)
+    return int(connection.execute(statement).scalar_one())

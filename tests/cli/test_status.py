@@ -24,7 +24,7 @@ _PROJECTIONS = [
 
 def test_the_status_of_an_empty_log(cli: Cli) -> None:
     found = cli("status", "--json").json
-    assert list(found) == ["head", "projections", "quarantine"]
+    assert list(found) == ["head", "projections", "quarantine", "overdue"]
     assert (found["head"], found["quarantine"]) == (0, {})
     assert [each["name"] for each in found["projections"]] == _PROJECTIONS
     assert list(found["projections"][0]) == [
@@ -43,7 +43,7 @@ def test_the_status_counts_what_is_put_aside(cli: Cli, write: Write) -> None:
     found = cli("status", "--json").json
     assert found["head"] == 2
     assert found["quarantine"] == {"broken_json": 2, "unknown_shape": 1}
-    assert [each["dead_letters"] for each in found["projections"]] == [1, 0, 0, 1, 1]
+    assert [each["dead_letters"] for each in found["projections"]] == [0, 0, 0, 1, 1]
 
 
 def test_people_see_the_same_status(cli: Cli, write: Write) -> None:

@@ -35,5 +35,7 @@ def status(*, url: Url, json: Json = False) -> None:
     for each in found.projections:
         if each.error is not None:
             output.line(f"{each.name} does not run: {each.error}")
+    if found.overdue:
+        output.line(f"Tiers whose last day is over, nothing heard since: {found.overdue}.")
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))

@@ -13,6 +13,7 @@ from projector.errors import GroupNotFound, NothingConcerns, NotOne, StreamTooLo
 from projector.projections import loyalty_tier, segment_membership
 from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
 from projector.queries import customers
+from projector.queries.customer_state import is_overdue
 from projector.queries.customers import NOW, PointInTime
 from projector.queries.why.steps import Step, trace
 from projector.queries.why.verdict import Findings, LastPeriod, Verdict, find_evidence
@@ -51,6 +52,8 @@ class WhyCampaign:
     #: Deliveries with the ids of these events but other facts, in the quarantine today.
     conflicts: tuple[Conflict, ...]
     current: loyalty_tier.Row | None
+    #: Whether the tier's last day had passed on the day of the query, and no event since said so.
+    overdue: bool
     #: False if an event of the customer could not be folded, whichever tier it was about.
     complete: bool
     #: The position of the log up to which it reflects every event.
@@ -74,6 +77,8 @@ class WhyNot:
     taken_by: Step | None
     #: The campaign of the tier, if an event names it.
     campaign_id: str | None
+    #: Whether it is a tier that holds, although its last day had passed on the day of the query.
+    overdue: bool
     #: False if an event of the customer could not be folded.
     complete: bool
     #: The number of deliveries that are proven to be lost and may have been about it.
@@ -130,7 +135,8 @@ def why(database: Database, question: WhyQuery, *, events_max: int | None = None
             return WhySegment(segment_id=question.segment_id, **fields)
         if question.campaign_id is not None:
             fields = _trace(connection, question, customer, TIER, question.campaign_id)
-            return WhyCampaign(campaign_id=question.campaign_id, **fields)
+            overdue = _is_overdue(fields["current"], question)
+            return WhyCampaign(campaign_id=question.campaign_id, overdue=overdue, **fields)
         return _why_not(connection, question, customer, str(question.not_))
 
 
@@ -211,6 +217,7 @@ def _why_not(
     else:
         _require_known(connection, question)
         kind, campaign_id = _identify(connection, question, customer, findings)
+    row = None if period is None or period.taken_by else findings.row_of(period)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
     given_by, taken_by = _period_steps(connection, period)
     return WhyNot(
@@ -221,10 +228,15 @@ def _why_not(
         given_by=given_by,
         taken_by=taken_by,
         campaign_id=campaign_id,
+        overdue=kind is GroupKind.TIER and _is_overdue(row, question),
         complete=not doubts,
         gaps=findings.gaps(kind, campaign_id),
         position=position,
     )
+
+
+def _is_overdue(row: loyalty_tier.Row | None, question: WhyQuery) -> bool:
+    return row is not None and is_overdue(row, question.moment.day())
 
 
 def _verdict(period: LastPeriod | None) -> Verdict:

@@ -10,11 +10,10 @@ from typing import NamedTuple
 from attrs import evolve, frozen
 
 from projector.envelope import CanonicalKey, RecordedEvent
-from projector.facts.codec import Undecodable, decode
-from projector.facts.events import CustomerFact
-from projector.facts.registry import facts
+from projector.facts.codec import decode
+from projector.facts.events import CustomerFact, UndecodableFact
 from projector.projections.groups import Group
-from projector.projections.projection import Row, State, fold
+from projector.projections.projection import Row, State, class_of, fold
 
 
 class Effect(StrEnum):
@@ -119,17 +118,16 @@ def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iter
     projections = [each.now for each in groups]
     states: list[State] = [each.initial for each in projections]
     for event in events:
-        fact, problem = _decode(event)
-        reader = facts().get(event.type)
-        before, reasons = states, {}
-        if fact is not None:
-            keyed = (event.key, fact, event.position)
-            states, failures = fold(projections, before, [keyed])
-            reasons = {each.projection: each.reason for each in failures}
+        fact = decode(event)
+        if fact is None:
+            continue
+        before = states
+        states, failures = fold(projections, before, [(event.key, fact, event.position)])
+        reasons = {each.projection: each.reason for each in failures}
+        decoded = None if isinstance(fact, UndecodableFact) else fact
         for group, was, now in zip(groups, before, states, strict=True):
-            if reader in group.now.evolvers:
-                reason = problem or reasons.get(group.now.name)
-                yield FoldStep(group, event, fact, was, now, reason)
+            if class_of(fact) in group.now.evolvers:
+                yield FoldStep(group, event, decoded, was, now, reasons.get(group.now.name))
 
 
 def trace(group: Group, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
@@ -150,14 +148,6 @@ def mark_deciding(step: Step, current: Row | None) -> Step:
     """Return the step, marked if its event decides the current row."""
     decides = current is not None and step.event_id == current.changed_by
     return evolve(step, decides=True) if decides else step
-
-
-def _decode(event: RecordedEvent) -> tuple[CustomerFact | None, str | None]:
-    """Decode an event into a fact, or a reason if that fails; neither for an unknown type."""
-    try:
-        return decode(event), None
-    except Undecodable as error:
-        return None, str(error)
 
 
 def _effect(before: Row | None, after: Row | None, reason: str | None) -> Effect:

@@ -94,12 +94,16 @@ class Findings:
             gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
         return gaps
 
+    def row_of(self, period: LastPeriod) -> Any:
+        """Return the present row of a period's segment or campaign."""
+        return self.states[period.kind].get(period.row_id)
+
     def last_period(self) -> LastPeriod | None:
         """Return the latest period: one that still holds, or else the one that ended last."""
         if not self.periods:
             return None
         found = max(self.periods.values(), key=_recency)
-        current = self.states[found.kind].get(found.row_id)
+        current = self.row_of(found)
         return LastPeriod(
             kind=found.kind,
             row_id=found.row_id,
