@@ -22,10 +22,10 @@ from projector.envelope import CanonicalKey, CustomerKey
 NO_STREAM = 0
 
 
-#: The part of an event that a fold needs: stream_id, canonical key, position, type, and either the
-#: fact as encoded by the codec or b"" and the reason why it cannot be decoded. The order of the
-#: fields makes records sort in the order in which they are folded.
-SpillRecord = tuple[int, CanonicalKey, int, str, bytes, str]
+#: The part of an event that a fold needs: stream_id, canonical key, position, type, and the fact as
+#: encoded by the codec. The order of the fields makes records sort in the order in which they are
+#: folded.
+SpillRecord = tuple[int, CanonicalKey, int, str, bytes]
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[SpillRecord]).decode

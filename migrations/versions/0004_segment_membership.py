@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("is_member", sa.Boolean, nullable=False),
         sa.Column("entered_at", Instant),
         sa.Column("left_at", Instant),
+        sa.Column("ended_by_deletion", sa.Boolean, nullable=False),
         sa.Column("gaps", sa.BigInteger, nullable=False),
         sa.Column("changed_by", Key, nullable=False),
         sa.PrimaryKeyConstraint(

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("valid_to", Instant),
         sa.Column("opened_by", Key),
         sa.Column("closed_by", Key),
+        sa.Column("ended_by_deletion", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint(
             "project_id",
             "customer_id",

@@ -37,6 +37,13 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "tier_id", "project_id", "customer_id", "campaign_id", name="loyalty_tier_tier_id_key"
         ),
+        sa.UniqueConstraint(
+            "expires_on",
+            "project_id",
+            "customer_id",
+            "campaign_id",
+            name="loyalty_tier_expires_on_key",
+        ),
     )
 
 

@@ -6,7 +6,6 @@ newest version.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -14,8 +13,15 @@ import msgspec
 from msgspec import Raw, Struct
 
 from projector.envelope import Envelope, Shape
-from projector.facts.events import FACTS, CustomerFact
-from projector.facts.registry import facts
+from projector.facts.events import (
+    FACTS,
+    Customer,
+    CustomerFact,
+    DecodedFact,
+    UndecodableFact,
+    UnreadableCustomer,
+)
+from projector.facts.registry import class_of
 from projector.text.jsontext import is_object
 
 #: The only way to write a NUL in JSON. Facts with a NUL are refused, because Postgres cannot store
@@ -23,19 +29,16 @@ from projector.text.jsontext import is_object
 _ESCAPED_NUL = "\\u0000"
 
 
-class Undecodable(ValueError):
-    """The body of an event does not match its type; the event becomes a dead letter."""
-
-
 class _Nested(Struct, gc=False):
     data: Raw = Raw(b"null")
 
 
-#: The encoder of facts as JSON, without the parts of the body that no fold reads; its inverse is
-#: `decode_encoded`.
-encode: Callable[[CustomerFact], bytes] = msgspec.json.Encoder().encode
-
+_encode = msgspec.json.Encoder().encode
 _nested = msgspec.json.Decoder(_Nested)
+#: The encoded form of an event of which a part cannot be decoded: the readable part, why the
+#: customer object is unreadable, and why the fact is undecodable.
+_parts = msgspec.json.Decoder(tuple[Raw, str | None, str | None])
+_keys = msgspec.json.Decoder(dict[str, Raw])
 
 
 class _BareDecoders(dict[type[CustomerFact], msgspec.json.Decoder[Any]]):
@@ -61,43 +64,74 @@ _bare = _BareDecoders()
 _enveloped = _EnvelopedDecoders()
 
 
-def decode(event: Envelope) -> CustomerFact | None:
-    """Decode the fact that an event states; None if its type is not in the vocabulary.
+def decode(event: Envelope) -> DecodedFact | None:
+    """Decode the fact that an event states.
 
-    Raises Undecodable, with the reason as a sentence, if the body does not match the type or the
-    event has no customer.
+    None if no projection can read it: an event that this program wrote itself, or one of a type
+    that is not in the vocabulary and about no customer.
     """
     return decode_body(event.type, event.source, event.body, is_nameless=event.customer_id is None)
 
 
-def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> CustomerFact | None:
+def decode_body(type_: str, source: str, body: str, *, is_nameless: bool) -> DecodedFact | None:
     """Decode as `decode` does, from the parts of an event.
 
     `is_nameless` means that the event has no customer.
     """
-    fact_type = facts().get(type_)
-    if fact_type is None:
+    fact_type = class_of(type_)
+    if fact_type is None or (is_nameless and fact_type is CustomerFact):
         return None
     if is_nameless:
-        raise Undecodable("The event names no customer.")
+        return UndecodableFact(fact_type, "The event names no customer.", None)
     try:
         fact = _decode_as(fact_type, source, body)
-    except (ValueError, RecursionError) as error:
-        # Make the JSON path start at the data, wherever the shape has them, so that the reason does
-        # not depend on the shape in which the event was delivered.
-        reason = str(error).replace("`$.data", "`$")
-        raise Undecodable(f"The data do not state a {type_}: {reason}.") from None
+    except (ValueError, RecursionError):
+        return _decode_parts(fact_type, type_, source, body)
     # The backslash first: searching for one character takes a tenth of the time of searching for
     # six, and few bodies have one.
-    if "\\" in body and _ESCAPED_NUL in body:
-        _refuse_nul(fact)
+    if "\\" in body and _ESCAPED_NUL in body and _has_nul(fact):
+        return _decode_parts(fact_type, type_, source, body)
     return fact
 
 
-def decode_encoded(type_: str, encoded: bytes) -> CustomerFact:
-    """Decode the fact of an event of type `type_` from the JSON that `encode` wrote."""
-    fact: CustomerFact = _bare[facts()[type_]].decode(encoded)
-    return fact
+def encode(fact: DecodedFact) -> bytes:
+    """Encode what an event states as JSON, without the parts of the body that no fold reads."""
+    if isinstance(fact, UndecodableFact):
+        customer_problem, readable = _without_unreadable_customer(fact.readable)
+        return _encode([readable, customer_problem, fact.reason])
+    if isinstance(fact.customer, UnreadableCustomer):
+        customer_problem, readable = _without_unreadable_customer(fact)
+        return _encode([readable, customer_problem, None])
+    return _encode(fact)
+
+
+def decode_encoded(type_: str, encoded: bytes) -> DecodedFact:
+    """Decode what `encode` encoded of an event of type `type_`."""
+    fact_type = class_of(type_) or CustomerFact
+    if not encoded.startswith(b"["):
+        fact: CustomerFact = _bare[fact_type].decode(encoded)
+        return fact
+    raw, customer_problem, problem = _parts.decode(encoded)
+    readable_type = fact_type if problem is None else CustomerFact
+    readable: CustomerFact | None = None
+    if is_object(raw):
+        readable = _bare[readable_type].decode(raw)
+    if readable is not None and customer_problem is not None:
+        customer = UnreadableCustomer(reason=customer_problem)
+        readable = attrs.evolve(readable, customer=customer)
+    if problem is not None:
+        return UndecodableFact(fact_type, problem, readable)
+    assert readable is not None, "only an undecodable fact has no readable part"  # noqa: S101
+    return readable
+
+
+def _without_unreadable_customer(
+    fact: CustomerFact | None,
+) -> tuple[str | None, CustomerFact | None]:
+    """Return why the customer object is unreadable, and the fact without it."""
+    if fact is None or not isinstance(fact.customer, UnreadableCustomer):
+        return None, fact
+    return fact.customer.reason, attrs.evolve(fact, customer=None)
 
 
 def same_facts(one: Envelope, other: Envelope) -> bool:
@@ -120,31 +154,67 @@ def _comparable(event: Envelope) -> tuple[object, ...]:
     if event.type not in FACTS:
         # Not the customer: no projection reads such an event, and not every shape has the customer.
         return event.type, event.occurred_at
-    try:
-        fact = decode(event)
-    except Undecodable as error:
-        return *_envelope_facts(event), str(error)
-    return *_envelope_facts(event), fact
+    return *_envelope_facts(event), decode(event)
 
 
 def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
     fact: CustomerFact
-    if source == Shape.BARE:
-        fact = _bare[fact_type].decode(body)
-    elif source == Shape.ACTIVITY:
-        outer = _nested.decode(body).data
-        inner = _nested.decode(outer).data
-        fact = _bare[fact_type].decode(inner if is_object(inner) else outer)
+    if source in (Shape.BARE, Shape.ACTIVITY):
+        fact = _bare[fact_type].decode(_data(source, body))
     else:
         fact = _enveloped[fact_type].decode(body).data
     return fact
 
 
-def _refuse_nul(value: Any) -> None:
+def _data(source: str, body: str) -> str | Raw:
+    """Return the part of a body that has the shape of the fact, as JSON text."""
+    if source == Shape.BARE:
+        return body
+    outer = _nested.decode(body).data
+    if source != Shape.ACTIVITY or not is_object(outer):
+        return outer
+    inner = _nested.decode(outer).data
+    return inner if is_object(inner) else outer
+
+
+def _decode_parts(fact_type: type[CustomerFact], type_: str, source: str, body: str) -> DecodedFact:
+    """Decode the customer object and the rest of an event separately, as far as each is readable.
+
+    So each projection folds what it can read, and an unreadable part makes a dead letter only
+    where it is read. The JSON paths in the reasons begin at the data, wherever the shape has them,
+    so that a reason does not depend on the shape in which the event was delivered.
+    """
+    try:
+        parts = _keys.decode(_data(source, body))
+    except (ValueError, RecursionError):
+        parts = {}
+    customer = _decode_customer(parts.pop("customer", Raw(b"null")))
+    try:
+        fact: CustomerFact = _bare[fact_type].decode(_encode(parts))
+        if _has_nul(fact):
+            raise ValueError("a text in it holds a NUL character")
+    except (ValueError, RecursionError) as error:
+        reason = f"The data do not state a {type_}: {error}."
+        return UndecodableFact(fact_type, reason, CustomerFact(customer=customer))
+    return attrs.evolve(fact, customer=customer)
+
+
+def _decode_customer(raw: Raw) -> Customer | None:
+    if not is_object(raw):
+        return None
+    try:
+        fact: CustomerFact = _bare[CustomerFact].decode(b'{"customer":%b}' % bytes(raw))
+        if _has_nul(fact):
+            raise ValueError("a text in it holds a NUL character")
+    except (ValueError, RecursionError) as error:
+        return UnreadableCustomer(reason=f"The customer object is unreadable: {error}.")
+    return fact.customer
+
+
+def _has_nul(value: Any) -> bool:
     if isinstance(value, str):
-        if "\x00" in value:
-            raise Undecodable("A text in the event holds a NUL character.")
-    elif attrs.has(type(value)):
-        # A part that is kept as JSON text (Raw) has no NUL in it, only its escape.
-        for attribute in attrs.fields(type(value)):
-            _refuse_nul(getattr(value, attribute.name))
+        return "\x00" in value
+    # A part that is kept as JSON text (Raw) has no NUL in it, only its escape.
+    return attrs.has(type(value)) and any(
+        _has_nul(getattr(value, attribute.name)) for attribute in attrs.fields(type(value))
+    )

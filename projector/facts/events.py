@@ -75,6 +75,14 @@ class Customer:
 
 
 @frozen(kw_only=True)
+class UnreadableCustomer(Customer):
+    """A customer object that does not have the shape of Customer."""
+
+    #: Why, as a sentence.
+    reason: str
+
+
+@frozen(kw_only=True)
 class Segment:
     """A segment; its id is stable, its name may change."""
 
@@ -125,10 +133,10 @@ class Tier:
     expiration: Expiration | None = None
 
     @property
-    def range(self) -> tuple[int | None, int | None]:
-        """The range of points (from, to) of the tier; None means unbounded."""
-        points = self.points or (self.config and self.config.points) or Points()
-        return points.get("from"), points.get("to")
+    def range(self) -> tuple[int | None, int | None] | None:
+        """The range of points (from, to) of the tier, None for unbounded; None if not shown."""
+        points = self.points or (self.config and self.config.points)
+        return (points.get("from"), points.get("to")) if points else None
 
     @property
     def expires_on(self) -> date | None:
@@ -159,9 +167,29 @@ def _campaign_id(campaign: Campaign | None, *tiers: Tier | None) -> str:
 
 @frozen(kw_only=True)
 class CustomerFact:
-    """The base of all facts, with the customer as the event shows it."""
+    """The base of all facts, with the customer as the event shows it.
 
+    It is also the fact of events whose type is not in the vocabulary.
+    """
+
+    #: An UnreadableCustomer if the object does not have the shape of Customer.
     customer: Customer | None = None
+
+
+@frozen
+class UndecodableFact:
+    """A placeholder for the fact of an event whose body does not match its type."""
+
+    #: The class of the fact that the event's type promises.
+    fact_type: type[CustomerFact]
+    #: Why it cannot be decoded, as a sentence.
+    reason: str
+    #: The part of the event that every type has; None for an event about no customer.
+    readable: CustomerFact | None
+
+
+#: What an event states, as far as it can be decoded.
+DecodedFact = CustomerFact | UndecodableFact
 
 
 @frozen(kw_only=True)
@@ -273,8 +301,7 @@ class TierDowngraded(TierMove):
     """customer.loyalty.tier.downgraded: a customer moved to a lower tier."""
 
 
-#: The classes of facts by event type. Events of other types are appended to the log, but not
-#: projected.
+#: The classes of facts by event type; that of all other types is CustomerFact.
 FACTS: dict[str, type[CustomerFact]] = {
     "customer.created": CustomerCreated,
     "customer.updated": CustomerUpdated,

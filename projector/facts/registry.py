@@ -17,6 +17,9 @@ from projector.plugins import Plugin
 
 _OWN = "customer-state-projector"
 
+#: The beginning of the types of events that this program writes itself.
+OWN_TYPES = "projector."
+
 FactClass = type[CustomerFact]
 
 
@@ -44,6 +47,14 @@ def facts() -> dict[str, type[CustomerFact]]:
                 raise FactClaimedTwice(type=fact.type, one=owners[fact.type], other=plugin.package)
             by_type[fact.type], owners[fact.type] = fact.cls, plugin.package
     return by_type
+
+
+def class_of(type_: str) -> FactClass | None:
+    """Return the class of facts of an event type; None for a type of this program's own events."""
+    found = facts().get(type_)
+    if found is None and not type_.startswith(OWN_TYPES):
+        return CustomerFact
+    return found
 
 
 @cache

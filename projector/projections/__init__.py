@@ -20,6 +20,7 @@ from attrs import evolve
 from projector import plugins
 from projector.errors import ProjectionUnknown
 from projector.facts import registry
+from projector.facts.events import CustomerFact
 from projector.facts.registry import facts
 from projector.plugins import Plugin
 from projector.projections.projection import Projection
@@ -71,6 +72,11 @@ def named(names: list[str]) -> list[Projection]:
     return [by_name[name] for name in dict.fromkeys(names)] if names else list(by_name.values())
 
 
+def _known_facts() -> set[type[CustomerFact]]:
+    """Return the classes of facts that a projection can have an evolver for."""
+    return {CustomerFact, *facts().values()}
+
+
 @cache
 def _registered() -> _Registered:
     """Load the projections of other packages; of two with the same name the first is used."""
@@ -89,7 +95,7 @@ def _registered() -> _Registered:
         elif value.name in owners:
             error = f"{owners[value.name]} has a projection {value.name!r} already."
             unusable.append(evolve(plugin, error=error))
-        elif missing := [each.__name__ for each in value.evolvers if each not in facts().values()]:
+        elif missing := [each.__name__ for each in value.evolvers if each not in _known_facts()]:
             error = f"It reads facts that are not registered: {', '.join(missing)}."
             causes = [str(each.error) for each in registry.broken()]
             unusable.append(evolve(plugin, error=" ".join([error, *causes])))

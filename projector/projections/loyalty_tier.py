@@ -63,16 +63,19 @@ def joined(row: Row, fact: TierJoined, key: CanonicalKey) -> Row:
 
 
 def moved(row: Row, fact: TierMove, key: CanonicalKey) -> Row:
-    """Apply an upgrade or a downgrade; one from an unknown tier proves a lost delivery."""
+    """Apply an upgrade or a downgrade; one from an unknown tier proves a lost move onto that tier.
+
+    So it does while the customer is on the new tier already: they had left it, and came back now.
+    """
     tier = fact.loyalty_tier_to
     expires_on = tier.expires_on
     came_from = fact.loyalty_tier_from.id if fact.loyalty_tier_from is not None else None
-    if row.tier_id == tier.id:
+    is_known = came_from in (None, tier.id, row.tier_id, row.previous_tier_id)
+    if is_known and row.tier_id == tier.id:
         previous = came_from or row.previous_tier_id
         return _refresh(row, fact, key, tier, expires_on or row.expires_on, previous)
-    is_unknown = came_from is not None and came_from not in (row.tier_id, row.previous_tier_id)
     joined_at = fact.created_at or key.occurred_at
-    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=is_unknown)
+    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=not is_known)
 
 
 def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey) -> Row:
@@ -86,15 +89,17 @@ def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: Canoni
 def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
     """Leave the present tier.
 
-    Leaving the previous tier only accompanies a move and changes nothing. Leaving any other tier
-    proves a lost delivery.
+    Leaving the previous tier only accompanies a move, and changes no more than the campaign's name.
+    Leaving any other tier proves a lost delivery.
     """
     tier_id = fact.loyalty_tier.id
     name = _campaign_name(row, fact)
     if row.tier_id == tier_id:
         return _leave(row, key, name)
     if row.previous_tier_id == tier_id:
-        return row
+        if name == row.campaign_name:
+            return row
+        return replace(row, campaign_name=name, changed_by=key.event_id)
     counted = replace(row, campaign_name=name, gaps=row.gaps + 1, changed_by=key.event_id)
     if row.tier_id is None:
         return replace(counted, previous_tier_id=tier_id, left_at=key.occurred_at)
@@ -119,6 +124,18 @@ def _in_campaign(
     return state if new_row is row else {**state, campaign_id: new_row}
 
 
+def begins_period(before: Row, after: Row) -> bool:
+    """Return whether a change of a row begins a period on a tier.
+
+    It may be the tier that the customer was on: then a delivery about another tier between the two
+    periods is lost.
+    """
+    if after.tier_id is None:
+        return False
+    returned = after.gaps > before.gaps and after.certain
+    return after.tier_id != before.tier_id or returned
+
+
 def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
     campaign = fact.campaign
     return row.campaign_name if campaign is None or campaign.name is None else campaign.name
@@ -135,12 +152,12 @@ def _enter(
     *,
     gaps: int = 0,
 ) -> Row:
-    points_from, points_to = tier.range
+    name, points_from, points_to = _labels(row, tier)
     return Row(
         row.campaign_id,
         _campaign_name(row, fact),
         tier.id,
-        tier.name,
+        name,
         points_from,
         points_to,
         joined_at and to_utc(joined_at),
@@ -162,8 +179,8 @@ def _refresh(
     previous_tier_id: str | None,
 ) -> Row:
     """Update the row of the present tier; return the same object if nothing changes."""
-    campaign_name, (points_from, points_to) = _campaign_name(row, fact), tier.range
-    new = (campaign_name, tier.name, points_from, points_to, expires_on, previous_tier_id, True)
+    campaign_name, (name, points_from, points_to) = _campaign_name(row, fact), _labels(row, tier)
+    new = (campaign_name, name, points_from, points_to, expires_on, previous_tier_id, True)
     old = (
         row.campaign_name,
         row.tier_name,
@@ -179,7 +196,7 @@ def _refresh(
         row.campaign_id,
         campaign_name,
         row.tier_id,
-        tier.name,
+        name,
         points_from,
         points_to,
         row.joined_at,
@@ -190,6 +207,18 @@ def _refresh(
         row.gaps,
         key.event_id,
     )
+
+
+def _labels(row: Row, tier: Tier) -> tuple[str | None, int | None, int | None]:
+    """Return the name and the range of points that an event shows of a tier.
+
+    What it does not show stays as it is known, as long as the customer is on that tier.
+    """
+    name, points = tier.name, tier.range
+    if row.tier_id == tier.id:
+        name = row.tier_name if name is None else name
+        points = (row.points_from, row.points_to) if points is None else points
+    return name, *(points or (None, None))
 
 
 def _leave(row: Row, key: CanonicalKey, campaign_name: str | None) -> Row:
@@ -215,11 +244,11 @@ def from_rows(rows: list[Row]) -> State:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="loyalty_tier",
-    version=1,
+    version=2,
     row=Row,
     key=("campaign_id",),
-    # For lists of a tier's members, in their sort order.
-    indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
+    # For lists of a tier's members, in their sort order; and for counting overdue tiers.
+    indexes=(("tier_id", "project_id", "customer_id", "campaign_id"), ("expires_on",)),
     initial={},
     evolvers={
         TierJoined: partial(_in_campaign, joined),

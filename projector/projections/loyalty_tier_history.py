@@ -11,6 +11,7 @@ from functools import partial
 from operator import attrgetter
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
@@ -102,7 +103,9 @@ def _apply(
     periods = state.get(campaign_id)
     before = loyalty_tier.Row(campaign_id) if periods is None else _tier(periods.last)
     after = change(before, fact, key)
-    return state if after is before else {**state, campaign_id: _record(periods, after, key, tier)}
+    if after is before:
+        return state
+    return {**state, campaign_id: _record(periods, before, after, key, tier)}
 
 
 def _tier(last: Row) -> loyalty_tier.Row:
@@ -123,17 +126,22 @@ def _tier(last: Row) -> loyalty_tier.Row:
 
 
 def _record(
-    periods: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
+    periods: Periods[Row] | None,
+    before: loyalty_tier.Row,
+    after: loyalty_tier.Row,
+    key: CanonicalKey,
+    tier: Tier,
 ) -> Periods[Row]:
-    """Return the periods after a fact that changed the tier's row to `after`."""
-    if periods is None or periods.last.valid_to is not None:
-        add = _add_unseen_period if after.tier_id is None else _begin_period
-        return add(periods, after, key, tier)
-    last = periods.last
-    if after.tier_id == last.tier_id:
-        return Periods(_update_period(last, after), periods.earlier)
-    ended = _end_period(periods, after, key)
-    return ended if after.tier_id is None else _begin_period(ended, after, key, tier)
+    """Return the periods after a fact that changed the tier's row from `before` to `after`."""
+    if loyalty_tier.begins_period(before, after):
+        if periods is not None and periods.last.valid_to is None:
+            periods = _end_period(periods, after, key)
+        return _begin_period(periods, after, key, tier)
+    if periods is None or (before.tier_id is None and after.gaps > before.gaps):
+        return _add_unseen_period(periods, after, key, tier)
+    if before.tier_id is not None and after.tier_id is None:
+        return _end_period(periods, after, key, tier)
+    return Periods(_update_period(periods.last, after), periods.earlier)
 
 
 def _begin_period(
@@ -177,7 +185,9 @@ def _add_unseen_period(
 
 
 def _update_period(last: Row, after: loyalty_tier.Row) -> Row:
-    """Update a period that lasts with the tier's changed row."""
+    """Update the last period with the tier's changed row; of an ended one the campaign's name."""
+    if after.tier_id is None:
+        return replace(last, campaign_name=after.campaign_name)
     return Row(
         last.campaign_id,
         last.period,
@@ -193,21 +203,17 @@ def _update_period(last: Row, after: loyalty_tier.Row) -> Row:
     )
 
 
-def _end_period(periods: Periods[Row], after: loyalty_tier.Row, key: CanonicalKey) -> Periods[Row]:
-    """End the last period; keep its values, except for the campaign's name."""
+def _end_period(
+    periods: Periods[Row], after: loyalty_tier.Row, key: CanonicalKey, tier: Tier | None = None
+) -> Periods[Row]:
+    """End the last period; keep its values, except for the names that the event shows."""
     last = periods.last
-    row = Row(
-        last.campaign_id,
-        last.period,
-        after.campaign_name,
-        last.tier_id,
-        last.tier_name,
-        last.previous_tier_id,
-        last.joined_at,
-        last.valid_from,
-        key.occurred_at,
-        last.opened_by,
-        key.event_id,
+    row = replace(
+        last,
+        campaign_name=after.campaign_name,
+        tier_name=tier.name if tier is not None and tier.name is not None else last.tier_name,
+        valid_to=key.occurred_at,
+        closed_by=key.event_id,
     )
     return Periods(row, periods.earlier)
 

@@ -5,7 +5,7 @@ State is a pure function of the set of events: `fold` reads no clock, no log and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, Generic, NamedTuple
 
@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from typing_extensions import TypeVar
 
 from projector.envelope import CanonicalKey
-from projector.facts.events import CustomerFact
+from projector.facts.events import CustomerFact, DecodedFact, UndecodableFact
 
 S = TypeVar("S", default=Any)
 R = TypeVar("R", bound=Struct, default=Any)
@@ -32,17 +32,9 @@ Identifier = Annotated[str, Meta(extra={"identifier": True})]
 Values = tuple[Any, ...]
 
 
-class UndecodableFact(NamedTuple):
-    """A placeholder for the fact of an event whose body does not match its type."""
-
-    #: The class of the fact that the event's type promises.
-    fact_type: type[CustomerFact]
-    reason: str
-
-
 #: A fact with its canonical key and the position of its event in the log. A plain tuple, because
 #: one is created for every event.
-KeyedFact = tuple[CanonicalKey, CustomerFact | UndecodableFact, int]
+KeyedFact = tuple[CanonicalKey, DecodedFact, int]
 
 
 #: The names of the program's other tables, which no projection may have.
@@ -94,7 +86,8 @@ class Projection(Generic[S, R]):
     indexes: tuple[tuple[str, ...], ...] = ()
     #: The state of a customer without events.
     initial: S
-    #: The evolver for each class of fact that the projection reads.
+    #: The evolver for each class of fact that the projection reads. That of CustomerFact reads the
+    #: events of all other types, too, and the customer of those whose own fact is unreadable.
     evolvers: Mapping[type[CustomerFact], Evolver[S]]
     #: The function from a state to a customer's rows.
     to_rows: Callable[[S], list[R]]
@@ -105,6 +98,10 @@ class Projection(Generic[S, R]):
     def fields(self) -> tuple[str, ...]:
         """The names of the row's fields, in the order of the columns."""
         return self.row.__struct_fields__
+
+    def evolver_of(self, fact_type: type[CustomerFact]) -> Evolver[S] | None:
+        """Return the evolver that reads a class of facts; None if the projection does not."""
+        return self.evolvers.get(fact_type) or self.evolvers.get(CustomerFact)
 
 
 class Failure(NamedTuple):
@@ -127,35 +124,32 @@ def fold(
     """
     new_states = list(states)
     failures: list[Failure] = []
-    readers = evolvers_by_fact(tuple(projections))
+    readers = readers_by_class(tuple(projections))
     for key, fact, position in facts:
-        if isinstance(fact, UndecodableFact):
-            failures += undecodable_failures(projections, fact, position)
-            continue
-        for index, evolver in readers.get(type(fact), ()):
-            new_states[index], reason = apply_fact(evolver, new_states[index], fact, key)
+        for index, evolver in readers[class_of(fact)]:
+            new_states[index], reason = apply_fact(
+                projections[index], evolver, new_states[index], fact, key
+            )
             if reason is not None:
                 failures.append(Failure(projections[index].name, position, reason))
     return new_states, failures
 
 
 def apply_fact(
-    evolver: Evolver, state: State, fact: CustomerFact, key: CanonicalKey
+    projection: Projection, evolver: Evolver, state: State, fact: DecodedFact, key: CanonicalKey
 ) -> tuple[State, str | None]:
-    """Apply a fact; return the next state and None, or the same state and the evolver's error."""
+    """Apply a fact; return the next state and None, or the same state and why it cannot be applied.
+
+    Of an undecodable fact, the evolver of CustomerFact gets the part that is readable.
+    """
+    if isinstance(fact, UndecodableFact):
+        if fact.readable is None or fact.fact_type in projection.evolvers:
+            return state, fact.reason
+        fact = fact.readable
     try:
         return evolver(state, fact, key), None
     except Exception as error:  # whatever an evolver raises makes a dead letter, and no more
         return state, failure_reason(error)
-
-
-def undecodable_failures(
-    projections: Sequence[Projection], fact: UndecodableFact, position: int
-) -> Iterator[Failure]:
-    """Yield a failure for each projection that reads the facts of an undecodable event."""
-    for projection in projections:
-        if fact.fact_type in projection.evolvers:
-            yield Failure(projection.name, position, fact.reason)
 
 
 def failure_reason(error: Exception) -> str:
@@ -164,16 +158,26 @@ def failure_reason(error: Exception) -> str:
     return text.encode(errors="replace").decode()
 
 
-@cache
-def evolvers_by_fact(
-    projections: tuple[Projection, ...],
-) -> dict[type[CustomerFact], list[tuple[int, Evolver]]]:
-    """Return, for each class of fact, the evolvers that read it.
+def class_of(fact: DecodedFact) -> type[CustomerFact]:
+    """Return the class of a fact; of an undecodable one, that which its event's type promises."""
+    return fact.fact_type if isinstance(fact, UndecodableFact) else type(fact)
 
-    Each comes with the index of its projection in `projections`.
-    """
-    readers: dict[type[CustomerFact], list[tuple[int, Evolver]]] = {}
-    for index, projection in enumerate(projections):
-        for fact_type, evolver in projection.evolvers.items():
-            readers.setdefault(fact_type, []).append((index, evolver))
-    return readers
+
+class Readers(dict[type[CustomerFact], list[tuple[int, Evolver]]]):
+    """The evolvers that read each class of facts, with the indexes of their projections."""
+
+    def __init__(self, projections: tuple[Projection, ...]) -> None:
+        super().__init__()
+        self._projections = projections
+
+    def __missing__(self, fact_type: type[CustomerFact]) -> list[tuple[int, Evolver]]:
+        """Find the evolvers for a class of facts."""
+        evolvers = [each.evolver_of(fact_type) for each in self._projections]
+        found = self[fact_type] = [
+            (index, evolver) for index, evolver in enumerate(evolvers) if evolver is not None
+        ]
+        return found
+
+
+#: The readers of each class of facts among some projections.
+readers_by_class = cache(Readers)

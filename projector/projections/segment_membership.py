@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
@@ -22,6 +23,8 @@ class Row(Struct, frozen=True):
     is_member: bool
     entered_at: datetime | None
     left_at: datetime | None
+    #: Whether the deletion of the customer ended the membership, or came at the same instant.
+    ended_by_deletion: bool
     #: The number of deliveries that are proven to be lost.
     gaps: int
     #: The id of the event that last changed the row.
@@ -34,33 +37,43 @@ Fact = TypeVar("Fact", SegmentEntered, SegmentLeft)
 
 
 def entered(row: Row | None, fact: SegmentEntered, key: CanonicalKey) -> Row:
-    """Begin a membership; leave that of a present member as it is.
+    """Begin a membership; of a present member's only the name may change.
 
     Activating a distribution announces the present members again.
     """
     segment = fact.segment
     if row is None:
-        return Row(segment.id, segment.name, True, key.occurred_at, None, 0, key.event_id)
+        return Row(segment.id, segment.name, True, key.occurred_at, None, False, 0, key.event_id)
     if row.is_member:
-        return row
+        return _renamed(row, segment, key)
     name = _name(segment, row)
-    return Row(segment.id, name, True, key.occurred_at, None, row.gaps, key.event_id)
+    return Row(segment.id, name, True, key.occurred_at, None, False, row.gaps, key.event_id)
 
 
 def left(row: Row | None, fact: SegmentLeft, key: CanonicalKey) -> Row:
-    """End a membership; without one, the entry was lost: count a gap."""
+    """End a membership; without one, the entry was lost: count a gap.
+
+    After the deletion of the customer, it only accompanies that end.
+    """
     segment = fact.segment
     if row is None:
-        return Row(segment.id, segment.name, False, None, key.occurred_at, 1, key.event_id)
+        return Row(segment.id, segment.name, False, None, key.occurred_at, False, 1, key.event_id)
+    if row.ended_by_deletion:
+        return _renamed(row, segment, key)
     entered_at, gaps = (row.entered_at, row.gaps) if row.is_member else (None, row.gaps + 1)
     name = _name(segment, row)
-    return Row(segment.id, name, False, entered_at, key.occurred_at, gaps, key.event_id)
+    return Row(segment.id, name, False, entered_at, key.occurred_at, False, gaps, key.event_id)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """End all present memberships."""
+    """End all present memberships.
+
+    One that a `left` ended at the same instant counts as ended by the deletion, too, so that the
+    order of their ids makes no difference.
+    """
     return {
-        segment_id: _end(row, key) if row.is_member else row for segment_id, row in state.items()
+        segment_id: _end(row, key) if row.is_member or _ended_at(row, key.occurred_at) else row
+        for segment_id, row in state.items()
     }
 
 
@@ -82,6 +95,20 @@ def _name(segment: Segment, row: Row) -> str | None:
     return row.segment_name if segment.name is None else segment.name
 
 
+def _renamed(row: Row, segment: Segment, key: CanonicalKey) -> Row:
+    """Return the row with the name that an event shows; the same object if it is the known one."""
+    name = _name(segment, row)
+    if name == row.segment_name:
+        return row
+    return replace(row, segment_name=name, changed_by=key.event_id)
+
+
+def _ended_at(row: Row, instant: datetime) -> bool:
+    """Return whether a `left` ended a membership at an instant; not one whose entry was lost."""
+    was_member = not row.is_member and row.entered_at is not None
+    return was_member and row.left_at == instant and not row.ended_by_deletion
+
+
 def _end(row: Row, key: CanonicalKey) -> Row:
     return Row(
         row.segment_id,
@@ -89,6 +116,7 @@ def _end(row: Row, key: CanonicalKey) -> Row:
         False,
         row.entered_at,
         key.occurred_at,
+        True,
         row.gaps,
         key.event_id,
     )
@@ -106,7 +134,7 @@ def from_rows(rows: list[Row]) -> State:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="segment_membership",
-    version=1,
+    version=2,
     row=Row,
     key=("segment_id",),
     # For lists of a segment's members, in their sort order.

@@ -36,6 +36,8 @@ class Row(Struct, frozen=True):
     #: The ids of the events at the beginning and at the end; null if the instant is.
     opened_by: Identifier | None
     closed_by: Identifier | None
+    #: Whether the deletion of the customer ended the period, or came at the same instant.
+    ended_by_deletion: bool
 
 
 #: Periods by segment id.
@@ -49,7 +51,7 @@ def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
     return {
         segment_id: periods
         if after[segment_id] is before[segment_id]
-        else _record(periods, after[segment_id])
+        else _record(periods, before[segment_id], after[segment_id])
         for segment_id, periods in state.items()
     }
 
@@ -65,37 +67,65 @@ def _apply(
     periods = state.get(segment_id)
     before = None if periods is None else _membership(periods.last)
     after = change(before, fact, key)
-    return state if after is before else {**state, segment_id: _record(periods, after)}
+    if after is before:
+        return state
+    return {**state, segment_id: _record(periods, before, after)}
 
 
 def _membership(last: Row) -> Membership:
     """Reconstruct the membership after a period, as far as the next change depends on it."""
-    is_member = last.valid_to is None
-    return Membership(last.segment_id, last.segment_name, is_member, last.valid_from, None, 0, "")
+    return Membership(
+        last.segment_id,
+        last.segment_name,
+        last.valid_to is None,
+        last.valid_from,
+        last.valid_to,
+        last.ended_by_deletion,
+        0,
+        "",
+    )
 
 
-def _record(periods: Periods[Row] | None, after: Membership) -> Periods[Row]:
+def _record(
+    periods: Periods[Row] | None, before: Membership | None, after: Membership
+) -> Periods[Row]:
     """Return the periods after a change of the membership.
 
-    A new member begins a period. A member who leaves ends the last period; if none lasts, the
-    change adds a period with an unknown beginning.
+    A new member begins a period; a lost entry adds one with an unknown beginning. Any other change
+    is one of the last period: its end, or its name.
     """
-    closed_by = None if after.is_member else after.changed_by
-    if periods is not None and periods.last.valid_to is None:
-        period, opened_by, earlier = periods.last.period, periods.last.opened_by, periods.earlier
-    else:
-        period, earlier = 1 if periods is None else periods.last.period + 1, periods
-        opened_by = after.changed_by if after.is_member else None
+    if periods is None or before is None:
+        return Periods(_new_period(1, after), None)
+    last = periods.last
+    is_new = after.gaps > before.gaps or (after.is_member and not before.is_member)
+    if is_new:
+        return Periods(_new_period(last.period + 1, after), periods)
+    ends_now = before.is_member and not after.is_member
     row = Row(
+        last.segment_id,
+        last.period,
+        after.segment_name,
+        last.valid_from,
+        after.left_at,
+        last.opened_by,
+        after.changed_by if ends_now else last.closed_by,
+        after.ended_by_deletion,
+    )
+    return Periods(row, periods.earlier)
+
+
+def _new_period(number: int, after: Membership) -> Row:
+    """Create the period of a new member, or of one whose entry was lost and who left."""
+    return Row(
         after.segment_id,
-        period,
+        number,
         after.segment_name,
         after.entered_at,
         after.left_at,
-        opened_by,
-        closed_by,
+        after.changed_by if after.is_member else None,
+        None if after.is_member else after.changed_by,
+        after.ended_by_deletion,
     )
-    return Periods(row, earlier)
 
 
 PROJECTION: Projection[State, Row] = Projection(

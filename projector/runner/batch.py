@@ -17,20 +17,19 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
-from projector.facts.codec import Undecodable, decode
-from projector.facts.events import CustomerFact
-from projector.facts.registry import facts
+from projector.facts.codec import decode
+from projector.facts.events import DecodedFact, UndecodableFact
 from projector.projections.projection import (
     Failure,
     KeyedFact,
     Projection,
+    Readers,
     Row,
     State,
-    UndecodableFact,
     apply_fact,
-    evolvers_by_fact,
+    class_of,
     fold,
-    undecodable_failures,
+    readers_by_class,
 )
 from projector.runner.isolation import blaming
 from projector.store import log, table_rows
@@ -110,7 +109,7 @@ class _PieceFact(NamedTuple):
     stream_id: int
     late: bool
     key: CanonicalKey
-    fact: CustomerFact
+    fact: DecodedFact
     position: int
 
 
@@ -171,11 +170,8 @@ def stream_facts(events: Iterable[RecordedEvent]) -> Iterator[StreamFacts]:
 
 
 def _decode(event: RecordedEvent) -> KeyedFact | None:
-    """Decode the fact of an event; None if its type is not in the vocabulary."""
-    try:
-        fact = decode(event)
-    except Undecodable as error:
-        return (event.key, UndecodableFact(facts()[event.type], str(error)), event.position)
+    """Decode the fact of an event; None if no projection can read it."""
+    fact = decode(event)
     return None if fact is None else (event.key, fact, event.position)
 
 
@@ -183,43 +179,42 @@ def _fold_piece(
     connection: Connection, batches: Sequence[_ProjectionFold], events: Sequence[RecordedEvent]
 ) -> None:
     """Fold a piece of the log onto the states, except for the streams with a late event."""
-    piece = _decode_piece(events, batches)
+    readers = readers_by_class(tuple(batch.projection for batch in batches))
+    piece = _decode_piece(events, batches, readers)
+    classes = {class_of(each.fact) for each in piece}
     for batch in batches:
-        reads = batch.projection.evolvers
-        batch.load(connection, {each.customer for each in piece if type(each.fact) in reads})
-    readers = evolvers_by_fact(tuple(batch.projection for batch in batches))
+        reads = {each for each in classes if batch.projection.evolver_of(each) is not None}
+        batch.load(connection, {each.customer for each in piece if class_of(each.fact) in reads})
     for customer, stream_id, late, key, fact, position in piece:
-        for index, evolver in readers.get(type(fact), ()):
+        for index, evolver in readers[class_of(fact)]:
             batch = batches[index]
             if late:
                 batch.late[stream_id] = customer
             if stream_id in batch.late:
                 continue
-            state, reason = apply_fact(evolver, batch.states[customer], fact, key)
+            state, reason = apply_fact(batch.projection, evolver, batch.states[customer], fact, key)
             batch.states[customer] = state
             if reason is not None:
                 batch.add_dead_letter(position, stream_id, reason)
 
 
 def _decode_piece(
-    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionFold]
+    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionFold], readers: Readers
 ) -> list[_PieceFact]:
-    """Decode a piece, in the order of the log; undecodable events become dead letters."""
+    """Decode a piece, in the order of the log; events about no customer become dead letters."""
     piece = []
     for event in events:
         keyed = _decode(event)
         if keyed is None:
             continue
         key, fact, position = keyed
-        if isinstance(fact, UndecodableFact):
-            projections = [batch.projection for batch in batches]
-            failures = undecodable_failures(projections, fact, position)
-            _add_failures(batches, failures, event.stream_id)
-        # Always true: for an event without a customer, `decode` raises Undecodable.
-        elif event.customer_id is not None and event.stream_id is not None:
+        if event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
             late = event.late
             piece.append(_PieceFact(customer, event.stream_id, late, key, fact, position))
+        elif isinstance(fact, UndecodableFact):  # always: such an event has no readable part
+            for index, _ in readers[fact.fact_type]:
+                batches[index].add_dead_letter(position, None, fact.reason)
     return piece
 
 

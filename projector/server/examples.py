@@ -65,6 +65,7 @@ _CUSTOMER = CustomerState(
             joined_at=_JOINED,
             expires_on=None,
             certain=True,
+            overdue=False,
         ),
     ),
     complete=True,
@@ -79,6 +80,7 @@ _MEMBERSHIP = segment_membership.Row(
     is_member=True,
     entered_at=_ENTERED,
     left_at=None,
+    ended_by_deletion=False,
     gaps=0,
     changed_by="evcus_1",
 )
@@ -181,6 +183,7 @@ ANSWERS: dict[str, Any] = {
             ),
         ),
         quarantine={"unknown_shape": 1},
+        overdue=0,
     ),
     "deliver": _DELIVERED,
     "deliverForProject": _DELIVERED,

@@ -8,9 +8,9 @@ from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 
-from projector.facts.codec import Undecodable, decode_body, decode_encoded, encode
+from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.facts.registry import facts
-from projector.projections.projection import KeyedFact, UndecodableFact
+from projector.projections.projection import KeyedFact
 from projector.runner.batch import ProjectionChange, StreamFacts, fold_stream_facts, fold_streams
 from projector.store import log
 from replay import spill
@@ -28,24 +28,19 @@ _stream_id = itemgetter(0)
 def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
     """Decode the events of a range and append them to their buckets; return their number.
 
-    Events of types that no projection reads are skipped, and not counted.
+    Events that no projection can read are skipped, and not counted.
     """
     blocks: defaultdict[int, list[object]] = defaultdict(list)
     to_datetime = datetime.fromisoformat if job.database.is_sqlite else _unchanged
     with job.database.reading() as connection:
         for row in log.scan(connection, after=cut.after, until=cut.last):
             position, stream_id, occurred_at, event_id, type_, source, body = row
-            fact, reason = b"", ""
-            try:
-                decoded = decode_body(type_, source, body, is_nameless=stream_id is None)
-                if decoded is None:
-                    continue
-                fact = encode(decoded)
-            except Undecodable as error:
-                reason = str(error)
+            fact = decode_body(type_, source, body, is_nameless=stream_id is None)
+            if fact is None:
+                continue
             stream_id = stream_id or NO_STREAM
             key = to_datetime(occurred_at), event_id
-            blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, fact, reason))
+            blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, encode(fact)))
     with spilling(job.folder):
         spill.write(job.folder, blocks)
     return sum(map(len, blocks.values()))
@@ -96,7 +91,5 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
 
 
 def _keyed(spilled: SpillRecord) -> KeyedFact:
-    _, key, position, type_, fact, reason = spilled
-    if reason:
-        return key, UndecodableFact(facts()[type_], reason), position
+    _, key, position, type_, fact = spilled
     return key, decode_encoded(type_, fact), position

@@ -119,8 +119,10 @@ def test_the_error_for_an_invalid_date_quotes_its_first_characters(text: str, sh
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({}, (None, None)),
-        ({"points": None, "config": None}, (None, None)),
+        ({}, None),
+        ({"points": {}}, None),
+        ({"points": {"to": None}}, (None, None)),
+        ({"points": None, "config": None}, None),
         ({"points": {"from": 1, "to": 2}}, (1, 2)),
         ({"points": {"from": 1}}, (1, None)),
         ({"config": {"points": {"from": 1, "to": 2}}}, (1, 2)),

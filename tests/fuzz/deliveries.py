@@ -11,8 +11,8 @@ from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
-from projector.facts.codec import Undecodable, decode, decode_encoded, encode, same_facts
-from projector.facts.events import CustomerFact, canonical_json
+from projector.facts.codec import decode, decode_encoded, encode, same_facts
+from projector.facts.events import CustomerFact, UndecodableFact, canonical_json
 from projector.intake import sources
 from projector.intake.sources import raw_envelope, voucherify, webhook
 from projector.intake.sources.header import LEVELS_MAX, Unreadable, read_header
@@ -193,10 +193,8 @@ def check_fact(item: Envelope) -> None:
 
 
 def _decoded(item: Envelope) -> tuple[CustomerFact | None, str | None]:
-    try:
-        return decode(item), None
-    except Undecodable as error:
-        return None, str(error)
+    fact = decode(item)
+    return (None, fact.reason) if isinstance(fact, UndecodableFact) else (fact, None)
 
 
 def _check_folds(item: Envelope, fact: CustomerFact, again: CustomerFact) -> None:

@@ -4,8 +4,13 @@ import pytest
 from attrs import evolve
 
 from projector.envelope import Envelope
-from projector.facts.codec import Undecodable
-from projector.facts.events import SegmentLeft
+from projector.facts.events import (
+    CustomerFact,
+    DecodedFact,
+    SegmentEntered,
+    SegmentLeft,
+    UndecodableFact,
+)
 from projector.facts.registry import facts
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.projections import discover, named
@@ -88,8 +93,8 @@ def test_a_letter_that_stays_says_why_it_is_refused_now(
     assert is_as_rebuilt(database)
 
 
-def _refuse_in_old_words(_event: Envelope) -> None:
-    raise Undecodable("In old words.")
+def _refuse_in_old_words(_event: Envelope) -> DecodedFact:
+    return UndecodableFact(SegmentEntered, "In old words.", CustomerFact())
 
 
 def test_a_dead_letter_without_customer_of_an_unread_type_is_resolved(

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from projector import plugins, projections
 from projector.envelope import Envelope
 from projector.errors import ProjectionUnknown
-from projector.facts.codec import Undecodable, decode
-from projector.facts.events import FACTS
+from projector.facts.codec import decode
+from projector.facts.events import FACTS, UndecodableFact
 from projector.projections import discover, named
 from projector.projections.projection import KeyedFact, Projection, fold
 from projector.testing import LAWS, Law, live_rows_equal_rebuilt_rows
@@ -189,7 +189,5 @@ def _streams(history: list[Delivery]) -> list[list[KeyedFact]]:
 
 
 def _fact(each: Envelope) -> Any:
-    try:
-        return decode(each)
-    except Undecodable:
-        return None
+    fact = decode(each)
+    return None if isinstance(fact, UndecodableFact) else fact

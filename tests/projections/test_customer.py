@@ -15,7 +15,9 @@ from tests.support.given import (
     delivery,
     downgraded,
     entered,
+    envelope,
     expiration_changed,
+    folded,
     given,
     joined,
     left,
@@ -165,12 +167,73 @@ def test_the_newest_value_stands_in_whatever_order_it_came() -> None:
     )
 
 
-def test_events_of_the_projector_itself_are_not_counted() -> None:
+def test_an_event_of_an_unread_type_counts_and_shows_the_customer() -> None:
     row = customer(
         created("cust_1", at=MONDAY, name="Alex"),
         delivery("customer.rewarded", "cust_1", at=TUESDAY, customer={"id": "cust_1", "name": "X"}),
     )
-    assert (row.name, row.event_count, row.last_event_at) == ("Alex", 1, on(MONDAY))
+    assert (row.name, row.event_count, row.last_event_at) == ("X", 2, on(TUESDAY))
+
+
+def test_an_event_that_the_program_wrote_itself_is_not_counted() -> None:
+    sent = delivery("projector.offer.sent", "cust_1", at=TUESDAY)
+    assert customer(created("cust_1", at=MONDAY), sent).event_count == 1
+    assert given(sent).then_rows("customer") == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        joined("cust_1", None, at=TUESDAY, customer={"id": "cust_1", "name": "X"}),
+        left("cust_1", {"id": 7}, at=TUESDAY, customer={"id": "cust_1", "name": "X"}),
+        joined("cust_1", "t", at=TUESDAY, customer={"id": "cust_1", "name": "X"}, campaign="text"),
+    ],
+    ids=["tier null", "segment id", "campaign text"],
+)
+def test_an_event_counts_and_shows_the_customer_even_if_the_rest_is_unreadable(
+    event: Delivery,
+) -> None:
+    row = customer(created("cust_1", at=MONDAY, name="Alex"), event)
+    assert (row.name, row.event_count, row.last_event_at) == ("X", 2, on(TUESDAY))
+
+
+@pytest.mark.parametrize(
+    "unreadable", [{"name": 7}, {"email": "a\0b"}, {"created_at": "today"}, {"source_id": True}]
+)
+@pytest.mark.parametrize("event", SHOWING.values(), ids=SHOWING)
+def test_an_unreadable_customer_object_is_a_dead_letter_of_this_projection_alone(
+    event: Any, unreadable: dict[str, Any]
+) -> None:
+    unreadable_event = event("cust_1", at=TUESDAY, **unreadable)
+    happened = [created("cust_1", at=MONDAY, id="e1"), unreadable_event]
+    rows, failures = folded("customer", map(envelope, happened))
+    assert rows == [customer(happened[0])]
+    assert [each.position for each in failures] == [2]
+    assert failures[0].reason.startswith("ValueError: The customer object is unreadable: ")
+    for name in ("segment_membership", "loyalty_tier"):
+        readable_event = event("cust_1", at=TUESDAY)
+        readable_event["event"]["id"] = unreadable_event["event"]["id"]
+        as_readable = folded(name, map(envelope, [happened[0], readable_event]))
+        assert folded(name, map(envelope, happened)) == (as_readable[0], [])
+
+
+@pytest.mark.parametrize("shown", [None, "cust_1", [], 7, {"name": 7}])
+def test_a_deletion_needs_no_customer_object(shown: Any) -> None:
+    """It sets no attribute, and a customer who is gone must not stay."""
+    gone = deleted("cust_1", at=TUESDAY)
+    gone["event"]["entity_id"] = "cust_1"
+    gone["data"]["customer"] = shown
+    row = customer(created("cust_1", at=MONDAY, name="Alex"), gone)
+    assert (row.name, row.deleted_at) == ("Alex", on(TUESDAY))
+
+
+@pytest.mark.parametrize("data", [None, [], "text", {}])
+def test_an_event_without_data_counts(data: Any) -> None:
+    event = delivery("customer.rewarded", "cust_1", at=TUESDAY)
+    event["event"]["entity_id"] = "cust_1"
+    event["data"] = data
+    row = customer(created("cust_1", at=MONDAY, name="Alex"), event)
+    assert (row.name, row.event_count) == ("Alex", 2)
 
 
 @pytest.mark.parametrize(

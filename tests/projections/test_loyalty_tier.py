@@ -118,7 +118,7 @@ MATRIX: dict[str, tuple[Delivery, list[dict[str, Any]]]] = {
         upgraded("cust_1", "silver", GOLD, at=NOW, id="e1"),
         [
             from_("silver", **ENTER, gaps=1),
-            from_("silver", **REFRESH),
+            from_("silver", **ENTER, gaps=1),
             from_("silver", **ENTER),
             from_("silver", **ENTER),
             from_("silver", **ENTER, gaps=1),
@@ -140,7 +140,7 @@ MATRIX: dict[str, tuple[Delivery, list[dict[str, Any]]]] = {
         downgraded("cust_1", "platinum", GOLD, at=NOW, id="e1"),
         [
             from_("platinum", **ENTER, gaps=1),
-            from_("platinum", **REFRESH),
+            from_("platinum", **ENTER, gaps=1),
             from_("platinum", **ENTER, gaps=1),
             from_("platinum", **ENTER, gaps=1),
             from_("platinum", **ENTER, gaps=1),
@@ -150,12 +150,12 @@ MATRIX: dict[str, tuple[Delivery, list[dict[str, Any]]]] = {
     "upgraded from gold itself": (
         upgraded("cust_1", "gold", GOLD, at=NOW, id="e1"),
         [
-            from_("gold", **ENTER, gaps=1),
+            from_("gold", **ENTER),
             from_("gold", **REFRESH),
             from_("gold", **ENTER),
-            from_("gold", **ENTER, gaps=1),
             from_("gold", **ENTER),
-            from_("gold", **ENTER, gaps=1),
+            from_("gold", **ENTER),
+            from_("gold", **ENTER),
         ],
     ),
     "prolonged": (

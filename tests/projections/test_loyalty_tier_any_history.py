@@ -8,6 +8,8 @@ import hypothesis
 from hypothesis import settings
 
 from projector.envelope import Envelope
+from projector.facts.codec import decode
+from projector.facts.events import TierFact, TierMove
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier_history import Row
 from tests.support.given import Delivery, folded
@@ -32,6 +34,23 @@ def test_the_stints_that_hold_at_an_instant_are_the_tiers_of_then(
             assert [
                 (each.campaign_id, each.tier_id) for each in found if _holds(each, instant)
             ] == [(each.campaign_id, each.tier_id) for each in tiers]
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
+def test_the_name_of_a_campaign_is_the_newest_that_an_event_shows(history: list[Delivery]) -> None:
+    for events in by_customer(history):
+        rows, failures = folded("loyalty_tier", events)
+        refused = {events[each.position - 1].event_id for each in failures}
+        newest = {}
+        for each in events:
+            fact = decode(each)
+            campaign = fact.campaign if isinstance(fact, TierFact | TierMove) else None
+            is_folded = each.event_id not in refused
+            if is_folded and campaign is not None and campaign.name is not None:
+                newest[campaign.id] = campaign.name
+        for row in rows:
+            assert row.campaign_name == newest.get(row.campaign_id)
 
 
 @settings(max_examples=200)

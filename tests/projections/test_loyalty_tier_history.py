@@ -131,8 +131,33 @@ def test_news_of_the_present_tier_keep_the_stint_and_refresh_its_name(event: Del
 
 
 def test_a_move_to_the_present_tier_sets_the_previous_tier() -> None:
-    again = upgraded("cust_1", "silver", "gold", at=TUESDAY)
-    assert periods(ON_GOLD, again) == [row(previous_tier_id="silver", **began(MONDAY, "e1"))]
+    again = upgraded("cust_1", "gold", "gold", at=TUESDAY)
+    assert periods(ON_GOLD, again) == [row(previous_tier_id="gold", **began(MONDAY, "e1"))]
+
+
+def test_a_move_from_an_unseen_tier_to_the_present_one_begins_another_period() -> None:
+    """They had left it for that tier: the delivery is lost, and so is the day."""
+    back = downgraded("cust_1", "platinum", "gold", at=WEDNESDAY, id="e2")
+    assert periods(ON_GOLD, back) == [
+        row(**began(MONDAY, "e1"), **ended(WEDNESDAY, "e2")),
+        row(period=2, previous_tier_id="platinum", **began(WEDNESDAY, "e2")),
+    ]
+
+
+def test_what_only_renames_the_campaign_begins_and_ends_nothing() -> None:
+    renamed = {"id": "camp_1", "name": "Club"}
+    left_gold = tier_left("cust_1", "gold", at=TUESDAY, id="e2")
+    again = tier_left("cust_1", "gold", at=WEDNESDAY, campaign=renamed)
+    assert periods(ON_GOLD, left_gold, again) == [
+        row(campaign_name="Club", **began(MONDAY, "e1"), **ended(TUESDAY, "e2"))
+    ]
+
+
+def test_the_event_that_ends_a_period_tells_the_newest_name_of_its_tier() -> None:
+    gone = tier_left("cust_1", tier("gold", name="Oro"), at=TUESDAY, id="e2")
+    assert periods(ON_GOLD, gone) == [
+        row(tier_name="Oro", **began(MONDAY, "e1"), **ended(TUESDAY, "e2"))
+    ]
 
 
 def test_leaving_a_tier_ends_the_period_and_keeps_its_values() -> None:

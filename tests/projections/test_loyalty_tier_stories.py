@@ -144,7 +144,6 @@ def test_a_changed_expiration_is_the_new_day_or_none(
         pytest.param({"points": {"from": 300}}, (300, None), id="the top tier"),
         pytest.param({"points": {"from": 300, "to": None}}, (300, None), id="to null"),
         pytest.param({"points": {"from": 0, "to": 9}}, (0, 9), id="from zero"),
-        pytest.param({"config": None}, (None, None), id="none"),
     ],
 )
 def test_the_points_of_a_tier(event: Any, more: Any, points: Any) -> None:
@@ -241,6 +240,57 @@ def test_leaving_an_unseen_tier_makes_the_present_one_uncertain_until_confirmed(
     assert (row.tier_id, row.certain, row.gaps) == ("silver", False, 1)
     row = only_tier(*doubted, joined("cust_1", "silver", at=WEDNESDAY))
     assert (row.tier_id, row.certain, row.gaps) == ("silver", True, 1)
+
+
+def test_a_move_from_an_unseen_tier_to_the_present_one_proves_a_lost_move() -> None:
+    """Silver holds since the return, and what is known of the first time does not carry over."""
+    silver = tier("silver", expiration={"expiration_date": "2024-12-31"})
+    row = only_tier(
+        joined("cust_1", "bronze", at=MONDAY),
+        upgraded("cust_1", "bronze", silver, at=TUESDAY),
+        downgraded("cust_1", "gold", {"id": "silver"}, at=THURSDAY, id="e3"),
+    )
+    assert (row.tier_id, row.joined_at, row.gaps) == ("silver", on(THURSDAY), 1)
+    assert (row.previous_tier_id, row.expires_on, row.certain) == ("gold", None, True)
+    assert (row.tier_name, row.changed_by) == ("Tier silver", "e3")
+
+
+def test_a_late_move_closes_the_gap_of_the_return_that_needed_it() -> None:
+    lost = upgraded("cust_1", "silver", "gold", at=WEDNESDAY)
+    others = (
+        joined("cust_1", "silver", at=TUESDAY),
+        downgraded("cust_1", "gold", "silver", at=THURSDAY),
+    )
+    assert only_tier(*others).gaps == 1
+    for happened in permutations([*others, lost]):
+        row = only_tier(*happened)
+        assert (row.tier_id, row.gaps, row.joined_at) == ("silver", 0, on(THURSDAY))
+
+
+@every
+def test_an_event_without_labels_keeps_the_known_ones_of_the_tier_that_holds(event: Any) -> None:
+    named = joined("cust_1", tier("gold", 7, 8), at=MONDAY)
+    bare = {"id": "gold", "campaign_id": "camp_1"}
+    row = only_tier(named, event(bare, campaign=None))
+    assert (row.tier_name, row.points_from, row.points_to) == ("Tier gold", 7, 8)
+    assert row.campaign_name == "Campaign camp_1"
+
+
+@entering
+def test_the_labels_of_one_tier_are_not_those_of_the_next(event: Any) -> None:
+    row = only_tier(joined("cust_1", tier("silver", 7, 8), at=MONDAY), event({"id": "gold"}))
+    assert (row.tier_id, row.tier_name, row.points_from) == ("gold", None, None)
+
+
+def test_an_event_that_changes_no_tier_tells_the_newest_name_of_the_campaign() -> None:
+    renamed = {"id": "camp_1", "name": "Club"}
+    row = only_tier(
+        joined("cust_1", "silver", at=MONDAY),
+        upgraded("cust_1", "silver", "gold", at=TUESDAY),
+        tier_left("cust_1", "silver", at=WEDNESDAY, campaign=renamed, id="e3"),
+    )
+    assert (row.tier_id, row.campaign_name, row.gaps) == ("gold", "Club", 0)
+    assert row.changed_by == "e3"
 
 
 def test_a_late_join_closes_the_gap_of_the_upgrade_that_needed_it() -> None:

@@ -8,8 +8,14 @@ from attrs import evolve
 from msgspec import Struct
 
 from projector.envelope import CanonicalKey
-from projector.facts.events import CustomerConfirmed, CustomerCreated, CustomerFact, CustomerUpdated
-from projector.projections.projection import Failure, KeyedFact, Projection, UndecodableFact, fold
+from projector.facts.events import (
+    CustomerConfirmed,
+    CustomerCreated,
+    CustomerFact,
+    CustomerUpdated,
+    UndecodableFact,
+)
+from projector.projections.projection import Failure, KeyedFact, Projection, fold
 
 _BEGIN = datetime(2024, 3, 4, tzinfo=UTC)
 CREATED, UPDATED, CONFIRMED = CustomerCreated(), CustomerUpdated(), CustomerConfirmed()
@@ -101,9 +107,9 @@ def test_an_event_that_cannot_be_read_is_a_failure_of_each_projection_that_would
     [created, broken, updated, again] = keyed(CREATED, CREATED, UPDATED, CREATED)
     facts = [
         created,
-        (broken[0], UndecodableFact(CustomerUpdated, "no customer"), 2),
+        (broken[0], UndecodableFact(CustomerUpdated, "no customer", None), 2),
         updated,
-        (again[0], UndecodableFact(CustomerCreated, "cut off"), 4),
+        (again[0], UndecodableFact(CustomerCreated, "cut off", CustomerFact()), 4),
     ]
     states, failures = fold([FUSSY, DEAF, NOTES], ["", "", ""], facts)
     assert states == ["CustomerCreated@e1 ", "", "CustomerCreated@e1 CustomerUpdated@e3 "]

@@ -5,6 +5,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from projector.projections.segment_membership import Row
 from tests.support.given import deleted, entered, given, left, segment, updated
@@ -24,6 +25,7 @@ def row(**values: Any) -> Row:
         "is_member": False,
         "entered_at": None,
         "left_at": None,
+        "ended_by_deletion": False,
         "gaps": 0,
     }
     return Row(**{**plain, **values})
@@ -51,8 +53,22 @@ def test_the_time_of_an_entry_is_that_of_the_event_and_not_the_birth_of_the_cust
 
 def test_a_member_who_is_announced_again_stays_as_it_was() -> None:
     first = entered("cust_1", "seg_1", at=MONDAY, id="e1")
-    again = entered("cust_1", segment("seg_1", name="Renamed"), at=TUESDAY, id="e2")
+    again = entered("cust_1", "seg_1", at=TUESDAY, id="e2")
     assert membership(first, again) == membership(first)
+
+
+def test_a_member_who_is_announced_again_gets_the_newest_name_of_the_segment() -> None:
+    """It is late or not: the newest event in canonical order decides."""
+    happened = given(
+        entered("cust_1", segment("seg_1", name="Newcomers"), at=MONDAY, id="e1"),
+        entered("cust_1", segment("seg_1", name="New"), at=WEDNESDAY, id="e3"),
+        entered("cust_1", segment("seg_1", name="New customers"), at=TUESDAY, id="e2"),
+    )
+    for order in (None, reversed):
+        arrived = happened if order is None else happened.delivered(order=order)
+        assert arrived.then_rows("segment_membership") == [
+            row(is_member=True, entered_at=on(MONDAY), segment_name="New", changed_by="e3")
+        ]
 
 
 def test_leaving_a_segment_ends_the_membership_and_keeps_entered_at() -> None:
@@ -103,7 +119,7 @@ def test_a_deletion_ends_every_membership_that_holds_and_no_other() -> None:
         left("cust_1", "seg_2", at=TUESDAY, id="e3"),
     )
     assert membership(*history, deleted("cust_1", at=THURSDAY, id="e4")) == [
-        row(entered_at=on(MONDAY), left_at=on(THURSDAY), changed_by="e4"),
+        row(entered_at=on(MONDAY), left_at=on(THURSDAY), ended_by_deletion=True, changed_by="e4"),
         row(
             segment_id="seg_2",
             segment_name="Segment seg_2",
@@ -118,13 +134,75 @@ def test_the_deletion_of_a_customer_in_no_segment_makes_no_row() -> None:
     assert membership(deleted("cust_1", at=MONDAY)) == []
 
 
-def test_leaving_after_the_deletion_is_leaving_without_an_entry() -> None:
+@pytest.mark.parametrize("then", [TUESDAY, WEDNESDAY], ids=["at once", "later"])
+def test_leaving_after_the_deletion_only_accompanies_it(then: str) -> None:
+    """Whether a deletion sends them is unverified; twice is no gap either."""
+    ended = [entered("cust_1", "seg_1", at=MONDAY), deleted("cust_1", at=TUESDAY, id="b")]
+    accompanied = [*ended, left("cust_1", "seg_1", at=then, id="c")]
+    assert membership(*accompanied) == membership(*ended)
+    again = left("cust_1", "seg_1", at=THURSDAY, id="d")
+    assert membership(*accompanied, again) == membership(*ended)
+
+
+def test_leaving_after_the_deletion_tells_the_newest_name() -> None:
     [only] = membership(
         entered("cust_1", "seg_1", at=MONDAY),
         deleted("cust_1", at=TUESDAY),
-        left("cust_1", "seg_1", at=WEDNESDAY),
+        left("cust_1", segment("seg_1", name="New"), at=WEDNESDAY, id="e3"),
     )
-    assert (only.entered_at, only.left_at, only.gaps) == (None, on(WEDNESDAY), 1)
+    assert (only.segment_name, only.gaps, only.left_at) == ("New", 0, on(TUESDAY))
+    assert only.changed_by == "e3"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param([], id="unknown before"),
+        pytest.param([entered("cust_1", "seg_1", at=MONDAY)], id="a member before"),
+        pytest.param(
+            [entered("cust_1", "seg_1", at=MONDAY), left("cust_1", "seg_1", at=MONDAY)],
+            id="left before",
+        ),
+        pytest.param([left("cust_1", "seg_1", at=MONDAY)], id="a lost entry before"),
+    ],
+)
+@pytest.mark.parametrize("after", [[], [left("cust_1", "seg_1", at=WEDNESDAY, id="z")]])
+def test_at_one_instant_the_order_of_leaving_and_deletion_makes_no_difference(
+    before: list[Any], after: list[Any]
+) -> None:
+    """Which of the two ended the membership cannot be known: their ids are made up."""
+    either, other = (
+        membership(
+            *before,
+            deleted("cust_1", at=TUESDAY, id=deletion_id),
+            left("cust_1", "seg_1", at=TUESDAY, id=leave_id),
+            *after,
+        )
+        for deletion_id, leave_id in (("a", "b"), ("b", "a"))
+    )
+    for rows in (either, other):
+        rows[:] = [replace(each, changed_by="") for each in rows]
+    assert either == other
+
+
+def test_leaving_after_a_return_that_follows_the_deletion_ends_the_membership() -> None:
+    [only] = membership(
+        entered("cust_1", "seg_1", at=MONDAY),
+        deleted("cust_1", at=TUESDAY),
+        entered("cust_1", "seg_1", at=WEDNESDAY),
+        left("cust_1", "seg_1", at=THURSDAY, id="e4"),
+    )
+    assert only == row(entered_at=on(WEDNESDAY), left_at=on(THURSDAY), changed_by="e4")
+
+
+def test_leaving_after_a_deletion_that_ended_nothing_is_a_lost_entry() -> None:
+    [only] = membership(
+        entered("cust_1", "seg_1", at=MONDAY),
+        left("cust_1", "seg_1", at=TUESDAY),
+        deleted("cust_1", at=WEDNESDAY),
+        left("cust_1", "seg_1", at=THURSDAY),
+    )
+    assert only.gaps == 1
 
 
 def test_segments_do_not_touch_each_other() -> None:

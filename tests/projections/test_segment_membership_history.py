@@ -9,9 +9,11 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import settings
+from msgspec.structs import replace
 
 from projector.envelope import Envelope
 from projector.facts.codec import decode
+from projector.facts.events import SegmentEntered, SegmentLeft
 from projector.projections import segment_membership
 from projector.projections.projection import fold
 from projector.projections.segment_membership_history import PROJECTION, Row
@@ -50,6 +52,7 @@ def row(period: int = 1, **values: Any) -> Row:
         "valid_to": None,
         "opened_by": None,
         "closed_by": None,
+        "ended_by_deletion": False,
     }
     return Row(**{**plain, **values})
 
@@ -71,7 +74,26 @@ def test_entering_a_segment_begins_an_open_period() -> None:
 def test_a_member_who_is_announced_again_begins_no_other_period() -> None:
     first = entered("cust_1", "seg_1", at=MONDAY, id="e1")
     again = entered("cust_1", segment("seg_1", name="Renamed"), at=TUESDAY, id="e2")
-    assert periods(first, again) == periods(first)
+    assert periods(first, again) == [
+        row(segment_name="Renamed", valid_from=on(MONDAY), opened_by="e1")
+    ]
+
+
+def test_leaving_after_the_deletion_adds_no_period() -> None:
+    assert periods(
+        entered("cust_1", "seg_1", at=MONDAY, id="e1"),
+        deleted("cust_1", at=TUESDAY, id="e2"),
+        left("cust_1", segment("seg_1", name="New"), at=WEDNESDAY, id="e3"),
+    ) == [
+        row(
+            segment_name="New",
+            valid_from=on(MONDAY),
+            valid_to=on(TUESDAY),
+            opened_by="e1",
+            closed_by="e2",
+            ended_by_deletion=True,
+        )
+    ]
 
 
 def test_leaving_a_segment_ends_the_period() -> None:
@@ -134,7 +156,13 @@ def test_a_deletion_ends_every_stint_that_lasts_and_no_other() -> None:
         left("cust_1", "seg_2", at=TUESDAY, id="e3"),
         deleted("cust_1", at=THURSDAY, id="e4"),
     ) == [
-        row(valid_from=on(MONDAY), valid_to=on(THURSDAY), opened_by="e1", closed_by="e4"),
+        row(
+            valid_from=on(MONDAY),
+            valid_to=on(THURSDAY),
+            opened_by="e1",
+            closed_by="e4",
+            ended_by_deletion=True,
+        ),
         row(
             segment_id="seg_2",
             segment_name="Segment seg_2",
@@ -235,6 +263,19 @@ def test_the_stints_that_hold_at_an_instant_are_the_memberships_of_then(
 
 @settings(max_examples=200)
 @hypothesis.given(history=_histories)
+def test_the_name_of_a_segment_is_the_newest_that_an_event_shows(history: list[Delivery]) -> None:
+    for events in by_customer(history):
+        newest = {}
+        for each in events:
+            fact = decode(each)
+            if isinstance(fact, SegmentEntered | SegmentLeft) and fact.segment.name is not None:
+                newest[fact.segment.id] = fact.segment.name
+        for row in _rows("segment_membership", events):
+            assert row.segment_name == newest.get(row.segment_id)
+
+
+@settings(max_examples=200)
+@hypothesis.given(history=_histories)
 def test_the_last_stint_of_each_segment_is_what_the_membership_says(
     history: list[Delivery],
 ) -> None:
@@ -242,15 +283,17 @@ def test_the_last_stint_of_each_segment_is_what_the_membership_says(
         found = _rows("segment_membership_history", events)
         gaps = Counter(each.segment_id for each in found if each.opened_by is None)
         last = {each.segment_id: each for each in found}
-        assert _rows("segment_membership", events) == [
+        rows = [replace(each, changed_by="") for each in _rows("segment_membership", events)]
+        assert rows == [
             segment_membership.Row(
                 segment_id=segment_id,
                 segment_name=each.segment_name,
                 is_member=each.closed_by is None,
                 entered_at=each.valid_from,
                 left_at=each.valid_to,
+                ended_by_deletion=each.ended_by_deletion,
                 gaps=gaps[segment_id],
-                changed_by=each.closed_by or each.opened_by or "nobody",
+                changed_by="",
             )
             for segment_id, each in last.items()
         ]

@@ -40,7 +40,9 @@ from tests.support.given import (
 from tests.support.items import put, rejected
 from tests.support.why import evolved, why_campaign, why_not, why_segment
 
-MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = (f"2024-03-0{day}T10:00:00Z" for day in range(4, 9))
+MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY = (
+    f"2024-03-0{day}T10:00:00Z" for day in range(4, 10)
+)
 UNREADABLE = entered("cust_1", {"name": "of no id"}, at=THURSDAY, id="bad")
 OF_NO_CAMPAIGN = joined("cust_1", "ltr_1", None, at=THURSDAY, id="bad")
 REFUSED = expiration_changed("cust_1", "ltr_1", at=THURSDAY, id="bad", expiration_date="soon")
@@ -62,7 +64,7 @@ def test_why_lists_each_event_of_a_segment_with_its_effect(database: Database) -
         UNREADABLE,
         joined("cust_1", None, at=THURSDAY, id="of another projection"),
         left("cust_1", "seg_1", at=FRIDAY, id="out"),
-        deleted("cust_1", at=FRIDAY, id="outlived"),
+        deleted("cust_1", at=SATURDAY, id="outlived"),
         entered("cust_2", "seg_1", at=FRIDAY, id="of another customer"),
     )
     found = why_segment(database)
@@ -133,7 +135,9 @@ def test_before_and_after_are_the_rows_and_the_last_change_is_the_current_row(
         left("cust_1", "seg_1", at=WEDNESDAY, id="b"),
         entered("cust_1", "seg_1", at=TUESDAY, id="a"),
     )
-    row = segment_membership.Row("seg_1", "Segment seg_1", True, parse(TUESDAY), None, 0, "a")
+    row = segment_membership.Row(
+        "seg_1", "Segment seg_1", True, parse(TUESDAY), None, False, 0, "a"
+    )
     gone = replace(row, is_member=False, left_at=parse(WEDNESDAY), changed_by="b")
     found = why_segment(database)
     assert [(each.before, each.after) for each in found.steps] == [(None, row), (row, gone)]

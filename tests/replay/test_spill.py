@@ -20,7 +20,7 @@ _AT = datetime(2024, 3, 4, 10, tzinfo=UTC)
 
 def _event(stream_id: int, position: int, **more: str) -> SpillRecord:
     key = CanonicalKey(_AT, more.get("event_id", f"e{position}"))
-    return stream_id, key, position, "customer.created", b"{}", more.get("reason", "")
+    return stream_id, key, position, "customer.created", b"{}"
 
 
 def _in_order(stream_ids: list[int]) -> list[tuple[int, CustomerKey]]:
@@ -64,7 +64,7 @@ def test_a_customer_who_comes_while_an_empty_log_is_assigned_is_left_to_the_proj
 
 
 def test_blocks_come_back_as_they_were_and_in_the_order_of_writing(tmp_path: Path) -> None:
-    first = [_event(2, 1), _event(1, 2, reason="NUL"), _event(NO_STREAM, 3, event_id="é\uffff😀")]
+    first = [_event(2, 1), _event(1, 2), _event(NO_STREAM, 3, event_id="é\uffff😀")]
     second = [_event(1, 4)]
     spill.write(tmp_path, {0: first, 7: [_event(9, 5)]})
     spill.write(tmp_path, {0: second})
@@ -78,7 +78,7 @@ def test_blocks_come_back_as_they_were_and_in_the_order_of_writing(tmp_path: Pat
     [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)],
 )
 def test_instants_at_the_ends_of_time_come_back(tmp_path: Path, at: datetime) -> None:
-    event = (1, CanonicalKey(at, "e"), 1, "customer.created", b"{}", "")
+    event = (1, CanonicalKey(at, "e"), 1, "customer.created", b"{}")
     spill.write(tmp_path, {0: [event]})
     assert list(spill.read(tmp_path, 0)) == [[event]]
 

@@ -192,9 +192,12 @@ def test_a_dead_letter_at_a_wrong_position_is_found(few: Database) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE dead_letter SET stream_id = 2 WHERE projection = 'customer' AND position = 10",
-        "UPDATE dead_letter SET stream_id = 99 WHERE projection = 'customer' AND position = 10",
-        "UPDATE dead_letter SET stream_id = NULL WHERE projection = 'customer' AND position = 10",
+        "UPDATE dead_letter SET stream_id = 2"
+        " WHERE projection = 'segment_membership' AND position = 10",
+        "UPDATE dead_letter SET stream_id = 99"
+        " WHERE projection = 'segment_membership' AND position = 10",
+        "UPDATE dead_letter SET stream_id = NULL"
+        " WHERE projection = 'segment_membership' AND position = 10",
         "INSERT INTO dead_letter VALUES ('customer', 2, 99, '')",
         "INSERT INTO dead_letter VALUES ('customer', 2, NULL, '')",
         "INSERT INTO dead_letter VALUES ('customer', 2, 2, '')",

@@ -319,7 +319,7 @@ def test_an_instant_in_another_time_zone_is_hashed_in_utc(database: Database) ->
 def test_a_row_that_is_equal_to_the_one_there_is_left_alone() -> None:
     [projection] = named(["segment_membership"])
     row = segment_membership.Row(
-        "seg_1", None, True, datetime(2024, 3, 1, tzinfo=UTC), None, 0, "e"
+        "seg_1", None, True, datetime(2024, 3, 1, tzinfo=UTC), None, False, 0, "e"
     )
     mine = CustomerKey("proj_1", "cust_1")
     zone = timezone(timedelta(hours=9))

@@ -19,7 +19,7 @@ from typing import Any
 from attrs import frozen
 
 from projector.envelope import CustomerKey, DeliveryDefaults, Envelope
-from projector.facts.codec import Undecodable, decode
+from projector.facts.codec import decode
 from projector.intake import sources
 from projector.projections import discover, named
 from projector.projections.projection import Failure, Projection, fold
@@ -292,10 +292,7 @@ def folded(projection: str, envelopes: Iterable[Envelope]) -> tuple[list[Any], l
     distinct = {(each.project_id, each.event_id): each for each in reversed([*envelopes])}
     facts = []
     for position, each in enumerate(sorted(distinct.values(), key=lambda each: each.key), 1):
-        try:
-            fact = decode(each)
-        except Undecodable:
-            continue
+        fact = decode(each)
         if fact is not None:
             facts.append((each.key, fact, position))
     [state], failures = fold([found], [found.initial], facts)

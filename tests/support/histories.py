@@ -22,7 +22,6 @@ Build = Callable[..., Delivery]
 # Few values each, so that many events concern the same ones.
 PROJECTS = st.sampled_from(["proj_1", "proj_1", "proj_1", "proj_2"])
 CUSTOMERS = st.sampled_from(["cust_1", "cust_1", "cust_2"])
-SEGMENTS = st.sampled_from(["seg_1", "seg_2"])
 CAMPAIGNS = st.sampled_from(["camp_1", "camp_1", "camp_2", None])
 NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None])
 
@@ -55,6 +54,11 @@ def _maybe(**keys: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional=keys)
 
 
+SEGMENTS = st.builds(
+    lambda segment_id, more: given.segment(segment_id, **more),
+    st.sampled_from(["seg_1", "seg_2"]),
+    _maybe(name=NAMES),
+)
 #: The keys of a customer object, except for its id.
 ATTRIBUTES = _maybe(
     source_id=NAMES,
@@ -107,6 +111,9 @@ KINDS: dict[str, SearchStrategy[Build]] = {
     "customer.rewarded": st.just(partial(delivery, "customer.rewarded")),
 }
 
+#: The keys of a customer object that is unreadable.
+UNREADABLE_ATTRIBUTES = st.sampled_from([{"name": 7}, {"email": "\0"}, {"created_at": "today"}])
+
 #: Events whose type is in the vocabulary, but whose body does not match the type.
 UNREADABLE: SearchStrategy[Build] = st.sampled_from(
     [
@@ -137,7 +144,8 @@ def webhooks(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS)) -> Delivery:
     unreadable = draw(st.integers(0, 9)) == 9
     build = draw(UNREADABLE if unreadable else st.sampled_from(kinds).flatmap(KINDS.__getitem__))
     webhook = build(draw(CUSTOMERS), **header)
-    webhook["data"]["customer"].update(draw(ATTRIBUTES))
+    attributes = UNREADABLE_ATTRIBUTES if draw(st.integers(0, 15)) == 15 else ATTRIBUTES
+    webhook["data"]["customer"].update(draw(attributes))
     return webhook
 
 

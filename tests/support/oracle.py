@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 from projector.envelope import CanonicalKey, Envelope
 from projector.facts.codec import decode
-from projector.facts.events import FACTS, SegmentEntered, SegmentLeft
+from projector.facts.events import FACTS, CustomerFact, SegmentEntered, SegmentLeft, UndecodableFact
 from projector.projections import discover, segment_membership
 from projector.projections.projection import Projection
 
@@ -43,11 +43,18 @@ def truth(projections: Sequence[Projection], events: Iterable[Envelope]) -> Trut
 def _fold(projection: Projection, stream: Sequence[Envelope]) -> tuple[Any, list[Envelope]]:
     state, refused = projection.initial, []
     for each in stream:
-        if FACTS.get(each.type) not in projection.evolvers:
+        promised = FACTS.get(each.type, CustomerFact)
+        fact = decode(each)
+        evolver = projection.evolvers.get(promised, projection.evolvers.get(CustomerFact))
+        if fact is None or evolver is None:
             continue
+        if isinstance(fact, UndecodableFact):
+            if promised in projection.evolvers or fact.readable is None:
+                refused.append(each)
+                continue
+            fact = fact.readable
         try:
-            fact = decode(each)
-            state = projection.evolvers[type(fact)](state, fact, each.key)  # type: ignore[index]
+            state = evolver(state, fact, each.key)
         except ValueError:
             refused.append(each)
     return state, refused

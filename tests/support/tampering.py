@@ -55,7 +55,7 @@ def life(customer_id: str, *, at: int = 1) -> list[Delivery]:
 
 def rowless(customer_id: str) -> Delivery:
     """What happens to a customer who is known to the log and to no table."""
-    return delivery("customer.rewarded", customer_id, at="2024-03-01T10:00:00Z")
+    return delivery("projector.offer.sent", customer_id, at="2024-03-01T10:00:00Z")
 
 
 def rows_of(database: Database, table: Table) -> dict[str, list[dict[str, Any]]]:

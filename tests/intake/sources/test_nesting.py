@@ -9,8 +9,8 @@ from typing import TypeVar
 import pytest
 
 from projector.envelope import NO_DEFAULTS, Envelope
-from projector.facts.codec import Undecodable, decode
-from projector.facts.events import CustomerFact
+from projector.facts.codec import decode
+from projector.facts.events import CustomerFact, DecodedFact
 from tests.support.shapes import as_bytes, minimal, read_all, rejected
 
 T = TypeVar("T")
@@ -29,15 +29,12 @@ def _from_deeper(calls: int, what: Callable[[], T]) -> T:
     return what() if calls == 0 else _from_deeper(calls - 1, what)
 
 
-def _read(levels: int) -> tuple[object, CustomerFact | str | None]:
+def _read(levels: int) -> tuple[object, DecodedFact | None]:
     """What a delivery is filed as, and the fact that is then read from it."""
     [item] = read_all(_body(levels), NO_DEFAULTS)
     if not isinstance(item, Envelope):
         return item.reason, None
-    try:
-        return item, decode(item)
-    except Undecodable as error:
-        return item, str(error)
+    return item, decode(item)
 
 
 @pytest.mark.parametrize("levels", [1, 50, *range(100, 1101, 20)])
