@@ -7,6 +7,7 @@ from sqlalchemy import make_url
 
 from projector.app import projector as app
 from projector.facts import codec
+from projector.facts.events import CustomerFact, SegmentEntered, UndecodableFact
 from tests.cli.conftest import Cli, Write
 from tests.support.command import Done
 from tests.support.given import created, delivery, entered, joined, left, upgraded
@@ -17,9 +18,8 @@ _BAD_SEGMENT = entered("cust_1", {"name": "of no id"}, at=MONDAY, id="bad")
 _BAD_TIER = upgraded("cust_2", "ltr_1", None, at=TUESDAY)
 _OF_NOBODY = delivery("customer.segment.left", None, at=MONDAY, segment={"id": "seg_1"})
 _LETTERS = [
-    ("customer", 2), ("customer", 4), ("customer", 5), ("loyalty_tier", 4),
-    ("loyalty_tier_history", 4), ("segment_membership", 2), ("segment_membership", 5),
-    ("segment_membership_history", 2), ("segment_membership_history", 5),
+    ("customer", 5), ("loyalty_tier", 4), ("loyalty_tier_history", 4), ("segment_membership", 2),
+    ("segment_membership", 5), ("segment_membership_history", 2), ("segment_membership_history", 5),
 ]  # fmt: skip
 
 
@@ -64,8 +64,8 @@ def test_letters_are_counted_by_projection_and_reason(full: Cli) -> None:
     }
     status = full("status", "--json").json["projections"]
     assert by_projection == {each["name"]: each["dead_letters"] for each in status}
-    reasons = {each["reason"] for each in counts if each["projection"] == "customer"}
-    assert len(reasons) == 3
+    reasons = {each["reason"] for each in counts if each["projection"] == "segment_membership"}
+    assert len(reasons) == 2
     assert "The event names no customer." in reasons
 
 
@@ -80,16 +80,16 @@ def test_letters_are_listed_page_by_page(full: Cli) -> None:
         if done.json["next"] is None:
             break
         cursor = ["--after", done.json["next"]]
-    assert (found, sizes) == (_LETTERS, [4, 4, 1])
+    assert (found, sizes) == (_LETTERS, [4, 3])
     assert "For the next page: --after " in full("dead-letters", "--limit", "4").out
 
 
 def test_the_letters_of_a_projection_are_listed(full: Cli) -> None:
-    first = full("dead-letters", "--projection", "customer", "--limit", "2", "--json")
-    cursor = first.json["next"]
-    rest = full("dead-letters", "--projection", "customer", "--after", cursor, "--json")
-    assert _listed(first) + _listed(rest) == _LETTERS[:3]
-    assert {each["projection"] for each in first.json["counts"]} == {"customer"}
+    mine = ("dead-letters", "--projection", "segment_membership", "--json")
+    first = full(*mine, "--limit", "1")
+    rest = full(*mine, "--after", first.json["next"])
+    assert _listed(first) + _listed(rest) == _LETTERS[3:5]
+    assert {each["projection"] for each in first.json["counts"]} == {"segment_membership"}
     assert rest.json["next"] is None
 
 
@@ -169,8 +169,8 @@ def test_wrong_usage_ends_with_2(cli: Cli, arguments: list[str]) -> None:
 def test_retrying_dead_letters_without_a_fix_leaves_all_waiting(full: Cli) -> None:
     before = full("dead-letters", "--json").out
     found = full("dead-letters", "retry", "--all", "--json").json
-    assert list(found.items()) == [("tried", 9), ("resolved", 0), ("waiting", 9)]
-    assert full("dead-letters", "retry", "2").out == "Tried 3: resolved 0, waiting 3.\n"
+    assert list(found.items()) == [("tried", 7), ("resolved", 0), ("waiting", 7)]
+    assert full("dead-letters", "retry", "2").out == "Tried 2: resolved 0, waiting 2.\n"
     assert full("dead-letters", "--json").out == before
 
 
@@ -195,15 +195,15 @@ def test_after_a_fix_of_the_decoder_the_rows_are_those_of_a_rebuild(
     url = ("--db", str(make_url(postgres_url).set(drivername="postgresql")))
     cli("migrate", *url)
     with monkeypatch.context() as patched:
-        patched.setattr(codec, "_decode_as", _refuse)
+        patched.setattr(codec, "decode_body", _refuse)
         cli("ingest", write(entered("cust_1", "seg_1", at=MONDAY)), *url)
     assert cli("dead-letters", "show", str(2**70), *url).code == 3
-    assert cli("dead-letters", "retry", "1", *url, "--json").json["resolved"] == 3
+    assert cli("dead-letters", "retry", "1", *url, "--json").json["resolved"] == 2
     retried = cli("status", "--json", *url).out
     cli("rebuild", *url)
     assert cli("status", "--json", *url).out == retried
     assert len(cli("customer", "cust_1", "--json", *url).json["segments"]) == 1
 
 
-def _refuse(*_: object) -> None:
-    raise ValueError("not yet known")
+def _refuse(*_: object, **_named: object) -> UndecodableFact:
+    return UndecodableFact(SegmentEntered, "not yet known", CustomerFact())

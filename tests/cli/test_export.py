@@ -24,6 +24,7 @@ _EXPORTED = [
     ("proj_1", "cust_1"),
     ("proj_1", "cust_2"),
     ("proj_1", "cust_3"),
+    ("proj_1", "cust_4"),
     ("proj_2", "cust_Z"),
     ("proj_2", "cust_é"),
 ]
@@ -38,7 +39,7 @@ def test_each_line_is_what_is_said_of_that_customer(cli: Cli, write: Write) -> N
         for project_id, customer_id in _EXPORTED
     ]
     assert cli("export", "customers", "--json").out == whole.out
-    assert cli("customer", "cust_4").code == 3
+    assert cli("customer", "cust_5").code == 3
 
 
 def test_at_a_position_it_is_what_a_database_says_that_got_no_more(cli: Cli, write: Write) -> None:

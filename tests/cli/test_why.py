@@ -37,6 +37,7 @@ def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "is_member": True,
         "entered_at": "2024-01-02T00:00:00.000Z",
         "left_at": None,
+        "ended_by_deletion": False,
         "gaps": 0,
         "changed_by": "in",
     }
@@ -74,8 +75,8 @@ def test_a_campaign_as_a_document_has_its_keys_in_their_order(
     cli("ingest", write(tier_left("cust_1", "ltr_9", at="2024-03-01T10:00:00Z", id="up")))
     found = told("--campaign", "camp_1", "--json").json
     assert list(found) == [
-        "project_id", "customer_id", "campaign_id", "steps", "conflicts", "current", "complete",
-        "position",
+        "project_id", "customer_id", "campaign_id", "steps", "conflicts", "current", "overdue",
+        "complete", "position",
     ]  # fmt: skip
     assert [(each["event_id"], each["decides"]) for each in found["steps"]] == [
         ("joined", False),
@@ -97,7 +98,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
     found = told("--not", "ltr_2", "--json").json
     assert list(found) == [
         "project_id", "customer_id", "not", "kind", "verdict", "given_by", "taken_by",
-        "campaign_id", "complete", "gaps", "position",
+        "campaign_id", "overdue", "complete", "gaps", "position",
     ]  # fmt: skip
     for key in ("given_by", "taken_by"):
         assert list(found[key]) == _KEYS_OF_A_STEP
@@ -110,6 +111,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "kind": "tier",
         "verdict": "taken",
         "campaign_id": "camp_1",
+        "overdue": False,
         "complete": True,
         "gaps": 0,
         "position": 7,

@@ -12,7 +12,12 @@ from msgspec.structs import astuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.facts.codec import decode, decode_encoded, encode, same_facts
-from projector.facts.events import CustomerFact, UndecodableFact, canonical_json
+from projector.facts.events import (
+    CustomerFact,
+    UndecodableFact,
+    UnreadableCustomer,
+    canonical_json,
+)
 from projector.intake import sources
 from projector.intake.sources import raw_envelope, voucherify, webhook
 from projector.intake.sources.header import LEVELS_MAX, Unreadable, read_header
@@ -216,10 +221,14 @@ def _agrees(found: Any, document: Any) -> None:
     """What was decoded is what a plain reader of JSON finds under the same names."""
     for field in attrs.fields(type(found)):
         value = getattr(found, field.name)
-        if value is UNSET:
+        if isinstance(value, UnreadableCustomer):
+            storable([value.reason])
+        elif field.name == "customer" and value is None:
+            assert not isinstance((document or {}).get("customer"), dict)
+        elif value is UNSET:
             assert field.name not in document
-            continue
-        _equals(value, document.get(field.name))
+        else:
+            _equals(value, document.get(field.name))
 
 
 def _equals(value: Any, known: Any) -> None:

@@ -128,9 +128,9 @@ def test_with_a_position_of_no_dead_letter_among_them_nothing_is_done(
 def test_a_second_retry_changes_nothing(database: Database) -> None:
     unreadable = entered("cust_1", {"name": "of no id"}, at=MONDAY)
     append_and_project(database, unreadable, *REFUSED, projections=FUSSY)
-    assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=3)
+    assert retry_dead_letters(database, discover()) == retried(resolved=3, waiting=2)
     before = made(database)
-    assert retry_dead_letters(database, discover()) == retried(waiting=3)
+    assert retry_dead_letters(database, discover()) == retried(waiting=2)
     assert made(database) == before
 
 
@@ -183,7 +183,7 @@ def test_every_letter_of_a_customer_with_many_is_tried_once(
     )
     if learnt:
         unreadable.event_ids.clear()
-    expected = retried(resolved=21) if learnt else retried(waiting=21)
+    expected = retried(resolved=14) if learnt else retried(waiting=14)
     assert retry_dead_letters(database, discover()) == expected
     assert refolded == [(name, 2) for name in READERS]
 

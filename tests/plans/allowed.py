@@ -42,6 +42,7 @@ WHOLE = {
         "all events behind a position, which the caller keeps near the head"
     ),
     "log.scan": "a rebuild reads the whole log, range by range, in its order",
+    "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "members.count_segments": _COUNTED,
     "members.count_tiers": _COUNTED,
     "quarantine.counts": _COUNTED,
