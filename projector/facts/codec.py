@@ -14,8 +14,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from projector.envelope import Envelope, Shape
+from projector.facts import sendings
 from projector.facts.events import FACTS, CustomerFact
+from projector.facts.leniency import mend
 from projector.facts.registry import facts
+from projector.text import surrogates
 from projector.text.jsontext import is_object
 
 #: The only way to write a NUL in JSON. Facts with a NUL are refused, because Postgres cannot store
@@ -100,34 +103,50 @@ def decode_encoded(type_: str, encoded: bytes) -> CustomerFact:
     return fact
 
 
-def same_facts(one: Envelope, other: Envelope) -> bool:
-    """Return whether two deliveries of one event are duplicates, and not in conflict.
+def same_facts(delivery: Envelope, recorded: Envelope) -> bool:
+    """Return whether a delivery repeats a recorded event: a duplicate, and not a conflict.
 
-    Duplicates are equal in everything that this package reads. Facts of other packages are not
-    compared. Otherwise the outcome of a delivery would depend on the packages that are installed
-    when it arrives.
+    Duplicates are equal in the facts that this package reads, without the `customer` object: it is
+    a snapshot of the moment of the sending. Facts of other packages are not compared. Otherwise the
+    outcome of a delivery would depend on the packages that are installed when it arrives.
     """
-    if one.body == other.body and one.source == other.source:
-        return _envelope_facts(one) == _envelope_facts(other)
-    return _comparable(one) == _comparable(other)
+    if delivery.customer_id not in (None, recorded.customer_id):
+        # Only a delivery may lack the customer. If the record lacked it, the event would never be
+        # counted for the customer that the delivery names, and nothing would show that.
+        return False
+    if (delivery.type, delivery.occurred_at) != (recorded.type, recorded.occurred_at):
+        return False
+    if delivery.body == recorded.body and delivery.source == recorded.source:
+        return True
+    return _comparable(delivery) == _comparable(recorded)
 
 
-def _envelope_facts(event: Envelope) -> tuple[object, ...]:
-    return event.type, event.occurred_at, event.customer_id
-
-
-def _comparable(event: Envelope) -> tuple[object, ...]:
-    if event.type not in FACTS:
-        # Not the customer: no projection reads such an event, and not every shape has the customer.
-        return event.type, event.occurred_at
+def _comparable(event: Envelope) -> object:
+    """Return the facts of an event without its customer, for comparison."""
+    if event.type == sendings.TYPE:
+        return sendings.offer(event.body)
+    fact_type = FACTS.get(event.type)
+    if fact_type is None:
+        return None
     try:
-        fact = decode(event)
-    except Undecodable as error:
-        return *_envelope_facts(event), str(error)
-    return *_envelope_facts(event), fact
+        fact = _decode_as(fact_type, event.source, event.body)
+    except (ValueError, RecursionError) as error:
+        return str(error).replace("`$.data", "`$")
+    return attrs.evolve(fact, customer=None)
 
 
 def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
+    try:
+        return _decode_strictly(fact_type, source, body)
+    except msgspec.DecodeError:
+        facts_text = _facts_text(source, surrogates.replace(body))
+        if facts_text is None:
+            raise
+        fact: CustomerFact = _bare[fact_type].decode(mend(fact_type, facts_text))
+        return fact
+
+
+def _decode_strictly(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
     fact: CustomerFact
     if source == Shape.BARE:
         fact = _bare[fact_type].decode(body)
@@ -138,6 +157,17 @@ def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> Custome
     else:
         fact = _enveloped[fact_type].decode(body).data
     return fact
+
+
+def _facts_text(source: str, body: str) -> str | None:
+    """Return the JSON text of the facts in a body; None if they are no object."""
+    if source == Shape.BARE:
+        return body
+    facts_ = _nested.decode(body).data
+    if source == Shape.ACTIVITY and is_object(facts_):
+        inner = _nested.decode(facts_).data
+        facts_ = inner if is_object(inner) else facts_
+    return bytes(facts_).decode() if is_object(facts_) else None
 
 
 def _refuse_nul(value: Any) -> None:

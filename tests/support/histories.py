@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from projector.envelope import Envelope
 from projector.projections import discover
 from tests.support import given
-from tests.support.given import SHAPES, Delivery, delivery, envelope
+from tests.support.given import SHAPES, Delivery, delivery, envelope, envelopes
 
 Build = Callable[..., Delivery]
 
@@ -215,7 +215,8 @@ def arrivals(draw: st.DrawFn, history: Sequence[Delivery]) -> list[Arrival]:
     """Generate arrivals: any order, duplicates, shapes, batches, and steps between them."""
     duplicates = draw(st.lists(st.sampled_from(history), max_size=len(history)))
     order = draw(st.permutations([*history, *duplicates]))
-    return _split(draw, [envelope(each, draw(st.sampled_from(SHAPES))) for each in order])
+    read = [envelopes(each, draw(st.sampled_from(SHAPES))) for each in order]
+    return _split(draw, [item for items in read for item in items])
 
 
 def _split(draw: st.DrawFn, envelopes: Sequence[Envelope]) -> list[Arrival]:
