@@ -204,7 +204,7 @@ SAME: dict[str, tuple[Delivery, Delivery]] = {
     ),
     "a whole number as a double": (
         joined("cust_1", tier("gold", 100, 1000), at=MONDAY),
-        joined("cust_1", tier("gold", 100.0, 1e3), at=MONDAY),
+        joined("cust_1", tier("gold", points={"from": 100.0, "to": 1e3}), at=MONDAY),
     ),
 }
 #: Deliveries of one event that show its customer at two moments.

@@ -1,6 +1,5 @@
 """Facts in JSON that says the same in another way: as a double, a number, a leap second, cut."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -139,16 +138,12 @@ def test_half_a_character_in_a_part_that_nobody_reads_makes_no_difference() -> N
 
 
 def test_mending_one_value_does_not_rewrite_metadata() -> None:
-    event = created("cust_1", at=MONDAY, source_id=7, metadata={"n": 1.0, "at": "x"})
-    fact = decode(envelope(event))
-    assert fact is not None
-    assert fact.customer is not None
-    assert not isinstance(fact.customer.metadata, str)
-    assert json.loads(canonical_json(fact.customer.metadata) or "") == {"at": "x", "n": 1.0}
-    assert '"n":1.0' in (canonical_json(fact.customer.metadata) or "")
+    event = created("cust_1", at=MONDAY, source_id=7, metadata={"n": 1.0, "m": 1e2, "at": "x"})
+    fact: Any = decode(envelope(event))
+    assert canonical_json(fact.customer.metadata) == '{"at":"x","m":100.0,"n":1.0}'
 
 
 def test_the_reason_is_that_of_the_value_that_cannot_be_mended() -> None:
     event = joined("cust_1", {"points": {"from": 1.0}}, at=MONDAY, created_at=MONDAY)
-    with pytest.raises(Undecodable, match="missing required field `id` - at `\\$.loyalty_tier`"):
+    with pytest.raises(Undecodable, match=r"field `id` - at `\$.loyalty_tier`"):
         decode(envelope(event))

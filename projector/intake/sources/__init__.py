@@ -80,7 +80,7 @@ def _entry(entry: str, defaults: DeliveryDefaults, body_bytes_max: int) -> list[
         parts = read_header(masked)
     except Unreadable as unreadable:
         return [_rejected(unreadable, body, defaults)]
-    return _with_sending(_to_envelope(parts, entry, masked, defaults, is_in_page=True))
+    return _with_sending(_to_envelope(parts, entry, masked, defaults))
 
 
 def _with_sending(item: Item) -> list[Item]:
@@ -88,11 +88,9 @@ def _with_sending(item: Item) -> list[Item]:
     return [item] if sent is None else [item, sent]
 
 
-def _to_envelope(
-    parts: Header, text: str, masked: str, defaults: DeliveryDefaults, *, is_in_page: bool = False
-) -> Item:
+def _to_envelope(parts: Header, text: str, masked: str, defaults: DeliveryDefaults) -> Item:
     """Return the envelope of a body; `parts` was decoded from its masked text."""
-    recognized = _recognize(parts, masked, defaults, is_in_page=is_in_page)
+    recognized = _recognize(parts, masked, defaults)
     if isinstance(recognized, RawEnvelope):
         raw = recognized if masked is text else recognized.unmasked()
         return to_envelope(raw, text, defaults)
@@ -101,7 +99,7 @@ def _to_envelope(
 
 
 def _recognize(
-    parts: Header, text: str, defaults: DeliveryDefaults, *, is_in_page: bool
+    parts: Header, text: str, defaults: DeliveryDefaults
 ) -> RawEnvelope | tuple[str, str]:
     """Return the raw envelope of a body, or the reason code and sentence if no shape fits."""
     if parts.event is not None and voucherify.is_webhook(parts, parts.event):
@@ -115,7 +113,7 @@ def _recognize(
             "missing_id",
             "This webhook has no `event` object, which has the event's id and time.",
         )
-    if activity.is_entry(parts, defaults, is_in_page=is_in_page):
+    if activity.is_entry(parts, defaults):
         return activity.to_raw_envelope(parts, defaults)
     if bare.is_bare(parts, defaults):
         return bare.to_raw_envelope(parts, text, defaults)

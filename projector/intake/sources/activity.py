@@ -41,19 +41,20 @@ def entries(text: str) -> list[str]:
     return [bytes(entry).decode() for entry in page.data]
 
 
-def is_entry(header: Header, defaults: DeliveryDefaults, *, is_in_page: bool) -> bool:
+def is_entry(header: Header, defaults: DeliveryDefaults) -> bool:
     """Return whether a body is an activity entry or a minimal envelope.
 
     An order or another object may have a type and data as well. So something else must show that
-    this is an event: the page that it is in, its id or its type, the facts of a customer, a
-    project.
+    this is an event: its time, its id or its type, the facts of a customer, a project. The page of
+    an entry says nothing: an entry of which a retry knows no page must be read in the same way.
     """
     if not is_object(header.data) or (header.type or defaults.type) is None:
         return False
     if header.object is not None or _is_object_id(header.id):
         return False
+    states_both = header.type is not None and header.created_at is not None
     return (
-        is_in_page
+        states_both
         or (isinstance(header.type, str) and "." in header.type)
         or is_event_id(header.id)
         or header.group_id is not None

@@ -109,6 +109,7 @@ def test_a_genuine_webhook_is_recognised_by_any_of_three_signs(body: Any) -> Non
         pytest.param(minimal(type="created"), id="it names a project"),
         pytest.param(minimal(type="created", project_id=ABSENT), id="the id of an event"),
         pytest.param(minimal(type="x", project_id=ABSENT, id="7"), id="a customer in its data"),
+        pytest.param(minimal(type="x", project_id=ABSENT, id="7", data={}), id="type and time"),
         pytest.param(activity(type="x", id="7", data={}), id="a group"),
         pytest.param(
             activity(type="x", id="7", group_id=ABSENT, data={"data": {}}), id="nested data"

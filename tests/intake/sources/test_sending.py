@@ -14,6 +14,7 @@ from tests.support.shapes import (
     HAPPENED_AT,
     activity,
     as_bytes,
+    changed,
     cloudevent,
     distribution,
     event_part,
@@ -91,7 +92,7 @@ def test_a_webhook_with_an_offer_is_its_event_and_a_sending() -> None:
 
 @pytest.mark.parametrize(("type_", "cause"), CAUSES.items())
 def test_eight_types_have_sendings_with_their_cause(type_: str, cause: str) -> None:
-    data = offer_data(segment=ABSENT, **{cause: {"id": "x", "name": "y"}})
+    data = offer_data(**{"segment": ABSENT, cause: {"id": "x", "name": "y"}})
     _, sent = _both(distribution(event=event_part(type=type_), data=data))
     because = json.loads(sent.body)["data"]["because"]
     assert because == {"event_id": "evcus_1", "type": type_, cause: {"id": "x", "name": "y"}}
@@ -200,9 +201,7 @@ def test_one_distribution_that_sends_another_offer_for_one_event_is_a_conflict(
 def test_without_a_time_of_publication_the_sending_is_at_the_time_of_the_event(
     published: Any,
 ) -> None:
-    publication = (
-        {"id": "pub_1"} if published is ABSENT else {"id": "pub_1", "created_at": published}
-    )
+    publication = changed({"id": "pub_1"}, {"created_at": published})
     _, sent = _both(distribution(data=offer_data(publication=publication)))
     assert sent.occurred_at == HAPPENED_AT
     assert json.loads(sent.body)["data"]["publication"] == publication
@@ -238,7 +237,7 @@ def test_the_parts_are_cut_out_byte_for_byte() -> None:
 
 def test_half_a_character_stays_in_a_sending_as_it_came() -> None:
     whole = as_bytes(distribution(data=offer_data(voucher={"id": "v_1", "name": "@here@"})))
-    event, sent = _both(whole.replace(b"@here@", rb"Jo \ud83c \u0000 \\u0000"))
+    _, sent = _both(whole.replace(b"@here@", rb"Jo \ud83c \u0000 \\u0000"))
     assert rb'"name": "Jo \ud83c \u0000 \\u0000"' in sent.body.encode()
     assert sent.event_id == "evcus_1~distr_1"
     assert same_facts(sent, _both(distribution(data=offer_data(voucher={"id": "v_1"})))[1])
