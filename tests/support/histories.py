@@ -24,7 +24,8 @@ PROJECTS = st.sampled_from(["proj_1", "proj_1", "proj_1", "proj_2"])
 CUSTOMERS = st.sampled_from(["cust_1", "cust_1", "cust_2"])
 SEGMENTS = st.sampled_from(["seg_1", "seg_2"])
 CAMPAIGNS = st.sampled_from(["camp_1", "camp_1", "camp_2", None])
-NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None])
+# The last one is cut within a character, as JavaScript cuts text.
+NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None, "Jo \ud83c"])
 
 #: Ids whose byte order differs from the order of their UTF-16 code units and from any collation.
 IDS = st.text("aZ1é\uffff😀", min_size=1, max_size=2)
@@ -46,7 +47,9 @@ _OFFSETS = st.sampled_from(
 #: RFC 3339 timestamps, often of the same instant.
 TIMES = st.builds(lambda moment, offset: moment.astimezone(offset).isoformat(), _MOMENTS, _OFFSETS)
 #: Values of `created_at` keys; one of them is before the year 1 in UTC, which the tables use.
-CREATED_AT = TIMES | st.sampled_from([None, None, "0001-01-01T00:00:00+05:45"])
+CREATED_AT = TIMES | st.sampled_from(
+    [None, None, "0001-01-01T00:00:00+05:45", "2016-12-31T23:59:60Z"]
+)
 DATES = st.sampled_from(["2025-06-30", "2025-12-31T23:00:00Z", None, "soon"])
 
 
@@ -57,13 +60,15 @@ def _maybe(**keys: SearchStrategy[Any]) -> SearchStrategy[dict[str, Any]]:
 
 #: The keys of a customer object, except for its id.
 ATTRIBUTES = _maybe(
-    source_id=NAMES,
+    source_id=NAMES | st.sampled_from([123, 123.0]),
     name=NAMES,
     email=NAMES,
     metadata=st.sampled_from([None, {}, {"b": 1, "a": [1.5, "ü"]}, {"big": 2**70, "nul": "\0"}]),
     created_at=CREATED_AT,
 )
-_POINTS = st.none() | _maybe(**{"from": st.integers(0, 3), "to": st.integers(4, 6) | st.none()})
+_POINTS = st.none() | _maybe(
+    **{"from": st.sampled_from([0, 1, 2, 3.0]), "to": st.sampled_from([4, 5.0, 6, None])}
+)
 TIERS = st.builds(
     lambda tier_id, more: given.tier(tier_id, **more),
     st.sampled_from(["ltr_1", "ltr_2", "ltr_3"]),
@@ -119,6 +124,15 @@ UNREADABLE: SearchStrategy[Build] = st.sampled_from(
     ]
 )
 
+#: The parts of an offer, which make a sending of the webhook of a segment event.
+OFFERS: SearchStrategy[dict[str, Any]] = st.just({}) | _maybe(
+    campaign=st.sampled_from([{"id": "camp_9"}, None]),
+    voucher=st.sampled_from([{"id": "v_1", "code": "A"}, {"code": "B \ud83c"}, None, "A"]),
+    publication=st.builds(
+        lambda at: {"id": "pub_1", "created_at": at, "customer": {"id": "cust_1"}}, CREATED_AT
+    ),
+)
+
 #: Events without a customer: one is not in the vocabulary, the other becomes a dead letter.
 WITHOUT_CUSTOMER: SearchStrategy[Build] = st.sampled_from(
     [
@@ -138,6 +152,8 @@ def webhooks(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS)) -> Delivery:
     build = draw(UNREADABLE if unreadable else st.sampled_from(kinds).flatmap(KINDS.__getitem__))
     webhook = build(draw(CUSTOMERS), **header)
     webhook["data"]["customer"].update(draw(ATTRIBUTES))
+    if webhook["event"]["type"].startswith("customer.segment."):
+        webhook["data"].update(draw(OFFERS))
     return webhook
 
 
