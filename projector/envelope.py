@@ -36,6 +36,8 @@ class Shape(StrEnum):
     CLOUDEVENTS = "cloudevents"
     #: The facts alone, at the top level of the body.
     BARE = "bare"
+    #: An offer that a webhook carried beside its event; cut out of the webhook, facts in `data`.
+    SENDING = "sending"
 
 
 class CanonicalKey(NamedTuple):
@@ -64,6 +66,8 @@ class DeliveryDefaults:
     type: str | None = None
     #: The time of the event.
     occurred_at: datetime | None = None
+    #: The customer whom all deliveries are about; one that names another customer is quarantined.
+    customer_id: str | None = None
 
 
 NO_DEFAULTS = DeliveryDefaults()

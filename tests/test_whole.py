@@ -34,7 +34,7 @@ from projector.store.database import Database
 from replay import rebuild, rebuild_customer, verify
 from replay.engines import ENGINES, Engine
 from tests.support.databases import copy_file, dead_letters, positions, rows, wipe
-from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, in_shape
+from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, envelopes, in_shape
 from tests.support.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
 from tests.support.logs import by_steps, cut_small
 from tests.support.oracle import FUSSY, truth
@@ -67,16 +67,19 @@ class Whole(RuleBasedStateMachine):
 
     @rule(batch=st.lists(st.tuples(webhooks(), _SHAPE) | _BROKEN, min_size=1, max_size=6))
     def ingest(self, batch: Sequence[Any]) -> None:
-        lines = []
+        lines, offers = [], 0
         for each in batch:
             if isinstance(each, bytes):
                 lines.append(each)
                 continue
             webhook, shape = each
             lines.append(json.dumps(in_shape(shape, webhook)).encode())
-            self._happens(envelope(webhook, shape))
+            items = envelopes(webhook, shape)
+            offers += len(items) - 1
+            for item in items:
+                self._happens(item)
         report = Projector(self.database).ingest([b"\n".join(lines)])
-        assert report.read == len(batch)
+        assert report.read == len(batch) + offers
         assert report.head == len(self.events)
 
     @rule(data=st.data())

@@ -74,6 +74,7 @@ def _create_quarantine() -> None:
         sa.Column("default_project_id", sa.Text),
         sa.Column("default_type", sa.Text),
         sa.Column("default_occurred_at", Instant),
+        sa.Column("default_customer_id", sa.Text),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("resolved_at", Instant),
         sa.Column("resolved_position", sa.BigInteger),

@@ -85,12 +85,12 @@ def launch(
 
 
 def delivery_defaults(
-    project: str | None, type_: str | None, occurred_at: str | None
+    project: str | None, type_: str | None, occurred_at: str | None, customer: str | None
 ) -> DeliveryDefaults:
     """Parse delivery defaults from options; raises BadIdentifier or BadInstant."""
     from projector.intake.defaults import parse_defaults
 
-    return parse_defaults(project, type_, occurred_at, prefix="--")
+    return parse_defaults(project, type_, occurred_at, customer, prefix="--")
 
 
 def catch_up(projector: Projector) -> None:

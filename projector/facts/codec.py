@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from projector.envelope import Envelope, Shape
+from projector.facts import sendings
 from projector.facts.events import (
     FACTS,
     Customer,
@@ -21,7 +22,9 @@ from projector.facts.events import (
     UndecodableFact,
     UnreadableCustomer,
 )
+from projector.facts.leniency import mend
 from projector.facts.registry import class_of
+from projector.text import surrogates
 from projector.text.jsontext import is_object
 
 #: The only way to write a NUL in JSON. Facts with a NUL are refused, because Postgres cannot store
@@ -134,27 +137,34 @@ def _without_unreadable_customer(
     return fact.customer.reason, attrs.evolve(fact, customer=None)
 
 
-def same_facts(one: Envelope, other: Envelope) -> bool:
-    """Return whether two deliveries of one event are duplicates, and not in conflict.
+def same_facts(delivery: Envelope, recorded: Envelope) -> bool:
+    """Return whether a delivery repeats a recorded event: a duplicate, and not a conflict.
 
-    Duplicates are equal in everything that this package reads. Facts of other packages are not
-    compared. Otherwise the outcome of a delivery would depend on the packages that are installed
-    when it arrives.
+    Duplicates are equal in the facts that this package reads, without the `customer` object: it is
+    a snapshot of the moment of the sending. Facts of other packages are not compared. Otherwise the
+    outcome of a delivery would depend on the packages that are installed when it arrives.
     """
-    if one.body == other.body and one.source == other.source:
-        return _envelope_facts(one) == _envelope_facts(other)
-    return _comparable(one) == _comparable(other)
+    if delivery.customer_id not in (None, recorded.customer_id):
+        # Only a delivery may lack the customer. If the record lacked it, the event would never be
+        # counted for the customer that the delivery names, and nothing would show that.
+        return False
+    if (delivery.type, delivery.occurred_at) != (recorded.type, recorded.occurred_at):
+        return False
+    if delivery.body == recorded.body and delivery.source == recorded.source:
+        return True
+    return _comparable(delivery) == _comparable(recorded)
 
 
-def _envelope_facts(event: Envelope) -> tuple[object, ...]:
-    return event.type, event.occurred_at, event.customer_id
-
-
-def _comparable(event: Envelope) -> tuple[object, ...]:
+def _comparable(event: Envelope) -> object:
+    """Return the facts of an event without its customer, for comparison."""
+    if event.type == sendings.TYPE:
+        return sendings.offer(event.body)
     if event.type not in FACTS:
-        # Not the customer: no projection reads such an event, and not every shape has the customer.
-        return event.type, event.occurred_at
-    return *_envelope_facts(event), decode(event)
+        return None
+    fact = decode_body(event.type, event.source, event.body, is_nameless=False)
+    if isinstance(fact, UndecodableFact):
+        return fact.reason
+    return fact and attrs.evolve(fact, customer=None)
 
 
 def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> CustomerFact:
@@ -185,7 +195,7 @@ def _decode_parts(fact_type: type[CustomerFact], type_: str, source: str, body: 
     so that a reason does not depend on the shape in which the event was delivered.
     """
     try:
-        parts = _keys.decode(_data(source, body))
+        parts = _keys.decode(mend(fact_type, _data(source, surrogates.replace(body))))
     except (ValueError, RecursionError):
         parts = {}
     customer = _decode_customer(parts.pop("customer", Raw(b"null")))

@@ -11,15 +11,13 @@ properties instead, which raise ValueError when that fold reads them.
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Annotated, TypedDict
 
-import msgspec
 from attrs import field, frozen
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from projector.envelope import ID_CHARACTERS_MAX
-from projector.text.jsontext import compact
+from projector.facts.metadata import comparable
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_CHARACTERS_MAX)]
 #: The shop's own id of a customer: bounded, because it is indexed; it may be empty.
@@ -27,39 +25,6 @@ SourceId = Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)]
 Instant = Annotated[datetime, Meta(tz=True)]
 #: An integer that fits into a 64-bit column.
 Count = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-def canonical_json(raw: Raw | UnsetType) -> str | None:
-    """Return JSON text with sorted keys and without whitespace; None for null or a missing value.
-
-    Two shapes of one event may write the same metadata differently; rows and comparisons use this
-    canonical form. JSON with numbers that Python cannot represent loses its whitespace only.
-    """
-    if isinstance(raw, UnsetType):
-        return None
-    text = bytes(raw)
-    # Cached, because every event has the whole customer object, mostly unchanged since the last.
-    return _remembered(text) if len(text) <= _REMEMBERED_BYTES_MAX else _canonical(text)
-
-
-def _canonical(text: bytes) -> str | None:
-    try:
-        value = msgspec.json.decode(text)
-        return None if value is None else msgspec.json.encode(value, order="sorted").decode()
-    except (ValueError, RecursionError):
-        return compact(text).decode()
-
-
-_REMEMBERED_BYTES_MAX = 1_000
-_remembered = lru_cache(maxsize=256)(_canonical)
-
-
-def _comparable(raw: Raw | UnsetType) -> object:
-    """Return metadata for comparison; UNSET and null differ.
-
-    The customer projection sets only the keys that an event has.
-    """
-    return UNSET if isinstance(raw, UnsetType) else canonical_json(raw)
 
 
 @frozen(kw_only=True)
@@ -70,7 +35,7 @@ class Customer:
     name: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
     #: Any JSON value.
-    metadata: Raw | UnsetType = field(default=UNSET, eq=_comparable)
+    metadata: Raw | UnsetType = field(default=UNSET, eq=comparable)
     created_at: Instant | UnsetType | None = UNSET
 
 

@@ -8,15 +8,25 @@ from projector.text.instants import parse_option
 
 
 def parse_defaults(
-    project: str | None, type_: str | None, occurred_at: str | None, *, prefix: str = ""
+    project: str | None,
+    type_: str | None,
+    occurred_at: str | None,
+    customer: str | None,
+    *,
+    prefix: str = "",
 ) -> DeliveryDefaults:
     """Parse and validate delivery defaults.
 
     `prefix` precedes option names in error messages (such as `--`). Raises BadIdentifier or
     BadInstant.
     """
-    for name, value in (("project", project), ("type", type_)):
+    for name, value in (("project", project), ("type", type_), ("customer", customer)):
         problem = None if value is None else id_problem(value)
         if problem:
             raise BadIdentifier(name=f"{prefix}{name}", text=value, reason=problem)
-    return DeliveryDefaults(project_id=project, type=type_, occurred_at=parse_option(occurred_at))
+    return DeliveryDefaults(
+        project_id=project,
+        type=type_,
+        occurred_at=parse_option(occurred_at),
+        customer_id=customer,
+    )

@@ -259,6 +259,7 @@ def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> l
         project_id=original.project_id or added.project_id,
         type=original.type or added.type,
         occurred_at=original.occurred_at or added.occurred_at,
+        customer_id=original.customer_id or added.customer_id,
     )
     return [
         item for document in split_documents([body]) for item in sources.read(document, defaults)
@@ -266,9 +267,10 @@ def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> l
 
 
 def _position(entry: QuarantineEntry, receipts: Sequence[Receipt]) -> int | None:
-    """Return the position that resolves an entry; None for a conflict that is still a conflict."""
-    for receipt in receipts:
-        still_conflicts = receipt.outcome == Outcome.CONFLICT and entry.reason == "conflict"
-        if receipt.position is not None and not still_conflicts:
-            return receipt.position
-    return None
+    """Return the position that resolves an entry; None for a conflict that is still a conflict.
+
+    The offer of a webhook does not resolve the conflict of its event.
+    """
+    if entry.reason == "conflict" and any(r.outcome == Outcome.CONFLICT for r in receipts):
+        return None
+    return next((each.position for each in receipts if each.position is not None), None)

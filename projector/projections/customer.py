@@ -13,8 +13,8 @@ from projector.facts.events import (
     CustomerDeleted,
     CustomerFact,
     UnreadableCustomer,
-    canonical_json,
 )
+from projector.facts.metadata import canonical_json
 from projector.projections.projection import Identifier, Projection
 from projector.text.instants import to_utc
 

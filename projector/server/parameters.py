@@ -159,6 +159,16 @@ class DeliveryParameters:
         ]
         | None
     ) = None
+    customer: (
+        Annotated[
+            StorableId,
+            Meta(
+                description="The customer of deliveries without one; those that name another "
+                "customer are quarantined."
+            ),
+        ]
+        | None
+    ) = None
 
 
 @frozen(kw_only=True)
@@ -230,4 +240,6 @@ def _describe(error: msgspec.ValidationError) -> str:
 
 def delivery_defaults(parameters: DeliveryParameters) -> DeliveryDefaults:
     """Read delivery defaults from parameters; raise BadIdentifier or BadInstant."""
-    return parse_defaults(parameters.project, parameters.type, parameters.occurred_at)
+    return parse_defaults(
+        parameters.project, parameters.type, parameters.occurred_at, parameters.customer
+    )

@@ -84,7 +84,7 @@ async def _deliver(context: ServerContext, request: Request) -> Response:
         )
         receipts = await context.writer.append(items, len(body))
     return Response(
-        msgspec.json.encode(as_json(webhooks.delivery_result(receipts))), media_type=JSON
+        msgspec.json.encode(as_json(webhooks.delivery_result(items, receipts))), media_type=JSON
     )
 
 

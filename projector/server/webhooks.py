@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from projector.envelope import DeliveryDefaults, Item, Rejected
+from projector.envelope import DeliveryDefaults, Envelope, Item, Rejected, Shape
 from projector.intake import signature, sources
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.server.errors import SignatureWrong
@@ -61,9 +61,27 @@ def verify_and_read(
     return items or [_empty_page(body, project_id)]
 
 
-def delivery_result(receipts: Sequence[Receipt]) -> DeliveryResult:
-    """Return the outcome of a delivery; of a body with several entries, that of the last."""
-    outcome, position, reason = receipts[-1]
+#: Outcomes of an event and of the offer that came with it: the greater one is the delivery's.
+_WEIGHTS = {
+    Outcome.DUPLICATE: 0,
+    Outcome.APPENDED: 1,
+    Outcome.QUARANTINED: 2,
+    Outcome.CONFLICT: 2,
+}
+
+
+def delivery_result(items: Sequence[Item], receipts: Sequence[Receipt]) -> DeliveryResult:
+    """Return the outcome of a delivery; of a body with several entries, that of the last.
+
+    A webhook that carries an offer is appended if its event or its offer is new, a duplicate if
+    neither is, and put aside if one of them is.
+    """
+    receipt = receipts[-1]
+    last = items[-1]
+    if isinstance(last, Envelope) and last.source == Shape.SENDING and len(items) > 1:
+        # The event comes first, and wins a tie.
+        receipt = max(receipts[-2:], key=lambda each: _WEIGHTS[each.outcome])
+    outcome, position, reason = receipt
     return DeliveryResult(outcome=outcome, position=position, reason=reason)
 
 

@@ -164,6 +164,9 @@ def _to_conflict(item: Envelope, position: int) -> Rejected:
         # A retry must parse the body to the same envelope, also if these values came from the
         # caller's defaults and not from the body.
         defaults=DeliveryDefaults(
-            project_id=item.project_id, type=item.type, occurred_at=item.occurred_at
+            project_id=item.project_id,
+            type=item.type,
+            occurred_at=item.occurred_at,
+            customer_id=item.customer_id,
         ),
     )

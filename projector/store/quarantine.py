@@ -134,9 +134,15 @@ def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes,
         quarantine.c.default_project_id,
         quarantine.c.default_type,
         quarantine.c.default_occurred_at,
+        quarantine.c.default_customer_id,
     ).where(in_values(connection, quarantine.c.quarantine_id, ids))
     return {
-        row[0]: (row[1], DeliveryDefaults(project_id=row[2], type=row[3], occurred_at=row[4]))
+        row[0]: (
+            row[1],
+            DeliveryDefaults(
+                project_id=row[2], type=row[3], occurred_at=row[4], customer_id=row[5]
+            ),
+        )
         for row in connection.execute(statement)
     }
 
@@ -214,5 +220,6 @@ def _values(quarantined: QuarantineItem, received_at: datetime) -> dict[str, obj
         "default_project_id": item.defaults.project_id,
         "default_type": item.defaults.type,
         "default_occurred_at": item.defaults.occurred_at,
+        "default_customer_id": item.defaults.customer_id,
         "body": item.body,
     }

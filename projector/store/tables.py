@@ -110,6 +110,7 @@ quarantine = Table(
     Column("default_project_id", Text),
     Column("default_type", Text),
     Column("default_occurred_at", Instant),
+    Column("default_customer_id", Text),
     # Bytes, because not everything that arrives is text.
     Column("body", LargeBinary, nullable=False),
     # Set when a retry resolves the entry: the time, and the position of its event.

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import msgspec
 
 from projector.errors import BadInstant
+
+#: A time with the second 60: what is before the second, and the offset.
+_SECOND_60 = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?:\.\d+)?([Zz]|[+-]\d\d:?\d\d|)", re.ASCII
+)
 
 
 class NaiveInstant(ValueError):
@@ -16,17 +22,37 @@ class NaiveInstant(ValueError):
 def parse(text: str) -> datetime:
     """Parse an RFC 3339 time into an aware datetime in UTC, with microseconds.
 
-    Digits beyond microseconds are rounded. Raises NaiveInstant for a time without an offset, and
-    ValueError for any other text that is not an RFC 3339 time. Parses with msgspec, because the set
-    of texts that `datetime.fromisoformat` accepts depends on the version of Python.
+    Digits beyond microseconds are rounded. A leap second is the last microsecond before it. Raises
+    NaiveInstant for a time without an offset, and ValueError for any other text that is not an
+    RFC 3339 time. Parses with msgspec, because the set of texts that `datetime.fromisoformat`
+    accepts depends on the version of Python.
     """
     try:
-        value = msgspec.convert(text, datetime)
+        value = msgspec.convert(before_leap_second(text) or text, datetime)
     except msgspec.ValidationError:
         raise ValueError(f"{shorten(text)!r} is not an RFC 3339 time") from None
     if value.tzinfo is None:
         raise NaiveInstant(f"{shorten(text)!r} has no offset from UTC")
     return to_utc(value)
+
+
+def before_leap_second(text: str) -> str | None:
+    """Return the last microsecond before a leap second, in the same offset; None for other texts.
+
+    Computers cannot represent a leap second. It is 23:59:60 in UTC, in whatever offset it is
+    written; the day is not checked, because the days of future leap seconds are unknown.
+    """
+    found = _SECOND_60.fullmatch(text)
+    if found is None:
+        return None
+    before = f"{found[1]}:59.999999{found[2]}"
+    try:
+        value = msgspec.convert(before, datetime)
+        if value.tzinfo is not None:
+            value = to_utc(value)
+    except ValueError:
+        return None
+    return before if (value.hour, value.minute) == (23, 59) else None
 
 
 def parse_option(text: str | None) -> datetime | None:

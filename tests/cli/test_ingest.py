@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Cli, Write, lines
 from tests.support.command import run_program
-from tests.support.given import created, entered, in_shape
+from tests.support.given import created, delivery, entered, in_shape
 
 _KEYS = ["read", "appended", "duplicates", "conflicts", "quarantined", "head"]
 
@@ -34,7 +34,7 @@ def test_the_report_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
 
 
 def test_every_delivery_is_counted_as_one_of_four_things(cli: Cli, write: Write) -> None:
-    contradicting = _born(1) | {"data": {"customer": {"id": "cust_1", "name": "Berta"}}}
+    contradicting = _born(1) | {"data": {"customer": {"id": "cust_2", "name": "Customer 1"}}}
     file = write(_born(1), _born(2), _born(1), contradicting, b"{", _born(3), b"[]", b"null")
     done = cli("ingest", file, "--json")
     assert done.code == 0
@@ -70,7 +70,7 @@ def test_without_projecting_the_tables_stay_behind(cli: Cli, write: Write) -> No
     [
         pytest.param([_born(1), _born(1)], 0, id="all in the log"),
         pytest.param([_born(1), b"{"], 1, id="something cannot be read"),
-        pytest.param([_born(1), {**_born(1), "data": {"customer": None}}], 1, id="a conflict"),
+        pytest.param([_born(1), _born(1) | {"data": _born(2)["data"]}], 1, id="a conflict"),
         pytest.param([], 0, id="nothing"),
     ],
 )
@@ -132,6 +132,32 @@ def test_the_layout_of_a_file_makes_no_difference(cli: Cli, content: bytes) -> N
 def test_an_empty_file_is_no_error(cli: Cli, write: Write) -> None:
     assert cli("ingest", write(), "--json").json == _counts(0, 0, 0, 0, 0, 0)
     assert cli("ingest", "-", "--json", stdin=gzip.compress(b"")).json["read"] == 0
+
+
+def test_an_activity_without_customers_is_the_callers(cli: Cli, write: Write) -> None:
+    nameless = in_shape("activity", delivery("customer.created", None, at="2024-01-01T00:00:00Z"))
+    theirs = in_shape("activity", _born(2))
+    done = cli(
+        "ingest", write(nameless, theirs), "--project", "p", "--customer", "cust_1", "--json"
+    )
+    assert done.json == _counts(2, 1, 0, 0, 1, 1)
+    assert cli("customer", "cust_1").code == 0
+    assert cli("quarantine", "--json").json["counts"] == {"other_customer": 1}
+
+
+@pytest.mark.parametrize("customer", ["", "x" * 201])
+def test_a_customer_that_is_no_identifier_is_refused(cli: Cli, write: Write, customer: str) -> None:
+    done = cli("ingest", write(_born(1)), "--customer", customer)
+    assert done.code == 2
+    assert "--customer" in done.err
+
+
+def test_a_leap_second_may_be_given_as_a_time(cli: Cli, write: Write) -> None:
+    when = ["--type", "customer.created", "--occurred-at", "2016-12-31T23:59:60Z"]
+    cli("ingest", write({"customer": {"id": "cust_1"}}), "--project", "p", *when)
+    last = "2016-12-31T23:59:59.999999Z"
+    as_of = ["--as-of", "2016-12-31T23:59:60Z", "--json"]
+    assert cli("customer", "cust_1", *as_of).json["last_event_at"] == last
 
 
 def test_the_caller_says_what_bare_data_do_not(cli: Cli, write: Write) -> None:

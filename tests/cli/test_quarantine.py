@@ -9,11 +9,11 @@ from sqlalchemy import make_url
 
 from tests.cli.conftest import Cli, Write
 from tests.support.command import Done
-from tests.support.given import created, in_shape, updated
+from tests.support.given import created, delivery, entered, in_shape
 
 MONDAY = "2024-03-04T10:00:00Z"
-_KNOWN = updated("cust_9", at=MONDAY, id="e9", name="Ada")
-_OTHER = updated("cust_9", at=MONDAY, id="e9", name="Eve")
+_KNOWN = entered("cust_9", "seg_1", at=MONDAY, id="e9")
+_OTHER = entered("cust_9", "seg_2", at=MONDAY, id="e9")
 
 
 def _unfiled(number: int) -> dict[str, Any]:
@@ -166,6 +166,7 @@ def test_an_entry_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
         "project_id": "proj_1",
         "type": None,
         "occurred_at": "2024-03-04T10:00:00.000Z",
+        "customer_id": None,
     }
     assert (found["body"], found["body_base64"]) == ("{", None)
 
@@ -255,6 +256,25 @@ def test_the_defaults_of_a_retry_apply_to_deliveries_without_these_values(
     assert cli("quarantine", "retry", "--all", *told, "--json").json["resolved"] == 1
     answer = cli("customer", "cust_1", "--json").json
     assert (answer["name"], answer["last_event_at"]) == ("Ada", "2024-03-04T10:00:00.000Z")
+
+
+def test_entries_of_another_customer_than_the_callers_wait_with_the_caller_shown(
+    cli: Cli, write: Write
+) -> None:
+    told = ["--project", "proj_1", "--customer", "cust_2"]
+    assert cli("ingest", write(_unfiled(1)), *told, "--json").json["quarantined"] == 1
+    assert cli("quarantine", "--json").json["counts"] == {"other_customer": 1}
+    assert "default customer: cust_2" in cli("quarantine", "show", "1").out
+    done = cli("quarantine", "retry", "--all", "--customer", "cust_1", "--json").json
+    assert done["reasons"] == {"other_customer": 1}, "the first caller's word stands"
+
+
+def test_a_retry_names_the_customer_of_entries_without_one(cli: Cli, write: Write) -> None:
+    nameless = in_shape("activity", delivery("customer.created", None, at=MONDAY))
+    cli("ingest", write(nameless))
+    told = ["--project", "proj_1", "--customer", "cust_1"]
+    assert cli("quarantine", "retry", "--all", *told, "--json").json["resolved"] == 1
+    assert cli("customer", "cust_1").code == 0
 
 
 def test_the_quarantine_on_postgres(cli: Cli, write: Write, postgres_url: str) -> None:

@@ -254,17 +254,13 @@ SAME: dict[str, tuple[Delivery, Delivery]] = {
         delivery("voucher.created", None, at=MONDAY, voucher={"id": "a"}),
         delivery("voucher.created", None, at=MONDAY, voucher={"id": "b"}),
     ),
-    "a type that nobody reads, with a customer": (
-        delivery("customer.rewarded", "cust_1", at=MONDAY),
-        delivery("customer.rewarded", None, at=MONDAY),
+    "a whole number as a double": (
+        joined("cust_1", tier("gold", 100, 1000), at=MONDAY),
+        joined("cust_1", tier("gold", points={"from": 100.0, "to": 1e3}), at=MONDAY),
     ),
 }
-OTHER: dict[str, tuple[Delivery, Delivery]] = {
-    "type": (ENTERED, left("cust_1", "seg_1", at=MONDAY)),
-    "customer": (ENTERED, entered("cust_2", "seg_1", at=MONDAY)),
-    "instant": (ENTERED, entered("cust_1", "seg_1", at="2024-03-04T10:00:00.000001Z")),
-    "segment": (ENTERED, entered("cust_1", "seg_2", at=MONDAY)),
-    "segment's name": (ENTERED, entered("cust_1", segment("seg_1", name="Other"), at=MONDAY)),
+#: Deliveries of one event that show its customer at two moments.
+SNAPSHOTS: dict[str, tuple[Delivery, Delivery]] = {
     "customer's name": (
         updated("cust_1", at=MONDAY, name="Ada"),
         updated("cust_1", at=MONDAY, name="Eve"),
@@ -274,6 +270,17 @@ OTHER: dict[str, tuple[Delivery, Delivery]] = {
         updated("cust_1", at=MONDAY, metadata={"a": 1}),
         updated("cust_1", at=MONDAY, metadata={"a": 1.5}),
     ),
+    "whole or nothing": (
+        created("cust_1", at=MONDAY, name="Ada", source_id="s", metadata={}, created_at=MONDAY),
+        created("cust_1", at=MONDAY),
+    ),
+}
+OTHER: dict[str, tuple[Delivery, Delivery]] = {
+    "type": (ENTERED, left("cust_1", "seg_1", at=MONDAY)),
+    "customer": (ENTERED, entered("cust_2", "seg_1", at=MONDAY)),
+    "instant": (ENTERED, entered("cust_1", "seg_1", at="2024-03-04T10:00:00.000001Z")),
+    "segment": (ENTERED, entered("cust_1", "seg_2", at=MONDAY)),
+    "segment's name": (ENTERED, entered("cust_1", segment("seg_1", name="Other"), at=MONDAY)),
     "points": (
         joined("cust_1", tier("gold", 1), at=MONDAY),
         joined("cust_1", tier("gold", 2), at=MONDAY),
@@ -300,6 +307,27 @@ def test_bodies_that_differ_only_in_unread_parts_have_the_same_facts(
 ) -> None:
     assert same_facts(envelope(one), envelope(other))
     assert same_facts(envelope(other), envelope(one))
+
+
+@pytest.mark.parametrize(("one", "other"), SNAPSHOTS.values(), ids=SNAPSHOTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_customer_is_a_snapshot_and_no_fact_of_the_event(
+    one: Delivery, other: Delivery, shape: str
+) -> None:
+    assert same_facts(envelope(one), envelope(other, shape))
+    assert same_facts(envelope(other, shape), envelope(one))
+
+
+@pytest.mark.parametrize("type_", ["customer.segment.entered", "customer.rewarded"])
+def test_a_delivery_that_names_no_customer_repeats_an_event_that_names_one(type_: str) -> None:
+    """Not the reverse: the event would be missing in the customer's stream, and nothing show it."""
+    named, nameless = (
+        envelope(delivery(type_, customer, at=MONDAY, segment=segment("seg_1")))
+        for customer in ("cust_1", None)
+    )
+    assert same_facts(nameless, named)
+    assert not same_facts(named, nameless)
+    assert not same_facts(named, attrs.evolve(named, customer_id="cust_2"))
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER.values(), ids=OTHER)

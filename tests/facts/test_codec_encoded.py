@@ -10,7 +10,8 @@ from hypothesis import settings
 
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.facts.codec import decode, decode_encoded, encode
-from projector.facts.events import CustomerCreated, CustomerFact, DecodedFact, canonical_json
+from projector.facts.events import CustomerCreated, CustomerFact, DecodedFact
+from projector.facts.metadata import canonical_json
 from projector.intake import sources
 from tests.support.given import Delivery, created, envelope
 from tests.support.histories import webhooks

@@ -18,9 +18,9 @@ from projector.facts.events import (
     TierExpirationChanged,
     TierJoined,
     TierUpgraded,
-    canonical_json,
     iso_date,
 )
+from projector.facts.metadata import canonical_json
 
 
 def read(kind: type[Any], data: Any) -> Any:

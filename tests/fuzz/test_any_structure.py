@@ -23,6 +23,7 @@ from tests.support.histories import TIMES, webhooks
 _AT = "2024-03-04T10:00:00Z"
 _SHAPES: list[Any] = [
     shapes.distribution(),
+    shapes.distribution(data=shapes.offer_data()),
     shapes.project_webhook(),
     shapes.activity(),
     shapes.page(shapes.activity(), shapes.activity(id="evcus_2")),

@@ -18,7 +18,14 @@ from projector.store import append_plan, duplicates
 from projector.store.append import append
 from projector.store.database import Database
 from tests.support.databases import rows
-from tests.support.given import Delivery, created, entered, envelope, in_shape, left, updated
+from tests.support.given import (
+    Delivery,
+    created,
+    entered,
+    envelope,
+    in_shape,
+    left,
+)
 from tests.support.items import quarantined, read_log
 from tests.support.oracle import truth
 from tests.support.quarantine import (
@@ -121,8 +128,8 @@ def test_a_conflict_in_one_project_does_not_come_in_as_an_event_of_another(
     database: Database,
 ) -> None:
     """As when the whole quarantine is read again because some entries lack their project."""
-    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Ada")), defaults=HOME)
-    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve")), defaults=HOME)
+    arrive(database, unfiled(entered("cust_1", "seg_1", at=MONDAY, id="e1")), defaults=HOME)
+    arrive(database, unfiled(entered("cust_1", "seg_2", at=MONDAY, id="e1")), defaults=HOME)
     before = everything(database)
     assert retry_quarantine(database, defaults=DeliveryDefaults(project_id="proj_2")) == retried(
         conflict=1
@@ -145,8 +152,8 @@ def test_an_entry_whose_event_came_in_otherwise_is_closed_with_its_position(
 def test_a_retried_delivery_that_contradicts_the_log_waits_as_a_conflict(
     database: Database,
 ) -> None:
-    known = updated("cust_1", at=MONDAY, id="e1", name="Ada")
-    other = unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve"))
+    known = entered("cust_1", "seg_1", at=MONDAY, id="e1")
+    other = unfiled(entered("cust_1", "seg_2", at=MONDAY, id="e1"))
     arrive(database, known)
     [before] = arrive(database, other)
     assert retry_quarantine(database, defaults=HOME) == retried(conflict=1)
@@ -165,7 +172,7 @@ def test_the_first_of_two_contradicting_entries_is_appended(
     database: Database,
 ) -> None:
     first, second = (
-        unfiled(updated("cust_1", at=MONDAY, id="e1", name=name)) for name in ("Ada", "Eve")
+        unfiled(entered("cust_1", each, at=MONDAY, id="e1")) for each in ("seg_1", "seg_2")
     )
     arrive(database, first, second)
     assert retry_quarantine(database, defaults=HOME) == retried(resolved=1, conflict=1)
@@ -176,9 +183,9 @@ def test_the_first_of_two_contradicting_entries_is_appended(
 def test_a_conflict_that_is_none_any_more_is_closed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = updated("cust_1", at=MONDAY, id="e1", name="Ada")
+    known = entered("cust_1", "seg_1", at=MONDAY, id="e1")
     arrive(database, known)
-    [waits] = arrive(database, updated("cust_1", at=MONDAY, id="e1", name="ADA"))
+    [waits] = arrive(database, entered("cust_1", "seg_2", at=MONDAY, id="e1"))
     assert retry_quarantine(database) == retried(conflict=1)
     monkeypatch.setattr(append_plan, "same_facts", lambda _one, _other: True)
     assert retry_quarantine(database) == retried(resolved=1)

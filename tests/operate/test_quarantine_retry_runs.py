@@ -18,7 +18,7 @@ from projector.runner.runner import catch_up
 from projector.store import quarantine
 from projector.store.database import Database
 from tests.support.databases import rows
-from tests.support.given import created, envelope, updated
+from tests.support.given import created, entered, envelope, updated
 from tests.support.items import quarantined, read_log
 from tests.support.oracle import truth
 from tests.support.quarantine import HOME, arrive, entry, everything, retried, unfiled, waiting
@@ -82,8 +82,8 @@ def test_a_retry_does_not_try_what_it_has_put_aside_itself(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[retry_quarantine.__module__], "RETRY_ENTRIES_MAX", 1)
-    arrive(database, updated("cust_1", at=MONDAY, id="e1", name="Ada"))
-    arrive(database, unfiled(updated("cust_1", at=MONDAY, id="e1", name="Eve")))
+    arrive(database, entered("cust_1", "seg_1", at=MONDAY, id="e1"))
+    arrive(database, unfiled(entered("cust_1", "seg_2", at=MONDAY, id="e1")))
     tried: list[int] = []
     assert retry_quarantine(database, defaults=HOME, on_piece=tried.append) == retried(conflict=1)
     assert tried == [1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from projector.store.database import Database
-from tests.support.given import created, entered, in_shape, segment, updated
+from tests.support.given import created, delivery, entered, in_shape, segment
 from tests.support.http_client import Client, encoded, ndjson
 from tests.support.server_process import Server
 from tests.support.server_state import kept
@@ -67,8 +67,8 @@ def test_a_body_may_be_laid_out_in_many_ways(
 
 
 def test_each_item_has_its_outcome_in_the_order_of_the_body(client: Client) -> None:
-    first = updated("cust_all", at=_AT, id="evcus_all", name="Alex")
-    other = updated("cust_all", at=_AT, id="evcus_all", name="Alexandra")
+    first = entered("cust_all", "seg_1", at=_AT, id="evcus_all")
+    other = entered("cust_all", "seg_2", at=_AT, id="evcus_all")
     got = client.post("/events", ndjson(first, b"{", first, other, b'{"x":1}', *_entries("all", 1)))
     assert _outcomes(got.json) == [
         "appended",
@@ -212,6 +212,8 @@ OPTIONS = {
     "an unknown one": ("?projekt=p", "bad_query"),
     "one that is there twice": ("?project=p&project=q", "bad_query"),
     "an empty project": ("?project=", "bad_query"),
+    "an empty customer": ("?customer=", "bad_query"),
+    "a customer with a NUL": ("?customer=%00", "bad_identifier"),
     "a project that is too long": ("?project=" + "p" * 201, "bad_query"),
     "a project with a NUL": ("?project=%00", "bad_identifier"),
     "a type with a NUL": ("?type=a%00", "bad_identifier"),
@@ -247,3 +249,14 @@ def test_the_sample_has_the_same_report_over_http_and_on_the_command_line(
     counts = ("read", "appended", "duplicates", "conflicts", "quarantined")
     assert [got.json[each] for each in counts] == [told[each] for each in counts]
     assert [got.json[each] for each in counts] == [30, 24, 3, 1, 2]
+
+
+def test_an_activity_is_about_the_customer_in_the_query(client: Client) -> None:
+    nameless = in_shape("activity", delivery("customer.created", None, at=_AT))
+    theirs = in_shape("activity", created("cust_theirs", at=_AT))
+    page = {"object": "list", "data_ref": "data", "data": [nameless, theirs], "has_more": False}
+    got = client.post("/events?project=proj_1&customer=cust_asked", encoded(page))
+    assert _outcomes(got.json) == ["appended", "quarantined"]
+    assert got.json["items"][1]["reason"] == "other_customer"
+    head = got.json["last_position"]
+    assert client.get(f"/customers/cust_asked?min_position={head}").json["complete"] is True

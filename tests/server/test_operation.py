@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.concurrency.rebuilds import within
-from tests.support.given import Delivery, entered, in_shape, joined, updated
+from tests.support.given import Delivery, entered, in_shape, joined
 from tests.support.http_client import Client, ndjson
 from tests.support.server_process import SECRET, Server, serving
 
@@ -37,8 +37,8 @@ def _value(client: Client, name: str, **labels: str) -> float:
 
 def _deliveries(who: str) -> list[Delivery | bytes]:
     """One is appended, one a duplicate, one a conflict, and two cannot be read."""
-    first = updated(who, at=_AT, id=f"evcus_{who}", name="Alex")
-    other = updated(who, at=_AT, id=f"evcus_{who}", name="Robin")
+    first = entered(who, "seg_1", at=_AT, id=f"evcus_{who}")
+    other = entered(who, "seg_2", at=_AT, id=f"evcus_{who}")
     return [first, first, other, b"{", f'{{"greeting":"{who}"}}'.encode()]
 
 

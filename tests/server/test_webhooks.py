@@ -32,16 +32,16 @@ def test_a_delivery_is_answered_with_its_position(
 
 
 def test_a_duplicate_is_answered_with_the_position_of_the_first_one(client: Client) -> None:
-    once = entered("cust_again", "seg_1", at=_AT)
+    once = updated("cust_again", at=_AT)
     position = client.deliver(once, SECRET).json["position"]
     again = client.deliver(in_shape("another webhook", once), SECRET)
     assert (again.status, again.json) == (200, _told("duplicate", position))
 
 
 def test_a_conflict_is_answered_with_the_position_of_what_it_contradicts(client: Client) -> None:
-    first = updated("cust_other", at=_AT, id="evcus_other", name="Alex")
+    first = entered("cust_other", "seg_1", at=_AT, id="evcus_other")
     position = client.deliver(first, SECRET).json["position"]
-    other = updated("cust_other", at=_AT, id="evcus_other", name="Alexandra")
+    other = entered("cust_other", "seg_2", at=_AT, id="evcus_other")
     assert client.deliver(other, SECRET).json == _told("conflict", position, "conflict")
 
 

@@ -30,8 +30,8 @@ def test_every_item_has_its_outcome_in_the_order_of_the_batch(database: Database
         envelope("a"),
         rejected(b"{", "broken_json"),
         envelope("old"),
-        envelope("old", name="Berta"),
-        envelope("a", name="Berta"),
+        envelope("old", minute=1),
+        envelope("a", minute=1),
         envelope("a"),
         rejected(b"}", "unknown_shape"),
         envelope("b"),
@@ -90,7 +90,6 @@ def test_one_event_in_two_shapes_is_one_event(database: Database) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(envelope("a", name="Berta"), id="name"),
         pytest.param(envelope("a", minute=1), id="time"),
         pytest.param(envelope("a", type="customer.confirmed"), id="type"),
         pytest.param(envelope("a", customer_id="cust_2"), id="customer"),
@@ -115,6 +114,22 @@ def test_unread_parts_may_differ_between_two_deliveries_of_an_event(database: Da
     put(database, first)
     again = evolve(again, body='{"data": {"voucher": "changed"}}', customer_id=None)
     assert put(database, again)[0].outcome == _DUPLICATE
+    assert put(database, evolve(again, customer_id="cust_2"))[0].outcome == _CONFLICT
+
+
+def test_the_customer_may_be_shown_at_another_moment(database: Database) -> None:
+    put(database, envelope("a"))
+    assert put(database, envelope("a", name="Berta"))[0].outcome == _DUPLICATE
+    assert [each.body for each in read_log(database)] == [envelope("a").body]
+
+
+def test_a_delivery_without_the_customer_repeats_but_does_not_replace_one_with(
+    database: Database,
+) -> None:
+    named, nameless = (envelope("a", customer_id=each) for each in ("cust_1", None))
+    assert [each.outcome for each in put(database, named, nameless)] == [_APPENDED, _DUPLICATE]
+    first, second = (evolve(each, event_id="b") for each in (nameless, named))
+    assert [each.outcome for each in put(database, first, second)] == [_APPENDED, _CONFLICT]
 
 
 def test_an_id_belongs_to_its_project(database: Database) -> None:

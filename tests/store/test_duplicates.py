@@ -81,7 +81,7 @@ def test_a_repetition_in_another_shape_is_one_too(database: Database) -> None:
 def test_conflicts_and_unreadable_deliveries_are_not_counted_as_repetitions(
     database: Database,
 ) -> None:
-    other = envelope("a", name="Berta")
+    other = envelope("a", minute=1)
     items: list[Envelope | Rejected] = [envelope("a"), other, other, *[rejected(b"{")] * 2]
     for _ in range(2):
         append(database, items, received_at=on_day(0))

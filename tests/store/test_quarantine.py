@@ -11,7 +11,9 @@ from projector.store.append import Outcome
 from projector.store.database import Database
 from tests.support.items import RECEIVED_AT, at, envelope, put, quarantined, read_log, rejected
 
-_CALLER = DeliveryDefaults(project_id="proj_1", type="customer.created", occurred_at=at(3))
+_CALLER = DeliveryDefaults(
+    project_id="proj_1", type="customer.created", occurred_at=at(3), customer_id="cust_1"
+)
 
 _BODIES = {
     "nothing": b"",
@@ -44,6 +46,7 @@ def test_all_that_is_known_of_a_delivery_is_kept(database: Database) -> None:
         "default_project_id": "proj_1",
         "default_type": "customer.created",
         "default_occurred_at": at(3),
+        "default_customer_id": "cust_1",
         "body": b"{",
         "resolved_at": None,
         "resolved_position": None,
@@ -85,6 +88,7 @@ def test_the_same_delivery_again_is_counted_and_not_kept_twice(database: Databas
         pytest.param(rejected(b"x", defaults=evolve(_CALLER, project_id="proj_2")), id="project"),
         pytest.param(rejected(b"x", defaults=evolve(_CALLER, type=None)), id="type"),
         pytest.param(rejected(b"x", defaults=evolve(_CALLER, occurred_at=at(4))), id="time"),
+        pytest.param(rejected(b"x", defaults=evolve(_CALLER, customer_id="c")), id="customer"),
         pytest.param(rejected(b"x"), id="nothing told"),
     ],
 )
@@ -96,10 +100,14 @@ def test_a_delivery_that_differs_in_any_way_is_quarantined_too(
 
 
 def test_two_conflicts_about_one_event_are_both_kept(database: Database) -> None:
-    names = ["Alex", "Berta", "Carla", "Berta"]
-    put(database, *(envelope("a", name=name) for name in names))
+    entered = envelope("a", type="customer.segment.entered")
+    put(database, *(evolve(entered, body=_segment(name)) for name in "ABCB"))
     bodies = [each["body"] for each in quarantined(database)]
-    assert bodies == [envelope("a", name=name).body.encode() for name in ("Berta", "Carla")]
+    assert bodies == [_segment(name).encode() for name in "BC"]
+
+
+def _segment(segment_id: str) -> str:
+    return f'{{"data": {{"segment": {{"id": "{segment_id}"}}}}}}'
 
 
 def test_an_entry_that_is_closed_stays_as_it_is(database: Database) -> None:

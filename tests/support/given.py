@@ -187,12 +187,18 @@ def in_shape(shape: str, webhook: Delivery) -> Delivery:
     return webhook
 
 
-def envelope(webhook: Delivery, shape: str = "webhook") -> Envelope:
-    """Convert a delivery to a shape, and read its envelope."""
+def envelopes(webhook: Delivery, shape: str = "webhook") -> list[Envelope]:
+    """Convert a delivery to a shape, and read its event, and the sending of an offer if any."""
     body = json.dumps(in_shape(shape, webhook)).encode()
-    [item] = sources.read(body, DeliveryDefaults(project_id=webhook["project_id"]))
-    assert isinstance(item, Envelope), item
-    return item
+    items = sources.read(body, DeliveryDefaults(project_id=webhook["project_id"]))
+    read = [item for item in items if isinstance(item, Envelope)]
+    assert read == items, items
+    return read
+
+
+def envelope(webhook: Delivery, shape: str = "webhook") -> Envelope:
+    """Convert a delivery to a shape, and read the envelope of its event."""
+    return envelopes(webhook, shape)[0]
 
 
 def given(*webhooks: Delivery) -> "Events":
@@ -214,7 +220,9 @@ class Events:
         shape: str = "webhook",
     ) -> "Delivered":
         """Deliver all events in an order and a shape, repeatedly if `times` is greater than 1."""
-        return Delivered([envelope(each, shape) for each in order(self.webhooks)] * times)
+        return Delivered(
+            [item for each in order(self.webhooks) for item in envelopes(each, shape)] * times
+        )
 
     def then_rows(self, projection: str, **which: str) -> list[Any]:
         """Return a customer's rows after one delivery of all events, in order."""

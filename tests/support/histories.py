@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from projector.envelope import Envelope
 from projector.projections import discover
 from tests.support import given
-from tests.support.given import SHAPES, Delivery, delivery, envelope
+from tests.support.given import SHAPES, Delivery, delivery, envelope, envelopes
 
 Build = Callable[..., Delivery]
 
@@ -23,7 +23,8 @@ Build = Callable[..., Delivery]
 PROJECTS = st.sampled_from(["proj_1", "proj_1", "proj_1", "proj_2"])
 CUSTOMERS = st.sampled_from(["cust_1", "cust_1", "cust_2"])
 CAMPAIGNS = st.sampled_from(["camp_1", "camp_1", "camp_2", None])
-NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None])
+# The last one is cut within a character, as JavaScript cuts text.
+NAMES = st.sampled_from(["", "Ada", "Ädä 😀", None, "Jo \ud83c"])
 
 #: Ids whose byte order differs from the order of their UTF-16 code units and from any collation.
 IDS = st.text("aZ1é\uffff😀", min_size=1, max_size=2)
@@ -45,7 +46,9 @@ _OFFSETS = st.sampled_from(
 #: RFC 3339 timestamps, often of the same instant.
 TIMES = st.builds(lambda moment, offset: moment.astimezone(offset).isoformat(), _MOMENTS, _OFFSETS)
 #: Values of `created_at` keys; one of them is before the year 1 in UTC, which the tables use.
-CREATED_AT = TIMES | st.sampled_from([None, None, "0001-01-01T00:00:00+05:45"])
+CREATED_AT = TIMES | st.sampled_from(
+    [None, None, "0001-01-01T00:00:00+05:45", "2016-12-31T23:59:60Z"]
+)
 DATES = st.sampled_from(["2025-06-30", "2025-12-31T23:00:00Z", None, "soon"])
 
 
@@ -61,13 +64,15 @@ SEGMENTS = st.builds(
 )
 #: The keys of a customer object, except for its id.
 ATTRIBUTES = _maybe(
-    source_id=NAMES,
+    source_id=NAMES | st.sampled_from([123, 123.0]),
     name=NAMES,
     email=NAMES,
     metadata=st.sampled_from([None, {}, {"b": 1, "a": [1.5, "ü"]}, {"big": 2**70, "nul": "\0"}]),
     created_at=CREATED_AT,
 )
-_POINTS = st.none() | _maybe(**{"from": st.integers(0, 3), "to": st.integers(4, 6) | st.none()})
+_POINTS = st.none() | _maybe(
+    **{"from": st.sampled_from([0, 1, 2, 3.0]), "to": st.sampled_from([4, 5.0, 6, None])}
+)
 TIERS = st.builds(
     lambda tier_id, more: given.tier(tier_id, **more),
     st.sampled_from(["ltr_1", "ltr_2", "ltr_3"]),
@@ -126,6 +131,15 @@ UNREADABLE: SearchStrategy[Build] = st.sampled_from(
     ]
 )
 
+#: The parts of an offer, which make a sending of the webhook of a segment event.
+OFFERS: SearchStrategy[dict[str, Any]] = st.just({}) | _maybe(
+    campaign=st.sampled_from([{"id": "camp_9"}, None]),
+    voucher=st.sampled_from([{"id": "v_1", "code": "A"}, {"code": "B \ud83c"}, None, "A"]),
+    publication=st.builds(
+        lambda at: {"id": "pub_1", "created_at": at, "customer": {"id": "cust_1"}}, CREATED_AT
+    ),
+)
+
 #: Events without a customer: one is not in the vocabulary, the other becomes a dead letter.
 WITHOUT_CUSTOMER: SearchStrategy[Build] = st.sampled_from(
     [
@@ -146,6 +160,8 @@ def webhooks(draw: st.DrawFn, kinds: Sequence[str] = tuple(KINDS)) -> Delivery:
     webhook = build(draw(CUSTOMERS), **header)
     attributes = UNREADABLE_ATTRIBUTES if draw(st.integers(0, 15)) == 15 else ATTRIBUTES
     webhook["data"]["customer"].update(draw(attributes))
+    if webhook["event"]["type"].startswith("customer.segment."):
+        webhook["data"].update(draw(OFFERS))
     return webhook
 
 
@@ -223,7 +239,8 @@ def arrivals(draw: st.DrawFn, history: Sequence[Delivery]) -> list[Arrival]:
     """Generate arrivals: any order, duplicates, shapes, batches, and steps between them."""
     duplicates = draw(st.lists(st.sampled_from(history), max_size=len(history)))
     order = draw(st.permutations([*history, *duplicates]))
-    return _split(draw, [envelope(each, draw(st.sampled_from(SHAPES))) for each in order])
+    read = [envelopes(each, draw(st.sampled_from(SHAPES))) for each in order]
+    return _split(draw, [item for items in read for item in items])
 
 
 def _split(draw: st.DrawFn, envelopes: Sequence[Envelope]) -> list[Arrival]:

@@ -36,6 +36,31 @@ def segment_data(**changes: Any) -> JSON:
     return changed({"customer": customer, "segment": segment}, changes)
 
 
+def offer_data(**changes: Any) -> JSON:
+    """The data of a segment event whose distribution published a code to the customer."""
+    publication = {
+        "id": "pub_1",
+        "object": "publication",
+        "created_at": "2025-10-16T16:54:11.750Z",
+        "customer_id": "cust_1",
+        "channel": "Automation",
+        "customer": {"id": "cust_1", "email": "alex@test"},
+        "result": "SUCCESS",
+    }
+    whole = segment_data(
+        campaign={"id": "camp_2", "name": "Spring", "object": "campaign"},
+        voucher={"id": "v_1", "code": "SPRING-1", "object": "voucher"},
+        publication=publication,
+    )
+    return changed(whole, changes)
+
+
+def sender(distribution_id: Any = "distr_1", **changes: Any) -> JSON:
+    """The `source` of a distribution's webhook."""
+    whole = {"id": distribution_id, "object": "distribution", "target_url": "https://shop.test"}
+    return changed(whole, changes)
+
+
 def tier_data(**changes: Any) -> JSON:
     """The data of a tier event: a customer in the simple shape, a campaign and a tier."""
     tier = {

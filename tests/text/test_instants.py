@@ -35,6 +35,54 @@ def test_a_time_with_an_offset_is_read_into_utc(text: str, expected: datetime) -
     assert parse(text).tzinfo is UTC
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2016-12-31T23:59:60Z",
+        "2016-12-31T23:59:60.999999999Z",
+        "2016-12-31t23:59:60z",
+        "2016-12-31 23:59:60+00:00",
+        "2017-01-01T05:44:60+05:45",
+        "2016-12-31T15:59:60-0800",
+    ],
+)
+def test_a_leap_second_is_the_last_microsecond_before_it(text: str) -> None:
+    """It is 23:59:60 in UTC, in whatever offset it is written."""
+    assert parse(text) == datetime(2016, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    assert to_text(parse(text)) == "2016-12-31T23:59:59.999999Z"
+
+
+def test_a_leap_second_may_be_on_any_day_and_is_after_every_other_instant_of_it() -> None:
+    assert parse("2031-06-30T23:59:60Z").date().isoformat() == "2031-06-30"
+    assert parse("9999-12-31T23:59:60Z").year == 9999
+    assert parse("2016-12-31T23:59:59.999998Z") < parse("2016-12-31T23:59:60Z")
+    assert parse("2016-12-31T23:59:60Z") < parse("2017-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2016-12-31T23:58:60Z",
+        "2016-12-31T12:59:60Z",
+        "2016-12-31T23:59:60+01:00",
+        "2016-12-31T23:59:61Z",
+        "2016-12-32T23:59:60Z",
+        "2016-12-31T23:59:60.Z",
+        "2016-12-31T23:59:60,5Z",
+        "2016-12-31T23:59:60Z ",
+        "9999-12-31T23:59:60-23:00",
+    ],
+)
+def test_the_second_60_of_another_minute_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an RFC 3339 time"):
+        parse(text)
+
+
+def test_a_leap_second_without_an_offset_is_refused_for_that() -> None:
+    with pytest.raises(NaiveInstant):
+        parse("2016-12-31T23:59:60")
+
+
 def test_the_error_for_an_invalid_time_quotes_its_first_characters() -> None:
     with pytest.raises(ValueError, match=r"^'yesterday' is not an RFC 3339 time$"):
         parse("yesterday")

@@ -21,6 +21,7 @@ def ingest(
     project: str | None = None,
     type: str | None = None,
     occurred_at: str | None = None,
+    customer: str | None = None,
     strict: Flag = False,
     no_catch_up: Flag = False,
     json: Json = False,
@@ -41,6 +42,8 @@ def ingest(
         The event type of deliveries that do not name one.
     occurred_at
         The time (RFC 3339) of events in deliveries that do not state one.
+    customer
+        The customer of deliveries that do not name one; those that name another are quarantined.
     strict
         Exit with 1 if anything was quarantined.
     no_catch_up
@@ -48,7 +51,7 @@ def ingest(
     json
         Print one JSON document.
     """
-    defaults = delivery_defaults(project, type, occurred_at)
+    defaults = delivery_defaults(project, type, occurred_at, customer)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
     with open_projector(url) as projector:

@@ -102,6 +102,7 @@ def show_quarantine(identifier: EntryId, /, *, url: Url, json: Json = False) -> 
             "event": found.event_id,
             "default type": found.defaults.type,
             "default time": found.defaults.occurred_at,
+            "default customer": found.defaults.customer_id,
             "resolved": found.resolved_at,
             "resolved by position": found.resolved_position,
         }
@@ -119,6 +120,7 @@ def retry_quarantine(
     project: str | None = None,
     type: str | None = None,
     occurred_at: str | None = None,
+    customer: str | None = None,
     json: Json = False,
 ) -> None:
     """Read entries again: events that can be read now are appended, and are in the tables then.
@@ -137,12 +139,14 @@ def retry_quarantine(
         The event type of deliveries that do not name one.
     occurred_at
         The time (RFC 3339) of events in deliveries that do not state one.
+    customer
+        The customer of deliveries that do not name one; those that name another are quarantined.
     json
         Print one JSON document.
     """
     if sum((bool(ids), all, reason is not None)) != 1:
         raise NotOne(options="ID, --reason or --all")
-    defaults = delivery_defaults(project, type, occurred_at)
+    defaults = delivery_defaults(project, type, occurred_at, customer)
     with open_projector(url) as projector:
         with progress.count_bar("reading again", "entries") as advance:
             found = projector.retry_quarantine(

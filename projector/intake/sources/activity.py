@@ -6,13 +6,20 @@ Both are `{id, type, created_at, data}`; an activity entry nests its facts once 
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw, Struct
 
 from projector.envelope import DeliveryDefaults, Shape
-from projector.intake.sources.header import Header, Unreadable, data_part
+from projector.facts import sendings
+from projector.intake.sources.header import Header, Unreadable, data_part, is_event_id
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_array, is_object
+
+_OBJECT_ID = re.compile(
+    r"(?:camp|cust|distr|event|ltr|ord|prod|promo|proj|pub|rew|rf|rr|r|seg|sku|v|whs|wh)_"
+)
 
 
 class _Page(Struct, gc=False):
@@ -21,7 +28,8 @@ class _Page(Struct, gc=False):
 
 def is_page(header: Header) -> bool:
     """Return whether a body is a page of a list."""
-    return header.object == "list" and is_array(header.data)
+    is_list = header.object == "list" and is_array(header.data)
+    return is_list and header.data_ref in (None, "data")
 
 
 def entries(text: str) -> list[str]:
@@ -34,8 +42,35 @@ def entries(text: str) -> list[str]:
 
 
 def is_entry(header: Header, defaults: DeliveryDefaults) -> bool:
-    """Return whether a body is an activity entry or a minimal envelope."""
-    return is_object(header.data) and (header.type or defaults.type) is not None
+    """Return whether a body is an activity entry or a minimal envelope.
+
+    An order or another object may have a type and data as well. So something else must show that
+    this is an event: its time, its id or its type, the facts of a customer, a project. The page of
+    an entry says nothing: an entry of which a retry knows no page must be read in the same way.
+    """
+    if not is_object(header.data) or (header.type or defaults.type) is None:
+        return False
+    if header.object is not None or _is_object_id(header.id):
+        return False
+    states_both = header.type is not None and header.created_at is not None
+    return (
+        states_both
+        or (isinstance(header.type, str) and "." in header.type)
+        or is_event_id(header.id)
+        or header.group_id is not None
+        or header.project_id is not None
+        or _has_facts(header)
+    )
+
+
+def _is_object_id(value: object) -> bool:
+    """Return whether a value is the id of an object in Voucherify that an event may mention."""
+    return isinstance(value, str) and _OBJECT_ID.match(value) is not None
+
+
+def _has_facts(header: Header) -> bool:
+    data = data_part(header.data)
+    return data.customer is not None or is_object(data.data)
 
 
 def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
@@ -45,7 +80,7 @@ def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
     facts = data.data if nested else header.data
     customer = data_part(facts).customer if nested else data.customer
     return RawEnvelope(
-        source=Shape.ACTIVITY if nested or header.group_id is not None else Shape.MINIMAL,
+        source=_shape(header, nested=nested),
         project_id=header.project_id or defaults.project_id,
         event_id=header.id,
         type=header.type or defaults.type,
@@ -53,3 +88,9 @@ def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
         occurred_at=header.created_at or defaults.occurred_at,
         content=memoryview(facts),
     )
+
+
+def _shape(header: Header, *, nested: bool) -> Shape:
+    if header.type == sendings.TYPE:
+        return Shape.SENDING
+    return Shape.ACTIVITY if nested or header.group_id is not None else Shape.MINIMAL

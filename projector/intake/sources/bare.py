@@ -11,7 +11,12 @@ from projector.text.jsontext import is_object
 
 
 def is_bare(header: Header, defaults: DeliveryDefaults) -> bool:
-    """Return whether a body is bare data: a customer, with facts or a type from the caller."""
+    """Return whether a body is bare data: a customer, with facts or a type from the caller.
+
+    Bare data are no object of their own, as an order with a customer is.
+    """
+    if header.object is not None:
+        return False
     facts = (
         header.segment,
         header.loyalty_tier,

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from projector.envelope import DeliveryDefaults, Shape
 from projector.intake.sources.header import Header, data_part
 from projector.intake.sources.raw_envelope import RawEnvelope
 
+#: A version of the specification, such as `1.0`.
+_VERSION = re.compile(r"\d+\.\d+", re.ASCII)
+
 
 def is_cloudevent(header: Header) -> bool:
-    """Return whether a body is a CloudEvent."""
-    return header.specversion is not None
+    """Return whether a body is a CloudEvent: the version, and a type or source."""
+    if not isinstance(header.specversion, str) or not _VERSION.fullmatch(header.specversion):
+        return False
+    return isinstance(header.type, str) or _source(header) is not None
 
 
 def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
@@ -31,8 +38,12 @@ def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
 
 
 def _last_path_part(header: Header) -> str | None:
+    source = _source(header)
+    return None if source is None else source.rstrip("/").rpartition("/")[2]
+
+
+def _source(header: Header) -> str | None:
     try:
-        source = msgspec.json.decode(header.source, type=str)
+        return msgspec.json.decode(header.source, type=str)
     except (ValueError, RecursionError):
         return None
-    return source.rstrip("/").rpartition("/")[2]

@@ -6,6 +6,7 @@ a wrong type gets a precise reason later.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -16,6 +17,8 @@ from projector.text.jsontext import is_deeper
 #: The deepest nesting of a body, in levels. JSON decoders are recursive, and Python's recursion
 #: limit allows more or fewer levels depending on the call stack; this limit is always the same.
 LEVELS_MAX = 250
+
+_EVENT_ID = re.compile(r"ev(?!ent_)[a-z]*_", re.ASCII)
 
 
 class EventPart(Struct, gc=False):
@@ -35,6 +38,7 @@ class Header(Struct, gc=False):
     created_at: Any = None
     project_id: Any = None
     object: Any = None
+    data_ref: Any = None
     specversion: Any = None
     time: Any = None
     group_id: Any = None
@@ -46,6 +50,14 @@ class Header(Struct, gc=False):
     loyalty_tier: Raw = Raw(b"null")
     loyalty_tier_from: Raw = Raw(b"null")
     loyalty_tier_to: Raw = Raw(b"null")
+
+
+def is_event_id(value: object) -> bool:
+    """Return whether a value looks like the id of an event in Voucherify, such as `evcus_1`.
+
+    `event_…` is not one: it is the id of a custom event, an object that a shop sends.
+    """
+    return isinstance(value, str) and _EVENT_ID.match(value) is not None
 
 
 class CustomerPart(Struct, gc=False):

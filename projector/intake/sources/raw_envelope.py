@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
-from projector.text import instants
+from projector.text import instants, surrogates
 from projector.text.jsontext import compact
 
 
@@ -25,6 +25,23 @@ class RawEnvelope(NamedTuple):
     occurred_at: Any
     #: The JSON text of the facts, from which a missing id is computed.
     content: memoryview
+
+    def unmasked(self) -> RawEnvelope:
+        """Return the values as they are in the body, of which the masked text was decoded."""
+        content = surrogates.unmask(bytes(self.content).decode())
+        return RawEnvelope(
+            source=self.source,
+            project_id=_unmasked(self.project_id),
+            event_id=_unmasked(self.event_id),
+            type=_unmasked(self.type),
+            customer_id=_unmasked(self.customer_id),
+            occurred_at=_unmasked(self.occurred_at),
+            content=memoryview(content.encode()),
+        )
+
+
+def _unmasked(value: Any) -> Any:
+    return surrogates.unmask_value(value) if isinstance(value, str) else value
 
 
 class _Invalid(Exception):
@@ -46,7 +63,7 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             project_id=_identifier("project", raw.project_id, "Give it with --project."),
             event_id=event_id,
             type=type_,
-            customer_id=_customer(raw.customer_id),
+            customer_id=_customer(raw.customer_id, defaults),
             occurred_at=occurred_at,
             # Plain text: to a database driver, a subclass of `str` is another type.
             source=str(raw.source),
@@ -85,12 +102,18 @@ def _identifier(name: str, value: Any, hint: str) -> str:
     return str(value)
 
 
-def _customer(value: Any) -> str | None:
+def _customer(value: Any, defaults: DeliveryDefaults) -> str | None:
     if value is None or value == "":
-        return None
+        return defaults.customer_id
     problem = id_problem(value)
     if problem:
         raise _Invalid("bad_id", f"The customer's id {problem}.")
+    if defaults.customer_id not in (None, value):
+        raise _Invalid(
+            "other_customer",
+            f"The delivery is about customer {value!r}, and not about {defaults.customer_id!r}, "
+            "as the caller said.",
+        )
     return str(value)
 
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from projector.envelope import DeliveryDefaults, Shape
-from projector.intake.sources.header import EventPart, Header, data_part
+from projector.intake.sources.header import EventPart, Header, data_part, is_event_id
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_object
 
@@ -30,7 +30,7 @@ class _LegacyData(Struct, gc=False):
 
 
 def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults) -> RawEnvelope:
-    """Extract the raw envelope of a v2024-01-01 webhook, recognised by its `event` object."""
+    """Extract the raw envelope of a v2024-01-01 webhook, recognised by `is_webhook`."""
     customer = data_part(header.data).customer
     customer_id = customer.id if customer is not None else None
     if not customer_id and isinstance(event.entity_id, str) and event.entity_id.startswith("cust_"):
@@ -47,8 +47,17 @@ def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults
     )
 
 
-def is_headless(header: Header) -> bool:
-    """Return whether a body is a webhook whose `event` object was left out by a custom payload."""
+def is_webhook(header: Header, event: EventPart) -> bool:
+    """Return whether a body with an `event` object is a v2024-01-01 webhook.
+
+    The name of the key is not enough: a raw payload, or another program's JSON, may have an `event`
+    with the id of something else, such as an order. Then two events would have one id.
+    """
+    return is_sent(header) or is_event_id(event.id)
+
+
+def is_sent(header: Header) -> bool:
+    """Return whether a body has the id of a sending, or a distribution or webhook as source."""
     if isinstance(header.id, str) and header.id.startswith("whs_"):
         return True
     return _sender(header) in ("distribution", "webhook")
@@ -56,7 +65,7 @@ def is_headless(header: Header) -> bool:
 
 def is_legacy(header: Header) -> bool:
     """Return whether a body is a webhook of the format v2018-08-01."""
-    if header.object != "event" or not is_object(header.data):
+    if header.object != "event" or not isinstance(header.type, str) or not is_object(header.data):
         return False
     try:
         data = msgspec.json.decode(header.data, type=_LegacyData)

@@ -11,9 +11,15 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from projector.envelope import ID_CHARACTERS_MAX, Envelope, Shape
+from projector.envelope import (
+    ID_CHARACTERS_MAX,
+    NO_DEFAULTS,
+    DeliveryDefaults,
+    Envelope,
+    Shape,
+)
 from projector.intake.sources.header import LEVELS_MAX
 from projector.text.jsontext import is_deeper
 
@@ -34,28 +40,52 @@ class _Customer(Struct, gc=False):
 
 class _Data(Struct, gc=False):
     customer: _Customer
+    publication: Raw | UnsetType = UNSET
+    voucher: Raw | UnsetType = UNSET
+    promotion_tier: Raw | UnsetType = UNSET
 
 
-class _Webhook(Struct, gc=False):
+class Webhook(Struct, gc=False):
+    """The parts of a complete webhook."""
+
     project_id: _Id
+    id: str
     event: _Event
     data: _Data
 
+    def may_carry_offer(self) -> bool:
+        """Return whether there is a part that `sending` may cut out."""
+        data = self.data
+        return not (data.publication is data.voucher is data.promotion_tier is UNSET)
 
-_webhook = msgspec.json.Decoder(_Webhook)
+
+_webhook = msgspec.json.Decoder(Webhook)
 
 
-def read(text: str) -> Envelope | None:
-    """Return the envelope of a complete webhook; None for any other body, valid or not."""
+def decode(text: str, defaults: DeliveryDefaults) -> Webhook | None:
+    """Decode a complete webhook; None for any other body, valid or not.
+
+    A complete webhook takes no value from the defaults, but may contradict their customer.
+    """
     if is_deeper(text, LEVELS_MAX):
         return None
     try:
         webhook = _webhook.decode(text)
     except (ValueError, RecursionError):
         return None
-    event = webhook.event
-    if event.created_at.tzinfo is not UTC or "\\u0000" in text:
+    # The evidence of `voucherify.is_webhook` that nearly all webhooks have.
+    if not webhook.id.startswith("whs_"):
         return None
+    if defaults.customer_id not in (None, webhook.data.customer.id):
+        return None
+    if webhook.event.created_at.tzinfo is not UTC or "\\u0000" in text:
+        return None
+    return webhook
+
+
+def to_envelope(webhook: Webhook, text: str) -> Envelope:
+    """Return the envelope of a complete webhook; `text` is its body."""
+    event = webhook.event
     return Envelope(
         project_id=webhook.project_id,
         event_id=event.id,
@@ -65,3 +95,9 @@ def read(text: str) -> Envelope | None:
         source=_SOURCE,
         body=text,
     )
+
+
+def read(text: str) -> Envelope | None:
+    """Return the envelope of a complete webhook; None for any other body, valid or not."""
+    webhook = decode(text, NO_DEFAULTS)
+    return None if webhook is None else to_envelope(webhook, text)

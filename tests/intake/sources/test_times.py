@@ -49,7 +49,9 @@ def test_an_instant_is_placed_in_utc(text: str, instant: datetime) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param("2016-12-31T23:59:60Z", id="a leap second"),
+        pytest.param("2016-12-31T23:58:60Z", id="a leap second in another minute"),
+        pytest.param("2016-12-31T23:59:60-01:00", id="a leap second in another zone"),
+        pytest.param("2016-12-31T23:59:61Z", id="two leap seconds"),
         pytest.param("2024-01-01T24:00:00Z", id="hour 24"),
         pytest.param("2023-02-29T00:00:00Z", id="no leap year"),
         pytest.param("2024-13-01T00:00:00Z", id="month 13"),
