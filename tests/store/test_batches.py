@@ -30,7 +30,7 @@ def test_events_appended_by_another_writer_before_the_lock_are_seen(
             database,
             envelope("theirs", minute=9),
             envelope("both", customer_id="cust_2"),
-            envelope("contested", name="Theirs"),
+            envelope("contested", type="customer.created"),
         )
         with writing() as connection:
             yield connection
@@ -39,7 +39,7 @@ def test_events_appended_by_another_writer_before_the_lock_are_seen(
     receipts = put(
         database,
         envelope("both", customer_id="cust_2"),
-        envelope("contested", name="Ours"),
+        envelope("contested", type="customer.updated"),
         envelope("ours", minute=5),
         envelope("new", customer_id="cust_3"),
     )

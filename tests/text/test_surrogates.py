@@ -30,6 +30,7 @@ WHOLE = [
     "{}",
     r'"\ud83d\ude00"',
     r'"\uD83D\uDE00"',
+    r'"\ud800\udc00\uDBFF\uDFFF"',
     r'"\\ud83d"',
     r'"\\\\ud83d"',
     r'"\u0000"',
