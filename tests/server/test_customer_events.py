@@ -23,7 +23,7 @@ _EVENTS: list[Delivery] = [
 def _told(server: Server) -> None:
     others = [entered(f"cust_{n}", "seg_1", at="2024-03-01T10:00:00Z") for n in range(2, 9)]
     mixed = [each for pair in zip(_EVENTS, others * 4, strict=False) for each in pair]
-    again = in_shape("another webhook", _EVENTS[3])
+    again = {**_EVENTS[3], "id": "whs_another", "type": "Another distribution"}
     body = ndjson(*mixed, again, again)
     last = server.client.post("/events", body).json["last_position"]
     assert server.client.get(f"/customers/cust_1/events?min_position={last}").status == 200

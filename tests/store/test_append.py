@@ -93,7 +93,6 @@ def test_one_event_in_two_shapes_is_one_event(database: Database) -> None:
         pytest.param(envelope("a", minute=1), id="time"),
         pytest.param(envelope("a", type="customer.confirmed"), id="type"),
         pytest.param(envelope("a", customer_id="cust_2"), id="customer"),
-        pytest.param(evolve(envelope("a"), body='{"data": {"customer": 5}}'), id="unreadable"),
     ],
 )
 def test_one_id_with_other_facts_is_a_conflict_and_the_first_one_stands(
