@@ -112,7 +112,7 @@ def _tiers(tiers: Sequence[CustomerTier]) -> None:
                 each.name or each.tier_id,
                 _points(each),
                 each.joined_at,
-                f"{each.expires_on}, nothing heard since" if each.overdue else each.expires_on,
+                (f"{each.expires_on},", "nothing heard since") if each.overdue else each.expires_on,
                 each.certain,
             )
             for each in tiers

@@ -52,6 +52,9 @@ class Group:
     since_then: str
     #: The boolean column of `now` that marks members; None if every row with the group's id does.
     member_flag: str | None
+    #: The function from the rows of `now` before and after a change to whether it begins a period
+    #: in the group that held before, too; None if no change does.
+    returns: Callable[[Row, Row], bool] | None
     #: The columns that identify a member's row, in the sort order of lists of members.
     member_key: tuple[str, ...]
     #: The thing that identifies one of a customer's rows in `now`: its name, and its column.
@@ -62,6 +65,13 @@ class Group:
     row_of: Callable[[Any], str | None]
     #: The function from a fact to the ids of the groups that it names.
     ids_in: Callable[[CustomerFact], Iterator[str]]
+
+    def begins(self, before: Row | None, after: Row | None, group_id: str) -> bool:
+        """Return whether a change of a row of `now` begins a period in the group."""
+        if not self.holds(after, group_id):
+            return False
+        was_member = self.holds(before, group_id)
+        return not was_member or (self.returns is not None and self.returns(before, after))
 
     def holds(self, row: Row | None, group_id: str) -> bool:
         """Return whether a row of `now` makes its customer a member of the group."""
@@ -101,6 +111,7 @@ SEGMENT = Group(
     since="entered_at",
     since_then="valid_from",
     member_flag="is_member",
+    returns=None,
     member_key=("project_id", "customer_id"),
     row_name="segment",
     row_id="segment_id",
@@ -116,6 +127,7 @@ TIER = Group(
     since="joined_at",
     since_then="joined_at",
     member_flag=None,
+    returns=loyalty_tier.begins_period,
     member_key=("project_id", "customer_id", "campaign_id"),
     row_name="campaign",
     row_id="campaign_id",

@@ -57,6 +57,21 @@ def verdict(found: WhyNot) -> tuple[Any, ...]:
     return found.kind, found.verdict, *ids, found.campaign_id
 
 
+def test_a_tier_that_was_left_unseen_is_given_by_the_event_that_proves_the_return(
+    database: Database,
+) -> None:
+    append_and_project(
+        database,
+        joined("cust_1", "silver", at=MONDAY, id="first time"),
+        downgraded("cust_1", "gold", "silver", at=TUESDAY, id="return"),
+        joined("cust_1", "silver", at=WEDNESDAY, id="again"),
+    )
+    found = why_not(database, "silver")
+    assert verdict(found) == ("tier", "holds", "return", None, "camp_1")
+    assert found.given_by is not None
+    assert found.given_by.decides
+
+
 def test_a_tier_is_held_taken_or_was_never_given(database: Database) -> None:
     append_and_project(
         database,

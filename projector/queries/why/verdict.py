@@ -70,14 +70,13 @@ class Findings:
 
     def _compare(self, fold_step: FoldStep, row_id: str, before: Any, after: Any) -> None:
         group, kind = fold_step.group, fold_step.group.kind
-        held, holds = group.holds(before, self.what), group.holds(after, self.what)
         identity = kind, row_id
-        if holds and not held:
+        if group.begins(before, after, self.what):
             step = fold_step.step(row_id)
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=step, taken_by=None
             )
-        elif held and not holds:
+        elif group.holds(before, self.what) and not group.holds(after, self.what):
             given_by, taken_by = self.periods[identity].given_by, fold_step.step(row_id)
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
