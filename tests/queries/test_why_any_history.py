@@ -129,7 +129,7 @@ def test_a_verdict_is_what_the_rows_have_been_one_after_the_other(
                 continue
             expected = "holds" if held[-1] else "taken" if any(held) else "never given"
             assert found.verdict == expected
-            began = [stream[n].event_id for n in range(len(stream)) if held[n + 1] - held[n]]
+            began = _began(stream, what)
             ended = [stream[n].event_id for n in range(len(stream)) if held[n] - held[n + 1]]
             given_by = found.given_by and found.given_by.event_id
             assert given_by in began if any(held) else given_by is None
@@ -137,6 +137,18 @@ def test_a_verdict_is_what_the_rows_have_been_one_after_the_other(
             assert (found.taken_by and found.taken_by.event_id) == last
             if len(set().union(*held)) == 1:
                 assert given_by == began[-1]
+
+
+def _began(events: Sequence[Envelope], what: str) -> list[str]:
+    """The ids of the events with which its periods begin, in canonical order."""
+    histories = (folded(f"{each.name}_history", events)[0] for each in (_SEGMENT, _TIER))
+    opened = {
+        row.opened_by
+        for rows in histories
+        for row in rows
+        if what in (getattr(row, "segment_id", None), getattr(row, "tier_id", None))
+    }
+    return [each.event_id for each in events if each.event_id in opened]
 
 
 def _held(events: Sequence[Envelope], what: str) -> set[tuple[str, str]]:
