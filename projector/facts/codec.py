@@ -134,13 +134,13 @@ def _comparable(event: Envelope) -> object:
         fact = _decode_as(fact_type, event.source, event.body)
     except (ValueError, RecursionError) as error:
         return str(error).replace("`$.data", "`$")
-    return _without_customer(fact_type)(fact)
+    return _without_customer(event.type)(fact)
 
 
 @cache
-def _without_customer(fact_type: Any) -> Callable[[CustomerFact], object]:
-    """Return the reader of a fact's fields but for the customer."""
-    names = [field.name for field in attrs.fields(fact_type) if field.name != "customer"]
+def _without_customer(type_: str) -> Callable[[CustomerFact], object]:
+    """Return the reader of the fields of a type's fact but for the customer."""
+    names = [field.name for field in attrs.fields(FACTS[type_]) if field.name != "customer"]
     # At least one name: a fact may have no field of its own.
     return attrgetter("__class__", *names)
 
