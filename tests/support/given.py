@@ -170,7 +170,7 @@ def in_shape(shape: str, webhook: Delivery) -> Delivery:
         case "another webhook":
             sending = {"id": "whs_2", "created_at": "2024-12-31T23:59:59.999999Z"}
             source = {"id": "wh_1", "object": "webhook"}
-            more = {"voucher": {"id": "v_1"}, **dict(reversed(data.items()))}
+            more = {"referrals": {"total": 0}, **dict(reversed(data.items()))}
             return {**webhook, **sending, "source": source, "data": more}
         case "activity":
             return {**entry, "group_id": "v-1", "data": {"data": data, "event_source": None}}
