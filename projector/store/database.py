@@ -23,7 +23,7 @@ from projector.errors import (
     ProjectorError,
     RightsMissing,
 )
-from projector.store import dialects
+from projector.store import dialects, postgres
 
 #: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
 _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
@@ -67,7 +67,7 @@ class Database:
             self.engine = (
                 dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
                 if self.is_sqlite
-                else dialects.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
+                else postgres.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
             )
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
