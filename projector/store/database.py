@@ -19,18 +19,39 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from projector.errors import (
     BadDatabaseUrl,
     DatabaseBusy,
+    DatabaseReadOnly,
     DatabaseUnreachable,
+    EncodingUnsuitable,
+    PoolerUnsuitable,
     ProjectorError,
     RightsMissing,
 )
 from projector.store import dialects, postgres
+from projector.store.postgres_settings import Timeouts
 
 #: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
 _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
 
 #: SQLSTATE codes of Postgres: idle_in_transaction_session_timeout, transaction_timeout (both end
-#: the connection during a transaction), and read_only_sql_transaction (a standby).
-_OF_THE_SERVER = frozenset({"25P03", "25P04", "25006"})
+#: the connection during a transaction).
+_OF_THE_SERVER = frozenset({"25P03", "25P04"})
+
+#: SQLSTATE codes of Postgres that have an error of their own: lock_not_available,
+#: insufficient_privilege, read_only_sql_transaction (a standby), untranslatable_character.
+_BY_CODE: dict[str, type[ProjectorError]] = {
+    "55P03": DatabaseBusy,
+    "42501": RightsMissing,
+    "25006": DatabaseReadOnly,
+    "22P05": EncodingUnsuitable,
+}
+
+#: Parts of messages that have an error of their own: SQLite's, and PgBouncer's for a transaction in
+#: its mode `statement`, and for a transaction that waited for a free connection.
+_BY_MESSAGE: dict[str, type[ProjectorError]] = {
+    "database is locked": DatabaseBusy,
+    "statement pooling mode": PoolerUnsuitable,
+    "query_wait_timeout": DatabaseBusy,
+}
 
 #: The SQLSTATE class of internal errors of Postgres, such as a file that cannot grow.
 _INTERNAL_ERROR = "XX"
@@ -67,7 +88,10 @@ class Database:
             self.engine = (
                 dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
                 if self.is_sqlite
-                else postgres.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
+                else postgres.create_postgres_engine(
+                    self.url,
+                    Timeouts(lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max),
+                )
             )
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
@@ -82,6 +106,17 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether the database is SQLite; otherwise it is Postgres."""
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler gives each transaction another session; connects to find it out.
+
+        Then nothing outlives a transaction: no LISTEN, session lock or temporary table.
+        """
+        if self.is_sqlite:
+            return False
+        with self._translating(), self.engine.connect() as connection:
+            return postgres.is_pooled(connection)
 
     def __str__(self) -> str:
         return dialects.redact(self.url)
@@ -132,14 +167,16 @@ class Database:
         SQLite takes its one write lock at the start (BEGIN IMMEDIATE): a transaction that read
         first and wrote later would fail if another one had written in between. Without `durable`,
         the commit does not wait for fsync: a power cut may undo it together with all later ones,
-        but never what was durable before.
+        but never what was durable before. Raises EncodingUnsuitable.
         """
         with (
             self._sqlite_turn(),
             self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE", durable) as begun,
         ):
-            if not durable and not self.is_sqlite:
-                begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            if not self.is_sqlite:
+                postgres.require_utf8(begun, self)
+                if not durable:
+                    begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield begun
 
     @contextmanager
@@ -221,10 +258,10 @@ def translate_error(url: object, error: Exception) -> ProjectorError | None:
         return DatabaseBusy(url=url, reason="all connections of this process are in use")
     cause = error.orig if isinstance(error, DBAPIError) else error
     reason = str(cause).strip()
-    if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
-        return DatabaseBusy(url=url, reason=reason)
-    if getattr(cause, "sqlstate", None) == "42501":
-        return RightsMissing(url=url, reason=reason.partition("\n")[0])
+    known = next((_BY_MESSAGE[part] for part in _BY_MESSAGE if part in reason), None)
+    known = known or _BY_CODE.get(getattr(cause, "sqlstate", None) or "")
+    if known is not None:
+        return known(url=url, reason=reason.partition("\n")[0])
     if _is_environment(cause):
         return DatabaseUnreachable(url=url, reason=reason)
     return None
