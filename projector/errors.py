@@ -63,6 +63,15 @@ class PoolerUnsuitable(DatabaseUnreachable):
     hint = "Let it pool transactions or sessions (pool_mode), or give the server's own URL."
 
 
+class PoolerExhausted(DatabaseBusy):
+    """The connection pooler of {url} has no free connection: {reason}"""
+
+    hint = (
+        "Nothing was lost. Raise the size of its pool; for a rebuild, which needs a connection for "
+        "each worker and two more, PROJECTOR_DIRECT_DATABASE_URL can name the server itself."
+    )
+
+
 class RightsMissing(ProjectorError):
     """The database {url} denied permission: {reason}"""
 

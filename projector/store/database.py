@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from threading import RLock
@@ -16,45 +14,10 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from projector.errors import (
-    BadDatabaseUrl,
-    DatabaseBusy,
-    DatabaseReadOnly,
-    DatabaseUnreachable,
-    EncodingUnsuitable,
-    PoolerUnsuitable,
-    ProjectorError,
-    RightsMissing,
-)
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DirectDatabaseElsewhere
 from projector.store import dialects, postgres
+from projector.store.driver_errors import translate_error
 from projector.store.postgres_settings import Timeouts
-
-#: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
-_BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
-
-#: SQLSTATE codes of Postgres: idle_in_transaction_session_timeout, transaction_timeout (both end
-#: the connection during a transaction).
-_OF_THE_SERVER = frozenset({"25P03", "25P04"})
-
-#: SQLSTATE codes of Postgres that have an error of their own: lock_not_available,
-#: insufficient_privilege, read_only_sql_transaction (a standby), untranslatable_character.
-_BY_CODE: dict[str, type[ProjectorError]] = {
-    "55P03": DatabaseBusy,
-    "42501": RightsMissing,
-    "25006": DatabaseReadOnly,
-    "22P05": EncodingUnsuitable,
-}
-
-#: Parts of messages that have an error of their own: SQLite's, and PgBouncer's for a transaction in
-#: its mode `statement`, and for a transaction that waited for a free connection.
-_BY_MESSAGE: dict[str, type[ProjectorError]] = {
-    "database is locked": DatabaseBusy,
-    "statement pooling mode": PoolerUnsuitable,
-    "query_wait_timeout": DatabaseBusy,
-}
-
-#: The SQLSTATE class of internal errors of Postgres, such as a file that cannot grow.
-_INTERNAL_ERROR = "XX"
 
 
 class Database:
@@ -68,15 +31,19 @@ class Database:
     - `idle_seconds_max`: Postgres ends a transaction, and releases its locks, if its process did
       nothing for longer during it, for example because it was suspended. Default: no limit. SQLite
       has no such timeout.
+
+    `direct_url` leads to the same database of Postgres without a connection pooler, for rebuilds.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        direct_url: str | None = None,
         lock_seconds_max: float | None = None,
         idle_seconds_max: float | None = None,
     ) -> None:
+        self._direct_url = direct_url
         self.url = dialects.parse_url(url)
         # Reentrant: after a Ctrl-C that comes before the release, its thread can take it again.
         self._writer = RLock()
@@ -138,6 +105,24 @@ class Database:
             with closing(connection):
                 connection.autocommit = True
                 yield connection
+
+    @contextmanager
+    def direct(self) -> Iterator[Database]:
+        """Yield the database at its direct URL, or this one without such a URL.
+
+        Raises DirectDatabaseElsewhere if the URL leads to another database.
+        """
+        if self._direct_url is None or self.is_sqlite:
+            yield self
+            return
+        with closing(Database(self._direct_url)) as direct:
+            if direct.is_sqlite or direct._identity() != self._identity():
+                raise DirectDatabaseElsewhere(direct=direct, url=self)
+            yield direct
+
+    def _identity(self) -> tuple[object, ...]:
+        with self.reading() as connection:
+            return postgres.identity(connection)
 
     @contextmanager
     def reading(self, connection: Connection | None = None) -> Iterator[Connection]:
@@ -250,39 +235,3 @@ class Database:
 
 def _duplicate(connection: Any) -> int:
     return os.dup(connection.fileno())
-
-
-def translate_error(url: object, error: Exception) -> ProjectorError | None:
-    """Return the error to show to an operator; None if the statement, so a bug, is the cause."""
-    if isinstance(error, PoolTimeout):
-        return DatabaseBusy(url=url, reason="all connections of this process are in use")
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    reason = str(cause).strip()
-    known = next((_BY_MESSAGE[part] for part in _BY_MESSAGE if part in reason), None)
-    known = known or _BY_CODE.get(getattr(cause, "sqlstate", None) or "")
-    if known is not None:
-        return known(url=url, reason=reason.partition("\n")[0])
-    if _is_environment(cause):
-        return DatabaseUnreachable(url=url, reason=reason)
-    return None
-
-
-def _is_environment(cause: object) -> bool:
-    """Return whether the database is the cause (gone, full, read-only) and not the statement.
-
-    Both drivers raise OperationalError, or a subclass of it, for most of these. The exceptions:
-
-    - sqlite3 raises DatabaseError itself for a file that is damaged or not a database.
-    - psycopg raises ProgrammingError for an invalid option of the connection.
-    - psycopg raises InternalError if the server ended a transaction because of its age, is
-      read-only, or has an internal error.
-    """
-    code = getattr(cause, "sqlstate", None) or ""
-    names = {kind.__name__ for kind in type(cause).__mro__}
-    return (
-        "OperationalError" in names
-        or type(cause) is sqlite3.DatabaseError
-        or _BAD_OPTION.search(str(cause)) is not None
-        or code in _OF_THE_SERVER
-        or code.startswith(_INTERNAL_ERROR)
-    )

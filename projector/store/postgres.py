@@ -60,7 +60,8 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
             url=redact(url), reason="psycopg is missing; install the extra `postgres`"
         ) from error
 
-    @event.listens_for(engine, "connect")
+    # First of all, because SQLAlchemy asks for a part of the settings when it connects first.
+    @event.listens_for(engine, "connect", insert=True)
     def set_up(connection: Any, record: Any) -> None:
         try:
             record.info.update(_set_up(connection, url, timeouts, says_pooled))
@@ -88,6 +89,14 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
 def is_pooled(connection: Connection) -> bool:
     """Return whether each transaction of a connection may be in another session of the server."""
     return bool(connection.info[_IS_POOLED])
+
+
+def identity(connection: Connection) -> tuple[object, ...]:
+    """Return what tells a database from any other one, also of another server."""
+    statement = (
+        "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
+    )
+    return tuple(connection.exec_driver_sql(statement).one())
 
 
 def require_utf8(connection: Connection, url: object) -> None:

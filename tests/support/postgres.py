@@ -79,15 +79,20 @@ class Server:
         """Return the SQLAlchemy URL of a database."""
         return self.admin.set(database=database).render_as_string(hide_password=False)
 
-    def create_database(self, template: str | None = None) -> str:
-        """Create an empty database, or a copy of the one at the URL `template`; return its URL."""
+    def create_database(self, template: str | None = None, **options: str) -> str:
+        """Create an empty database, or a copy of the one at the URL `template`; return its URL.
+
+        The `options` are those of CREATE DATABASE, such as `encoding`.
+        """
         name = f"projector_{uuid.uuid4().hex}"
         source = "template0" if template is None else _database(template)
-        self._execute(
+        parts = [
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(source)
-            )
-        )
+            ),
+            *(sql.SQL(" {} {}").format(sql.SQL(key), sql.Literal(options[key])) for key in options),
+        ]
+        self._execute(sql.Composed(parts))
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
@@ -96,9 +101,9 @@ class Server:
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     @contextlib.contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
+    def database(self, template: str | None = None, **options: str) -> Iterator[str]:
         """The URL of a new database, which is dropped when the block ends."""
-        url = self.create_database(template)
+        url = self.create_database(template, **options)
         try:
             yield url
         finally:
@@ -142,7 +147,7 @@ def running_server(
     if given and not own:
         yield Server(admin=make_url(given).set(drivername="postgresql+psycopg"))
         return
-    with _folder(durable=fsync) as folder:
+    with own_folder(durable=fsync) as folder:
         server = _start(folder, {**_SETTINGS, **({} if fsync else _NOT_DURABLE), **settings})
         try:
             yield server
@@ -151,7 +156,7 @@ def running_server(
 
 
 @contextlib.contextmanager
-def _folder(*, durable: bool) -> Iterator[Path]:
+def own_folder(*, durable: bool = False) -> Iterator[Path]:
     """Make a folder for one server and remove it in the end.
 
     TMPDIR is not asked: a socket's path may have 103 bytes at most, and the user that the server
@@ -169,10 +174,24 @@ def _start(folder: Path, settings: Mapping[str, str]) -> Server:
     binaries = _binaries(folder)
     data = folder / "data"
     _create_cluster(folder, binaries, data)
+    return start_cluster(folder, binaries, data, settings)
+
+
+def start_cluster(folder: Path, binaries: Path, data: Path, settings: Mapping[str, str]) -> Server:
+    """Start a server on the cluster in the folder `data`."""
+
+    def command(port: int) -> list[str | Path]:
+        own = {"unix_socket_directories": str(folder), "port": str(port)}
+        return [binaries / "postgres", "-D", data, *_options({**settings, **own})]
+
+    return start_program(folder, command)
+
+
+def start_program(folder: Path, command: Callable[[int], list[str | Path]]) -> Server:
+    """Start a program that speaks Postgres's protocol on the port that its command is made with."""
     for _ in range(_START_ATTEMPTS_MAX):
         port = _free_port()
-        options = _options({**settings, "unix_socket_directories": str(folder), "port": str(port)})
-        start = partial(_launch, folder, binaries / "postgres", "-D", data, *options)
+        start = partial(_launch, folder, *command(port))
         admin = URL.create(
             "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
         )
@@ -180,7 +199,7 @@ def _start(folder: Path, settings: Mapping[str, str]) -> Server:
         if _answers(server):
             return server
         server.stop()
-    raise RuntimeError(f"postgres did not start:\n{_log(folder).read_text()}")
+    raise RuntimeError(f"it did not start:\n{_log(folder).read_text()}")
 
 
 def _binaries(folder: Path) -> Path:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     delete,
     func,
     inspect,
-    literal,
     select,
 )
 from sqlalchemy.exc import DBAPIError
@@ -38,7 +37,7 @@ LOCK_SECONDS_MAX = 2.0
 
 #: The key of the advisory lock: any number that no other program uses on the same database.
 _REBUILD_LOCK = 7_270_853_175
-_TRY_LOCK = select(func.pg_try_advisory_xact_lock(_REBUILD_LOCK))
+_TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_REBUILD_LOCK})"
 
 
 @contextmanager
@@ -56,11 +55,12 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
         return
     with database.connected() as connection:
         # At this level a transaction that does nothing has no snapshot, so that it does not hold
-        # back vacuum, however long the rebuild takes.
+        # back vacuum, however long the rebuild takes. Nor may its statements have parameters: the
+        # portal of such a one, and with it a snapshot, stays open until the next statement.
         connection.execution_options(isolation_level="READ COMMITTED")
         _lift_idle_timeouts(connection)
         deadline = time.monotonic() + LOCK_SECONDS_MAX
-        while not connection.execute(_TRY_LOCK).scalar_one():
+        while not connection.exec_driver_sql(_TRY_LOCK).scalar_one():
             if time.monotonic() > deadline:
                 raise RebuildRunning(url=database)
             time.sleep(0.05)
@@ -81,7 +81,7 @@ def _lift_idle_timeouts(connection: Connection) -> None:
 
 
 def _ping(connection: Connection) -> None:
-    connection.execute(select(literal(1)))
+    connection.exec_driver_sql("SELECT 1")
 
 
 def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:
