@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from tests.support.postgres import Server, own_folder, start_program
+from tests.support.postgres import Server, start_program
+from tests.support.programs import own_folder
 
 #: Debian installs it where only root looks for programs.
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
