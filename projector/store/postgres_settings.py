@@ -24,6 +24,8 @@ _FIXED = {
     "quote_all_identifiers": "off",
     # A policy that hides rows becomes an error: a projector must not fold a part of the log.
     "row_security": "off",
+    # Compiling a statement takes longer than most of ours run.
+    "jit": "off",
     # A lock timeout is retried, in the same session.
     "exit_on_error": "off",
 }

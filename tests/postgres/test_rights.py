@@ -1,7 +1,6 @@
 """A role needs the rights for what it does, and no others; what is missing is said at once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psycopg
@@ -14,7 +13,16 @@ from projector.store import schema
 from tests.support.databases import stored
 from tests.support.given import append_webhooks
 from tests.support.server_process import serving
-from tests.support.tasks import administering, answers, deliveries, filled, ingest, opened, rebuilt
+from tests.support.tasks import (
+    administering,
+    answers,
+    deliveries,
+    filled,
+    ingest,
+    opened,
+    rebuilt,
+    role,
+)
 
 _READ = ("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}",)
 _WRITE = (
@@ -23,25 +31,17 @@ _WRITE = (
 )
 
 
-@contextmanager
-def _role(url: str, *grants: str) -> Iterator[str]:
-    """The URL of a role that has no rights on a database but these, and not even TEMP."""
-    with administering(url) as admin:
-        role = f"role_{admin.info.dbname[-12:]}"
-        for each in (
-            f"CREATE ROLE {role} LOGIN",
-            f'REVOKE ALL ON DATABASE "{admin.info.dbname}" FROM PUBLIC',
-            f'GRANT CONNECT ON DATABASE "{admin.info.dbname}" TO {role}',
-            "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-            *(grant.format(role=role) for grant in grants),
-        ):
-            admin.execute(each.encode())
-        try:
-            yield make_url(url).set(username=role).render_as_string(hide_password=False)
-        finally:
-            admin.execute(f"REASSIGN OWNED BY {role} TO postgres".encode())
-            admin.execute(f"DROP OWNED BY {role}".encode())
-            admin.execute(f"DROP ROLE {role}".encode())
+def _role(url: str, *grants: str) -> AbstractContextManager[str]:
+    """A role without any rights on a database but these, not even the ones of everybody."""
+    name = make_url(url).database
+    return role(
+        url,
+        "",
+        f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC',
+        f'GRANT CONNECT ON DATABASE "{name}" TO {{role}}',
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        *grants,
+    )
 
 
 def test_select_is_enough_for_every_question(migrated_postgres_url: str) -> None:
@@ -131,23 +131,18 @@ def test_a_dry_run_and_a_rebuild_that_copies_rows_do_not_need_the_ownership(
 
 def test_a_member_of_the_owner_may_rebuild_and_the_owner_stays(migrated_postgres_url: str) -> None:
     filled(migrated_postgres_url, 20)
-    with administering(migrated_postgres_url) as admin:
-        admin.execute("CREATE ROLE owner_of_tables")
-        admin.execute("GRANT ALL ON SCHEMA public TO owner_of_tables")
-        with opened(migrated_postgres_url) as database:
-            names = [*stored(database), "checkpoint", "dead_letter"]
-        for name in names:
-            admin.execute(f"ALTER TABLE {name} OWNER TO owner_of_tables".encode())
-        try:
-            grants = (*_WRITE, "GRANT owner_of_tables TO {role}")
+    with opened(migrated_postgres_url) as database:
+        names = [*stored(database), "checkpoint", "dead_letter"]
+    with role(migrated_postgres_url, "", "GRANT ALL ON SCHEMA public TO {role}") as owner_url:
+        owner = make_url(owner_url).username
+        with administering(migrated_postgres_url) as admin:
+            for name in names:
+                admin.execute(f"ALTER TABLE {name} OWNER TO {owner}".encode())
+            grants = (*_WRITE, f"GRANT {owner} TO {{role}}")
             with _role(migrated_postgres_url, *grants) as url, open_projector(url) as projector:
                 rebuilt(projector)
             owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE tablename = ANY(%s)"
-            assert admin.execute(owners, [names]).fetchall() == [("owner_of_tables",)]
-        finally:
-            admin.execute("REASSIGN OWNED BY owner_of_tables TO postgres")
-            admin.execute("DROP OWNED BY owner_of_tables")
-            admin.execute("DROP ROLE owner_of_tables")
+            assert admin.execute(owners, [names]).fetchall() == [(owner,)]
 
 
 def test_a_role_that_may_use_no_schema_hears_so_and_not_that_nothing_is_migrated(

@@ -1,5 +1,6 @@
 """Everything that people do with a database."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -70,6 +71,23 @@ def administering(url: str) -> Iterator[psycopg.Connection]:
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         yield connection
+
+
+@contextmanager
+def role(url: str, options: str, *grants: str) -> Iterator[str]:
+    """The URL for a new role, which is dropped in the end; `{role}` in a grant is its name."""
+    name = f"role_{uuid.uuid4().hex[:12]}"
+    with administering(url) as admin:
+        admin.execute(f"CREATE ROLE {name} LOGIN {options}".encode())
+        for grant in grants:
+            admin.execute(grant.format(role=name).encode())
+    try:
+        yield make_url(url).set(username=name).render_as_string(hide_password=False)
+    finally:
+        with administering(url) as admin:
+            admin.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER".encode())
+            admin.execute(f"DROP OWNED BY {name}".encode())
+            admin.execute(f"DROP ROLE {name}".encode())
 
 
 def filled(url: str, customers: int = _CUSTOMERS) -> None:
