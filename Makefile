@@ -65,9 +65,10 @@ clean: ## remove everything that these targets created
 	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Programs for the tests that pip cannot install: a browser, and curl for the README's examples.
+# Programs for the tests that pip cannot install: a browser, curl for the README's examples, and a
+# connection pooler for Postgres, which Debian puts where only root looks.
 programs:
-	@missing=; for each in "$(CHROMIUM)" curl; do \
+	@missing=; PATH="$$PATH:/usr/sbin"; for each in "$(CHROMIUM)" curl pgbouncer; do \
 	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \
 	test -z "$$missing" || { \
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \

@@ -15,6 +15,9 @@ from projector.intake.webhook_secrets import WebhookSecret
 DATABASE_URL_VARIABLE = "PROJECTOR_DATABASE_URL"
 DATABASE_URL_DEFAULT = "sqlite:///projector.db"
 
+#: The same database of Postgres without a connection pooler, or with more rights, for rebuilds.
+DIRECT_DATABASE_URL_VARIABLE = "PROJECTOR_DIRECT_DATABASE_URL"
+
 WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
 #: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
@@ -25,11 +28,15 @@ class Settings:
     """The settings of a process."""
 
     database_url: str = field(default=DATABASE_URL_DEFAULT, repr=False)
+    direct_database_url: str | None = field(default=None, repr=False)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings of this process; an empty variable counts as missing."""
-    return Settings(database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT)
+    return Settings(
+        database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT,
+        direct_database_url=environment.get(DIRECT_DATABASE_URL_VARIABLE) or None,
+    )
 
 
 def read_webhook_secrets(

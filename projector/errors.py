@@ -42,11 +42,63 @@ class DatabaseBusy(ProjectorError):
     hint = "Nothing was lost. Run the command again when the other process has finished."
 
 
+class DatabaseReadOnly(DatabaseUnreachable):
+    """The database {url} does not take writes: {reason}"""
+
+    hint = (
+        "Queries work here. To write, give the URL of the primary server, or reset "
+        "default_transaction_read_only."
+    )
+
+
+class EncodingUnsuitable(DatabaseUnreachable):
+    """The database {url} cannot store every character: {reason}"""
+
+    hint = "Create a database with `ENCODING 'UTF8' TEMPLATE template0`, and migrate that one."
+
+
+class PoolerUnsuitable(DatabaseUnreachable):
+    """The connection pooler of {url} does not support transactions: {reason}"""
+
+    hint = "Let it pool transactions or sessions (pool_mode), or give the server's own URL."
+
+
+class PoolerExhausted(DatabaseBusy):
+    """The connection pooler of {url} has no free connection: {reason}"""
+
+    hint = (
+        "Nothing was lost. Raise the size of its pool; for a rebuild, which needs a connection for "
+        "each worker and two more, PROJECTOR_DIRECT_DATABASE_URL can name the server itself."
+    )
+
+
 class RightsMissing(ProjectorError):
     """The database {url} denied permission: {reason}"""
 
     exit_code = 4
-    hint = "A rebuild needs CREATE on the tables' schema, and membership in their owner's role."
+    hint = "Grant it to the role of the URL: docs/operations.md lists the rights for each task."
+
+
+class SchemaUnusable(RightsMissing):
+    """The role {role!r} of {url} cannot use any schema of its search_path."""
+
+    hint = "GRANT USAGE ON SCHEMA public TO this role, or set the role's search_path."
+
+
+class RebuildRightsMissing(RightsMissing):
+    """A rebuild in {url} lacks rights: {reason}."""
+
+    hint = (
+        "The tables are unchanged. Run it as the tables' owner, who needs CREATE on their schema; "
+        "PROJECTOR_DIRECT_DATABASE_URL can name that role."
+    )
+
+
+class DirectDatabaseElsewhere(ProjectorError):
+    """The direct URL {direct} leads to another database than {url}."""
+
+    exit_code = 2
+    hint = "Correct PROJECTOR_DIRECT_DATABASE_URL: the same database, without the pooler."
 
 
 class NotMigrated(ProjectorError):

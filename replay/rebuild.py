@@ -14,7 +14,7 @@ from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
 from projector.store import checkpoints, dead_letters, log, projection_tables, schema
 from projector.store.database import Database
-from projector.store.rebuild import shadow
+from projector.store.rebuild import rights, shadow
 from replay import engines, impact, swap, workspace
 from replay.engines import Engine, Job
 from replay.engines.engine import OnProgress
@@ -79,15 +79,19 @@ def rebuild(
     parallel one, by default one for each core. `dry_run` leaves the live tables unchanged and
     reports the impact. Raises ImpactTooGreat, with nothing changed, if more than
     `change_percent_max` percent of the customers would gain or lose a segment or tier;
-    RebuildRunning, RightsMissing, SpillUnwritable, WorkerDied, EventsLost, RowsLost,
-    DependentsInTheWay, TableTaken.
+    RebuildRunning, RebuildRightsMissing, SpillUnwritable, WorkerDied, EventsLost, RowsLost,
+    DependentsInTheWay, TableTaken. It uses the database's direct URL if there is one.
     """
     begin = time.monotonic()
     is_compared = dry_run or change_percent_max is not None
     pairs = tuple(map(rebuilding, projections))
-    with _exclusively(database) as (space, found_leftovers, check_lock):
+    with (
+        database.direct() as database,
+        _exclusively(database) as (space, found_leftovers, check_lock),
+    ):
         with database.reading() as connection:
             projection_tables.require_own_tables(connection, projections)
+            rights.require(connection, pairs, url=database, swaps=not dry_run)
         plan = _plan(database, pairs, is_compared=is_compared)
         job = Job(
             database=database,

@@ -174,14 +174,24 @@ class Projector(Queries, Operations):
 
 
 def open_projector(
-    url: str, *, lock_seconds_max: float | None = None, idle_seconds_max: float | None = None
+    url: str,
+    *,
+    direct_url: str | None = None,
+    lock_seconds_max: float | None = None,
+    idle_seconds_max: float | None = None,
 ) -> Projector:
     """Open a database by its URL; a SQLite database is created and migrated if necessary.
 
-    The timeouts, for long-lived processes, are those of `Database`. Raises BadDatabaseUrl,
+    The direct URL, for rebuilds, and the timeouts, for long-lived processes, are those of
+    `Database`. Raises BadDatabaseUrl,
     DatabaseUnreachable, NotMigrated, SchemaUnknown or FactClaimedTwice.
     """
-    database = Database(url, lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max)
+    database = Database(
+        url,
+        direct_url=direct_url,
+        lock_seconds_max=lock_seconds_max,
+        idle_seconds_max=idle_seconds_max,
+    )
     try:
         # Two packages that claim one event type are refused before anything is read.
         facts()

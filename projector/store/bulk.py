@@ -1,4 +1,4 @@
-"""Writes many rows at once: executemany on SQLite; on Postgres COPY, or arrays for a few rows.
+"""Writes many rows at once: executemany on SQLite; on Postgres COPY for many new rows, else arrays.
 
 Rows are tuples in the order of the table's columns. SQLAlchemy compiles the statements and knows
 the types, but rows bypass its work per row, which would cost more than the insert.
@@ -6,7 +6,7 @@ the types, but rows bypass its work per row, which would cost more than the inse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -24,6 +24,9 @@ from projector.store.types import Instant, all_to_sqlite
 #: takes several round trips; if the client is suspended (SIGSTOP) during one, the server waits for
 #: it until the client ends, and keeps its locks.
 FEW_ROWS_MAX = 300
+
+#: The number of rows in a statement with arrays, if there are more: a statement may have 1 GB.
+PIECE_ROWS_MAX = 500
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
@@ -49,17 +52,8 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
             _sqlite_upsert(table), to_sqlite_params(list(table.columns), rows)
         )
         return
-    if len(rows) <= FEW_ROWS_MAX:
-        _insert_few(connection, table, rows, _on_conflict(table))
-        return
-    incoming = _create_incoming(connection, table)
-    _copy(connection, incoming, list(table.columns), rows)
-    columns = ", ".join(_names(table))
-    connection.exec_driver_sql(
-        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {incoming} "
-        f"{_on_conflict(table)}"
-    )
-    connection.exec_driver_sql(f"TRUNCATE {incoming}")
+    for some in _pieces(rows):
+        _insert_few(connection, table, some, _on_conflict(table))
 
 
 def update_many(
@@ -78,17 +72,14 @@ def update_many(
         statement = f"UPDATE {table.name} SET {sets} WHERE {where}"
         connection.exec_driver_sql(statement, to_sqlite_params(columns, rows))
         return
-    incoming = _incoming(table)
-    sets = ", ".join(f"{name} = {incoming}.{name}" for name in names)
-    where = " AND ".join(f"{table.name}.{key} = {incoming}.{key}" for key in keys)
-    if len(rows) <= FEW_ROWS_MAX:
-        few = f"unnest({_arrays(columns)}) AS {incoming} ({', '.join([*names, *keys])})"
-        statement = f"UPDATE {table.name} SET {sets} FROM {few} WHERE {where}"
-        connection.exec_driver_sql(statement, _by_column(rows))
-        return
-    _copy(connection, _create_incoming(connection, table), columns, rows)
-    connection.exec_driver_sql(f"UPDATE {table.name} SET {sets} FROM {incoming} WHERE {where}")
-    connection.exec_driver_sql(f"TRUNCATE {incoming}")
+    arrays = ", ".join(
+        f"{array} AS {column.name}" for array, column in zip(_arrays(columns), columns, strict=True)
+    )
+    sets = ", ".join(f"{name} = incoming.{name}" for name in names)
+    where = " AND ".join(f"{table.name}.{key} = incoming.{key}" for key in keys)
+    statement = f"UPDATE {table.name} SET {sets} FROM (SELECT {arrays}) AS incoming WHERE {where}"
+    for some in _pieces(rows):
+        connection.exec_driver_sql(statement, _by_column(some))
 
 
 def _is_sqlite(connection: Connection) -> bool:
@@ -167,39 +158,34 @@ def _postgres_type(column: Column[Any]) -> str:
 def _insert_few(
     connection: Connection, table: Table, rows: Sequence[Values], on_conflict: str
 ) -> None:
-    names, arrays = ", ".join(_names(table)), _arrays(list(table.columns))
-    statement = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {on_conflict}"
+    names, arrays = ", ".join(_names(table)), ", ".join(_arrays(list(table.columns)))
+    statement = f"INSERT INTO {table.name} ({names}) SELECT {arrays} {on_conflict}"
     connection.exec_driver_sql(statement, _by_column(rows))
 
 
-def _arrays(columns: Sequence[Column[Any]]) -> str:
-    """Return array parameters for `unnest`: one for each column, with the values of all rows.
+def _pieces(rows: Sequence[Values]) -> Iterator[Sequence[Values]]:
+    """Cut rows into the pieces that are sent in one statement each.
+
+    COPY supports neither ON CONFLICT nor UPDATE. It could fill a temporary table first, but that
+    took longer up to some thousand rows, needs a right (TEMP), and a session that outlives the
+    transaction.
+    """
+    for start in range(0, len(rows), PIECE_ROWS_MAX):
+        yield rows[start : start + PIECE_ROWS_MAX]
+
+
+def _arrays(columns: Sequence[Column[Any]]) -> list[str]:
+    """Return array parameters, unnested: one for each column, with the values of all rows.
 
     In the driver's binary format (`%b`): as text a body of 1 KB took 100 µs to write and to read.
+    They belong into a SELECT list, which streams the rows; in FROM, `unnest` stores them first.
     """
-    return ", ".join(f"%b::{_postgres_type(column)}[]" for column in columns)
+    return [f"unnest(%b::{_postgres_type(column)}[])" for column in columns]
 
 
 def _by_column(rows: Sequence[Values]) -> Values:
     """Transpose rows to the values of `_arrays`."""
     return tuple(map(list, zip(*rows, strict=True)))
-
-
-def _incoming(table: Table) -> str:
-    return f"incoming_{table.name}"
-
-
-def _create_incoming(connection: Connection, table: Table) -> str:
-    """Create a temporary table with the columns of a table, unless the connection has it already.
-
-    COPY supports neither ON CONFLICT nor UPDATE, so rows are copied into this table first: 6 µs a
-    row, where arrays in an INSERT took 10 to 30.
-    """
-    name = _incoming(table)
-    connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} AS SELECT * FROM {table.name} WITH NO DATA"
-    )
-    return name
 
 
 def _copy(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from threading import RLock
@@ -16,24 +14,10 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from projector.errors import (
-    BadDatabaseUrl,
-    DatabaseBusy,
-    DatabaseUnreachable,
-    ProjectorError,
-    RightsMissing,
-)
-from projector.store import dialects
-
-#: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
-_BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
-
-#: SQLSTATE codes of Postgres: idle_in_transaction_session_timeout, transaction_timeout (both end
-#: the connection during a transaction), and read_only_sql_transaction (a standby).
-_OF_THE_SERVER = frozenset({"25P03", "25P04", "25006"})
-
-#: The SQLSTATE class of internal errors of Postgres, such as a file that cannot grow.
-_INTERNAL_ERROR = "XX"
+from projector.errors import BadDatabaseUrl, DatabaseBusy, DirectDatabaseElsewhere
+from projector.store import dialects, postgres
+from projector.store.driver_errors import translate_error
+from projector.store.postgres_settings import Timeouts
 
 
 class Database:
@@ -47,15 +31,19 @@ class Database:
     - `idle_seconds_max`: Postgres ends a transaction, and releases its locks, if its process did
       nothing for longer during it, for example because it was suspended. Default: no limit. SQLite
       has no such timeout.
+
+    `direct_url` leads to the same database of Postgres without a connection pooler, for rebuilds.
     """
 
     def __init__(
         self,
         url: str,
         *,
+        direct_url: str | None = None,
         lock_seconds_max: float | None = None,
         idle_seconds_max: float | None = None,
     ) -> None:
+        self._direct_url = direct_url
         self.url = dialects.parse_url(url)
         # Reentrant: after a Ctrl-C that comes before the release, its thread can take it again.
         self._writer = RLock()
@@ -67,7 +55,10 @@ class Database:
             self.engine = (
                 dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
                 if self.is_sqlite
-                else dialects.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
+                else postgres.create_postgres_engine(
+                    self.url,
+                    Timeouts(lock_seconds_max=lock_seconds_max, idle_seconds_max=idle_seconds_max),
+                )
             )
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
@@ -82,6 +73,17 @@ class Database:
     def is_sqlite(self) -> bool:
         """Whether the database is SQLite; otherwise it is Postgres."""
         return self.url.get_backend_name() == "sqlite"
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler gives each transaction another session; connects to find it out.
+
+        Then nothing outlives a transaction: no LISTEN, session lock or temporary table.
+        """
+        if self.is_sqlite:
+            return False
+        with self._translating(), self.engine.connect() as connection:
+            return postgres.is_pooled(connection)
 
     def __str__(self) -> str:
         return dialects.redact(self.url)
@@ -103,6 +105,24 @@ class Database:
             with closing(connection):
                 connection.autocommit = True
                 yield connection
+
+    @contextmanager
+    def direct(self) -> Iterator[Database]:
+        """Yield the database at its direct URL, or this one without such a URL.
+
+        Raises DirectDatabaseElsewhere if the URL leads to another database.
+        """
+        if self._direct_url is None or self.is_sqlite:
+            yield self
+            return
+        with closing(Database(self._direct_url)) as direct:
+            if direct.is_sqlite or direct._identity() != self._identity():
+                raise DirectDatabaseElsewhere(direct=direct, url=self)
+            yield direct
+
+    def _identity(self) -> tuple[object, ...]:
+        with self.reading() as connection:
+            return postgres.identity(connection)
 
     @contextmanager
     def reading(self, connection: Connection | None = None) -> Iterator[Connection]:
@@ -132,14 +152,16 @@ class Database:
         SQLite takes its one write lock at the start (BEGIN IMMEDIATE): a transaction that read
         first and wrote later would fail if another one had written in between. Without `durable`,
         the commit does not wait for fsync: a power cut may undo it together with all later ones,
-        but never what was durable before.
+        but never what was durable before. Raises EncodingUnsuitable.
         """
         with (
             self._sqlite_turn(),
             self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE", durable) as begun,
         ):
-            if not durable and not self.is_sqlite:
-                begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            if not self.is_sqlite:
+                postgres.require_utf8(begun, self)
+                if not durable:
+                    begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield begun
 
     @contextmanager
@@ -213,39 +235,3 @@ class Database:
 
 def _duplicate(connection: Any) -> int:
     return os.dup(connection.fileno())
-
-
-def translate_error(url: object, error: Exception) -> ProjectorError | None:
-    """Return the error to show to an operator; None if the statement, so a bug, is the cause."""
-    if isinstance(error, PoolTimeout):
-        return DatabaseBusy(url=url, reason="all connections of this process are in use")
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    reason = str(cause).strip()
-    if "database is locked" in reason or getattr(cause, "sqlstate", None) == "55P03":
-        return DatabaseBusy(url=url, reason=reason)
-    if getattr(cause, "sqlstate", None) == "42501":
-        return RightsMissing(url=url, reason=reason.partition("\n")[0])
-    if _is_environment(cause):
-        return DatabaseUnreachable(url=url, reason=reason)
-    return None
-
-
-def _is_environment(cause: object) -> bool:
-    """Return whether the database is the cause (gone, full, read-only) and not the statement.
-
-    Both drivers raise OperationalError, or a subclass of it, for most of these. The exceptions:
-
-    - sqlite3 raises DatabaseError itself for a file that is damaged or not a database.
-    - psycopg raises ProgrammingError for an invalid option of the connection.
-    - psycopg raises InternalError if the server ended a transaction because of its age, is
-      read-only, or has an internal error.
-    """
-    code = getattr(cause, "sqlstate", None) or ""
-    names = {kind.__name__ for kind in type(cause).__mro__}
-    return (
-        "OperationalError" in names
-        or type(cause) is sqlite3.DatabaseError
-        or _BAD_OPTION.search(str(cause)) is not None
-        or code in _OF_THE_SERVER
-        or code.startswith(_INTERNAL_ERROR)
-    )

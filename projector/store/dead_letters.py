@@ -34,7 +34,7 @@ _HAS_ANY = select(
 
 
 #: Dead letters of a shadow, which belong to a rebuild in progress, are not listed or counted.
-_IS_LIVE = dead_letter.c.projection.not_like(f"%\\{SHADOW}", escape="\\")
+_IS_LIVE = dead_letter.c.projection.not_like(f"%!{SHADOW}", escape="!")
 
 #: The number of reasons that are counted at the most: a reason contains the invalid value, so
 #: their variety has no limit.

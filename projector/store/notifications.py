@@ -1,8 +1,9 @@
 """Notifies listeners of new events in the log.
 
 Postgres notifies all processes when a transaction commits (LISTEN/NOTIFY). SQLite has no such
-thing: there a thread of the same process sets an event, and other processes poll. A listener must
-poll on Postgres, too: a connection that is lost, or that goes through a pooler, delivers nothing.
+thing, and a connection through a pooler of transactions delivers nothing: there a thread of the
+same process sets an event, and other processes poll. A listener must poll in any case, because a
+connection may be lost.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from projector.store.database import Database
 #: The longest wait, in seconds: on Postgres nothing in this process, such as a shutdown, ends one.
 WAIT_SECONDS_MAX = 0.5
 
+#: The longest wait behind a pooler, where only polling shows events of other processes, in seconds.
+POLL_SECONDS_MAX = 0.2
+
 
 class Listener(Protocol):
     """A listener for new events, from its creation on."""
@@ -37,9 +41,12 @@ def notify(connection: Connection) -> None:
 
 @contextmanager
 def listen(database: Database, bell: Event) -> Iterator[Listener]:
-    """Yield a listener; on SQLite it waits for the `bell` of this process, and nothing else."""
+    """Yield a listener; without LISTEN it waits for the `bell` of this process only."""
     if database.is_sqlite:
-        yield _EventListener(bell)
+        yield _EventListener(bell, WAIT_SECONDS_MAX)
+        return
+    if database.is_pooled:
+        yield _EventListener(bell, POLL_SECONDS_MAX)
         return
     with database.outside_of_transactions() as connection:
         connection.execute("LISTEN projector")
@@ -49,9 +56,11 @@ def listen(database: Database, bell: Event) -> Iterator[Listener]:
 @frozen
 class _EventListener:
     bell: Event
+    #: The longest wait.
+    seconds_max: float
 
     def wait(self, seconds: float) -> None:
-        self.bell.wait(min(seconds, WAIT_SECONDS_MAX))
+        self.bell.wait(min(seconds, self.seconds_max))
         # Clear before the caller reads the log: events that are appended later set it again.
         self.bell.clear()
 

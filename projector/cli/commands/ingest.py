@@ -8,6 +8,7 @@ from operator import add
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, catch_up, delivery_defaults
+from projector.config import read_settings
 from projector.errors import FileCorrupt, FileUnreadable
 from projector.intake.files import read_chunks, size
 from projector.intake.ingest import IngestReport
@@ -54,7 +55,7 @@ def ingest(
     defaults = delivery_defaults(project, type, occurred_at, customer)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
-    with open_projector(url) as projector:
+    with open_projector(url, direct_url=read_settings().direct_database_url) as projector:
         reports, broken = [], None
         for path in paths:
             with progress.bytes_bar(f"ingesting {path}", sizes[path]) as advance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up
+from projector.config import read_settings
 from projector.errors import BadNumber, CustomerNotGiven, NotOne
 from projector.projections import named
 from replay import CustomerRebuild, RebuildReport
@@ -64,7 +65,7 @@ def rebuild(
         raise BadNumber(name="--workers", value=workers, range="1 or more")
     if max_change is not None and not 0 <= max_change <= 100:
         raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
-    with open_projector(url) as projector:
+    with open_projector(url, direct_url=read_settings().direct_database_url) as projector:
         if customer is not None:
             rebuilt = projector.rebuild_customer(
                 customer, *names, project_id=project, by_source_id=source_id

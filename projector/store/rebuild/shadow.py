@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import (
     Column,
@@ -19,9 +19,9 @@ from sqlalchemy import (
     delete,
     func,
     inspect,
-    literal,
     select,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from projector.errors import RebuildRunning
@@ -37,6 +37,7 @@ LOCK_SECONDS_MAX = 2.0
 
 #: The key of the advisory lock: any number that no other program uses on the same database.
 _REBUILD_LOCK = 7_270_853_175
+_TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_REBUILD_LOCK})"
 
 
 @contextmanager
@@ -44,32 +45,43 @@ def lock(database: Database) -> Iterator[Callable[[], None]]:
     """Lock the database against other rebuilds, on any machine; raises RebuildRunning.
 
     Yields a function that raises the database's error if the connection, and with it the lock, was
-    lost. The lock is an advisory lock of Postgres, which is released with the connection if the
-    process is killed. For SQLite, whose file belongs to one machine, this does nothing: a lock file
-    does the same there.
+    lost. The lock is an advisory lock of Postgres that belongs to a transaction, because a session
+    behind a pooler belongs to several clients. It is released with the connection if the process
+    is killed. For SQLite, whose file belongs to one machine, this does nothing: a lock file does
+    the same there.
     """
     if database.is_sqlite:
         yield lambda: None
         return
     with database.connected() as connection:
+        # At this level a transaction that does nothing has no snapshot, so that it does not hold
+        # back vacuum, however long the rebuild takes. Nor may its statements have parameters: the
+        # portal of such a one, and with it a snapshot, stays open until the next statement.
+        connection.execution_options(isolation_level="READ COMMITTED")
+        _lift_idle_timeouts(connection)
         deadline = time.monotonic() + LOCK_SECONDS_MAX
-        while not connection.execute(select(func.pg_try_advisory_lock(_REBUILD_LOCK))).scalar_one():
+        while not connection.exec_driver_sql(_TRY_LOCK).scalar_one():
             if time.monotonic() > deadline:
                 raise RebuildRunning(url=database)
             time.sleep(0.05)
-        # The lock belongs to the session, not to the transaction. An open transaction would hold
-        # back vacuum.
-        connection.commit()
-
-        def check() -> None:
-            connection.execute(select(literal(1)))
-            connection.commit()
-
         try:
-            yield check
+            yield lambda: _ping(connection)
         finally:
-            if not connection.invalidated:
-                connection.execute(select(func.pg_advisory_unlock(_REBUILD_LOCK)))
+            # The rebuild is done, or has failed: a lost connection changes neither.
+            with suppress(DBAPIError):
+                connection.rollback()
+
+
+def _lift_idle_timeouts(connection: Connection) -> None:
+    """Let the present transaction be idle without limit."""
+    connection.exec_driver_sql(
+        "SELECT set_config(name, '0', true) FROM pg_settings"
+        " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+    )
+
+
+def _ping(connection: Connection) -> None:
+    connection.exec_driver_sql("SELECT 1")
 
 
 def lock_tables(connection: Connection, projections: Iterable[Projection], *, ms: int) -> None:

@@ -6,7 +6,9 @@ trigger) depends on the live table, it would be dropped with it: then the rows a
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text, update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
 from projector.store import dead_letters
@@ -58,7 +60,7 @@ _OWNER = text(
 #: Constraints with an index, from the catalog: the table's layout may differ from that of today's
 #: projection.
 _CONSTRAINTS = text(
-    "SELECT quote_ident(conname) FROM pg_constraint"
+    "SELECT conname, quote_ident(conname), quote_ident(conname || :suffix) FROM pg_constraint"
     " WHERE conrelid = CAST(:name AS regclass) AND contype IN ('p', 'u') ORDER BY contype, conname"
 )
 
@@ -76,7 +78,7 @@ def dependents(
         return list(connection.execute(_DEPENDENTS_SQLITE, names).scalars())
     expected = shadow.constraints(pair.shadow)
     if has_new_layout:
-        expected = _constraints_of(connection, pair.live.name)
+        expected = [name for name, _, _ in _constraints_of(connection, pair.live.name)]
     return list(connection.execute(_DEPENDENTS_POSTGRES, {**names, "names": expected}).scalars())
 
 
@@ -100,10 +102,8 @@ def swap_names(connection: Connection, pair: Rebuilding) -> None:
         return
     _copy_privileges(connection, live, shadow_name)
     connection.exec_driver_sql(f"ALTER TABLE {live} RENAME TO {replaced}")
-    for each in _constraints_of(connection, replaced):
-        connection.exec_driver_sql(
-            f"ALTER TABLE {replaced} RENAME CONSTRAINT {each} TO {each}{REPLACED}"
-        )
+    for _, old, new in _constraints_of(connection, replaced):
+        connection.exec_driver_sql(f"ALTER TABLE {replaced} RENAME CONSTRAINT {old} TO {new}")
     connection.exec_driver_sql(f"ALTER TABLE {shadow_name} RENAME TO {live}")
     for each in shadow.constraints(pair.shadow):
         connection.exec_driver_sql(f"ALTER TABLE {live} RENAME CONSTRAINT {each}{SHADOW} TO {each}")
@@ -128,9 +128,12 @@ def move_dead_letters(connection: Connection, pair: Rebuilding) -> None:
     )
 
 
-def _constraints_of(connection: Connection, name: str) -> list[str]:
-    """Return the quoted names of a table's constraints with an index, the primary key first."""
-    return list(connection.execute(_CONSTRAINTS, {"name": name}).scalars())
+def _constraints_of(connection: Connection, name: str) -> Sequence[Row[str, str, str]]:
+    """Return a table's constraints with an index, the primary key first.
+
+    Each with its name, the quoted name, and the quoted name that it gets when it is replaced.
+    """
+    return connection.execute(_CONSTRAINTS, {"name": name, "suffix": REPLACED}).all()
 
 
 def _copy_privileges(connection: Connection, live: str, shadow_name: str) -> None:
