@@ -1,6 +1,6 @@
 """The storage layer: the only package that sends SQL.
 
-- Connections and transactions: `database`, `dialects` (SQLite, Postgres).
+- Connections and transactions: `database`, `sqlite`, `dialects` (Postgres).
 - Schema: `types`, `tables`, `schema` (migrations), `projection_tables` (of other packages).
 - Event log: `append_plan` and `append` (write side), `log` (read side), `notifications` (wake-ups),
   `duplicates`, `quarantine`.

@@ -23,7 +23,7 @@ from projector.errors import (
     ProjectorError,
     RightsMissing,
 )
-from projector.store import dialects
+from projector.store import dialects, sqlite
 
 #: The beginning of psycopg's message for an unknown option of the URL, or an invalid value of one.
 _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
@@ -60,12 +60,12 @@ class Database:
         # Reentrant: after a Ctrl-C that comes before the release, its thread can take it again.
         self._writer = RLock()
         self._lock_seconds_max = (
-            dialects.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
+            sqlite.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
         )
         self._open: WeakSet[Any] = WeakSet()
         try:
             self.engine = (
-                dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
+                sqlite.create_sqlite_engine(self.url, self._lock_seconds_max)
                 if self.is_sqlite
                 else dialects.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
             )
@@ -169,7 +169,7 @@ class Database:
     ) -> Iterator[Connection]:
         """Run a transaction in a connection of the pool, or in the one that is given.
 
-        The options for SQLite are read by the `begin` listener in `dialects`.
+        The options for SQLite are read by the `begin` listener in `sqlite`.
         """
         with (
             self._translating(),

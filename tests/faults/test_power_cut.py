@@ -26,7 +26,7 @@ from projector.envelope import DeliveryDefaults
 from projector.intake import sources
 from projector.projections import discover
 from projector.server.writer import Writer
-from projector.store import dialects, schema
+from projector.store import schema, sqlite
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.story import deliveries
@@ -192,16 +192,16 @@ def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     folder: Path, level: str, breach: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def careless(url: URL, lock_seconds_max: float) -> Engine:
-        engine = sqlite(url, lock_seconds_max)
+        engine = create(url, lock_seconds_max)
         event.listen(engine, "connect", weaken)
         return engine
 
     def weaken(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous = {level}")
 
-    sqlite = dialects.create_sqlite_engine
+    create = sqlite.create_sqlite_engine
     with monkeypatch.context() as patched:
-        patched.setattr(dialects, "create_sqlite_engine", careless)
+        patched.setattr(sqlite, "create_sqlite_engine", careless)
         story = _told(folder, _appended)
     survivor = Survivor(story, folder / "left")
     assert any(re.search(breach, each) for each in _breaches(survivor))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
-from projector.store import dialects, log
+from projector.store import log, sqlite
 from projector.store.database import Database
 from tests.support.databases import url_of
 from tests.support.items import at, envelope, put, read_log, streams
@@ -182,7 +182,7 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, migrated_sqlite_url: str) -> Iterator[Database]:
     """A database that waits for another writer only for a moment."""
-    monkeypatch.setattr(dialects, "BUSY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS_MAX", 0.05)
     with closing(Database(migrated_sqlite_url)) as database:
         yield database
 
