@@ -48,13 +48,13 @@ KeyedFact = tuple[CanonicalKey, CustomerFact | UndecodableFact, int]
 #: The names of the program's other tables, which no projection may have.
 RESERVED_NAMES = frozenset(
     {
-        "alembic_version",
         "checkpoint",
         "dead_letter",
         "duplicate",
         "event",
         "lease",
         "log_head",
+        "projector_schema",
         "quarantine",
         "stream",
         "token",

@@ -27,7 +27,7 @@ from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.runner import isolation, runner
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
-from projector.store import checkpoints, lease
+from projector.store import checkpoints, lease, log
 from projector.store.database import Database
 from projector.store.notifications import Listener, listen
 
@@ -132,6 +132,7 @@ class Follower:
         with self._database.reading() as connection:
             current = lease.read(connection, JOB)
             by_projection = checkpoints.read(connection, self._projections)
+            head = log.head(connection)
         if current.holder == self.holder:
             # An error did not cost it the lease; the next heartbeat follows the next batch.
             return True
@@ -140,7 +141,7 @@ class Follower:
             return False
         # Leave the lease to a process whose projections have the version of the stored rows.
         own = [each for each in self._projections if is_own(each.name)]
-        for problem in isolation.problems(own, by_projection):
+        for problem in isolation.problems(own, by_projection, head):
             if isinstance(problem, ProjectionOutdated):
                 raise problem
         with self._database.writing() as connection:

@@ -63,9 +63,11 @@ class Database:
             sqlite.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
         )
         self._open: WeakSet[Any] = WeakSet()
+        #: The file; it has no meaning for Postgres.
+        self.file = sqlite.SqliteFile.of(self.url)
         try:
             self.engine = (
-                sqlite.create_sqlite_engine(self.url, self._lock_seconds_max)
+                sqlite.create_sqlite_engine(self.url, self._lock_seconds_max, self.file)
                 if self.is_sqlite
                 else dialects.create_postgres_engine(self.url, lock_seconds_max, idle_seconds_max)
             )
@@ -85,6 +87,25 @@ class Database:
 
     def __str__(self) -> str:
         return dialects.redact(self.url)
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        """Let connections create the file of a SQLite database; without this, none does.
+
+        Else a mistyped name would be answered by a new, empty database.
+        """
+        # Connections that are open have found the file as it was.
+        self.engine.dispose()
+        self.file.may_create = True
+        try:
+            yield
+        except BaseException:
+            self.engine.dispose()
+            if self.is_sqlite:
+                self.file.abandon()
+            raise
+        finally:
+            self.file.may_create = False
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:

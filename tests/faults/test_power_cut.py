@@ -27,6 +27,7 @@ from projector.intake import sources
 from projector.projections import discover
 from projector.server.writer import Writer
 from projector.store import schema, sqlite
+from projector.store.sqlite import SqliteFile
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.story import deliveries
@@ -191,8 +192,8 @@ def test_acknowledged_deliveries_survive_a_power_cut(
 def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     folder: Path, level: str, breach: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(url: URL, lock_seconds_max: float) -> Engine:
-        engine = create(url, lock_seconds_max)
+    def careless(url: URL, lock_seconds_max: float, file: SqliteFile) -> Engine:
+        engine = create(url, lock_seconds_max, file)
         event.listen(engine, "connect", weaken)
         return engine
 

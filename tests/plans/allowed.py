@@ -34,7 +34,7 @@ WHOLE = {
     "dead_letters.count_by_reason": _COUNTED,
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
     "log_counts._orphans": _CHECKED,
-    "log_counts._span": _CHECKED,
+    "log_counts.span": _CHECKED,
     "log_counts.count": _CHECKED,
     "log_counts.strays": _CHECKED,
     "log._in_canonical_order": "a rebuild or a verification reads all events that name nobody",

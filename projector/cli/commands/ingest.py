@@ -51,7 +51,7 @@ def ingest(
     defaults = delivery_defaults(project, type, occurred_at)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
-    with open_projector(url) as projector:
+    with open_projector(url, create=True) as projector:
         reports, broken = [], None
         for path in paths:
             with progress.bytes_bar(f"ingesting {path}", sizes[path]) as advance:

@@ -77,8 +77,8 @@ def count(connection: Connection) -> LogCounts:
     return LogCounts(
         head=head.position,
         last_stream_id=head.stream_id,
-        positions=_span(connection, event.c.position),
-        stream_ids=_span(connection, stream.c.stream_id),
+        positions=span(connection, event.c.position),
+        stream_ids=span(connection, stream.c.stream_id),
         orphans={name: number for name, number in orphans.items() if number},
         late_without_customer=int(connection.execute(late_without_customer).scalar_one()),
     )
@@ -125,7 +125,8 @@ def streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, Stre
         }
 
 
-def _span(connection: Connection, column: Column[int]) -> Span:
+def span(connection: Connection, column: Column[int]) -> Span:
+    """Return the number of values of a column, the least and the greatest; reads all of them."""
     number, first, last = connection.execute(
         select(func.count(), func.min(column), func.max(column)).select_from(column.table)
     ).one()
