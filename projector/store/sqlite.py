@@ -80,7 +80,7 @@ class SqliteFile:
 
     def is_writable(self) -> bool:
         """Return whether this process may write to the file, and create others beside it."""
-        return all(os.access(path, os.W_OK) for path in (self.path, self.path.parent))
+        return all(map(_is_writable, (self.path, self.path.parent)))
 
     def is_immutable(self) -> bool:
         """Return whether SQLite could not read the file unless it is declared immutable.
@@ -88,7 +88,7 @@ class SqliteFile:
         To read a file with a write-ahead log, SQLite creates files beside it, which a read-only
         folder does not allow. Raises DatabaseUnreachable if the log has content nevertheless.
         """
-        if os.access(self.path.parent, os.W_OK) or Path(f"{self.path}-shm").exists():
+        if _is_writable(self.path.parent) or Path(f"{self.path}-shm").exists():
             return False
         if self.wal.exists() and self.wal.stat().st_size:
             reason = f"its folder is read-only, and {self.wal.name} has transactions to recover"
@@ -123,6 +123,10 @@ class SqliteFile:
         # Another process may create it at the same time.
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660))
+
+
+def _is_writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def create_sqlite_engine(url: URL, lock_seconds_max: float, file: SqliteFile) -> Engine:
