@@ -11,7 +11,7 @@ from typing import NamedTuple
 from attrs import frozen
 from sqlalchemy import Connection, func, insert, select, tuple_, update
 
-from projector.errors import LogHeadAhead, LogHeadBehind, LogUnsound
+from projector.errors import LogHeadAhead, LogHeadBehind, LogUnsound, ProjectorError
 from projector.store import dialects
 from projector.store.database import Database
 from projector.store.tables import event, log_head, stream
@@ -36,6 +36,11 @@ class HeadRepair:
     before: Numbers | None
     after: Numbers
 
+    def as_dict(self) -> dict[str, dict[str, int] | None]:
+        """Return the numbers by their names."""
+        before = None if self.before is None else self.before._asdict()
+        return {"before": before, "after": self.after._asdict()}
+
 
 _LAST = (
     select(func.max(event.c.position)).scalar_subquery(),
@@ -49,8 +54,8 @@ def read(connection: Connection) -> Numbers:
     """Return the head of the log; raises LogHeadBehind if its row is missing."""
     row = connection.execute(_HEAD).one_or_none()
     if row is None:
-        last = _last(connection)
-        raise LogHeadBehind(url=_url(connection), name="position", head="none", last=last.position)
+        end = last(connection).position
+        raise LogHeadBehind(url=_url(connection), name="position", head="none", last=end)
     return Numbers(*row)
 
 
@@ -79,12 +84,20 @@ def check(connection: Connection) -> None:
 
     The transaction must have one snapshot, as reading ones have.
     """
-    head, last = read(connection), _last(connection)
-    if problem := _behind(connection, head, last):
+    if problem := find_problem(connection):
         raise problem
-    for name, at, until in zip(Numbers._fields, head, last, strict=True):
+
+
+def find_problem(connection: Connection) -> ProjectorError | None:
+    """Return the error that `check` raises, or None."""
+    row = connection.execute(_HEAD).one_or_none()
+    head, end = Numbers(*row) if row else Numbers(-1, -1), last(connection)
+    if problem := _behind(connection, head, end):
+        return problem
+    for name, at, until in zip(Numbers._fields, head, end, strict=True):
         if at > until:
-            raise LogHeadAhead(url=_url(connection), name=name, head=at, last=until)
+            return LogHeadAhead(url=_url(connection), name=name, head=at, last=until)
+    return None
 
 
 def repair(database: Database) -> HeadRepair:
@@ -98,26 +111,26 @@ def repair(database: Database) -> HeadRepair:
         if not database.is_sqlite:
             connection.exec_driver_sql("LOCK TABLE log_head, event, stream IN EXCLUSIVE MODE")
         row = connection.execute(_HEAD).one_or_none()
-        before, last = (None if row is None else Numbers(*row)), _last(connection)
-        if before == last:
-            return HeadRepair(before=before, after=last)
-        problems = _problems(connection, before or Numbers(0, 0), last)
+        before, end = (None if row is None else Numbers(*row)), last(connection)
+        if before == end:
+            return HeadRepair(before=before, after=end)
+        problems = _problems(connection, before or Numbers(0, 0), end)
         if problems:
             raise LogUnsound(url=database, problems=" ".join(problems))
         if before is None:
             connection.execute(insert(log_head).values(log_head_id=1, position=0, stream_id=0))
-        advance(connection, *last)
-        return HeadRepair(before=before, after=last)
+        advance(connection, *end)
+        return HeadRepair(before=before, after=end)
 
 
-def _last(connection: Connection) -> Numbers:
+def last(connection: Connection) -> Numbers:
     """Return the numbers that the head should have."""
     position, stream_id = connection.execute(select(*_LAST)).one()
     return Numbers(position or 0, stream_id or 0)
 
 
-def _behind(connection: Connection, head: Numbers, last: Numbers) -> LogHeadBehind | None:
-    for name, at, until in zip(Numbers._fields, head, last, strict=True):
+def _behind(connection: Connection, head: Numbers, end: Numbers) -> LogHeadBehind | None:
+    for name, at, until in zip(Numbers._fields, head, end, strict=True):
         if at < until:
             return LogHeadBehind(url=_url(connection), name=name, head=at, last=until)
     return None
@@ -127,12 +140,12 @@ def _url(connection: Connection) -> str:
     return dialects.redact(connection.engine.url)
 
 
-def _problems(connection: Connection, head: Numbers, last: Numbers) -> list[str]:
+def _problems(connection: Connection, head: Numbers, end: Numbers) -> list[str]:
     """Return a sentence for each reason not to move the head to the end of the log."""
     problems = []
     for name, at, until, column in (
-        ("Positions", head.position, last.position, event.c.position),
-        ("Stream ids", head.stream_id, last.stream_id, stream.c.stream_id),
+        ("Positions", head.position, end.position, event.c.position),
+        ("Stream ids", head.stream_id, end.stream_id, stream.c.stream_id),
     ):
         found = log_counts.span(connection, column)
         if at > until:
@@ -153,11 +166,11 @@ def _problems(connection: Connection, head: Numbers, last: Numbers) -> list[str]
 def _wrong_streams(connection: Connection) -> list[int]:
     """Return the first NAMED_MAX streams whose greatest canonical key is not that of an event."""
     key = tuple_(event.c.occurred_at, event.c.event_id)
-    last = tuple_(stream.c.last_occurred_at, stream.c.last_event_id)
+    greatest = tuple_(stream.c.last_occurred_at, stream.c.last_event_id)
     in_stream = select(event.c.position).where(
         event.c.stream_id == stream.c.stream_id, event.c.project_id == stream.c.project_id
     )
-    has_last, has_greater = in_stream.where(key == last), in_stream.where(key > last)
+    has_last, has_greater = in_stream.where(key == greatest), in_stream.where(key > greatest)
     wrong = select(stream.c.stream_id).where(~has_last.exists() | has_greater.exists())
     return list(connection.execute(wrong.order_by(stream.c.stream_id).limit(NAMED_MAX)).scalars())
 

@@ -37,7 +37,7 @@ def migrate(
     finally:
         database.close()
     if json:
-        head = {} if repaired is None else {"head": repaired}
+        head = {} if repaired is None else {"head": repaired.as_dict()}
         output.document({"before": done.before, "after": done.after, **head})
         return
     if done.before == done.after:
