@@ -27,6 +27,7 @@ from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.runner import isolation, runner
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
+from projector.runner.wal_monitor import WalMonitor
 from projector.store import checkpoints, lease, log
 from projector.store.database import Database
 from projector.store.notifications import Listener, listen
@@ -96,6 +97,7 @@ class Follower:
         self._heartbeat_at = 0.0
         self._checked_at = 0.0
         self._reported: set[str] = set()
+        self._wal = WalMonitor(database)
         self._failures = 0
         self._is_outdated = False
 
@@ -191,6 +193,7 @@ class Follower:
         if now - self._checked_at < self._intervals.heartbeat_seconds:
             return
         self._checked_at = now
+        self._wal.look()
         problems = isolation.read_problems(self._database, self._projections)
         for problem in problems:
             is_outdated = isinstance(problem, ProjectionOutdated)

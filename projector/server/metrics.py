@@ -128,6 +128,9 @@ class Metrics(NullMetrics):
             ["projection"],
         )
         self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
+        self._wal_bytes = gauge(
+            "projector_wal_bytes", "Size of SQLite's write-ahead log; 0 on Postgres."
+        )
         self._silence_seconds = gauge(
             "projector_silence_seconds",
             "Time since the last event of a type was received.",
@@ -186,6 +189,7 @@ class Metrics(NullMetrics):
 
     def _set(self, snapshot: MetricsSnapshot) -> None:
         self._head.set(snapshot.status.head)
+        self._wal_bytes.set(self._database.wal_bytes())
         self._lag_seconds.set(snapshot.lag_seconds)
         for each in snapshot.status.projections:
             self._lag_events.labels(each.name).set(each.lag)

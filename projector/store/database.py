@@ -88,6 +88,13 @@ class Database:
     def __str__(self) -> str:
         return dialects.redact(self.url)
 
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log of a SQLite database; 0 on Postgres."""
+        try:
+            return self.file.wal.stat().st_size if self.is_sqlite else 0
+        except OSError:
+            return 0
+
     @contextmanager
     def creating(self) -> Iterator[None]:
         """Let connections create the file of a SQLite database; without this, none does.

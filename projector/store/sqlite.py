@@ -20,6 +20,11 @@ from projector.store.tables import VERSION_TABLE
 #: The default busy timeout of SQLite, in seconds: a writer's wait for another writer.
 BUSY_SECONDS_MAX = 60.0
 
+#: The size to which SQLite truncates the write-ahead log when it begins anew, in bytes. It grows
+#: beyond that while a reader needs its beginning. More than its usual size of 9 MB, so that it is
+#: not truncated and extended all the time.
+WAL_BYTES_KEPT = 16 * 1024 * 1024
+
 #: The bytes of a file's header that say whether it uses a write-ahead log, and their value if so.
 _JOURNAL = slice(18, 20)
 _WAL = b"\x02\x02"
@@ -181,6 +186,7 @@ def _set_up(connection: sqlite3.Connection, file: SqliteFile, lock_seconds_max: 
     # for seconds. It would hide nothing: the log keeps every event anyway.
     connection.execute("PRAGMA secure_delete = FAST")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
 
 
 def _use_wal_in_own_file(
