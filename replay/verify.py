@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
+from projector.errors import LogHeadBehind
 from projector.facts.registry import facts
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
@@ -105,7 +106,7 @@ def verify(
             total = counts.stream_ids.size
         else:
             problem = log_head.find_problem(connection)
-            tally.add_problems([] if problem is None else [str(problem)])
+            tally.add_problems([str(problem)] if isinstance(problem, LogHeadBehind) else [])
             total, pieces = _choose_streams(connection, sample)
         done = 0
         for stream_ids in pieces:

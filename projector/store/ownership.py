@@ -7,8 +7,6 @@ by their names alone, an `event` or a `customer` may be another application's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import groupby
-from operator import itemgetter
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -36,10 +34,10 @@ _LOG: Columns = {
 NAMED_MAX = 5
 
 _ON_SQLITE = text(
-    "SELECT lower(relation.name), lower(part.name)"
-    " FROM sqlite_master AS relation, pragma_table_info(relation.name) AS part"
-    " WHERE relation.type IN ('table', 'view') AND relation.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    " ORDER BY 1"
+    "SELECT lower(sqlite_master.name), lower(pragma_table_info.name)"
+    " FROM sqlite_master, pragma_table_info(sqlite_master.name)"
+    " WHERE sqlite_master.type IN ('table', 'view')"
+    " AND sqlite_master.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 )
 
 # Those that an unqualified name means, and those that would be in the way of a new table, which
@@ -52,7 +50,6 @@ _ON_POSTGRES = text(
     " LEFT JOIN pg_attribute AS part"
     " ON part.attrelid = relation.oid AND part.attnum > 0 AND NOT part.attisdropped"
     " WHERE relation.relname IN :names AND relation.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S')"
-    " ORDER BY 1"
 ).bindparams(bindparam("names", expanding=True))
 
 
@@ -101,8 +98,9 @@ def _missing(visible: Columns) -> list[str]:
 
 def _check_schema(connection: Connection) -> None:
     """Raise NoSchemaSelected if no schema of Postgres's search_path exists and may be used."""
-    if connection.execute(text("SELECT current_schema()")).scalar_one() is None:
-        path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
+    selected = text("SELECT current_schema(), current_setting('search_path')")
+    schema, path = connection.execute(selected).one()
+    if schema is None:
         raise NoSchemaSelected(url=_url(connection), path=path or "empty")
 
 
@@ -124,8 +122,10 @@ def _read_postgres(connection: Connection) -> tuple[Columns, Columns]:
 
 
 def _group(rows: Iterable[tuple[str, str]]) -> Columns:
-    by_name = groupby(rows, key=itemgetter(0))
-    return {name: {part for _, part in parts} for name, parts in by_name}
+    by_name: dict[str, set[str]] = {}
+    for name, part in rows:
+        by_name.setdefault(name, set()).add(part)
+    return by_name
 
 
 def _names() -> set[str]:

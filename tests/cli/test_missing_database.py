@@ -32,7 +32,6 @@ QUESTIONS = [
     ["status"],
     ["status", "--json"],
     ["tiers"],
-    ["token", "create", "shop", "--scope", "read"],
     ["token", "list"],
     ["token", "revoke", "x"],
     ["verify"],
@@ -94,6 +93,13 @@ def test_an_empty_file_becomes_a_database_of_a_writer(cli: Cli, folder: Path, wr
     (folder / "projector.db").touch()
     assert cli("ingest", write(_BORN)).code == 0
     assert cli("status", "--json").json["head"] == 1
+
+
+def test_the_first_token_is_made_before_the_first_start(cli: Cli, folder: Path) -> None:
+    done = cli("token", "create", "shop", "--scope", "read")
+    assert done.code == 0
+    assert "in sqlite:///projector.db." in done.err
+    assert [each.name for each in folder.glob("*.db")] == ["projector.db"]
 
 
 def test_the_name_may_be_a_uri(cli: Cli, write: Write, folder: Path) -> None:
