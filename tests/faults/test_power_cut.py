@@ -49,7 +49,7 @@ def folder() -> Iterator[Path]:
 def _first_use(story: Story) -> None:
     """A database is made and migrated, closed and opened again."""
     for _ in range(2):
-        with open_projector(story.url) as projector:
+        with open_projector(story.url, create=True) as projector:
             story.tell(projector.database)
 
 
@@ -126,13 +126,13 @@ def _upgraded(story: Story) -> None:
         with projector.database.writing() as connection:
             command.downgrade(schema.alembic_config(connection), "0005")
     story.begin, story.told = len(story.operations), []
-    with open_projector(story.url) as projector:
+    with open_projector(story.url, create=True) as projector:
         story.tell(projector.database)
 
 
 def _opened(story: Story) -> Projector:
     """With the power on until it is made, for that is a story of its own."""
-    projector = open_projector(story.url)
+    projector = open_projector(story.url, create=True)
     if not story.told:
         story.begin = len(story.operations)
         story.tell(projector.database)
