@@ -46,17 +46,27 @@ def test_every_connection_to_sqlite_is_durable(sqlite_database: Database) -> Non
 
 
 def test_a_new_sqlite_file_is_durable_from_the_first_connection(sqlite_url: str) -> None:
-    with closing(Database(sqlite_url)) as database, database.writing() as connection:
+    database = Database(sqlite_url)
+    with closing(database), database.creating(), database.writing() as connection:
         assert _durability(connection) == ("wal", _FULL)
 
 
+def test_a_sqlite_file_with_another_journal_becomes_durable(migrated_sqlite_url: str) -> None:
+    """As a dump that was loaded has it."""
+    with closing(Database(migrated_sqlite_url)) as database:
+        with closing(sqlite3.connect(database.file.path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        with database.reading() as opened:
+            assert _durability(opened) == ("wal", _FULL)
+
+
 @pytest.mark.external
-def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> None:
+def test_the_journal_of_another_programs_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE mine (x)")
     with closing(Database(f"sqlite:///{path}")) as database, database.reading() as opened:
-        assert _durability(opened) == ("wal", _FULL)
+        assert _durability(opened) == ("delete", _FULL)
 
 
 def test_a_closed_sqlite_database_is_one_file(sqlite_database: Database, tmp_path: Path) -> None:
