@@ -115,6 +115,102 @@ class SchemaUnknown(ProjectorError):
     hint = "A newer version of the program has migrated it: upgrade the program."
 
 
+class DatabaseMissing(DatabaseUnreachable):
+    """There is no database {path}."""
+
+    exit_code = 4
+    hint = "Check --db or PROJECTOR_DATABASE_URL; `projector ingest` or `migrate` creates one."
+
+
+class DatabaseEmpty(ProjectorError):
+    """The database {path} is empty: it has no tables."""
+
+    exit_code = 4
+    hint = "Check --db or PROJECTOR_DATABASE_URL; `projector ingest` or `migrate` creates them."
+
+
+class CopyIncomplete(ProjectorError):
+    """The database {path} has no tables: it was copied without its write-ahead log, {wal}."""
+
+    exit_code = 4
+    hint = (
+        "Copy a database that is in use with `projector backup`. If this file is no copy, it was "
+        "never used: delete it."
+    )
+
+
+class FileForeign(ProjectorError):
+    """The file {path} belongs to another program: it has the tables {tables}."""
+
+    exit_code = 4
+    hint = "It stays as it is. Name a file of the projector's own, as --db sqlite:///projector.db."
+
+
+class TablesTaken(ProjectorError):
+    """The database {url} has tables of another program: {tables}."""
+
+    exit_code = 4
+    hint = (
+        "They stay as they are. Use another database, or on Postgres a schema of the projector's "
+        "own: run CREATE SCHEMA projector, and add ?options=-csearch_path%3Dprojector to the URL."
+    )
+
+
+class LogTablesMissing(ProjectorError):
+    """The database {url} lacks tables of the log, or columns of them: {tables}."""
+
+    exit_code = 4
+    hint = "Check the search_path on Postgres; or restore the whole database from a backup."
+
+
+class SchemaUnversioned(ProjectorError):
+    """The database {url} has the projector's tables, but no {table}, which has their revision."""
+
+    exit_code = 4
+    hint = (
+        "It was created by an unreleased version, or restored in part. Restore the whole database, "
+        "or ingest the deliveries into a new one."
+    )
+
+
+class SchemaAmbiguous(ProjectorError):
+    """The table {table} of {url} should have one revision, but has several: {found}."""
+
+    exit_code = 4
+    hint = "A restore has added a row: delete all but the one of the present tables."
+
+
+class NoSchemaSelected(ProjectorError):
+    """The database {url} selects no schema: search_path is {path}."""
+
+    exit_code = 4
+    hint = "Create a schema that it names and give the role rights on it, or change search_path."
+
+
+class LogHeadBehind(DatabaseUnreachable):
+    """The head of the log of {url} has {name} {head}, but the log goes to {last}."""
+
+    exit_code = 4
+    hint = (
+        "A restore filled the log, but not the table log_head: "
+        "run `projector migrate --repair-head`."
+    )
+
+
+class LogHeadAhead(ProjectorError):
+    """The head of the log of {url} has {name} {head}, but the log goes only to {last}."""
+
+    exit_code = 4
+    hint = "Rows of event or stream are missing: restore the whole database from a backup."
+
+
+class LogUnsound(ProjectorError):
+    """The head of the log of {url} stays as it is, because the log is not sound. {problems}"""
+
+    exit_code = 4
+    hint = "Restore the tables event and stream, or the whole database, from a backup."
+
+
 class BadDatabaseUrl(ProjectorError):
     """Invalid database URL {url!r}: {reason}"""
 
@@ -207,6 +303,20 @@ class OutputUnwritable(ProjectorError):
 
     exit_code = 4
     hint = "Check the destination, and its free space."
+
+
+class BackupExists(ProjectorError):
+    """{path} exists already."""
+
+    exit_code = 2
+    hint = "It stays as it is. Name a file that does not exist, such as one with today's date."
+
+
+class BackupUnsupported(ProjectorError):
+    """{url} is on Postgres, which has its own tools for backups."""
+
+    exit_code = 2
+    hint = "Run `pg_dump --format=custom --file=FILE`; see docs/operations.md."
 
 
 class FileUnreadable(ProjectorError):
@@ -390,6 +500,12 @@ class ProjectionOutdated(ProjectorError):
     """The rows of {projection!r} were written by {found}; the code is {needed}."""
 
     hint = "The log is complete: run `projector rebuild NAME` to compute the rows from it."
+
+
+class ProjectionAhead(ProjectionOutdated):
+    """The rows of {projection!r} are at position {position}, but the log ends at {head}."""
+
+    hint = "Restore the log too, or run `projector rebuild NAME` to compute the rows from this one."
 
 
 class CheckpointMoved(ProjectorError):

@@ -269,7 +269,7 @@ def _database(projection: Projection) -> Iterator[Database]:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'projector.db'}")
         try:
-            schema.check(database)
+            schema.prepare(database)
             with database.writing() as connection:
                 projection_tables.ensure(connection, [projection])
             yield database

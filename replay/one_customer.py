@@ -81,7 +81,7 @@ def _replace_rows(
 ) -> CustomerRebuild | None:
     """Replace the rows; return None, with nothing written, if the snapshot is stale."""
     now = checkpoints.read(connection, projections, lock=True)
-    check_runnable(projections, now)
+    check_runnable(connection, projections, now)
     stream_id = customers.stream_of(connection, customer)
     if any(_is_stale(connection, others[name], now[name], stream_id) for name in now):
         return None

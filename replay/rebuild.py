@@ -12,7 +12,7 @@ from projector.errors import ImpactTooGreat
 from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
-from projector.store import checkpoints, dead_letters, log, projection_tables, schema
+from projector.store import checkpoints, dead_letters, log, log_head, projection_tables, schema
 from projector.store.database import Database
 from projector.store.rebuild import rights, shadow
 from replay import engines, impact, swap, workspace
@@ -149,10 +149,11 @@ def _remove_shadows(database: Database) -> bool:
 def _plan(database: Database, pairs: tuple[Rebuilding, ...], *, is_compared: bool) -> RebuildPlan:
     """Plan a rebuild up to the head, or up to the live tables' position if they are compared."""
     with database.reading() as connection:
+        log_head.check(connection)
         until = log.head(connection)
         if is_compared:
             before = checkpoints.read(connection, [each.live for each in pairs]).values()
-            until = min((each.position for each in before if each.position), default=until)
+            until = min((until, *(each.position for each in before if each.position)))
         return RebuildPlan(pairs=pairs, until=until, streams=log.last_stream_id(connection))
 
 

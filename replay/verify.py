@@ -15,10 +15,11 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey
+from projector.errors import LogHeadBehind
 from projector.facts.registry import facts
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
-from projector.store import checkpoints, dead_letters, digest, log, table_rows
+from projector.store import checkpoints, dead_letters, digest, log, log_head, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.verify import log_counts, raw_rows
@@ -90,7 +91,8 @@ def verify(
     customers done and in total.
     """
     with database.reading_tables() as connection:
-        head = log.head(connection)
+        # Not the head, which a restore may have left behind: all rows would differ then.
+        head = log_head.last(connection).position
         by_projection = checkpoints.read(connection, projections)
         passes = _passes(projections, by_projection)
         tally = _Tally()
@@ -103,6 +105,8 @@ def verify(
             pieces = log_counts.stream_ids(connection, at_once=STREAMS_MAX)
             total = counts.stream_ids.size
         else:
+            problem = log_head.find_problem(connection)
+            tally.add_problems([str(problem)] if isinstance(problem, LogHeadBehind) else [])
             total, pieces = _choose_streams(connection, sample)
         done = 0
         for stream_ids in pieces:

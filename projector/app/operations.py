@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 class Operations:
     """The tasks of operators on a Projector."""
 
-    database: Database
+    @property
+    def database(self) -> Database:
+        """The database."""
+        raise NotImplementedError
 
     def quarantine(
         self,

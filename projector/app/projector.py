@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Self
 from projector.app.operations import Operations
 from projector.app.queries import Queries
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
-from projector.errors import ProjectorError
+from projector.errors import DatabaseEmpty, DatabaseMissing, NotMigrated, ProjectorError
 from projector.facts.registry import facts
 from projector.projections import discover, named
 from projector.projections.projection import Projection
-from projector.store import checkpoints, schema
+from projector.store import checkpoints, log_head, schema
 from projector.store.database import Database
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from projector.intake.ingest import IngestReport
     from projector.runner.follower import Follower
     from projector.runner.lease_monitor import LeaseMonitor
+    from projector.store.backup import BackupReport
 
 
 class Projector(Queries, Operations):
     """An open database; use it as a context manager, or close it."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self._database = database
+        self._is_checked = False
 
     def __enter__(self) -> Self:
         return self
@@ -40,9 +42,29 @@ class Projector(Queries, Operations):
     ) -> None:
         self.close()
 
+    @property
+    def database(self) -> Database:
+        """The database, once it was checked that it exists and has the schema and a sound head.
+
+        Raises DatabaseMissing, DatabaseEmpty, NotMigrated, LogHeadBehind or another error of
+        `schema.check` or `log_head.check`.
+        """
+        if not self._is_checked:
+            schema.check(self._database)
+            with self._database.reading() as connection:
+                log_head.check(connection)
+            self._is_checked = True
+        return self._database
+
+    def _prepared(self) -> Database:
+        """Return the database for a writer: one of SQLite is created or migrated if necessary."""
+        if not self._is_checked:
+            schema.prepare(self._database)
+        return self.database
+
     def close(self) -> None:
         """Close the connections."""
-        self.database.close()
+        self._database.close()
 
     def ingest(
         self,
@@ -54,11 +76,12 @@ class Projector(Queries, Operations):
         """Append the deliveries of a byte stream (NDJSON, arrays or documents of any layout).
 
         `defaults` fill in fields that deliveries leave out. `on_batch` receives the number of
-        deliveries that are durable so far. The tables do not change before `catch_up`.
+        deliveries that are durable so far. The tables do not change before `catch_up`. A SQLite
+        database is created or migrated if necessary.
         """
         from projector.intake.ingest import ingest
 
-        return ingest(self.database, chunks, defaults, on_batch=on_batch)
+        return ingest(self._prepared(), chunks, defaults, on_batch=on_batch)
 
     def ingest_file(self, path: str, defaults: DeliveryDefaults = NO_DEFAULTS) -> IngestReport:
         """Append the deliveries of a file, plain or gzip; `-` is standard input."""
@@ -103,7 +126,7 @@ class Projector(Queries, Operations):
 
         return replay.rebuild(
             self.database,
-            self._chosen(names),
+            self._chosen(self.database, names),
             None if engine is None else replay.engines.by_name(engine),
             workers=workers,
             dry_run=dry_run,
@@ -126,7 +149,7 @@ class Projector(Queries, Operations):
 
         return replay.rebuild_customer(
             self.database,
-            self._chosen(names),
+            self._chosen(self.database, names),
             identifier,
             project_id=project_id,
             by_source_id=by_source_id,
@@ -141,11 +164,15 @@ class Projector(Queries, Operations):
         """Fold the log and compare every cell of the named projections' rows (default: all).
 
         `sample` is the number of customers to compare, chosen at random. `on_piece` receives the
-        number of customers that are done, and their total. Raises ProjectionUnknown.
+        number of customers that are done, and their total. A head that is not that of the log is a
+        problem in the report. Raises ProjectionUnknown.
         """
         import replay
 
-        return replay.verify(self.database, self._chosen(names), sample=sample, on_piece=on_piece)
+        if not self._is_checked:
+            schema.check(self._database)
+        projections = self._chosen(self._database, names)
+        return replay.verify(self._database, projections, sample=sample, on_piece=on_piece)
 
     def follower(
         self,
@@ -153,10 +180,13 @@ class Projector(Queries, Operations):
         holder: str | None = None,
         on_batch: Callable[[int], None] = lambda _position: None,
     ) -> Follower:
-        """Create a follower, whose `run` folds new events until stopped; `holder` is its name."""
+        """Create a follower, whose `run` folds new events until stopped; `holder` is its name.
+
+        A SQLite database is created or migrated if necessary.
+        """
         from projector.runner.follower import Follower
 
-        return Follower(self.database, discover(), holder=holder, on_batch=on_batch)
+        return Follower(self._prepared(), discover(), holder=holder, on_batch=on_batch)
 
     def lease_monitor(self) -> LeaseMonitor:
         """Create a monitor of the lease, which reports whether any process folds new events."""
@@ -164,11 +194,27 @@ class Projector(Queries, Operations):
 
         return LeaseMonitor(self.database)
 
-    def _chosen(self, names: Sequence[str]) -> list[Projection]:
+    def backup(
+        self,
+        path: str,
+        *,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> BackupReport:
+        """Copy a SQLite database, which may be in use, into a new file: one consistent snapshot.
+
+        `on_progress` receives the number of bytes that are copied, and their total. Raises
+        BackupUnsupported on Postgres, BackupExists, or OutputUnwritable.
+        """
+        from projector.store.backup import back_up
+
+        return back_up(self._database, path, on_progress=on_progress)
+
+    @staticmethod
+    def _chosen(database: Database, names: Sequence[str]) -> list[Projection]:
         """Return the named projections; without names all but those that are set aside."""
         if names:
             return named(list(names))
-        with self.database.reading() as connection:
+        with database.reading() as connection:
             found = checkpoints.read(connection, discover())
         return [each for each in discover() if found[each.name].error is None]
 
@@ -176,15 +222,18 @@ class Projector(Queries, Operations):
 def open_projector(
     url: str,
     *,
+    create: bool = False,
     direct_url: str | None = None,
     lock_seconds_max: float | None = None,
     idle_seconds_max: float | None = None,
 ) -> Projector:
-    """Open a database by its URL; a SQLite database is created and migrated if necessary.
+    """Open a database by its URL.
 
-    The direct URL, for rebuilds, and the timeouts, for long-lived processes, are those of
-    `Database`. Raises BadDatabaseUrl,
-    DatabaseUnreachable, NotMigrated, SchemaUnknown or FactClaimedTwice.
+    A SQLite database that is missing, empty or of an older schema is created or migrated by the
+    first `ingest` or `follower`, or at once with `create`; the other methods raise DatabaseMissing,
+    DatabaseEmpty or NotMigrated. The direct URL, for rebuilds, and the timeouts, for long-lived
+    processes, are those of `Database`. Raises BadDatabaseUrl, DatabaseUnreachable, NotMigrated (on
+    Postgres), FactClaimedTwice or another error of `schema.check`.
     """
     database = Database(
         url,
@@ -195,8 +244,20 @@ def open_projector(
     try:
         # Two packages that claim one event type are refused before anything is read.
         facts()
-        schema.check(database)
+        _check(database, create)
     except BaseException:
         database.close()
         raise
     return Projector(database)
+
+
+def _check(database: Database, create: bool) -> None:
+    if create:
+        schema.prepare(database)
+        return
+    try:
+        schema.check(database)
+    except (DatabaseMissing, DatabaseEmpty, NotMigrated):
+        # The first write creates or migrates it.
+        if not database.is_sqlite:
+            raise

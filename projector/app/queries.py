@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 class Queries:
     """The queries of a Projector; none of them writes."""
 
-    database: Database
+    @property
+    def database(self) -> Database:
+        """The database."""
+        raise NotImplementedError
 
     def customer(
         self,

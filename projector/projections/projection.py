@@ -40,13 +40,13 @@ KeyedFact = tuple[CanonicalKey, DecodedFact, int]
 #: The names of the program's other tables, which no projection may have.
 RESERVED_NAMES = frozenset(
     {
-        "alembic_version",
         "checkpoint",
         "dead_letter",
         "duplicate",
         "event",
         "lease",
         "log_head",
+        "projector_schema",
         "quarantine",
         "stream",
         "token",

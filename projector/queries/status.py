@@ -57,7 +57,9 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
         head = log.head(connection)
         skipped = dead_letters.count_by_projection(connection)
         found = checkpoints.read(connection, projections)
-        problems = {each.name: isolation.problem(each, found[each.name]) for each in projections}
+        problems = {
+            each.name: isolation.problem(each, found[each.name], head) for each in projections
+        }
         gone = [each for each in checkpoints.names(connection) if each not in _loaded()]
         absent = {name: checkpoints.read_one(connection, name) for name in (*_unloaded(), *gone)}
         return Status(
@@ -80,7 +82,7 @@ def _row(
     return ProjectionStatus(
         name=checkpoint.projection,
         position=checkpoint.position,
-        lag=head - checkpoint.position,
+        lag=max(head - checkpoint.position, 0),
         dead_letters=skipped.get(checkpoint.projection, 0),
         digest=checkpoint.digest,
         installed=True,
@@ -96,7 +98,7 @@ def _absent_row(
     return ProjectionStatus(
         name=name,
         position=position,
-        lag=head - position,
+        lag=max(head - position, 0),
         dead_letters=skipped.get(name, 0),
         digest=checkpoint.digest if checkpoint else digest.EMPTY,
         installed=name in _unloaded(),

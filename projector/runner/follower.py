@@ -27,7 +27,8 @@ from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.runner import isolation, runner
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
-from projector.store import checkpoints, lease
+from projector.runner.wal_monitor import WalMonitor
+from projector.store import checkpoints, lease, log
 from projector.store.database import Database
 from projector.store.notifications import Listener, listen
 
@@ -96,6 +97,7 @@ class Follower:
         self._heartbeat_at = 0.0
         self._checked_at = 0.0
         self._reported: set[str] = set()
+        self._wal = WalMonitor(database)
         self._failures = 0
         self._is_outdated = False
 
@@ -132,6 +134,7 @@ class Follower:
         with self._database.reading() as connection:
             current = lease.read(connection, JOB)
             by_projection = checkpoints.read(connection, self._projections)
+            head = log.head(connection)
         if current.holder == self.holder:
             # An error did not cost it the lease; the next heartbeat follows the next batch.
             return True
@@ -140,7 +143,7 @@ class Follower:
             return False
         # Leave the lease to a process whose projections have the version of the stored rows.
         own = [each for each in self._projections if is_own(each.name)]
-        for problem in isolation.problems(own, by_projection):
+        for problem in isolation.problems(own, by_projection, head):
             if isinstance(problem, ProjectionOutdated):
                 raise problem
         with self._database.writing() as connection:
@@ -190,6 +193,7 @@ class Follower:
         if now - self._checked_at < self._intervals.heartbeat_seconds:
             return
         self._checked_at = now
+        self._wal.look()
         problems = isolation.read_problems(self._database, self._projections)
         for problem in problems:
             is_outdated = isinstance(problem, ProjectionOutdated)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 
 from projector.errors import (
+    ProjectionAhead,
     ProjectionFailed,
     ProjectionOutdated,
     ProjectorError,
@@ -19,7 +20,7 @@ from projector.errors import (
 )
 from projector.projections.projection import Projection, failure_reason
 from projector.projections.rebuilding import SHADOW
-from projector.store import checkpoints
+from projector.store import checkpoints, log
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.read_errors import is_caused_by_values
@@ -47,11 +48,13 @@ def blaming(projection: Projection) -> Iterator[None]:
         raise ProjectionFailed(projection=_live_name(projection), reason=reason) from error
 
 
-def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | None:
+def problem(projection: Projection, checkpoint: Checkpoint, head: int) -> ProjectorError | None:
     """Return why a projection must not run: ProjectionFailed, ProjectionOutdated or None.
 
     A projection is outdated if its rows were written by another version of its fold or with another
-    table layout, because a table must not mix rows of two versions or layouts.
+    table layout, because a table must not mix rows of two versions or layouts; and if its rows
+    contain events beyond the head of the log, which would be skipped when others get their
+    positions (ProjectionAhead).
     """
     if checkpoint.error is not None:
         return ProjectionFailed(projection=projection.name, reason=checkpoint.error)
@@ -64,28 +67,31 @@ def problem(projection: Projection, checkpoint: Checkpoint) -> ProjectorError | 
             found=_identity(checkpoint.version, checkpoint.fingerprint),
             needed=_identity(projection.version, layout),
         )
+    if checkpoint.position > head:
+        return ProjectionAhead(projection=projection.name, position=checkpoint.position, head=head)
     return None
 
 
 def problems(
-    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]
+    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint], head: int
 ) -> list[ProjectorError]:
     """Return the problems of projections, in the order of `projections`."""
-    possible = (problem(each, by_name[each.name]) for each in projections)
+    possible = (problem(each, by_name[each.name], head) for each in projections)
     return [each for each in possible if each is not None]
 
 
 def read_problems(database: Database, projections: Sequence[Projection]) -> list[ProjectorError]:
     """Read the checkpoints of projections, and return their problems."""
     with database.reading() as connection:
-        return problems(projections, checkpoints.read(connection, projections))
+        by_name = checkpoints.read(connection, projections)
+        return problems(projections, by_name, log.head(connection))
 
 
 def runnable(
-    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]
+    projections: Sequence[Projection], by_name: Mapping[str, Checkpoint], head: int
 ) -> list[Projection]:
     """Return the projections without a problem."""
-    return [each for each in projections if problem(each, by_name[each.name]) is None]
+    return [each for each in projections if problem(each, by_name[each.name], head) is None]
 
 
 def set_aside(

@@ -27,7 +27,7 @@ def refold(
     """
     with database.writing() as connection:
         before = checkpoints.read(connection, projections, lock=True)
-        check_runnable(projections, before)
+        check_runnable(connection, projections, before)
         for projection in projections:
             checkpoint = before[projection.name]
             change = fold_to_checkpoint(connection, projection, checkpoint, stream_ids)

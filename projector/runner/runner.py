@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from projector.errors import CheckpointMoved, ProjectionFailed, ProjectorError
 from projector.projections import is_own
 from projector.projections.projection import Projection
+from projector.projections.rebuilding import SHADOW
 from projector.runner import isolation
 from projector.runner.batch import ProjectionChange, fold_batch
 from projector.store import checkpoints, dead_letters, digest, log, table_rows
@@ -111,9 +112,11 @@ def project_within(
         _write(connection, batch)
 
 
-def check_runnable(projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]) -> None:
+def check_runnable(
+    connection: Connection, projections: Sequence[Projection], by_name: Mapping[str, Checkpoint]
+) -> None:
     """Raise ProjectionFailed or ProjectionOutdated for the first projection that cannot run."""
-    for problem in isolation.problems(projections, by_name):
+    for problem in isolation.problems(projections, by_name, log.head(connection)):
         raise problem
 
 
@@ -137,7 +140,7 @@ def _fold_next(
     by_name = checkpoints.read(connection, projections)
     head = log.head(connection)
     goal = head if until is None else min(until, head)
-    running = isolation.runnable(projections, by_name)
+    running = isolation.runnable(projections, by_name, head)
     after = min((by_name[each.name].position for each in running), default=goal)
     if after >= goal:
         return None
@@ -146,6 +149,8 @@ def _fold_next(
         (each for each in running if by_name[each.name].position == after),
         key=lambda each: each.name,
     )
+    if not after:
+        _check_empty(connection, behind)
     last, changes = fold_batch(
         connection,
         behind,
@@ -157,6 +162,17 @@ def _fold_next(
         last,
         [(each, by_name[each.name], change) for each, change in zip(behind, changes, strict=True)],
     )
+
+
+def _check_empty(connection: Connection, projections: Sequence[Projection]) -> None:
+    """Raise ProjectionFailed if a table has rows, which the first batch would fold once more.
+
+    They were restored without their checkpoint. A shadow is empty, because a rebuild created it.
+    """
+    for each in projections:
+        if not each.name.endswith(SHADOW) and table_rows.has_rows(connection, each):
+            reason = "Its table has rows, but no checkpoint that says up to which event."
+            raise ProjectionFailed(projection=each.name, reason=reason)
 
 
 def _write(connection: Connection, batch: _Batch) -> None:

@@ -106,7 +106,7 @@ class HealthMonitor:
 
     def _check(self) -> Health:
         try:
-            schema.check_revision(self._database)
+            schema.check(self._database)
             is_alive = self._lease.look().is_alive
             tables = read_tables_position(self._database)
             problems = isolation.read_problems(self._database, discover())

@@ -131,6 +131,9 @@ class Metrics(NullMetrics):
             "projector_overdue_tiers", "Tiers whose last day is over, nothing heard since."
         )
         self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
+        self._wal_bytes = gauge(
+            "projector_wal_bytes", "Size of SQLite's write-ahead log; 0 on Postgres."
+        )
         self._silence_seconds = gauge(
             "projector_silence_seconds",
             "Time since the last event of a type was received.",
@@ -189,6 +192,7 @@ class Metrics(NullMetrics):
 
     def _set(self, snapshot: MetricsSnapshot) -> None:
         self._head.set(snapshot.status.head)
+        self._wal_bytes.set(self._database.wal_bytes())
         self._lag_seconds.set(snapshot.lag_seconds)
         self._overdue_tiers.set(snapshot.status.overdue)
         for each in snapshot.status.projections:

@@ -1,7 +1,8 @@
 """The storage layer: the only package that sends SQL.
 
-- Connections and transactions: `database`, `dialects` (SQLite, Postgres).
-- Schema: `types`, `tables`, `schema` (migrations), `projection_tables` (of other packages).
+- Connections and transactions: `database`, `sqlite`, `dialects` (Postgres).
+- Schema: `types`, `tables`, `schema` (migrations), `ownership` (of tables that exist),
+  `projection_tables` (of other packages).
 - Event log: `append_plan` and `append` (write side), `log` (read side), `notifications` (wake-ups),
   `duplicates`, `quarantine`.
 - Projections: `lease` (which process projects), `checkpoints`, `table_rows` (current-state rows),

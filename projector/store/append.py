@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, select, update
+from sqlalchemy import Connection, Select, bindparam, select
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, duplicates, log, notifications, quarantine
+from projector.store import bulk, duplicates, log, log_head, notifications, quarantine
 from projector.store.append_plan import (
     AppendPlan,
     CustomerIdentity,
@@ -30,7 +30,7 @@ from projector.store.append_plan import (
 from projector.store.database import Database
 from projector.store.predicates import array_parameter, in_array
 from projector.store.quarantine import QuarantineItem
-from projector.store.tables import event, log_head, stream
+from projector.store.tables import event, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
 
@@ -93,10 +93,9 @@ def append(
 def _read_head(connection: Connection, *, lock: bool = False) -> Head:
     """Return the head of the log; with `lock`, hold its row until the commit: one writer at a time.
 
-    On SQLite the transaction's write lock does the same.
+    On SQLite the transaction's write lock does the same. Raises LogHeadBehind.
     """
-    statement = select(log_head.c.position, log_head.c.stream_id)
-    return Head(*connection.execute(statement.with_for_update() if lock else statement).one())
+    return Head(*(log_head.lock(connection) if lock else log_head.read(connection)))
 
 
 def _plan(
@@ -192,5 +191,5 @@ def _write(
     quarantine.add(connection, quarantined, received_at=received_at)
     duplicates.add(connection, plan.duplicates, received_at=received_at)
     if plan.after != plan.before:
-        connection.execute(update(log_head).values(plan.after._asdict()))
+        log_head.advance(connection, *plan.after)
         notifications.notify(connection)

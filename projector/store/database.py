@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DirectDatabaseElsewhere
-from projector.store import dialects, postgres
+from projector.store import dialects, postgres, sqlite
 from projector.store.driver_errors import translate_error
 from projector.store.postgres_settings import Timeouts
 
@@ -48,12 +48,14 @@ class Database:
         # Reentrant: after a Ctrl-C that comes before the release, its thread can take it again.
         self._writer = RLock()
         self._lock_seconds_max = (
-            dialects.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
+            sqlite.BUSY_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max
         )
         self._open: WeakSet[Any] = WeakSet()
+        #: The file; it has no meaning for Postgres.
+        self.file = sqlite.SqliteFile.of(self.url)
         try:
             self.engine = (
-                dialects.create_sqlite_engine(self.url, self._lock_seconds_max)
+                sqlite.create_sqlite_engine(self.url, self._lock_seconds_max, self.file)
                 if self.is_sqlite
                 else postgres.create_postgres_engine(
                     self.url,
@@ -87,6 +89,32 @@ class Database:
 
     def __str__(self) -> str:
         return dialects.redact(self.url)
+
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log of a SQLite database; 0 on Postgres."""
+        try:
+            return self.file.wal.stat().st_size if self.is_sqlite else 0
+        except OSError:
+            return 0
+
+    @contextmanager
+    def creating(self) -> Iterator[None]:
+        """Let connections create the file of a SQLite database; without this, none does.
+
+        Else a mistyped name would be answered by a new, empty database.
+        """
+        # Connections that are open have found the file as it was.
+        self.engine.dispose()
+        self.file.may_create = True
+        try:
+            yield
+        except BaseException:
+            self.engine.dispose()
+            if self.is_sqlite:
+                self.file.abandon()
+            raise
+        finally:
+            self.file.may_create = False
 
     @contextmanager
     def connected(self) -> Iterator[Connection]:
@@ -191,7 +219,7 @@ class Database:
     ) -> Iterator[Connection]:
         """Run a transaction in a connection of the pool, or in the one that is given.
 
-        The options for SQLite are read by the `begin` listener in `dialects`.
+        The options for SQLite are read by the `begin` listener in `sqlite`.
         """
         with (
             self._translating(),

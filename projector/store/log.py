@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
+from projector.store import log_head
 from projector.store.predicates import array_parameter, in_array, in_values
-from projector.store.tables import event, log_head, stream
+from projector.store.tables import event, stream
 
 #: The size of the bodies that one read holds in memory, in bytes (roughly).
 READ_BYTES_MAX = 32 * 1024 * 1024
@@ -69,10 +70,12 @@ _OF_CUSTOMER_AS_OF = _OF_CUSTOMER.where(event.c.occurred_at <= bindparam("as_of"
 def head(connection: Connection, *, lock: bool = False) -> int:
     """Return the position of the last event; 0 for an empty log.
 
-    With `lock`, no event can be appended until the transaction ends.
+    With `lock`, no event can be appended until the transaction ends. Raises LogHeadBehind if its
+    row is missing, and with `lock` if the log goes on behind it.
     """
-    statement = select(log_head.c.position)
-    return int(connection.execute(statement.with_for_update() if lock else statement).scalar_one())
+    if not lock:
+        return log_head.read(connection).position
+    return log_head.lock(connection).position
 
 
 def read(
@@ -210,7 +213,7 @@ def scan(connection: Connection, *, after: int, until: int) -> Iterator[ScanRow]
 
 def last_stream_id(connection: Connection) -> int:
     """Return the highest stream id that was assigned; 0 for none."""
-    return int(connection.execute(select(log_head.c.stream_id)).scalar_one())
+    return log_head.read(connection).stream_id
 
 
 def _in_canonical_order(

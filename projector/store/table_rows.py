@@ -53,6 +53,12 @@ def _load(
     return loaded
 
 
+def has_rows(connection: Connection, projection: Projection) -> bool:
+    """Return whether the table of a projection has any rows."""
+    one = select(tables.table_of(projection).c.customer_id).limit(1)
+    return connection.execute(one).first() is not None
+
+
 def load_last(
     connection: Connection, projection: Projection, customers: Iterable[CustomerKey]
 ) -> Rows:

@@ -39,6 +39,10 @@ from projector.store.types import Instant, Key, Long
 #: a test compares it with the migrations.
 SCHEMA_REVISION = "0008"
 
+#: The table with the revision of the schema: Alembic's, by a name of the program's own, because
+#: another application in the same schema may have its `alembic_version`.
+VERSION_TABLE = "projector_schema"
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",

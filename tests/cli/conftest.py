@@ -12,6 +12,7 @@ import pytest
 from projector.cli.program import run
 from projector.projections import discover
 from tests.support.command import Done, environment
+from tests.support.databases import copy_file
 from tests.support.given import entered
 from tests.support.tampering import life
 
@@ -32,6 +33,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PROJECTOR_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", environment()["COLUMNS"])
     return tmp_path
+
+
+@pytest.fixture
+def empty_database(folder: Path, sqlite_template: Path) -> None:
+    """A database without an event, which commands find in the folder."""
+    copy_file(sqlite_template, folder)
 
 
 @pytest.fixture

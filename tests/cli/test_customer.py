@@ -170,6 +170,7 @@ def test_an_id_is_taken_as_it_is(cli: Cli, write: Write) -> None:
         assert cli("customer", "--json", "--", name).json["customer_id"] == name
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_id_that_is_no_text_is_not_known(cli: Cli) -> None:
     """A shell can give bytes that are no UTF-8: Python hands them over as lone surrogates."""
     done = cli("customer", "\udcff")

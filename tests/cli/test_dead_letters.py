@@ -116,6 +116,7 @@ def test_in_a_terminal_of_a_hundred_columns_no_word_is_cut(
         assert said in out
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_list_of_no_dead_letters_says_so(cli: Cli) -> None:
     assert cli("dead-letters").out == "There are no dead letters.\n"
     assert cli("dead-letters", "--json").out == '{"dead_letters":[],"counts":[],"next":null}\n'
@@ -160,6 +161,7 @@ def test_a_position_of_no_dead_letter_ends_with_3(full: Cli, position: str) -> N
         pytest.param(["2"], id="a position alone"),
     ],
 )
+@pytest.mark.usefixtures("empty_database")
 def test_wrong_usage_ends_with_2(cli: Cli, arguments: list[str]) -> None:
     done = cli("dead-letters", *arguments)
     assert done.code == 2, done.err

@@ -51,6 +51,7 @@ def test_at_a_position_it_is_what_a_database_says_that_got_no_more(cli: Cli, wri
         assert (then.code, then.out) == (0, cli("export", "customers", *fresh).out)
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_export_of_an_empty_log_is_empty(cli: Cli) -> None:
     done = cli("export", "customers")
     assert (done.code, done.out, done.err) == (0, "", "")

@@ -165,6 +165,7 @@ def test_a_cursor_of_the_other_kind_ends_with_2(cli: Cli, write: Write) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--segment", "seg_1", "--tier", "ltr_1"]])
+@pytest.mark.usefixtures("empty_database")
 def test_exactly_one_of_segment_and_tier_is_named(cli: Cli, arguments: list[str]) -> None:
     done = cli("members", *arguments, "--json")
     assert done.code == 2

@@ -132,6 +132,7 @@ def test_in_a_terminal_of_a_hundred_columns_no_word_is_cut(
     assert f"{received[:10]} {received[11:19]}Z" in out
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_list_of_an_empty_quarantine_says_so(cli: Cli) -> None:
     assert cli("quarantine").out == "No entries are waiting in the quarantine.\n"
     assert cli("quarantine", "--json").json == {"quarantine": [], "counts": {}, "next": None}

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 
+import pytest
 from alembic import command
 
 from projector.store import schema
@@ -22,6 +23,7 @@ _PROJECTIONS = [
 ]
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_the_status_of_an_empty_log(cli: Cli) -> None:
     found = cli("status", "--json").json
     assert list(found) == ["head", "projections", "quarantine", "overdue"]
@@ -133,7 +135,7 @@ def test_status_reports_tables_emptied_by_a_migration_and_a_run_refills_them(
 def test_a_database_of_a_newer_program_ends_with_4(cli: Cli) -> None:
     cli("migrate")
     with closing(sqlite3.connect("projector.db")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE projector_schema SET version_num = '9999'")
     for name in ("status", "migrate"):
         done = cli(name)
         assert done.code == 4

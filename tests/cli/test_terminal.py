@@ -75,7 +75,7 @@ def test_nothing_is_drawn_where_no_terminal_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["--help"]])
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, arguments: list[str]) -> None:
     """As in `projector status | head -1`, where `head` is quicker."""
-    run_program(tmp_path, "status")
+    run_program(tmp_path, "migrate")
     reading, writing = os.pipe()
     os.close(reading)
     with subprocess.Popen(
@@ -162,6 +162,7 @@ def test_gzip_is_recognised_when_a_pipe_brings_it_byte_by_byte(
 
 @pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["verify", "--json"]])
 def test_output_that_cannot_be_written_is_no_verdict(tmp_path: Path, command: list[str]) -> None:
+    run_program(tmp_path, "migrate")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-c", "from projector.cli import main; main()", *command],

@@ -12,6 +12,8 @@ from projector.app import open_projector
 from projector.operate.tokens import authenticate, read_tokens
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.usefixtures("empty_database")
+
 _FORM = r"pjt_([0-9a-f]{12})_[0-9a-f]{64}"
 
 

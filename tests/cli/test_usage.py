@@ -46,6 +46,7 @@ _ENTERED = entered("cust_1", "seg_1", at="2024-01-02T00:00:00Z")
         pytest.param(["status", "--db", "postgresql://u@h:port/d"], id="a port that is none"),
     ],
 )
+@pytest.mark.usefixtures("empty_database")
 def test_wrong_usage_ends_with_2_and_a_sentence(
     cli: Cli, write: Write, arguments: list[str]
 ) -> None:
@@ -96,12 +97,13 @@ def test_an_unknown_customer_exits_with_3(cli: Cli, write: Write) -> None:
         assert done.failed_in_a_sentence
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_id_like_an_option_is_given_after_two_hyphens(cli: Cli) -> None:
     assert cli("customer", "--", "-x").code == 3
 
 
 def test_the_default_database_is_projector_db_in_the_working_folder(cli: Cli, folder: Path) -> None:
-    assert cli("status").code == 0
+    assert cli("migrate").code == 0
     assert (folder / "projector.db").is_file()
 
 
@@ -109,7 +111,7 @@ def test_the_environment_names_the_database(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROJECTOR_DATABASE_URL", "sqlite:///named.db")
-    assert cli("status").code == 0
+    assert cli("migrate").code == 0
     assert [path.name for path in folder.glob("*.db")] == ["named.db"]
 
 
@@ -117,24 +119,24 @@ def test_an_empty_variable_names_nothing(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROJECTOR_DATABASE_URL", "")
-    cli("status")
+    cli("migrate")
     assert [path.name for path in folder.glob("*.db")] == ["projector.db"]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["--db", "sqlite:///mine.db", "status", "--json"], id="before"),
-        pytest.param(["status", "--db", "sqlite:///mine.db", "--json"], id="behind"),
-        pytest.param(["status", "--json", "--db", "sqlite:///mine.db"], id="at the end"),
-        pytest.param(["status", "--db=sqlite:///mine.db", "--json"], id="with an equals sign"),
+        pytest.param(["--db", "sqlite:///mine.db", "migrate", "--json"], id="before"),
+        pytest.param(["migrate", "--db", "sqlite:///mine.db", "--json"], id="behind"),
+        pytest.param(["migrate", "--json", "--db", "sqlite:///mine.db"], id="at the end"),
+        pytest.param(["migrate", "--db=sqlite:///mine.db", "--json"], id="with an equals sign"),
     ],
 )
 def test_the_option_names_the_database_wherever_it_stands_before_the_environment(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("PROJECTOR_DATABASE_URL", "sqlite:///not_this_one.db")
-    assert cli(*arguments).json["head"] == 0
+    assert cli(*arguments).json["before"] is None
     assert [path.name for path in folder.glob("*.db")] == ["mine.db"]
 
 
@@ -170,7 +172,7 @@ def test_the_whole_road_on_postgres(cli: Cli, write: Write, postgres_url: str) -
 
 
 def test_the_program_ends_with_the_commands_code(tmp_path: Path) -> None:
-    assert run_program(tmp_path, "status", "--json").json["head"] == 0
+    assert run_program(tmp_path, "migrate", "--json").json["before"] is None
     assert run_program(tmp_path, "nonsense").code == 2
     assert run_program(tmp_path, "customer", "nobody").code == 3
     assert run_program(tmp_path, "status", PROJECTOR_DATABASE_URL="sqlite:////").code == 4

@@ -57,6 +57,7 @@ def test_verify_finds_nothing_in_unchanged_tables(cli: Cli, tamper: Tamper) -> N
     assert cli("verify").out == "Compared 2 customers: 0 differ.\n"
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_an_empty_database_is_right(cli: Cli) -> None:
     assert cli("verify", "--json").code == 0
     assert cli("verify", "--sample", "3").code == 0
@@ -200,10 +201,12 @@ def test_a_wrong_dead_letter_ends_with_1(cli: Cli, tamper: Tamper) -> None:
 def test_a_rebuild_puts_it_right(cli: Cli, tamper: Tamper) -> None:
     tamper("DELETE FROM customer", "UPDATE loyalty_tier SET gaps = 9", "DELETE FROM checkpoint")
     assert cli("verify").code == 1
-    assert cli("rebuild", "customer", "customer").code == 0
+    done = cli("rebuild", "customer", "customer")
+    # The others have rows of nobody knows which events, which must not be folded once more.
+    assert (done.code, "no checkpoint" in done.err) == (1, True)
     assert cli("verify", "customer").code == 0
-    assert cli("verify").code == 1
-    assert cli("rebuild").code == 0
+    assert cli("verify", "loyalty_tier").code == 1
+    assert cli("rebuild", *_NAMES).code == 0
     assert cli("verify").code == 0
 
 
@@ -233,6 +236,7 @@ def test_a_sample_of_no_number_of_customers_ends_with_2(cli: Cli, number: str) -
     assert done.failed_in_a_sentence
 
 
+@pytest.mark.usefixtures("empty_database")
 def test_a_projection_that_there_is_not_ends_with_2(cli: Cli) -> None:
     done = cli("verify", "customer", "customers")
     assert done.code == 2

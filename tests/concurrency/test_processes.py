@@ -92,7 +92,7 @@ def _tables_of_one_process(folder: Path, url: str) -> object:
 
 
 def _connect(database: Database) -> None:
-    with database.reading() as connection:
+    with database.creating(), database.reading() as connection:
         schema.revision(connection)
 
 
@@ -133,7 +133,7 @@ def test_several_processes_may_make_a_sqlite_file_at_the_same_moment(
     pool: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
     for number in range(8):
-        _race(pool, schema.check, f"sqlite:///{tmp_path}/{number}.db")
+        _race(pool, schema.prepare, f"sqlite:///{tmp_path}/{number}.db")
 
 
 def test_several_processes_may_migrate_postgres_at_the_same_moment(

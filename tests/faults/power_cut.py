@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from sqlalchemy.exc import DBAPIError
 
 from projector.app import Projector, open_projector
-from projector.errors import ProjectorError
+from projector.errors import CopyIncomplete, ProjectorError
 from projector.projections import discover
 from projector.store import log
 from projector.store.append import append
@@ -163,13 +163,23 @@ class Survivor:
         for name, content in cut.image.items():
             (self.folder / name).write_bytes(content)
         try:
-            with open_projector(f"sqlite:///{self.folder / _FILE}") as projector:
+            with self._open() as projector:
                 found = self._check_log(projector.database, cut)
                 if found not in self._seen:
                     self._seen.add(found)
                     _check_tables(projector)
         except (Broken, ProjectorError, DBAPIError, sqlite3.Error) as error:
             raise Broken(f"after operation {cut.after}: {error}") from error
+
+    def _open(self) -> Projector:
+        """Open what was left, as an operator does who follows the hints."""
+        url = f"sqlite:///{self.folder / _FILE}"
+        try:
+            return open_projector(url, create=True)
+        except CopyIncomplete:
+            # The power went while the file was made: it looks like a copy without its log.
+            (self.folder / _FILE).unlink()
+            return open_projector(url, create=True)
 
     def _check_log(self, database: Database, cut: Cut) -> bytes:
         """What was told is there; returns a digest of all that is."""

@@ -26,7 +26,8 @@ from projector.envelope import DeliveryDefaults
 from projector.intake import sources
 from projector.projections import discover
 from projector.server.writer import Writer
-from projector.store import dialects, schema
+from projector.store import schema, sqlite
+from projector.store.sqlite import SqliteFile
 from replay import rebuild
 from replay.engines import ENGINES
 from tests.concurrency.story import deliveries
@@ -48,7 +49,7 @@ def folder() -> Iterator[Path]:
 def _first_use(story: Story) -> None:
     """A database is made and migrated, closed and opened again."""
     for _ in range(2):
-        with open_projector(story.url) as projector:
+        with open_projector(story.url, create=True) as projector:
             story.tell(projector.database)
 
 
@@ -125,13 +126,13 @@ def _upgraded(story: Story) -> None:
         with projector.database.writing() as connection:
             command.downgrade(schema.alembic_config(connection), "0005")
     story.begin, story.told = len(story.operations), []
-    with open_projector(story.url) as projector:
+    with open_projector(story.url, create=True) as projector:
         story.tell(projector.database)
 
 
 def _opened(story: Story) -> Projector:
     """With the power on until it is made, for that is a story of its own."""
-    projector = open_projector(story.url)
+    projector = open_projector(story.url, create=True)
     if not story.told:
         story.begin = len(story.operations)
         story.tell(projector.database)
@@ -191,17 +192,17 @@ def test_acknowledged_deliveries_survive_a_power_cut(
 def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     folder: Path, level: str, breach: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(url: URL, lock_seconds_max: float) -> Engine:
-        engine = sqlite(url, lock_seconds_max)
+    def careless(url: URL, lock_seconds_max: float, file: SqliteFile) -> Engine:
+        engine = create(url, lock_seconds_max, file)
         event.listen(engine, "connect", weaken)
         return engine
 
     def weaken(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous = {level}")
 
-    sqlite = dialects.create_sqlite_engine
+    create = sqlite.create_sqlite_engine
     with monkeypatch.context() as patched:
-        patched.setattr(dialects, "create_sqlite_engine", careless)
+        patched.setattr(sqlite, "create_sqlite_engine", careless)
         story = _told(folder, _appended)
     survivor = Survivor(story, folder / "left")
     assert any(re.search(breach, each) for each in _breaches(survivor))

@@ -33,8 +33,11 @@ WHOLE = {
     "dead_letters.count_by_projection": _COUNTED,
     "dead_letters.count_by_reason": _COUNTED,
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
+    "log_head.last": "the last entries of two indexes",
+    "log_head.lock": "the last entries of two indexes",
+    "log_head._wrong_streams": "a repair of the head checks the whole log before",
     "log_counts._orphans": _CHECKED,
-    "log_counts._span": _CHECKED,
+    "log_counts.span": _CHECKED,
     "log_counts.count": _CHECKED,
     "log_counts.strays": _CHECKED,
     "log._in_canonical_order": "a rebuild or a verification reads all events that name nobody",
@@ -47,6 +50,7 @@ WHOLE = {
     "members.count_tiers": _COUNTED,
     "quarantine.counts": _COUNTED,
     "shadow.count_rows": "a rebuild counts what has come to be there",
+    "table_rows.has_rows": "one row, whichever",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
     "raw_rows.read_without_stream": _CHECKED,
     "swap.copy_rows": "all rows are put in the place of all others",
@@ -86,6 +90,10 @@ SORTED = {
 
 #: Calls that are not reached, by their function.
 UNSENT = {
+    "backup._copy": "a copy, which is written as a whole",
+    "sqlite.SqliteFile.abandon": "a file without tables",
+    "sqlite._use_wal": "a new file",
+    "sqlite._use_wal_in_own_file": "a new file",
     "staging._write_file": "a file of its own, without indexes, which nothing is looked up in",
     "swap._copy_privileges": "a table of another owner, who needs another role of the server",
 }

@@ -1,6 +1,7 @@
 """All that the program tells a database: what comes in, is projected, put right and rebuilt."""
 
 import json
+import tempfile
 from threading import Event
 from typing import Any
 
@@ -16,8 +17,9 @@ from projector.projections import discover, named
 from projector.queries.status import read_status
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
-from projector.store import dead_letters, projection_tables, schema
+from projector.store import dead_letters, log_head, projection_tables, schema
 from projector.store.append import append
+from projector.store.backup import back_up
 from projector.store.database import Database
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
@@ -50,6 +52,15 @@ def change(database: Database) -> None:
 def _open(database: Database) -> None:
     schema.check(database)
     schema.migrate(database)
+    with database.reading() as connection:
+        log_head.check(connection)
+    for change in ("UPDATE log_head SET position = 0", "DELETE FROM log_head"):
+        with database.writing() as connection:
+            connection.exec_driver_sql(change)
+        log_head.repair(database)
+    if database.is_sqlite:
+        with tempfile.TemporaryDirectory() as folder:
+            back_up(database, f"{folder}/copy.db")
 
 
 def _append_few(database: Database) -> None:
@@ -73,6 +84,7 @@ def _append_many(database: Database) -> None:
     if not database.is_sqlite:
         with database.writing() as connection:
             connection.exec_driver_sql(_MANY_STREAMS)
+            connection.exec_driver_sql("UPDATE log_head SET stream_id = 1100000")
             connection.exec_driver_sql("ANALYZE stream")
     _come_in(database, *_entered(range(400, 800), "seg_9", at="2024-04-01T12:00:00Z"))
 

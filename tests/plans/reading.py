@@ -16,8 +16,8 @@ _NARROW = {
 #: Tables of one row, or of one a projection, process or person; what came with the statement, or
 #: was found by it; the catalog.
 _SMALL = re.compile(
-    r"log_head|checkpoint|lease|token|alembic_version"
-    r"|incoming_\w+|anon_\d+|json_each|CONSTANT|\(subquery-\d+\)|pg_\w+|sqlite_\w+|part\.\w+"
+    r"log_head|checkpoint|lease|token|projector_schema"
+    r"|incoming_\w+|anon_\d+|json_each|CONSTANT|\(subquery-\d+\)|pg_\w+|sqlite_\w+|pragma_\w+|part\.\w+"
 )
 
 #: A column, how it is compared, and with what, as both databases write it.

@@ -199,8 +199,11 @@ def test_postgres_keeps_the_rows_until_they_are_wanted(postgres_database: Databa
         if statement.startswith("SELECT") and not isinstance(cursor, psycopg.ServerCursor):
             whole.append(statement.split("FROM ")[1].split()[0])
 
+    projector = Projector(postgres_database)
+    # With its checks, which are made once.
+    assert projector.database is postgres_database
     event.listen(postgres_database.engine, "before_cursor_execute", note)
-    exported(postgres_database, at and at(count))
+    assert [*projector.export_customers(at_position=at and at(count))]
     # Of one row, or one a projection.
     assert set(whole) <= {"log_head", "checkpoint"}
 

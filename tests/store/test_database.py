@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from projector import open_projector
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DatabaseUnreachable, NotMigrated
-from projector.store import dialects, log
+from projector.store import log, sqlite
 from projector.store.database import Database
 from tests.support.databases import url_of
 from tests.support.items import at, envelope, put, read_log, streams
@@ -46,17 +46,27 @@ def test_every_connection_to_sqlite_is_durable(sqlite_database: Database) -> Non
 
 
 def test_a_new_sqlite_file_is_durable_from_the_first_connection(sqlite_url: str) -> None:
-    with closing(Database(sqlite_url)) as database, database.writing() as connection:
+    database = Database(sqlite_url)
+    with closing(database), database.creating(), database.writing() as connection:
         assert _durability(connection) == ("wal", _FULL)
 
 
+def test_a_sqlite_file_with_another_journal_becomes_durable(migrated_sqlite_url: str) -> None:
+    """As a dump that was loaded has it."""
+    with closing(Database(migrated_sqlite_url)) as database:
+        with closing(sqlite3.connect(database.file.path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+        with database.reading() as opened:
+            assert _durability(opened) == ("wal", _FULL)
+
+
 @pytest.mark.external
-def test_a_sqlite_file_with_another_journal_becomes_durable(tmp_path: Path) -> None:
+def test_the_journal_of_another_programs_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE mine (x)")
     with closing(Database(f"sqlite:///{path}")) as database, database.reading() as opened:
-        assert _durability(opened) == ("wal", _FULL)
+        assert _durability(opened) == ("delete", _FULL)
 
 
 def test_a_closed_sqlite_database_is_one_file(sqlite_database: Database, tmp_path: Path) -> None:
@@ -182,7 +192,7 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, migrated_sqlite_url: str) -> Iterator[Database]:
     """A database that waits for another writer only for a moment."""
-    monkeypatch.setattr(dialects, "BUSY_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS_MAX", 0.05)
     with closing(Database(migrated_sqlite_url)) as database:
         yield database
 

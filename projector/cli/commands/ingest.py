@@ -55,7 +55,8 @@ def ingest(
     defaults = delivery_defaults(project, type, occurred_at, customer)
     paths = (file, *files)
     sizes = {path: size(path) for path in paths}
-    with open_projector(url, direct_url=read_settings().direct_database_url) as projector:
+    direct_url = read_settings().direct_database_url
+    with open_projector(url, create=True, direct_url=direct_url) as projector:
         reports, broken = [], None
         for path in paths:
             with progress.bytes_bar(f"ingesting {path}", sizes[path]) as advance:

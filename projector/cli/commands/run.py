@@ -28,7 +28,10 @@ def run(*, url: Url) -> None:
     over when it stops or dies. SIGTERM or Ctrl-C ends the process after its current batch.
     """
     with open_projector(
-        url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX
+        url,
+        create=True,
+        lock_seconds_max=LOCK_SECONDS_MAX,
+        idle_seconds_max=IDLE_SECONDS_MAX,
     ) as projector:
         follower = projector.follower()
         other = projector.lease_monitor().look().holder

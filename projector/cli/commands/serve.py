@@ -65,6 +65,9 @@ def serve(
             output.line("Webhooks are refused: PROJECTOR_WEBHOOK_SECRET is not set.", stderr=True)
 
     with open_projector(
-        url, lock_seconds_max=LOCK_SECONDS_MAX, idle_seconds_max=IDLE_SECONDS_MAX
+        url,
+        create=True,
+        lock_seconds_max=LOCK_SECONDS_MAX,
+        idle_seconds_max=IDLE_SECONDS_MAX,
     ) as projector:
         run(projector.database, config, host=host, port=port, on_start=started)

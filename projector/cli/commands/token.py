@@ -24,6 +24,8 @@ def create(
 ) -> None:
     """Create a token and print it. It is not stored, and so cannot be shown again.
 
+    A SQLite database is created, too, if it is missing.
+
     Parameters
     ----------
     name
@@ -33,7 +35,8 @@ def create(
     json
         Print one JSON document.
     """
-    with open_projector(url) as projector:
+    # Before its first start: a server that others can reach needs a token.
+    with open_projector(url, create=True) as projector:
         created = projector.create_token(name=name, scopes=scope)
     if json:
         output.document(created)
@@ -41,7 +44,8 @@ def create(
     # The token is alone on stdout, so that a script can put it into a variable or a file.
     output.line(created.token)
     output.line(
-        f"Created token {created.token_id} ({', '.join(created.scopes)}). It is not shown again.",
+        f"Created token {created.token_id} ({', '.join(created.scopes)}) in "
+        f"{projector.database}. It is not shown again.",
         stderr=True,
     )
 

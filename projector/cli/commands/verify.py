@@ -66,7 +66,12 @@ def _verified(found: VerifyReport) -> None:
                 f"The digest of {projection.name} is {projection.digest}, "
                 f"but the log folds to {projection.recomputed}."
             )
-    if not found.is_right:
+    if found.log:
+        output.line(
+            "The log has problems, which a rebuild does not solve. Restore it from a backup; if "
+            "only its head is behind, run `projector migrate --repair-head`."
+        )
+    elif not found.is_right:
         output.line("Run `projector rebuild` to compute the tables from the log again.")
 
 

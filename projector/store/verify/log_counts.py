@@ -67,7 +67,7 @@ class StreamRow(NamedTuple):
 
 def count(connection: Connection) -> LogCounts:
     """Count the events, streams and orphaned rows of the log; reads all of them."""
-    head = connection.execute(select(log_head.c.position, log_head.c.stream_id)).one()
+    head = connection.execute(select(log_head.c.position, log_head.c.stream_id)).first()
     has_same_stream = event.c.stream_id.is_not_distinct_from(dead_letter.c.stream_id)
     orphans = {
         dead_letter.name: _orphans(connection, dead_letter, has_same_stream),
@@ -75,10 +75,10 @@ def count(connection: Connection) -> LogCounts:
     }
     late_without_customer = select(func.count()).where(event.c.stream_id.is_(None), event.c.late)
     return LogCounts(
-        head=head.position,
-        last_stream_id=head.stream_id,
-        positions=_span(connection, event.c.position),
-        stream_ids=_span(connection, stream.c.stream_id),
+        head=head.position if head else 0,
+        last_stream_id=head.stream_id if head else 0,
+        positions=span(connection, event.c.position),
+        stream_ids=span(connection, stream.c.stream_id),
         orphans={name: number for name, number in orphans.items() if number},
         late_without_customer=int(connection.execute(late_without_customer).scalar_one()),
     )
@@ -125,7 +125,8 @@ def streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, Stre
         }
 
 
-def _span(connection: Connection, column: Column[int]) -> Span:
+def span(connection: Connection, column: Column[int]) -> Span:
+    """Return the number of values of a column, the least and the greatest; reads all of them."""
     number, first, last = connection.execute(
         select(func.count(), func.min(column), func.max(column)).select_from(column.table)
     ).one()
