@@ -80,9 +80,9 @@ class RightsMissing(ProjectorError):
 
 
 class SchemaUnusable(RightsMissing):
-    """The role {role!r} of {url} cannot use any schema of its search_path."""
+    """The role {role!r} of {url} cannot use any schema of its search_path, which is {path}."""
 
-    hint = "GRANT USAGE ON SCHEMA public TO this role, or set the role's search_path."
+    hint = "Create a schema that it names, GRANT USAGE ON it to the role, or change search_path."
 
 
 class RebuildRightsMissing(RightsMissing):
@@ -178,13 +178,6 @@ class SchemaAmbiguous(ProjectorError):
 
     exit_code = 4
     hint = "A restore has added a row: delete all but the one of the present tables."
-
-
-class NoSchemaSelected(ProjectorError):
-    """The database {url} selects no schema: search_path is {path}."""
-
-    exit_code = 4
-    hint = "Create a schema that it names and give the role rights on it, or change search_path."
 
 
 class LogHeadBehind(DatabaseUnreachable):

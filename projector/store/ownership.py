@@ -13,7 +13,6 @@ from sqlalchemy import Connection, bindparam, text
 from projector.errors import (
     FileForeign,
     LogTablesMissing,
-    NoSchemaSelected,
     ProjectorError,
     SchemaUnversioned,
     TablesTaken,
@@ -56,11 +55,9 @@ _ON_POSTGRES = text(
 def check(connection: Connection) -> None:
     """Raise an error unless the program's tables are its own, or there are none so far.
 
-    Raises NoSchemaSelected, LogTablesMissing, SchemaUnversioned, TablesTaken or FileForeign.
+    Raises LogTablesMissing, SchemaUnversioned, TablesTaken or FileForeign.
     """
     is_sqlite = connection.dialect.name == "sqlite"
-    if not is_sqlite:
-        _check_schema(connection)
     visible, in_the_way = (_read_sqlite if is_sqlite else _read_postgres)(connection)
     if "version_num" not in visible.get(VERSION_TABLE, set()):
         _check_unversioned(connection, visible, in_the_way)
@@ -94,14 +91,6 @@ def _check_unversioned(connection: Connection, visible: Columns, in_the_way: Col
 def _missing(visible: Columns) -> list[str]:
     """Return the names of the log's tables that are missing, or lack a column."""
     return [name for name, columns in _LOG.items() if not columns <= visible.get(name, set())]
-
-
-def _check_schema(connection: Connection) -> None:
-    """Raise NoSchemaSelected if no schema of Postgres's search_path exists and may be used."""
-    selected = text("SELECT current_schema(), current_setting('search_path')")
-    schema, path = connection.execute(selected).one()
-    if schema is None:
-        raise NoSchemaSelected(url=_url(connection), path=path or "empty")
 
 
 def _has_revision(connection: Connection) -> bool:

@@ -127,10 +127,10 @@ def _set_up(
     statement = set_up_statement(timeouts, version=info.server_version, backend_pid=expected_pid)
     # Autocommit, because BEGIN and COMMIT would be round trips of their own.
     connection.autocommit = True
-    pid, schema, encoding, *_ = connection.execute(statement).fetchone()
+    pid, schema, path, encoding, *_ = connection.execute(statement).fetchone()
     connection.autocommit = False
     if schema is None:
-        raise SchemaUnusable(url=redact(url), role=info.user)
+        raise SchemaUnusable(url=redact(url), role=info.user, path=path or "empty")
     pooled = pid != info.backend_pid if says_pooled is None else says_pooled
     if pooled:
         # Prepared statements belong to a session.

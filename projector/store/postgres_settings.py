@@ -56,13 +56,16 @@ class Timeouts:
 def set_up_statement(timeouts: Timeouts, *, version: int, backend_pid: int | None) -> str:
     """Return the statement that sets up a new session, in one round trip.
 
-    Its row has the process id of the server's session, the schema in which tables are looked up,
-    and the encoding of the database. The settings last if the session has the id `backend_pid`. If
-    it has another one, a pooler is in between, whose sessions are other clients' too: then they
-    last until the end of the statement only. With None they last in any session.
+    Its row has the process id of the server's session, the schema in which tables are created, the
+    search path, and the encoding of the database. The settings last if the session has the id
+    `backend_pid`. If it has another one, a pooler is in between, whose sessions are other clients'
+    too: then they last until the end of the statement only. With None they last in any session.
     """
     is_local = "false" if backend_pid is None else f"pg_backend_pid() <> {backend_pid}"
-    first = "pg_backend_pid(), current_schema(), current_setting('server_encoding'), "
+    first = (
+        "pg_backend_pid(), current_schema(), current_setting('search_path'), "
+        "current_setting('server_encoding'), "
+    )
     return _statement(first, timeouts, version, is_local)
 
 

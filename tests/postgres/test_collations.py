@@ -46,7 +46,7 @@ def test_every_id_has_the_collation_of_bytes(migrated_postgres_url: str) -> None
             "SELECT table_name, column_name FROM information_schema.columns"
             " WHERE table_schema = 'public' AND column_name LIKE '%\\_id' AND data_type = 'text'"
             " AND collation_name IS DISTINCT FROM 'C'"
-            " AND column_name NOT IN ('default_project_id', 'source_id')"
+            " AND column_name NOT IN ('default_customer_id', 'default_project_id', 'source_id')"
         ).fetchall()
     assert found == []
 

@@ -14,10 +14,10 @@ from projector import open_projector
 from projector.errors import (
     FileForeign,
     LogTablesMissing,
-    NoSchemaSelected,
     NotMigrated,
     ProjectorError,
     SchemaAmbiguous,
+    SchemaUnusable,
     SchemaUnversioned,
     TablesTaken,
 )
@@ -154,7 +154,7 @@ def test_other_objects_by_a_name_of_ours_are_named_too(postgres_url: str, statem
 def test_a_search_path_without_a_schema_is_reported(postgres_url: str, path: str) -> None:
     url = f"{postgres_url}?options=-csearch_path%3D{path}"
     for opened in _OPENED:
-        with pytest.raises(NoSchemaSelected) as caught:
+        with pytest.raises(SchemaUnusable) as caught:
             opened(url)
         assert path in str(caught.value)
         assert caught.value.exit_code == 4
