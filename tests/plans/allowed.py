@@ -86,5 +86,7 @@ SORTED = {
 #: Calls that are not reached, by their function.
 UNSENT = {
     "staging._write_file": "a file of its own, without indexes, which nothing is looked up in",
+    "postgres.create_postgres_engine": "settings behind a pooler; no table is read",
+    "postgres.identity": "a row of the server's list of databases, for a direct URL",
     "swap._copy_privileges": "a table of another owner, who needs another role of the server",
 }
