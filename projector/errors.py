@@ -63,6 +63,12 @@ class PoolerUnsuitable(DatabaseUnreachable):
     hint = "Let it pool transactions or sessions (pool_mode), or give the server's own URL."
 
 
+class PoolerUndetected(DatabaseUnreachable):
+    """The connection to {url} goes through a pooler that changes sessions: {reason}"""
+
+    hint = "Nothing was lost. Add ?pooler=transaction to the URL."
+
+
 class PoolerExhausted(DatabaseBusy):
     """The connection pooler of {url} has no free connection: {reason}"""
 

@@ -14,6 +14,7 @@ from projector.errors import (
     DatabaseUnreachable,
     EncodingUnsuitable,
     PoolerExhausted,
+    PoolerUndetected,
     PoolerUnsuitable,
     ProjectorError,
     RightsMissing,
@@ -27,12 +28,15 @@ _BAD_OPTION = re.compile("^(invalid connection option|bad value for [a-z_]+: )")
 _OF_THE_SERVER = frozenset({"25P03", "25P04"})
 
 #: SQLSTATE codes of Postgres that have an error of their own: lock_not_available,
-#: insufficient_privilege, read_only_sql_transaction (a standby), untranslatable_character.
+#: insufficient_privilege, read_only_sql_transaction (a standby), untranslatable_character;
+#: duplicate_prepared_statement and invalid_sql_statement_name, of another client of the session.
 _BY_CODE: dict[str, type[ProjectorError]] = {
     "55P03": DatabaseBusy,
     "42501": RightsMissing,
     "25006": DatabaseReadOnly,
     "22P05": EncodingUnsuitable,
+    "42P05": PoolerUndetected,
+    "26000": PoolerUndetected,
 }
 
 #: Parts of messages that have an error of their own: SQLite's, and PgBouncer's for a transaction in

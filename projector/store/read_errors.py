@@ -40,8 +40,9 @@ _OF_VALUES = {"DataError", "IntegrityError", "ProgrammingError", "NotSupportedEr
 #: The beginnings of SQLite's messages about a missing table or column.
 _MISSING_ON_SQLITE = ("no such table", "no such column", "table ")
 
-#: SQLSTATE insufficient_privilege: caused by the environment, not by values.
-_PRIVILEGE = "42501"
+#: SQLSTATE codes of the classes above that the environment causes, not values:
+#: insufficient_privilege; prepared statements of another client of a pooler's session.
+_OF_THE_ENVIRONMENT = {"42501", "42P05", "26000"}
 
 
 def is_caused_by_values(error: BaseException | None) -> bool:
@@ -54,5 +55,7 @@ def is_caused_by_values(error: BaseException | None) -> bool:
         is_layout = str(error).startswith(_MISSING_ON_SQLITE)
         return is_layout or bool(names & (_OF_VALUES | {"InterfaceError"}))
     if hasattr(error, "sqlstate"):
-        return bool(names & _OF_VALUES) and getattr(error, "sqlstate", None) != _PRIVILEGE
+        return (
+            bool(names & _OF_VALUES) and getattr(error, "sqlstate", None) not in _OF_THE_ENVIRONMENT
+        )
     return not isinstance(error, OSError)

@@ -95,5 +95,7 @@ UNSENT = {
     "sqlite._use_wal": "a new file",
     "sqlite._use_wal_in_own_file": "a new file",
     "staging._write_file": "a file of its own, without indexes, which nothing is looked up in",
+    "postgres.create_postgres_engine": "settings behind a pooler; no table is read",
+    "postgres.identity": "a row of the server's list of databases, for a direct URL",
     "swap._copy_privileges": "a table of another owner, who needs another role of the server",
 }

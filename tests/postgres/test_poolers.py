@@ -14,17 +14,21 @@ from projector.errors import (
     BadDatabaseUrl,
     DirectDatabaseElsewhere,
     PoolerExhausted,
+    PoolerUndetected,
     PoolerUnsuitable,
     RebuildRunning,
 )
 from projector.projections import discover
 from projector.runner.follower import Follower
+from projector.runner.isolation import read_problems
+from projector.store import log
+from projector.store.database import Database
 from projector.store.notifications import listen
 from projector.store.rebuild import shadow
 from tests.support.command import run_program
 from tests.support.databases import positions
 from tests.support.followers import QUICK, following
-from tests.support.given import append_webhooks, entered, updated
+from tests.support.given import append_and_project, append_webhooks, entered, updated
 from tests.support.pgbouncer import running_pooler, through
 from tests.support.postgres import Server
 from tests.support.server_process import SECRET, serving
@@ -135,9 +139,9 @@ def test_a_follower_polls_in_place_of_listening(
             assert time.monotonic() - begun < 1
 
 
-def _until_projected(database: object, position: int) -> None:
+def _until_projected(database: Database, position: int) -> None:
     deadline = time.monotonic() + _LONG
-    while {*positions(database).values()} != {position}:  # type: ignore[arg-type]
+    while {*positions(database).values()} != {position}:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -211,6 +215,28 @@ def test_the_url_says_how_a_pooler_pools(
             rebuilt(projector)
     with pytest.raises(BadDatabaseUrl, match="write pooler=transaction or pooler=session"):
         open_projector(f"{pooled_url}?pooler=yes")
+
+
+def test_a_pooler_of_transactions_that_is_not_known_as_one_is_named_in_a_sentence(
+    postgres_server: Server, migrated_postgres_url: str
+) -> None:
+    """Another client's prepared statements are in the session, and no projection is to blame."""
+    with running_pooler(postgres_server, "transaction", {"default_pool_size": 1}) as pooler:
+        url = through(pooler, f"{migrated_postgres_url}?pooler=session")
+        with opened(url) as one, opened(url) as other:
+            for _ in range(20):
+                with one.reading() as connection:
+                    log.head(connection)
+            with pytest.raises(PoolerUndetected) as raised:
+                _append_and_project_often(other)
+        assert "?pooler=transaction" in raised.value.hint
+    with opened(migrated_postgres_url) as database:
+        assert read_problems(database, discover()) == []
+
+
+def _append_and_project_often(database: Database) -> None:
+    for number in range(20):
+        append_and_project(database, entered(f"c_{number}", "s", at="2024-03-01T10:00:00Z"))
 
 
 def test_a_pool_that_is_too_small_for_a_rebuild_is_left_out_by_the_direct_url(
