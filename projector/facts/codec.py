@@ -149,9 +149,11 @@ def _decode_as(fact_type: type[CustomerFact], source: str, body: str) -> Custome
     try:
         return _decode_strictly(fact_type, source, body)
     except msgspec.DecodeError:
-        facts_text = _facts_text(source, surrogates.replace(body))
+        readable = surrogates.replace(body)
+        facts_text = _facts_text(source, readable)
         if facts_text is None:
-            raise
+            # For its error, which must not depend on the place of half a character.
+            return _decode_strictly(fact_type, source, readable)
         fact: CustomerFact = _bare[fact_type].decode(mend(fact_type, facts_text))
         return fact
 

@@ -1,5 +1,6 @@
 """Facts in JSON that says the same in another way: as a double, a number, a leap second, cut."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,8 +8,9 @@ import attrs
 import pytest
 
 from projector.envelope import Envelope
-from projector.facts.codec import Undecodable, decode, decode_encoded, encode
+from projector.facts.codec import Undecodable, decode, decode_encoded, encode, same_facts
 from projector.facts.events import TierJoined, TierUpgraded, canonical_json
+from projector.intake import sources
 from tests.support.given import (
     SHAPES,
     Delivery,
@@ -20,6 +22,7 @@ from tests.support.given import (
     tier,
     upgraded,
 )
+from tests.support.quarantine import HOME
 
 MONDAY = "2024-03-04T10:00:00Z"
 _PLACE = "@here@"
@@ -147,3 +150,16 @@ def test_the_reason_is_that_of_the_value_that_cannot_be_mended() -> None:
     event = joined("cust_1", {"points": {"from": 1.0}}, at=MONDAY, created_at=MONDAY)
     with pytest.raises(Undecodable, match=r"field `id` - at `\$.loyalty_tier`"):
         decode(envelope(event))
+
+
+def test_the_reason_does_not_depend_on_the_place_of_half_a_character() -> None:
+    event = entered("cust_1", "seg_1", at=MONDAY)
+    del event["data"]
+    half = {**event, "type": _PLACE}
+    [first], [second] = (
+        sources.read(json.dumps(body, indent=indent).replace(_PLACE, r"\ud83c").encode(), HOME)
+        for body, indent in ((half, None), (half, 2))
+    )
+    assert isinstance(first, Envelope)
+    assert isinstance(second, Envelope)
+    assert same_facts(attrs.evolve(second, customer_id="c"), attrs.evolve(first, customer_id="c"))
