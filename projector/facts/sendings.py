@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from projector.text import surrogates
 
@@ -17,30 +17,37 @@ from projector.text import surrogates
 TYPE = "projector.offer.sent"
 
 
-class _Named(Struct, gc=False):
+#: The parts of an offer.
+PARTS = ("publication", "voucher", "promotion_tier", "campaign")
+
+
+class _Part(Struct, gc=False):
     id: Any = None
     code: Any = None
 
 
-class Offer(Struct, gc=False):
-    """The identity of an offer: the ids of its parts, as far as the sending has them."""
-
-    publication: _Named | None = None
-    voucher: _Named | None = None
-    promotion_tier: _Named | None = None
-    campaign: _Named | None = None
-
-
 class _Sending(Struct, gc=False):
-    data: Offer
+    data: dict[str, Raw]
 
 
+_part = msgspec.json.Decoder(_Part)
 _sending = msgspec.json.Decoder(_Sending)
 
 
-def offer(body: str) -> Offer | str:
-    """Return the offer of a sending; of an unreadable one, its whole text."""
+def offer(body: str) -> object:
+    """Return the ids and codes of an offer's parts, for comparison; None for unreadable parts."""
     try:
-        return _sending.decode(surrogates.replace(body)).data
+        data = _sending.decode(surrogates.replace(body)).data
     except (ValueError, RecursionError):
-        return body
+        return None
+    return [_identity(data.get(name)) for name in PARTS]
+
+
+def _identity(part: Raw | None) -> tuple[object, object] | None:
+    if part is None:
+        return None
+    try:
+        found = _part.decode(part)
+    except (ValueError, RecursionError):
+        return None
+    return found.id, found.code

@@ -1,5 +1,6 @@
 """Facts in JSON that says the same in another way: as a double, a number, a leap second, cut."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import attrs
 import pytest
 
 from projector.envelope import Envelope
-from projector.facts.codec import decode, decode_encoded, encode
+from projector.facts.codec import decode, decode_encoded, encode, same_facts
 from projector.facts.events import (
     CustomerFact,
     TierJoined,
@@ -16,6 +17,7 @@ from projector.facts.events import (
     UnreadableCustomer,
 )
 from projector.facts.metadata import canonical_json
+from projector.intake import sources
 from tests.support.given import (
     SHAPES,
     Delivery,
@@ -27,6 +29,7 @@ from tests.support.given import (
     tier,
     upgraded,
 )
+from tests.support.quarantine import HOME
 
 MONDAY = "2024-03-04T10:00:00Z"
 _PLACE = "@here@"
@@ -160,3 +163,16 @@ def test_the_reason_is_that_of_the_value_that_cannot_be_mended() -> None:
     fact = decode(envelope(event))
     assert isinstance(fact, UndecodableFact)
     assert "field `id` - at `$.loyalty_tier`" in fact.reason
+
+
+def test_the_reason_does_not_depend_on_the_place_of_half_a_character() -> None:
+    event = entered("cust_1", "seg_1", at=MONDAY)
+    del event["data"]
+    half = {**event, "type": _PLACE}
+    [first], [second] = (
+        sources.read(json.dumps(body, indent=indent).replace(_PLACE, r"\ud83c").encode(), HOME)
+        for body, indent in ((half, None), (half, 2))
+    )
+    assert isinstance(first, Envelope)
+    assert isinstance(second, Envelope)
+    assert same_facts(attrs.evolve(second, customer_id="c"), attrs.evolve(first, customer_id="c"))

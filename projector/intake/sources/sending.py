@@ -33,8 +33,8 @@ _CAUSES = {
     "manual_distribution_schedule": "distribution",
 }
 
-#: The parts of an offer. One of the first three makes a webhook the sending of an offer.
-_OFFER = ("publication", "voucher", "promotion_tier", "campaign")
+#: The parts of which one makes a webhook the sending of an offer.
+_SIGNS = ("publication", "voucher", "promotion_tier")
 _NULL = Raw(b"null")
 
 
@@ -65,7 +65,7 @@ def cut(event: Envelope) -> Envelope | None:
         webhook = _webhook.decode(surrogates.mask(event.body))
     except (ValueError, RecursionError):
         return None
-    if not any(is_object(webhook.data.get(key, _NULL)) for key in _OFFER[:3]):
+    if not any(is_object(webhook.data.get(key, _NULL)) for key in _SIGNS):
         return None
     return _sending(event, webhook)
 
@@ -106,7 +106,7 @@ def _data(event: Envelope, data: dict[str, Raw], source_id: str | None) -> dict[
     because: dict[str, object] = {"event_id": event.event_id, "type": event.type}
     if cause in data:
         because[cause] = data[cause]
-    offer = {key: data[key] for key in _OFFER if key in data}
+    offer = {key: data[key] for key in sendings.PARTS if key in data}
     if is_object(offer.get("publication", _NULL)):
         publication = _object.decode(offer["publication"])
         # The event has the customer already.
