@@ -18,7 +18,7 @@ from projector.text.jsontext import is_deeper
 
 #: A document that is nested deeper may be broken text.
 _LEVELS_MAX = 900
-_LEFT_OUT = re.compile(rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*")
+_LEFT_OUT = re.compile(rb"(?:[ \t\r\n\f\x1e\[\],]|\xef\xbb\xbf|\xc2\x85|\xe2\x80[\xa8\xa9])*")
 _GOOD = b'{"a":1}'
 _ODD_HEADER = re.compile(
     rb"\x1f\x8b\x08[^\x00\x01\x04\x05\x08\x09\x0c\x0d\x10\x11\x14\x15\x18\x19\x1c\x1d]"
@@ -31,14 +31,14 @@ def cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
 
 
 class _StepByStep(_Splitter):
-    """Works without the quick way for plain lines, which must make no difference."""
+    """Works without the quick way for valid documents, which must make no difference."""
 
-    def _plain_lines(self) -> Iterator[bytes]:
+    def _valid_documents(self) -> Iterator[bytes]:
         if document := self._step():
             yield document
 
 
-def framing(data: bytes) -> None:
+def documents(data: bytes) -> None:
     """The first byte chooses `document_bytes_max` and the chunks; the rest is the stream."""
     how, stream = data[:1], data[1:]
     size = how[0] if how else 0
@@ -55,7 +55,7 @@ def framing(data: bytes) -> None:
 
 
 def _check_whole(stream: bytes, found: list[bytes], bytes_max: int) -> None:
-    """Nothing but space and the punctuation of arrays is left out."""
+    """Nothing but space, separators and the punctuation of arrays is left out."""
     assert all(0 < len(document) <= bytes_max for document in found)
     at = 0
     for document in found:

@@ -53,7 +53,7 @@ def _commands() -> Iterator[Target]:
 
 #: By name, which is that of the folder of its corpus, too.
 TARGETS: dict[str, Opener] = {
-    "framing": _plain(streams.framing),
+    "documents": _plain(streams.documents),
     "containers": _plain(streams.containers),
     "packed": _packed,
     "layout": _plain(texts.laid_out),

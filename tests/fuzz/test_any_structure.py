@@ -95,8 +95,8 @@ def test_nearly_right_deliveries_are_cut_apart_alike_by_every_road(
 ) -> None:
     stream = between.join(bodies)
     for how in (b"\x01", b"\x1e"):
-        streams.framing(how + stream)
-        streams.framing(how + b"[" + stream + b"]")
+        streams.documents(how + stream)
+        streams.documents(how + b"[" + stream + b"]")
     streams.containers(b"[" + stream + b"]")
     texts.laid_out(stream)
 
