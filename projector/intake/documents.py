@@ -63,7 +63,7 @@ class _Splitter:
         #: The end of text that was searched for the end of a document in vain. Before it, documents
         #: are sought on single lines only: else broken text in broken text took quadratic time.
         self._broken_until = 0
-        #: The end of a line with broken text. Before it, documents are sought strictly, so that the
+        #: The end of a line with broken text. Before it, only valid JSON is a document, so that the
         #: search ends where another document begins: else it took quadratic time.
         self._strict_until = 0
 
@@ -164,7 +164,8 @@ class _Splitter:
         begin = stream.data_begins + stream.at
         if first_byte == b"{" and begin < self._strict_until:
             end = self._strict_until - stream.data_begins
-            size, _ = layout.read_strictly(stream.data, stream.at, end)
+            size = valid_size(memoryview(stream.data)[stream.at : end])
+            size = len(stream.data[stream.at : stream.at + max(0, size)].rstrip(_SPACE))
             return size if size and (self._in_array or self._is_end(size)) else 0
         if first_byte == b"{" or (first_byte == b"[" and self._in_array):
             size, is_balanced = self._container_size(_CLOSERS[first_byte])

@@ -11,6 +11,9 @@ import re
 #: Deeper text is broken. The parser reads fewer levels.
 DEPTH_MAX = 1000
 
+#: A document behind broken text on a line has fewer levels: a bound of the time for the search.
+_NEXT_DEPTH_MAX = 32
+
 #: The byte order mark.
 MARK = b"\xef\xbb\xbf"
 
@@ -86,7 +89,7 @@ def next_document(
 
     Takes linear time: of two objects that begin at different brackets, and are both read beyond the
     beginning of a third one, one reads as strings what the other reads between strings, so that
-    there are never more than two.
+    there are never more than two; behind commas, as many as there may be levels.
     """
     after_comma = after_comma or _COMMA.match(data, at, end) is not None
     _, impossible = read_strictly(data, at, end)
@@ -122,7 +125,7 @@ def read_strictly(data: bytes, begin: int, end: int) -> tuple[int, int]:
         else:
             break
         found = _STRICT_BRACKET.match(data, at, end)
-        if len(open_brackets) > DEPTH_MAX or not found:
+        if len(open_brackets) > _NEXT_DEPTH_MAX or not found:
             break
         at = found.end()
         before = found[0].rstrip(b" \t\r")[-1:]

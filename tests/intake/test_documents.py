@@ -355,6 +355,12 @@ HOSTILE = {
     "lines of quotes": b'"\n',
     "escapes": b'\\"',
     "commas": b"1,",
+    "documents cut off behind commas": b'{"z":1},{"a":[1',
+    "documents cut off in arrays": b'{"a":[1,{"b":2},',
+    "documents cut off in strings": b'{"a": "x{"b": "}{"}}',
+    "documents with a bracket too many": b'{"a":1}}',
+    "keys behind text": b'x{"a":[1,"x{",',
+    "keys behind escapes": b'x{"\\"',
     "blank lines": b"\n",
 }
 
