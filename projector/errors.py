@@ -325,6 +325,15 @@ class FileUnreadable(ProjectorError):
     hint = "Check the path and its permissions; `-` reads standard input."
 
 
+class FormatUnreadable(FileUnreadable):
+    """{path} is {what}, which cannot be read."""
+
+    hint = (
+        "Nothing of it was stored. Convert it to NDJSON or JSON, plain or packed by gzip, bzip2, "
+        "xz or zip."
+    )
+
+
 class FileCorrupt(ProjectorError):
     """{path} is corrupt or truncated: {reason}"""
 

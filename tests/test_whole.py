@@ -35,7 +35,7 @@ from replay import rebuild, rebuild_customer, verify
 from replay.engines import ENGINES, Engine
 from tests.support.databases import copy_file, dead_letters, positions, rows, wipe
 from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, envelopes, in_shape
-from tests.support.histories import CUSTOMERS, SEGMENTS, TIMES, webhooks
+from tests.support.histories import CUSTOMERS, TIMES, webhooks
 from tests.support.logs import by_steps, cut_small
 from tests.support.oracle import FUSSY, truth
 
@@ -175,7 +175,11 @@ class Whole(RuleBasedStateMachine):
             found = _answer(self.database, project, customer, as_of=then, at_position=until)
             assert found == _answer(self.fresh, project, customer)
 
-    @rule(as_of=TIMES, segment=SEGMENTS, tier=st.sampled_from(["ltr_1", "ltr_2", "ltr_3"]))
+    @rule(
+        as_of=TIMES,
+        segment=st.sampled_from(["seg_1", "seg_2"]),
+        tier=st.sampled_from(["ltr_1", "ltr_2", "ltr_3"]),
+    )
     @precondition(lambda self: self.projections is not FUSSY)
     def list_members_of_then(self, as_of: str, segment: str, tier: str) -> None:
         then = datetime.fromisoformat(as_of)
@@ -230,7 +234,9 @@ def _answer(
         found = Projector(database).customer(customer_id, project_id=project_id, **then)
     except CustomerNotFound:
         return None
-    return evolve(found, position=0)
+    # Overdue depends on the day of the query.
+    tiers = tuple(evolve(each, overdue=False) for each in found.tiers)
+    return evolve(found, position=0, tiers=tiers)
 
 
 def _members(database: Database, **asked: Any) -> list[Any]:

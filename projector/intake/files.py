@@ -1,73 +1,59 @@
-"""Reads files of deliveries as byte streams: plain or gzip, from a path or standard input."""
+"""Reads files of deliveries as byte streams, from a path or standard input."""
 
 from __future__ import annotations
 
-import gzip
 import sys
-import zlib
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from projector.errors import FileCorrupt, FileUnreadable
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from projector.errors import FileUnreadable
+from projector.intake import formats
+from projector.intake.archives import unzip
+from projector.intake.content import peek, to_text
+from projector.intake.formats import Packing
 
 #: The paths that mean standard input.
 STDIN = frozenset({"-", "/dev/stdin"})
 
 _CHUNK_BYTES = 256 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def read_chunks(
     path: str, *, on_read: Callable[[int], None] = lambda _position: None
 ) -> Iterator[bytes]:
-    """Yield the content of a file or of standard input; gzip is detected by its magic number.
+    """Yield the content of a file or of standard input, as UTF-8 text.
 
-    `on_read` gets the number of bytes read of the file itself, before decompression. Raises
-    FileUnreadable; FileCorrupt if gzip data are damaged or truncated, after everything before the
-    damage has been yielded.
+    Its format is recognised by its content: gzip, bzip2, xz, zip; UTF-16 and UTF-32. `on_read` gets
+    the number of bytes read of the file itself. Raises FileUnreadable; FormatUnreadable before
+    anything has been yielded; FileCorrupt if the file is damaged or truncated, after everything
+    before the damage has been yielded.
     """
-    read = 0
     try:
         with _open(path) as raw:
-            head = raw.read(len(_GZIP_MAGIC))
-            stream: BufferedReader[_Rejoined] | gzip.GzipFile
-            stream = BufferedReader(_Rejoined(head, raw), _CHUNK_BYTES)
-            if head == _GZIP_MAGIC:
-                stream = gzip.GzipFile(fileobj=stream)
-            while chunk := stream.read1(_CHUNK_BYTES):
-                yield chunk
-                read += len(chunk)
-                on_read(raw.tell() if raw.seekable() else read)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileCorrupt(path=path, reason=error) from error
+            head, chunks = peek(_chunks(raw, on_read))
+            if formats.packing(head) is not Packing.ZIP:
+                yield from to_text(chunks, path, packings=frozenset(Packing))
+            elif path not in STDIN:
+                yield from unzip(raw, path)
+            else:
+                # The directory of an archive is at its end, and a pipe cannot seek.
+                with tempfile.TemporaryFile() as copy:
+                    copy.writelines(chunks)
+                    yield from unzip(copy, path)
     except OSError as error:
         raise FileUnreadable(path=path, reason=error.strerror or error) from error
 
 
-class _Rejoined(RawIOBase):
-    """A stream with its first bytes put back in front: a pipe cannot seek to its beginning."""
-
-    def __init__(self, head: bytes, rest: BufferedReader) -> None:
-        self._head = head
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: WriteableBuffer) -> int:
-        buffer = memoryview(target)
-        if not self._head:
-            return self._rest.readinto1(buffer)
-        count = min(len(buffer), len(self._head))
-        buffer[:count] = self._head[:count]
-        self._head = self._head[count:]
-        return count
+def _chunks(raw: BufferedReader, on_read: Callable[[int], None]) -> Iterator[bytes]:
+    read = 0
+    while chunk := raw.read1(_CHUNK_BYTES):
+        read += len(chunk)
+        on_read(read)
+        yield chunk
 
 
 def size(path: str) -> int | None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-#: The size of the first window.
-_WINDOW_BYTES = 4096
-
 
 class Lookahead:
     """A stream whose next `bytes_max` bytes can be searched, read as far as the search needs them.
@@ -24,6 +21,8 @@ class Lookahead:
         self.at = 0
         #: The position of `data` in the stream.
         self.data_begins = 0
+        #: A part of the stream without a newline, which may end at one.
+        self._line = (0, 0)
 
     def read(self, size: int) -> bool:
         """Read until the next `size` bytes are there; return False if the stream has fewer."""
@@ -55,11 +54,24 @@ class Lookahead:
         while not is_last:
             is_last = not self.read(ahead + size)
             begin = self.at + ahead
-            bytes_max = min(max(size, _WINDOW_BYTES), self.bytes_max)
-            end = min(begin + bytes_max, len(self.data))
+            end = min(begin + self.bytes_max, len(self.data))
             is_last = is_last or end - begin == self.bytes_max
             yield begin, end, is_last
             size = min(2 * (end - begin), self.bytes_max)
+
+    def newline(self, begin: int, end: int) -> int:
+        """Return the position of the first newline in data[begin:end]; `end` if there is none.
+
+        Text that was searched before is not searched again, for lines of many documents.
+        """
+        line_begin, line_end = (each - self.data_begins for each in self._line)
+        if not line_begin <= begin <= line_end:
+            line_begin = line_end = begin
+        if line_end < end:
+            found = self.data.find(b"\n", line_end, end)
+            line_end = end if found < 0 else found
+            self._line = (self.data_begins + line_begin, self.data_begins + line_end)
+        return min(line_end, end)
 
     def match(self, pattern: re.Pattern[bytes], ahead: int = 0) -> re.Match[bytes] | None:
         """Match a pattern that depends on no more than the rest of the line."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
+from projector.intake.formats import text_of
+from projector.intake.layout import MARK
 from projector.text.jsontext import compact, compact_json
 
 #: The longest body that is not valid JSON, in bytes, whose whitespace is removed to verify the
@@ -25,10 +27,25 @@ def matching_secrets(body: bytes, signature: str | None, secrets: Collection[str
         return set()
     # As bytes, because hmac.compare_digest refuses text with non-ASCII characters.
     received = signature.encode(errors="replace")
-    # A body usually arrives as it was signed, but an intermediary may have reformatted it. Then
-    # whitespace is removed from the text, once for all secrets. The JSON is not parsed and
-    # serialised again, because that would change numbers and escapes.
-    return _matching(received, body, secrets) or _matching(received, _minified(body), secrets)
+    # A body usually arrives as it was signed, but an intermediary may have put a byte order mark
+    # before it, transcoded or reformatted it. Then whitespace is removed from the text, once for
+    # all secrets. The JSON is not parsed and serialised again, because that would change numbers
+    # and escapes.
+    for message in _messages(body):
+        if signers := _matching(received, message, secrets):
+            return signers
+    return set()
+
+
+def _messages(body: bytes) -> Iterator[bytes]:
+    """Yield the texts of which one may have been signed."""
+    yield body
+    text = text_of(body)
+    minified = _minified(text)
+    if text != body:
+        yield text
+        yield MARK + minified
+    yield minified
 
 
 def _minified(body: bytes) -> bytes:

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
+from projector.errors import FileCorrupt
+from projector.intake.formats import Packing
+from projector.intake.unpack import unpack as unpack_stream
 from projector.server.errors import (
+    BodyCorrupt,
     BodyTooLarge,
     BodyTooSlow,
     ClientGone,
@@ -101,13 +105,34 @@ async def stream(request: Request) -> AsyncIterator[bytes]:
 
 
 def encoding(request: Request) -> str:
-    """Return the Content-Encoding in lower case: `identity` if missing, `gzip`, or any other."""
-    name = request.headers.get("content-encoding", "").strip().lower() or "identity"
-    # RFC 9110 makes `x-gzip` an alias.
-    return "gzip" if name == "x-gzip" else name
+    """Return the Content-Encoding: `identity` or `gzip`; raise EncodingUnknown for any other."""
+    header = ",".join(request.headers.getlist("content-encoding"))
+    # RFC 9110: names in any case, empty elements, and `x-gzip` as an alias.
+    names = [name for each in header.split(",") if (name := each.strip().lower())]
+    match [name for name in names if name != "identity"]:
+        case []:
+            return "identity"
+        case ["gzip" | "x-gzip"]:
+            return "gzip"
+    raise EncodingUnknown(encoding=header)
 
 
 def check_not_encoded(request: Request) -> None:
     """Raise EncodingUnknown for a body with a Content-Encoding."""
-    if encoding(request) != "identity":
-        raise EncodingUnknown(encoding=encoding(request))
+    if (name := encoding(request)) != "identity":
+        raise EncodingUnknown(encoding=name)
+
+
+def unpack(body: bytes, *, bytes_max: int) -> bytes:
+    """Return a gzip body unpacked; raise BodyTooLarge (a bomb) or BodyCorrupt."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for part in unpack_stream([body], Packing.GZIP, "The body"):
+            parts.append(part)
+            size += len(part)
+            if size > bytes_max:
+                raise BodyTooLarge(bytes_max=bytes_max)
+    except FileCorrupt as error:
+        raise BodyCorrupt(reason=error.details["reason"]) from None
+    return b"".join(parts)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +18,12 @@ from attrs import frozen
 from starlette.requests import Request
 
 from projector.envelope import DeliveryDefaults, Item
-from projector.errors import FileCorrupt
 from projector.intake.batches import read_batches
+from projector.intake.content import to_text
+from projector.intake.formats import Packing
+from projector.intake.unpack import unpack
 from projector.server import bodies
-from projector.server.errors import BodyTooSlow, EncodingUnknown, Overloaded
+from projector.server.errors import BodyTooSlow, Overloaded
 from projector.server.webhooks import DeliveryResult
 from projector.server.writer import Writer
 from projector.store.append import Outcome, Receipt
@@ -45,14 +46,6 @@ SILENCE_SECONDS_MAX = 30.0
 PATIENCE_SECONDS_MAX = 30.0
 
 _CHUNK_BYTES = 256 * 1024
-
-#: zlib's wbits for a gzip header and the largest window.
-_GZIP = 31
-
-#: The most packed bytes that are given to zlib at once. zlib copies the rest after every gzip
-#: member and every chunk of output, and a hostile body (a gzip bomb) has thousands of them in a
-#: few bytes: a large piece would take quadratic time.
-_PACKED_BYTES = 8 * 1024
 
 
 @frozen(kw_only=True)
@@ -80,9 +73,9 @@ class BulkIngest:
     async def ingest(self, request: Request, defaults: DeliveryDefaults) -> AsyncIterator[bytes]:
         """Append all deliveries in a body; return the answer, a BulkResult as JSON, in parts.
 
-        Raise BodyTooSlow, ClientGone, EncodingUnknown, FileCorrupt or Overloaded. The deliveries
-        before the error are in the log then; if the client sends the whole body again, they are
-        duplicates (the request is idempotent).
+        Raise BodyTooSlow, ClientGone, EncodingUnknown, FileCorrupt, FormatUnreadable or Overloaded.
+        The deliveries before the error are in the log then; if the client sends the whole body
+        again, they are duplicates (the request is idempotent).
         """
         if not self._free:
             raise Overloaded
@@ -94,7 +87,7 @@ class BulkIngest:
         return outcomes.as_json()
 
     async def _append_all(self, request: Request, defaults: DeliveryDefaults) -> _Outcomes:
-        chunks = _decoded(_Body(request), bodies.encoding(request))
+        chunks = _to_text(_Body(request), bodies.encoding(request))
         batches = read_batches(
             chunks,
             defaults,
@@ -145,41 +138,12 @@ class _Body:
         return b""
 
 
-def _decoded(chunks: _Body, encoding: str) -> Iterator[bytes]:
-    if encoding == "identity":
-        return iter(chunks)
+def _to_text(chunks: _Body, encoding: str) -> Iterator[bytes]:
+    """Yield a body unpacked, as UTF-8; a body that is gzip needs no header that says so."""
+    name = "The body"
     if encoding == "gzip":
-        return _gunzip(iter(chunks))
-    raise EncodingUnknown(encoding=encoding)
-
-
-def _gunzip(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the gunzipped body in chunks of bounded size (no gzip bomb); raise FileCorrupt.
-
-    A body may have several gzip members. Zeros after a member are padding, as in a file.
-    """
-    member = zlib.decompressobj(_GZIP)
-    begun = False
-    try:
-        for piece in _pieces(chunks):
-            packed = piece.lstrip(b"\0") if member.eof else piece
-            while packed:
-                if member.eof:
-                    member = zlib.decompressobj(_GZIP)
-                begun = True
-                if unpacked := member.decompress(packed, _CHUNK_BYTES):
-                    yield unpacked
-                packed = member.unused_data.lstrip(b"\0") if member.eof else member.unconsumed_tail
-    except zlib.error as error:
-        raise FileCorrupt(path="The body", reason=error) from None
-    if begun and not member.eof:
-        raise FileCorrupt(path="The body", reason="the gzip stream is truncated")
-
-
-def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        for at in range(0, len(chunk), _PACKED_BYTES):
-            yield chunk[at : at + _PACKED_BYTES]
+        return to_text(unpack(chunks, Packing.GZIP, name), name, packings=())
+    return to_text(chunks, name, packings=(Packing.GZIP,))
 
 
 class _Outcomes:

@@ -77,7 +77,13 @@ class BodyTooSlow(ProjectorError):
 class EncodingUnknown(ProjectorError):
     """Unsupported Content-Encoding {encoding!r}."""
 
-    hint = "Send the body unencoded; /events also accepts gzip."
+    hint = "Send the body unencoded; deliveries may also be packed by gzip, once."
+
+
+class BodyCorrupt(ProjectorError):
+    """The body is not valid gzip: {reason}"""
+
+    hint = "Nothing was stored. Send it again, whole, or unencoded."
 
 
 class ClientGone(ProjectorError):

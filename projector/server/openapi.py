@@ -77,7 +77,7 @@ def document() -> Schema:
                     "in": "header",
                     "name": SIGNATURE_HEADER,
                     "description": "The HMAC-SHA256 of the body with the project's webhook secret, "
-                    "in lower-case hex.",
+                    "in lower-case hex; a gzip body may be signed packed or unpacked.",
                 },
             },
         },
@@ -127,7 +127,8 @@ _HEAD = "The position of the last event in the log."
 
 #: Any body is accepted if its signature is valid: an unreadable one is quarantined.
 _WEBHOOK: Schema = {
-    "description": "A delivery; any body with a valid signature is stored, unreadable or not."
+    "description": "A delivery, plain or gzip; any body with a valid signature is stored, "
+    "unreadable or not."
 }
 _EVENTS: Schema = {"description": "Deliveries; unreadable ones are quarantined."}
 _BULK_BODY: Schema = {
@@ -140,7 +141,7 @@ _BULK_BODY: Schema = {
 
 
 def _deliveries() -> dict[str, Schema]:
-    problems = (server_errors.SignatureWrong, *_BODY, *_ANY)
+    problems = (server_errors.SignatureWrong, server_errors.BodyCorrupt, *_BODY, *_ANY)
     return {
         "/webhooks/voucherify": {
             "post": _operation_of(
@@ -174,6 +175,7 @@ def _deliveries() -> dict[str, Schema]:
                     errors.BadIdentifier,
                     errors.BadInstant,
                     errors.FileCorrupt,
+                    errors.FormatUnreadable,
                     *_BODY,
                     *_READING,
                 ),

@@ -81,6 +81,10 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.BodyTooSlow: Rule(408),
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or use the customer id."),
     server_errors.BodyTooLarge: Rule(413),
+    errors.FormatUnreadable: Rule(
+        415, "Nothing of it was stored. Send NDJSON or JSON, plain or packed by gzip."
+    ),
+    server_errors.BodyCorrupt: Rule(400),
     server_errors.EncodingUnknown: Rule(415),
     errors.StreamTooLong: Rule(422),
     server_errors.ClientGone: Rule(400),

@@ -10,10 +10,19 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from projector.envelope import DeliveryDefaults, Envelope, Item, Rejected, Shape
+from projector.envelope import (
+    BODY_BYTES_MAX,
+    DeliveryDefaults,
+    Envelope,
+    Item,
+    Rejected,
+    Shape,
+)
 from projector.intake import signature, sources
+from projector.intake.formats import text_of
 from projector.intake.webhook_secrets import WebhookSecret
-from projector.server.errors import SignatureWrong
+from projector.server import bodies
+from projector.server.errors import BodyCorrupt, SignatureWrong
 from projector.store.append import Outcome, Receipt
 
 SIGNATURE_HEADER = "x-voucherify-signature"
@@ -36,10 +45,15 @@ def verify_and_read(
     signature_header: str | None,
     project_id: str | None,
     secrets: Sequence[WebhookSecret],
+    *,
+    is_packed: bool = False,
 ) -> list[Item]:
     """Return the items of a body; raise SignatureWrong unless a secret of its project signed it.
 
-    `project_id` is the one in the path, or None; it is the default of deliveries without one.
+    `project_id` is the one in the path, or None; it is the default of deliveries without one. The
+    signature of a body that is packed (gzip) may be that of the packed or of the unpacked bytes.
+    Raise BodyCorrupt or BodyTooLarge if it cannot be unpacked. A corrupt body whose packed bytes
+    are signed is quarantined.
     """
     # A secret without a project is valid for all of them.
     candidates = [
@@ -47,18 +61,33 @@ def verify_and_read(
         for secret in secrets
         if project_id is None or secret.project_id in (None, project_id)
     ]
-    signers = signature.matching_secrets(body, signature_header, [each.text for each in candidates])
-    signing_projects = {each.project_id for each in candidates if each.text in signers}
+    signing_projects = _signing_projects(body, signature_header, candidates)
+    if is_packed:
+        try:
+            body = bodies.unpack(body, bytes_max=BODY_BYTES_MAX)
+        except BodyCorrupt:
+            if not signing_projects:
+                raise
+        signing_projects = signing_projects or _signing_projects(body, signature_header, candidates)
     if not signing_projects:
         raise SignatureWrong
     if project_id is None and None not in signing_projects and len(signing_projects) == 1:
         [project_id] = signing_projects
+    body = text_of(body)
     items = sources.read(body, DeliveryDefaults(project_id=project_id))
     for item in items:
         # An unreadable item may name no project: it is quarantined for the one that signed it.
         if item.project_id is not None and not signing_projects & {None, item.project_id}:
             raise SignatureWrong
     return items or [_empty_page(body, project_id)]
+
+
+def _signing_projects(
+    body: bytes, signature_header: str | None, candidates: Sequence[WebhookSecret]
+) -> set[str | None]:
+    """Return the projects whose secret signed a body; None for a secret without a project."""
+    signers = signature.matching_secrets(body, signature_header, [each.text for each in candidates])
+    return {each.project_id for each in candidates if each.text in signers}
 
 
 #: Outcomes of an event and of the offer that came with it: the greater one is the delivery's.

@@ -21,7 +21,7 @@ _DICTIONARY = Path(__file__).with_name("words.dict")
 _INPUT_SECONDS_MAX = 20
 _INPUT_BYTES_MAX = 4096
 #: Where more takes long and shows nothing new.
-_SHORT = {"framing": 512, "commands": 256}
+_SHORT = {"documents": 512, "commands": 256}
 
 
 @frozen

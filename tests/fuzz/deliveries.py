@@ -20,6 +20,7 @@ from projector.facts.events import (
 )
 from projector.facts.metadata import canonical_json
 from projector.intake import sources
+from projector.intake.formats import text_of
 from projector.intake.sources import raw_envelope, voucherify, webhook
 from projector.intake.sources.header import LEVELS_MAX, Unreadable, read_header
 from projector.intake.webhook_secrets import WebhookSecret
@@ -313,12 +314,13 @@ _SECRETS = (
 def opened(data: bytes) -> None:
     """A signature opens its project and no other; the first letter says who signs what."""
     how, body = data[:1], data[1:]
+    text = compact(text_of(body))
     project = "proj_1" if how in b"abc" else None
     secret = {b"a": "one", b"b": "two", b"c": "three"}.get(how, "three")
     try:
-        items = verify_and_read(body, sign(compact(body), secret), project, _SECRETS)
+        items = verify_and_read(body, sign(text, secret), project, _SECRETS)
     except SignatureWrong:
-        named = sources.read(body, DeliveryDefaults(project_id=project or "proj_2"))
+        named = sources.read(text_of(body), DeliveryDefaults(project_id=project or "proj_2"))
         mine = "proj_1" if secret in ("one", "two") else "proj_2"
         wrong = project not in (None, mine)
         assert wrong or any(item.project_id not in (None, mine) for item in named)
@@ -327,7 +329,7 @@ def opened(data: bytes) -> None:
     for item in items:
         assert item.project_id in (None, "proj_2" if secret == "three" else "proj_1")
     try:
-        verify_and_read(body, sign(compact(body) + b"x", secret), project, _SECRETS)
+        verify_and_read(body, sign(text + b"x", secret), project, _SECRETS)
     except SignatureWrong:
         return
     raise AssertionError("it is not signed")

@@ -4,21 +4,20 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from projector.errors import FileCorrupt
 from projector.intake.documents import _Splitter, split_documents
-from projector.intake.files import read_chunks
+from projector.intake.formats import Packing
 from projector.intake.lookahead import Lookahead
-from projector.server.bulk import _gunzip
+from projector.intake.unpack import unpack
 from projector.text.jsontext import is_deeper
 
 #: A document that is nested deeper may be broken text.
 _LEVELS_MAX = 900
-_LEFT_OUT = re.compile(rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*")
+_LEFT_OUT = re.compile(rb"(?:[ \t\r\n\f\x1e\[\],]|\xef\xbb\xbf|\xc2\x85|\xe2\x80[\xa8\xa9])*")
 _GOOD = b'{"a":1}'
 _ODD_HEADER = re.compile(
     rb"\x1f\x8b\x08[^\x00\x01\x04\x05\x08\x09\x0c\x0d\x10\x11\x14\x15\x18\x19\x1c\x1d]"
@@ -31,14 +30,14 @@ def cut(data: bytes, chunk_bytes: int) -> Iterator[bytes]:
 
 
 class _StepByStep(_Splitter):
-    """Works without the quick way for plain lines, which must make no difference."""
+    """Works without the quick way for valid documents, which must make no difference."""
 
-    def _plain_lines(self) -> Iterator[bytes]:
+    def _valid_documents(self) -> Iterator[bytes]:
         if document := self._step():
             yield document
 
 
-def framing(data: bytes) -> None:
+def documents(data: bytes) -> None:
     """The first byte chooses `document_bytes_max` and the chunks; the rest is the stream."""
     how, stream = data[:1], data[1:]
     size = how[0] if how else 0
@@ -55,7 +54,7 @@ def framing(data: bytes) -> None:
 
 
 def _check_whole(stream: bytes, found: list[bytes], bytes_max: int) -> None:
-    """Nothing but space and the punctuation of arrays is left out."""
+    """Nothing but space, separators and the punctuation of arrays is left out."""
     assert all(0 < len(document) <= bytes_max for document in found)
     at = 0
     for document in found:
@@ -114,34 +113,27 @@ def _parsed_end(data: bytes) -> int | None:
         return None
 
 
-def packed_in(folder: Path) -> Callable[[bytes], None]:
-    """Packed bytes: a file, the body of a request and the standard library unpack them alike."""
-    path = folder / "packed"
-
-    def packed(data: bytes) -> None:
-        data = b"\x1f\x8b" + data
-        path.write_bytes(data)
-        from_file = _unpacked(read_chunks(str(path)))
-        for chunk_bytes in (len(data), 7):
-            from_body = _unpacked(_gunzip(cut(data, chunk_bytes)))
-            # zlib checks what is reserved in a header, and its sum; Python's gzip does not.
-            differ = from_file[1] and not from_body[1] and _ODD_HEADER.search(data)
-            assert differ or from_body[1] == from_file[1], (from_body[1], from_file[1])
-            if from_body[1]:
-                assert from_body[0] == from_file[0]
-            else:
-                # Each gives out what it can before the break.
-                longest = max(from_body[0], from_file[0], key=len)
-                assert longest.startswith(from_body[0])
-                assert longest.startswith(from_file[0])
-        try:
-            known: bytes | None = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error):
-            known = None
-        assert (known is not None) == from_file[1]
-        assert known is None or known == from_file[0]
-
-    return packed
+def packed(data: bytes) -> None:
+    """Packed bytes: the standard library unpacks them alike, however they are cut into chunks."""
+    data = b"\x1f\x8b" + data
+    found = [
+        _unpacked(unpack(cut(data, chunk_bytes), Packing.GZIP, "it"))
+        for chunk_bytes in (len(data), 7)
+    ]
+    assert found[0][1] == found[1][1]
+    # Each gives out what it can before the break.
+    longest = max(found[0][0], found[1][0], key=len)
+    assert all(longest.startswith(each) for each, _ in found)
+    unpacked, is_whole = found[0]
+    try:
+        known: bytes | None = gzip.decompress(data)
+    except (EOFError, OSError, zlib.error):
+        known = None
+    if is_whole:
+        assert found[1][0] == unpacked == known
+    else:
+        # zlib checks what is reserved in a header, and its sum; Python's gzip does not.
+        assert known is None or _ODD_HEADER.search(data)
 
 
 def _unpacked(chunks: Iterable[bytes]) -> tuple[bytes, bool]:

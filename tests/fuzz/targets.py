@@ -28,12 +28,6 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _packed() -> Iterator[Target]:
-    with _folder() as folder:
-        yield streams.packed_in(folder)
-
-
-@contextmanager
 def _stored() -> Iterator[Target]:
     with _folder() as folder, stores.both(folder) as databases:
         yield partial(stores.stored, databases)
@@ -53,9 +47,9 @@ def _commands() -> Iterator[Target]:
 
 #: By name, which is that of the folder of its corpus, too.
 TARGETS: dict[str, Opener] = {
-    "framing": _plain(streams.framing),
+    "documents": _plain(streams.documents),
     "containers": _plain(streams.containers),
-    "packed": _packed,
+    "packed": _plain(streams.packed),
     "layout": _plain(texts.laid_out),
     "read": _plain(deliveries.read),
     "opened": _plain(deliveries.opened),

@@ -4,13 +4,11 @@ import base64
 import copy
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz import deliveries, streams, texts
@@ -96,8 +94,8 @@ def test_nearly_right_deliveries_are_cut_apart_alike_by_every_road(
 ) -> None:
     stream = between.join(bodies)
     for how in (b"\x01", b"\x1e"):
-        streams.framing(how + stream)
-        streams.framing(how + b"[" + stream + b"]")
+        streams.documents(how + stream)
+        streams.documents(how + b"[" + stream + b"]")
     streams.containers(b"[" + stream + b"]")
     texts.laid_out(stream)
 
@@ -135,21 +133,12 @@ def test_metadata_say_in_one_form_what_they_said(value: Any) -> None:
         deliveries.metadata(text)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("packed")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.binary(max_size=50).map(lambda text: gzip.compress(text, mtime=0)), min_size=1),
     st.sampled_from([b"", b"\0", b"\0\0\0", b"x", b"\x1f\x8b"]),
     st.integers(0, 30),
 )
-def test_packed_members_are_unpacked_alike(
-    folder: Path, members: list[bytes], behind: bytes, lost: int
-) -> None:
+def test_packed_members_are_unpacked_alike(members: list[bytes], behind: bytes, lost: int) -> None:
     packed = behind.join(members) + behind
-    target = streams.packed_in(folder)
-    target(packed[2:])
-    target(packed[2 : max(2, len(packed) - lost)])
+    streams.packed(packed[2:])
+    streams.packed(packed[2 : max(2, len(packed) - lost)])

@@ -27,6 +27,7 @@ _VALUES = st.recursive(
     max_leaves=8,
 )
 _OBJECTS = st.dictionaries(st.text(st.sampled_from('ab{"'), max_size=2), _VALUES, max_size=3)
+_BETWEEN = ["\n", "\n\n", "\n  \n", "", " ", "\t", "\r", "\n\x1e", "\f", "\x85", "\u2028", "\ufeff"]
 _INDENTS = st.sampled_from([None, 0, 1, 2, 4, "\t"])
 _CHUNK_BYTES = st.sampled_from([1, 2, 3, 5, 16, 61, 1 << 20])
 
@@ -41,7 +42,7 @@ def _layouts(draw: st.DrawFn) -> tuple[str, list[Any]]:
 
     if draw(st.booleans()):
         objects = draw(st.lists(_OBJECTS, max_size=4))
-        between = draw(st.sampled_from(["\n", "\n\n", "\n  \n", "", " ", "\t"]))
+        between = draw(st.sampled_from(_BETWEEN))
         return between.join(map(text, objects)), objects
     values = draw(st.lists(_VALUES, max_size=4))
     if draw(st.booleans()):
@@ -61,14 +62,14 @@ def test_every_document_is_read_back_from_any_mix_of_layouts(
     assert found == [value for _, values in parts for value in values]
 
 
-_SPACES = [b" ", b"  ", b"\n", b"\n  ", b"\r\n", b"\xef\xbb\xbf"]
+_SPACES = [b" ", b"  ", b"\n", b"\n  ", b"\r\n", b"\xef\xbb\xbf", b"\x1e", b"\xe2\x80\xa8"]
 _TOKENS = [*b'{ } [ ] , : " \\ 1 "a": {"a":1} [1] x\n {"a":1}\n \0 \xbb'.split(b" ")]
 _SOUP = st.lists(st.sampled_from(_SPACES) | st.sampled_from(_TOKENS)).map(b"".join)
-_LEFT_OUT = rb"(?:[ \t\r\n\[\],]|\xef\xbb\xbf)*?"
+_LEFT_OUT = rb"(?:[ \t\r\n\f\x1e\[\],]|\xef\xbb\xbf|\xc2\x85|\xe2\x80[\xa8\xa9])*?"
 
 
 @given(st.binary() | _SOUP, st.integers(1, 40) | st.just(1 << 24), _CHUNK_BYTES)
-def test_nothing_but_space_and_the_punctuation_of_arrays_is_left_out(
+def test_nothing_but_separators_and_the_punctuation_of_arrays_is_left_out(
     data: bytes, document_bytes_max: int, chunk_bytes: int
 ) -> None:
     found = list(split_documents([data], document_bytes_max=document_bytes_max))

@@ -102,6 +102,26 @@ def test_a_signed_body_that_is_no_json_is_accepted_unchanged(body: bytes) -> Non
     assert not signed(body + b"x", _sign(body), KEY)
 
 
+_MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("text", [b'{"a":"\xc3\xa9"}', b'{ "a": 1 }', b'{"a', b""], ids=repr)
+def test_a_byte_order_mark_may_be_put_before_a_signed_body(text: bytes) -> None:
+    for signature in (_sign(text), _sign(compact(text)), _sign(_MARK + text)):
+        assert signed(_MARK + text, signature, KEY)
+    assert not signed(_MARK + text, _sign(text + b"x"), KEY)
+    assert not signed(text + _MARK + b"x", _sign(text), KEY)
+
+
+def test_a_signed_body_may_be_transcoded_on_its_way() -> None:
+    text = '{"a": "é"}'
+    for charset in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"):
+        sent = text.encode(charset)
+        for message in (sent, text.encode(), compact(text.encode())):
+            assert signed(sent, _sign(message), KEY)
+        assert not signed(sent + b"x", _sign(text.encode()), KEY)
+
+
 _TEXT = st.text(st.sampled_from('{}[],:"\\ \n\té\u2028a') | st.characters(codec="utf-8"))
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _TEXT,
@@ -229,6 +249,9 @@ def test_a_long_body_is_laid_out_anew_only_where_it_is_json() -> None:
         pytest.param(b"{ " * (_MEGABYTE // 2), id="brackets and spaces"),
         pytest.param(b'" ' * (_MEGABYTE // 2), id="quotes and spaces"),
         pytest.param(b"a" * _MEGABYTE, id="letters"),
+        pytest.param(_MARK * (_MEGABYTE // 3), id="byte order marks"),
+        pytest.param(b"\xff\xfe" * (_MEGABYTE // 2), id="marks of UTF-16"),
+        pytest.param(b"\xff\xfe" + b"\0\xd8" * (_MEGABYTE // 2), id="surrogates"),
     ],
 )
 def test_a_long_body_of_any_kind_is_judged_quickly(body: bytes) -> None:

@@ -68,10 +68,21 @@ def test_zeros_without_end_are_put_aside_in_parts(server: Serving, served: Serve
     assert json.loads(told)["quarantined"] == json.loads(told)["read"] > 0
 
 
-def test_a_body_compressed_twice_is_decompressed_once(server: Serving) -> None:
+def test_a_body_compressed_twice_is_refused(server: Serving) -> None:
     twice = gzip.compress(gzip.compress(bytes(10 * _MB)))
-    told = ask(server.port, post("/events", twice, content_encoding="gzip"))
-    assert (told.status, told.json["appended"]) == (200, 0)
+    for headers in ({"content_encoding": "gzip"}, {}):
+        told = ask(server.port, post("/events", twice, **headers))
+        assert problem(told) == (415, "format_unreadable")
+
+
+@pytest.mark.parametrize("path", ["/webhooks/voucherify", "/events"])
+def test_empty_gzip_members_without_end_keep_no_other_request_waiting(
+    server: Serving, served: Served, path: str
+) -> None:
+    body = (gzip.compress(b"") * 60_000)[: _MB - 100]
+    status, _ = _while_served(server, served, post(path, body, content_encoding="gzip"))
+    # The last one is cut off.
+    assert status == 400
 
 
 def test_an_event_behind_a_hundred_thousand_empty_members_is_found(

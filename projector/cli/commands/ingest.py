@@ -29,9 +29,9 @@ def ingest(
 ) -> int:
     """Append the deliveries of files to the log, then bring the tables up to date.
 
-    Files are NDJSON, JSON arrays, or JSON documents of any layout, plain or gzip. Ingesting is
-    idempotent: duplicates are counted and not appended again. Deliveries that cannot be read are
-    kept in the quarantine.
+    Files are NDJSON, JSON arrays, or JSON documents of any layout, plain or packed by gzip, bzip2,
+    xz or zip. Ingesting is idempotent: duplicates are counted and not appended again. Deliveries
+    that cannot be read are kept in the quarantine.
 
     Parameters
     ----------
