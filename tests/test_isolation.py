@@ -25,7 +25,8 @@ def _listen() -> None:
 
 
 def _open(url: str) -> None:
-    with Database(url).reading():
+    database = Database(url)
+    with database.creating(), database.reading():
         pass
 
 

@@ -111,6 +111,7 @@ def test_a_projection_name_that_is_no_plain_identifier_is_refused(name: str) -> 
 @pytest.mark.external
 def test_a_projection_name_that_a_table_has_is_refused(tmp_path: Path) -> None:
     _register(tmp_path, "event")
+    assert run_program(tmp_path, "migrate", PYTHONPATH=str(tmp_path)).code == 0
     done = run_program(tmp_path, "status", PYTHONPATH=str(tmp_path))
     assert done.code == 0
     assert "A projection cannot be named 'event'" in done.out
