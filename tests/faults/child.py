@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 from projector.cli import main
+from projector.cli.application import app
 from projector.envelope import DeliveryDefaults, Envelope, Rejected
 from projector.intake import sources
 from projector.store.append import Receipt, append
@@ -25,12 +26,16 @@ from tests.faults import nursery
 from tests.faults.post import NO_SUCH_STEP, Line
 from tests.faults.steps import Step
 
+# Import the commands, too: a user without rights may not read Python's library any more.
+app.resolved_commands()
+
 #: Small enough for a step to come several times.
 _SIZES = {
     "projector.intake.ingest:BATCH_ITEMS_MAX": 150,
     "projector.runner.runner:BATCH_EVENTS_MAX": 150,
     "projector.runner.batch:PIECE_EVENTS_MAX": 75,
     "projector.store.bulk:FEW_ROWS_MAX": 12,
+    "projector.store.bulk:PIECE_ROWS_MAX": 12,
     "replay.engines.in_process:STREAMS_MAX": 100,
     "replay.plan:RANGE_EVENTS_MAX": 150,
     "replay.plan:BUCKET_EVENTS": 150,

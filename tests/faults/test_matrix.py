@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from sqlalchemy import make_url
 
 from projector.projections import discover
@@ -125,7 +126,9 @@ def _ended_as_it_may(case: Case, done: Done) -> None:
         assert done.err == ""
     else:
         assert done.code == 4, done
-        assert done.failed_in_a_sentence, done
+        # `ingest` reports what is in the log, even if the tables could not follow.
+        assert done.out == "" or done.json["appended"] >= 0, done
+        assert evolve(done, out="").failed_in_a_sentence, done
         assert "\nhint: " in done.err, done
 
 
