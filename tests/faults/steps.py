@@ -161,7 +161,14 @@ def _project() -> list[Step]:
             only="sqlite",
             **second,
         ),
-        before("amid rows", _COPIED, nth=50, only="postgres", **second),
+        # Between two pieces of the rows.
+        after(
+            "amid rows",
+            "statement",
+            of="INSERT INTO segment_membership ",
+            only="postgres",
+            **second,
+        ),
         after("after rows", "projector.store.table_rows:write", of="loyalty_tier", **second),
         after("after dead letters", _LETTERS, of="loyalty_tier", **second),
         before("before the last checkpoint", _ADVANCE, nth=5, **second),
