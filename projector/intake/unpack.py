@@ -27,7 +27,7 @@ _GZIP = 31
 
 
 class _Member(Protocol):
-    """What bz2 and lzma have in common."""
+    """The interface that the decompressors of bz2 and lzma share."""
 
     @property
     def eof(self) -> bool: ...

@@ -92,7 +92,7 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def identity(connection: Connection) -> tuple[object, ...]:
-    """Return what tells a database from any other one, also of another server."""
+    """Return the identity of a database: it differs from that of any other one, on any server."""
     statement = (
         "SELECT pg_postmaster_start_time(), oid FROM pg_database WHERE datname = current_database()"
     )

@@ -76,7 +76,7 @@ def _sending(event: Envelope, webhook: _Webhook) -> Envelope:
     data = msgspec.json.encode(_data(event, webhook.data, source_id))
     identity = f"{event.event_id}~{source_id}"
     if source_id is None:
-        # Without the name of the distribution, only the offer tells two sendings apart.
+        # Without the name of the distribution, only their offers distinguish two sendings.
         identity = content_id(sendings.TYPE, occurred_at, memoryview(data))
     elif len(identity) > ID_CHARACTERS_MAX:
         identity = f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
