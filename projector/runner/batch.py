@@ -40,7 +40,7 @@ from projector.store.table_rows import Rows
 PIECE_EVENTS_MAX = 5_000
 
 #: The approximate number of customer states in a batch, which ends with the piece that exceeds it.
-CUSTOMERS_MAX = 5_000
+CUSTOMERS_MAX = 20_000
 
 _stream_id = attrgetter("stream_id")
 
