@@ -54,7 +54,7 @@ class Group:
     member_flag: str | None
     #: The function from the rows of `now` before and after a change to whether it begins a period
     #: in the group that held before, too; None if no change does.
-    returns: Callable[[Row, Row], bool] | None
+    begins_period: Callable[[Row, Row], bool] | None
     #: The columns that identify a member's row, in the sort order of lists of members.
     member_key: tuple[str, ...]
     #: The thing that identifies one of a customer's rows in `now`: its name, and its column.
@@ -71,7 +71,9 @@ class Group:
         if not self.holds(after, group_id):
             return False
         was_member = self.holds(before, group_id)
-        return not was_member or (self.returns is not None and self.returns(before, after))
+        return not was_member or (
+            self.begins_period is not None and self.begins_period(before, after)
+        )
 
     def holds(self, row: Row | None, group_id: str) -> bool:
         """Return whether a row of `now` makes its customer a member of the group."""
@@ -111,7 +113,7 @@ SEGMENT = Group(
     since="entered_at",
     since_then="valid_from",
     member_flag="is_member",
-    returns=None,
+    begins_period=None,
     member_key=("project_id", "customer_id"),
     row_name="segment",
     row_id="segment_id",
@@ -127,7 +129,7 @@ TIER = Group(
     since="joined_at",
     since_then="joined_at",
     member_flag=None,
-    returns=loyalty_tier.begins_period,
+    begins_period=loyalty_tier.begins_period,
     member_key=("project_id", "customer_id", "campaign_id"),
     row_name="campaign",
     row_id="campaign_id",

@@ -121,7 +121,7 @@ def test_a_read_only_file_with_another_journal_is_read(call: Call, folder: Path)
 def test_a_read_only_file_whose_log_has_content_is_refused(
     call: Call, folder: Path, url: str
 ) -> None:
-    """What is in the -wal file would be missing from the answer."""
+    """The answer would lack the events that are in the write-ahead log only."""
     call("status")
     names = ("projector.db", "projector.db-wal")
     with open_projector(url) as projector:

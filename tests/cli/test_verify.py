@@ -202,7 +202,7 @@ def test_a_rebuild_puts_it_right(cli: Cli, tamper: Tamper) -> None:
     tamper("DELETE FROM customer", "UPDATE loyalty_tier SET gaps = 9", "DELETE FROM checkpoint")
     assert cli("verify").code == 1
     done = cli("rebuild", "customer", "customer")
-    # The others have rows of nobody knows which events, which must not be folded once more.
+    # The others have rows of unknown events, which must not be folded a second time.
     assert (done.code, "no checkpoint" in done.err) == (1, True)
     assert cli("verify", "customer").code == 0
     assert cli("verify", "loyalty_tier").code == 1

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw
 from msgspec.structs import astuple
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Rejected, id_problem
 from projector.facts.codec import decode, decode_encoded, encode, same_facts
 from projector.facts.events import (
     CustomerFact,
@@ -130,7 +130,7 @@ def storable(values: Sequence[object]) -> None:
 def _check_filed(item: Envelope, given: DeliveryDefaults) -> None:
     """By the quick road or the slow one, and however it is laid out: it is the same event."""
     assert sources.read(item.body.encode(), given)[0] == item
-    if item.source == "webhook" and webhook.read(item.body) is not None:
+    if item.source == "webhook" and webhook.decode(item.body, NO_DEFAULTS) is not None:
         parts = _outline(item.body)
         assert parts is None or parts.event is not None
         if parts is not None:

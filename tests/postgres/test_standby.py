@@ -38,7 +38,7 @@ def pair() -> Iterator[_Pair]:
         url = primary.create_database()
         with migrated(url) as database:
             filled(url)
-            # Appended, and not projected: a task for whoever may write.
+            # Appended, and not projected: the next process that may write does that.
             append_webhooks(database, entered("cust_new", "seg_9", at="2024-03-01T10:00:00Z"))
         name = url.rpartition("/")[2]
         with running_standby(primary) as standby:

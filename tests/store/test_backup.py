@@ -1,4 +1,4 @@
-"""A backup is one file, complete, consistent and private, whoever writes meanwhile."""
+"""A backup is one file: complete, consistent and private, also during writes."""
 
 import os
 import shutil

@@ -27,7 +27,7 @@ _RIGHT = Numbers(4, 2)
 
 @pytest.fixture
 def told(database: Database) -> Database:
-    """A database in which the story was told."""
+    """A database with the events of the story."""
     append_and_project(database, *_STORY)
     return database
 

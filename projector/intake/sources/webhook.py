@@ -15,7 +15,6 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from projector.envelope import (
     ID_CHARACTERS_MAX,
-    NO_DEFAULTS,
     DeliveryDefaults,
     Envelope,
     Shape,
@@ -95,9 +94,3 @@ def to_envelope(webhook: Webhook, text: str) -> Envelope:
         source=_SOURCE,
         body=text,
     )
-
-
-def read(text: str) -> Envelope | None:
-    """Return the envelope of a complete webhook; None for any other body, valid or not."""
-    webhook = decode(text, NO_DEFAULTS)
-    return None if webhook is None else to_envelope(webhook, text)

@@ -1,4 +1,4 @@
-"""How much a body must show to be taken for an event: more than one key of some name."""
+"""A body is read as an event on more evidence than a single key."""
 
 from typing import Any
 

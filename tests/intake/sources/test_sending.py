@@ -128,7 +128,7 @@ def test_any_part_of_an_offer_makes_a_sending(part: str) -> None:
 
 
 def test_only_webhooks_have_sendings() -> None:
-    """Where one is told again, by the activity or a bus, it was not sent again."""
+    """An event that the activity or a bus repeats was not sent a second time."""
     for body in (minimal(data=offer_data()), cloudevent(data=offer_data())):
         filed(body)
     assert len(read_all(page(activity(data={"data": offer_data()}, project_id="proj_1")))) == 1

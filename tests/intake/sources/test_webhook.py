@@ -15,6 +15,11 @@ from tests.support.histories import webhooks
 ENTERED = entered("cust_1", "seg_1", at="2024-03-04T10:00:00Z", id="e1")
 
 
+def _quickly(text: str) -> Envelope | None:
+    complete = webhook.decode(text, NO_DEFAULTS)
+    return None if complete is None else webhook.to_envelope(complete, text)
+
+
 def _slowly(text: str) -> object:
     parts = read_header(text)
     assert parts.event is not None
@@ -27,14 +32,14 @@ def _slowly(text: str) -> object:
 @given(event=webhooks())
 def test_the_quick_road_files_a_webhook_as_the_slow_one_does(event: Delivery) -> None:
     text = json.dumps(event)
-    quickly = webhook.read(text)
+    quickly = _quickly(text)
     assert quickly is None or quickly == _slowly(text)
 
 
 def test_a_complete_webhook_takes_the_quick_road() -> None:
     text = json.dumps(ENTERED)
-    assert isinstance(webhook.read(text), Envelope)
-    assert webhook.read(text) == _slowly(text)
+    assert isinstance(_quickly(text), Envelope)
+    assert _quickly(text) == _slowly(text)
 
 
 def _with(path: str, value: Any) -> Delivery:
@@ -66,4 +71,4 @@ def _with(path: str, value: Any) -> Delivery:
     ],
 )
 def test_an_unusual_webhook_takes_the_general_path(path: str, value: object) -> None:
-    assert webhook.read(json.dumps(_with(path, value))) is None
+    assert _quickly(json.dumps(_with(path, value))) is None
