@@ -8,7 +8,7 @@ customer's rows); `verify`, with `comparison` (of rows) and `log_audit` (of the 
 """
 
 from replay import engines
-from replay.backlog import catch_up
+from replay.backlog import catch_up, rebuild_backlog
 from replay.one_customer import CustomerRebuild, rebuild_customer
 from replay.rebuild import RebuildReport, rebuild
 from replay.verify import VerifyReport, verify
@@ -20,6 +20,7 @@ __all__ = [
     "catch_up",
     "engines",
     "rebuild",
+    "rebuild_backlog",
     "rebuild_customer",
     "verify",
 ]

@@ -97,9 +97,9 @@ class Projector(Queries, Operations):
     ) -> list[ProjectorError]:
         """Fold the new events of the log into the tables; `on_batch` receives the position reached.
 
-        Empty tables with a large backlog are rebuilt, which is faster; `on_progress` then receives
-        the phase, the number of its steps that are done, and their total. Returns the problems of
-        projections of other packages, which cannot run. Raises ProjectionFailed or
+        Projections that are very far behind are rebuilt, as it is faster; `on_progress` then
+        receives the phase, the number of its steps that are done, and their total. Returns the
+        problems of projections of other packages, which cannot run. Raises ProjectionFailed or
         ProjectionOutdated for one of this package, once the others have caught up.
         """
         import replay
@@ -182,11 +182,19 @@ class Projector(Queries, Operations):
     ) -> Follower:
         """Create a follower, whose `run` folds new events until stopped; `holder` is its name.
 
-        A SQLite database is created or migrated if necessary.
+        A SQLite database is created or migrated if necessary. Projections that are very far behind
+        the log are rebuilt, which is faster.
         """
+        import replay
         from projector.runner.follower import Follower
 
-        return Follower(self._prepared(), discover(), holder=holder, on_batch=on_batch)
+        return Follower(
+            self._prepared(),
+            discover(),
+            holder=holder,
+            on_batch=on_batch,
+            rebuild_backlog=replay.rebuild_backlog,
+        )
 
     def lease_monitor(self) -> LeaseMonitor:
         """Create a monitor of the lease, which reports whether any process folds new events."""

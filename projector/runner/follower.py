@@ -26,6 +26,7 @@ from projector.errors import (
 from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.runner import isolation, runner
+from projector.runner.backlog import Backlog, RebuildBacklog
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
 from projector.runner.wal_monitor import WalMonitor
 from projector.store import checkpoints, lease, log
@@ -79,11 +80,13 @@ class Follower:
         holder: str | None = None,
         on_batch: Callable[[int], None] = lambda _position: None,
         intervals: Intervals | None = None,
+        rebuild_backlog: RebuildBacklog | None = None,
     ) -> None:
         """Create a follower, which does nothing until `run`.
 
         `holder` is this follower's unique name as a lease holder; by default host, process id and a
         random suffix. `on_batch` is called after each batch with the position that it reached.
+        `rebuild_backlog`, if given, is tried first where the projections may be very far behind.
         """
         self.holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._database = database
@@ -91,6 +94,9 @@ class Follower:
         self._on_batch = on_batch
         self._intervals = intervals or (
             SQLITE_INTERVALS if database.is_sqlite else POSTGRES_INTERVALS
+        )
+        self._backlog = Backlog(
+            database, projections, rebuild_backlog, seconds=self._intervals.heartbeat_seconds
         )
         self._bell = Event()
         self._clock = HeartbeatClock()
@@ -156,7 +162,10 @@ class Follower:
     def _work_while_leading(self, listener: Listener, stop: Event) -> None:
         """Project new events until `stop` is set or another process has taken the lease."""
         while not stop.is_set():
-            has_more = self._project()
+            has_more = self._project_backlog(stop)
+            if stop.is_set():
+                return
+            has_more = has_more or self._project()
             self._check_problems()
             # Only after the batch: a follower that cannot project must not look alive.
             if not self._heartbeat():
@@ -167,6 +176,13 @@ class Follower:
                 stop.wait(self._intervals.gather_seconds)
             else:
                 listener.wait(self._intervals.poll_seconds)
+
+    def _project_backlog(self, stop: Event) -> bool:
+        """Rebuild the projections that are very far behind; return whether there were any."""
+        position = self._backlog.project(stop, self._heartbeat)
+        if position is not None:
+            self._on_batch(position)
+        return position is not None
 
     def _project(self) -> bool:
         """Project one batch; return whether more events may be waiting."""

@@ -11,6 +11,7 @@ from threading import Event
 from anyio import to_thread
 from attrs import frozen
 
+import replay
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
 from projector.runner.follower import Follower
@@ -66,7 +67,12 @@ class ServerContext:
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = (
-            Follower(database, discover(), on_batch=self._on_batch)
+            Follower(
+                database,
+                discover(),
+                on_batch=self._on_batch,
+                rebuild_backlog=replay.rebuild_backlog,
+            )
             if config.runs_follower
             else None
         )

@@ -10,6 +10,7 @@ from projector import logs
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Url
+from projector.config import read_settings
 from projector.runner.follower import Follower
 
 #: The lock timeout, in seconds, while another process holds the lock; then the failure is logged,
@@ -30,6 +31,7 @@ def run(*, url: Url) -> None:
     with open_projector(
         url,
         create=True,
+        direct_url=read_settings().direct_database_url,
         lock_seconds_max=LOCK_SECONDS_MAX,
         idle_seconds_max=IDLE_SECONDS_MAX,
     ) as projector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Flag, Url, Whole
-from projector.config import read_webhook_secrets
+from projector.config import read_settings, read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
 
 HOST_DEFAULT = "127.0.0.1"
@@ -67,6 +67,7 @@ def serve(
     with open_projector(
         url,
         create=True,
+        direct_url=read_settings().direct_database_url,
         lock_seconds_max=LOCK_SECONDS_MAX,
         idle_seconds_max=IDLE_SECONDS_MAX,
     ) as projector:
