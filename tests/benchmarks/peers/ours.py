@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 from projector import Projector, open_projector
 from projector.projections import discover
+from projector.runner import runner
 from projector.store.database import Database
 from replay import rebuild
 from replay.engines import ENGINES
@@ -49,7 +50,14 @@ def stored(place: Place, bodies: Sequence[bytes], *, is_folded: bool = False) ->
 
 @contextmanager
 def catch_up(place: Place, template: str) -> Iterator[Work]:
-    """Fold what is in the log into all tables."""
+    """Fold what is in the log into all tables, batch by batch."""
+    with place.new(template) as url, closing(Database(url)) as database:
+        yield lambda: runner.catch_up(database, discover())
+
+
+@contextmanager
+def catch_up_from_nothing(place: Place, template: str) -> Iterator[Work]:
+    """Fold the log into empty tables as `ingest`, `run` and `serve` do: by a rebuild, if it is long."""
     with place.new(template) as url, open_projector(url) as projector:
         yield projector.catch_up
 

@@ -23,6 +23,7 @@ APPEND, CATCH_UP, REBUILD, READ = "Append", "Catch-up", "Rebuild", "One customer
 
 _PROGRAM, _LIBRARY = "this program", "eventsourcing"
 _MESSY = f"{_PROGRAM}, 2 % late and 2 % twice"
+_AT_ONCE = f"{_PROGRAM}, a long log at once"
 _NO_ORDER = "find duplicates and conflicts, order late events"
 _NO_TRUST = "order late events, tell gaps, history, as-of, why"
 _NO_SWAP = f"{_NO_TRUST}, rebuild beside live tables"
@@ -97,6 +98,7 @@ class Course:
             ways = [
                 _ours(_PROGRAM, log, partial(ours.catch_up, place, stored)),
                 _ours(_MESSY, log, partial(ours.catch_up, place, messy)),
+                _ours(_AT_ONCE, log, partial(ours.catch_up_from_nothing, place, stored)),
                 _peer(name, tail, library, _NO_TRUST),
                 _peer("bare insert of the log", log, insert, _FLOOR),
             ]
