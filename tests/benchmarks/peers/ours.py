@@ -57,7 +57,7 @@ def catch_up(place: Place, template: str) -> Iterator[Work]:
 
 @contextmanager
 def catch_up_from_nothing(place: Place, template: str) -> Iterator[Work]:
-    """Fold the log into empty tables as `ingest`, `run` and `serve` do: by a rebuild, if it is long."""
+    """Fold the log into empty tables as `ingest` and `run` do: by a rebuild, if it is long."""
     with place.new(template) as url, open_projector(url) as projector:
         yield projector.catch_up
 

@@ -37,9 +37,9 @@ _NOTES = {
     "each event with how far it is, and gets fewer events, because it is slow. With SQLite it does "
     "not work, so there its projection is called with one event after the other. This program "
     "commits thousands of events at a time, and does not wait for the disk: what a power cut takes "
-    "from the tables is folded again from the log. It is measured in batches, which keep the tables "
-    'up to date; "at once" is what it does with the same log when the tables are very far behind: '
-    "a rebuild.",
+    "from the tables is folded again from the log. It is measured in batches, which keep the "
+    'tables up to date; "at once" is what it does with the same log when the tables are very far '
+    "behind: a rebuild.",
     "Rebuild": "The tables are computed anew from all events. *eventsourcing* has only its runner "
     "for this; here its events are read by pages and folded in memory, which is faster. DuckDB "
     "reads the bodies as NDJSON, on all cores, and ranks them by window functions; so do SQLite "
