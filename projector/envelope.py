@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from attrs import frozen
+from msgspec import Struct
 
 #: The longest identifier, in characters. Postgres refuses index entries of more than 2,704 bytes;
 #: three identifiers of four bytes a character stay below that.
@@ -73,8 +74,8 @@ class DeliveryDefaults:
 NO_DEFAULTS = DeliveryDefaults()
 
 
-@frozen(kw_only=True)
-class Envelope:
+# A struct and no attrs class: one is made for every delivery, in a third of the time.
+class Envelope(Struct, frozen=True, kw_only=True, gc=False):
     """A valid delivery: six values that the log needs, and the shape of the body."""
 
     project_id: str
@@ -96,8 +97,7 @@ class Envelope:
         return CanonicalKey(self.occurred_at, self.event_id)
 
 
-@frozen(kw_only=True)
-class RecordedEvent(Envelope):
+class RecordedEvent(Envelope, frozen=True, kw_only=True, gc=False):
     """An envelope in the log."""
 
     #: 1, 2, 3 … without gaps, in commit order.

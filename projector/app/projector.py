@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +16,7 @@ from projector.projections import discover, named
 from projector.projections.projection import Projection
 from projector.store import checkpoints, log_head, schema
 from projector.store.database import Database
+from projector.store.stream_cache import StreamCache
 
 if TYPE_CHECKING:
     import replay
@@ -30,6 +32,9 @@ class Projector(Queries, Operations):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._is_checked = False
+        #: What one ingest knows of streams serves the next one.
+        self._streams = StreamCache()
+        self._streams_lock = Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +86,14 @@ class Projector(Queries, Operations):
         """
         from projector.intake.ingest import ingest
 
-        return ingest(self._prepared(), chunks, defaults, on_batch=on_batch)
+        database = self._prepared()
+        if not self._streams_lock.acquire(blocking=False):
+            # Another thread is using the cache.
+            return ingest(database, chunks, defaults, on_batch=on_batch)
+        try:
+            return ingest(database, chunks, defaults, cache=self._streams, on_batch=on_batch)
+        finally:
+            self._streams_lock.release()
 
     def ingest_file(self, path: str, defaults: DeliveryDefaults = NO_DEFAULTS) -> IngestReport:
         """Append the deliveries of a file, plain or gzip; `-` is standard input."""

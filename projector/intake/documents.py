@@ -115,7 +115,13 @@ class _Splitter:
                 return
             if is_last or newline < end:
                 break
-            if valid_size(memoryview(stream.data)[begin:end]) != TRUNCATED:
+            size = valid_size(memoryview(stream.data)[begin:end])
+            if size == end - begin and not stream.read(size + 1):
+                # The stream ends with a document.
+                yield self._take(len(stream.data.rstrip(_SPACE)) - stream.at)
+                self._is_behind_document = True
+                return
+            if size != TRUNCATED:
                 break
         if document := self._step():
             yield document

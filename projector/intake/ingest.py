@@ -49,16 +49,18 @@ def ingest(
     chunks: Iterable[bytes],
     defaults: DeliveryDefaults,
     *,
+    cache: StreamCache | None = None,
     on_batch: Callable[[int], None] = lambda _read: None,
 ) -> IngestReport:
     """Append the deliveries of a byte stream in batches; each batch is durable when it is done.
 
     The stream may be NDJSON, JSON arrays or documents of any layout, divided into `chunks` at any
-    byte. `on_batch` gets the number of deliveries done. FileUnreadable or FileCorrupt from `chunks`
-    is raised after the deliveries before it have been appended.
+    byte. A caller of many ingests passes a `cache` of its own. `on_batch` gets the number of
+    deliveries done. FileUnreadable or FileCorrupt from `chunks` is raised after the deliveries
+    before it have been appended.
     """
     outcomes: Counter[Outcome] = Counter()
-    cache = StreamCache()
+    cache = cache or StreamCache()
     source = _UntilError(chunks)
     batches = read_batches(source, defaults, items_max=BATCH_ITEMS_MAX, bytes_max=BATCH_BYTES_MAX)
     for batch in batches:
@@ -67,16 +69,19 @@ def ingest(
         on_batch(outcomes.total())
     if source.error is not None:
         raise source.error
-    with database.reading() as connection:
-        head = log.head(connection)
     return IngestReport(
         read=outcomes.total(),
         appended=outcomes[Outcome.APPENDED],
         duplicates=outcomes[Outcome.DUPLICATE],
         conflicts=outcomes[Outcome.CONFLICT],
         quarantined=outcomes[Outcome.QUARANTINED],
-        head=head,
+        head=cache.head.position if outcomes else _read_head(database),
     )
+
+
+def _read_head(database: Database) -> int:
+    with database.reading() as connection:
+        return log.head(connection)
 
 
 class _UntilError:

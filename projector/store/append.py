@@ -22,46 +22,18 @@ from projector.store.append_plan import (
     Head,
     LogSnapshot,
     Outcome,
-    PlannedEvent,
     Receipt,
     Stream,
     make_plan,
 )
 from projector.store.database import Database
+from projector.store.direct_append import append_directly
 from projector.store.predicates import array_parameter, in_array
 from projector.store.quarantine import QuarantineItem
+from projector.store.stream_cache import StreamCache
 from projector.store.tables import event, stream
 
 __all__ = ["Outcome", "Receipt", "StreamCache", "append"]
-
-#: The number of streams that a cache holds at the most; about 10 MB.
-CACHED_STREAMS_MAX = 20_000
-
-
-class StreamCache:
-    """A cache of streams as of the log's head `head`; invalid once another writer moves the head.
-
-    It saves a writer of many batches the look-up of streams that it has just written.
-    """
-
-    def __init__(self) -> None:
-        self.head = Head(-1, -1)
-        self.streams: dict[CustomerIdentity, Stream] = {}
-
-    def as_of(self, head: Head) -> dict[CustomerIdentity, Stream]:
-        """Return the cached streams for a head; clear them first if the cache is of another one."""
-        if head != self.head:
-            self.streams.clear()
-            self.head = head
-        return self.streams
-
-    def follow(self, plan: AppendPlan) -> None:
-        """Take over the changes of a batch that has been committed."""
-        if len(self.streams) > CACHED_STREAMS_MAX:
-            self.streams.clear()
-        self.streams.update(plan.new_streams)
-        self.streams.update(plan.advanced_streams)
-        self.head = plan.after
 
 
 def append(
@@ -79,6 +51,10 @@ def append(
     should pass a `cache` of its own.
     """
     cache = cache or StreamCache()
+    direct = append_directly(database, items, received_at, cache)
+    if direct is not None:
+        cache.follow(direct)
+        return direct.receipts
     with database.reading() as connection:
         plan, quarantined = _plan(connection, items, _read_head(connection), cache)
     with database.writing() as connection:
@@ -164,13 +140,6 @@ def _items_to_quarantine(connection: Connection, plan: AppendPlan) -> list[Quara
     return [each for each in rejected if each.digest not in resolved]
 
 
-def _event_row(planned: PlannedEvent, received_at: datetime) -> tuple[Any, ...]:
-    """Return the tuple of table `event`, in the order of its columns."""
-    position, stream_id, late, it = planned
-    identity = (position, it.project_id, it.event_id, it.type, stream_id)
-    return (*identity, it.occurred_at, received_at, late, it.source, it.body)
-
-
 def _write(
     connection: Connection,
     plan: AppendPlan,
@@ -180,7 +149,7 @@ def _write(
     bulk.insert_many(
         connection,
         event,
-        [_event_row(planned, received_at) for planned in plan.events],
+        [planned.row(received_at) for planned in plan.events],
     )
     new_rows = [
         (known.stream_id, *customer, *known.last) for customer, known in plan.new_streams.items()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import define, field
 
@@ -74,6 +75,12 @@ class PlannedEvent(NamedTuple):
     stream_id: int | None
     late: bool
     envelope: Envelope
+
+    def row(self, received_at: datetime) -> tuple[Any, ...]:
+        """Return the tuple of table `event`, in the order of its columns."""
+        position, stream_id, late, it = self
+        identity = (position, it.project_id, it.event_id, it.type, stream_id)
+        return (*identity, it.occurred_at, received_at, late, it.source, it.body)
 
 
 @define

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from projector.projections.projection import Values
+from projector.store.binary_arrays import encode_array
 from projector.store.types import Instant, all_to_sqlite
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
@@ -35,7 +36,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
         return
     if _is_sqlite(connection):
         connection.exec_driver_sql(
-            _sqlite_insert(table), to_sqlite_params(list(table.columns), rows)
+            sqlite_insert(table), to_sqlite_params(list(table.columns), rows)
         )
     elif len(rows) <= FEW_ROWS_MAX:
         _insert_few(connection, table, rows, "")
@@ -49,11 +50,11 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
         return
     if _is_sqlite(connection):
         connection.exec_driver_sql(
-            _sqlite_upsert(table), to_sqlite_params(list(table.columns), rows)
+            sqlite_upsert(table), to_sqlite_params(list(table.columns), rows)
         )
         return
     for some in _pieces(rows):
-        _insert_few(connection, table, some, _on_conflict(table))
+        _insert_few(connection, table, some, on_conflict(table))
 
 
 def update_many(
@@ -79,7 +80,7 @@ def update_many(
     where = " AND ".join(f"{table.name}.{key} = incoming.{key}" for key in keys)
     statement = f"UPDATE {table.name} SET {sets} FROM (SELECT {arrays}) AS incoming WHERE {where}"
     for some in _pieces(rows):
-        connection.exec_driver_sql(statement, _by_column(some))
+        connection.exec_driver_sql(statement, to_postgres_params(columns, some))
 
 
 def _is_sqlite(connection: Connection) -> bool:
@@ -90,7 +91,8 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
-def _on_conflict(table: Table) -> str:
+def on_conflict(table: Table) -> str:
+    """Return the clause that replaces a row with the same primary key (upsert)."""
     keys = [column.name for column in table.primary_key]
     others = [name for name in _names(table) if name not in keys]
     sets = ", ".join(f"{name} = excluded.{name}" for name in others)
@@ -98,13 +100,15 @@ def _on_conflict(table: Table) -> str:
 
 
 @cache
-def _sqlite_insert(table: Table) -> str:
+def sqlite_insert(table: Table) -> str:
+    """Return SQLite's statement that inserts a row."""
     return str(insert(table).compile(dialect=_dialect("sqlite")))
 
 
 @cache
-def _sqlite_upsert(table: Table) -> str:
-    return f"{_sqlite_insert(table)} {_on_conflict(table)}"
+def sqlite_upsert(table: Table) -> str:
+    """Return SQLite's statement that inserts a row, or replaces the one with its primary key."""
+    return f"{sqlite_insert(table)} {on_conflict(table)}"
 
 
 def to_sqlite_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:
@@ -158,9 +162,15 @@ def _postgres_type(column: Column[Any]) -> str:
 def _insert_few(
     connection: Connection, table: Table, rows: Sequence[Values], on_conflict: str
 ) -> None:
+    params = to_postgres_params(list(table.columns), rows)
+    connection.exec_driver_sql(f"{postgres_insert(table)} {on_conflict}", params)
+
+
+@cache
+def postgres_insert(table: Table) -> str:
+    """Return Postgres's statement that inserts rows: a parameter for each column, an array."""
     names, arrays = ", ".join(_names(table)), ", ".join(_arrays(list(table.columns)))
-    statement = f"INSERT INTO {table.name} ({names}) SELECT {arrays} {on_conflict}"
-    connection.exec_driver_sql(statement, _by_column(rows))
+    return f"INSERT INTO {table.name} ({names}) SELECT {arrays}"
 
 
 def _pieces(rows: Sequence[Values]) -> Iterator[Sequence[Values]]:
@@ -183,9 +193,11 @@ def _arrays(columns: Sequence[Column[Any]]) -> list[str]:
     return [f"unnest(%b::{_postgres_type(column)}[])" for column in columns]
 
 
-def _by_column(rows: Sequence[Values]) -> Values:
-    """Transpose rows to the values of `_arrays`."""
-    return tuple(map(list, zip(*rows, strict=True)))
+def to_postgres_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> Values:
+    """Convert rows to the arrays that `postgres_insert` takes: one for each column."""
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    types = map(_postgres_type, columns)
+    return tuple(map(encode_array, types, values))
 
 
 def _copy(

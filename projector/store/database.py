@@ -184,13 +184,42 @@ class Database:
         """
         with (
             self._sqlite_turn(),
-            self._transaction(connection, "READ COMMITTED", "BEGIN IMMEDIATE", durable) as begun,
+            self._transaction(connection, "READ COMMITTED", sqlite.WRITING, durable) as begun,
         ):
             if not self.is_sqlite:
                 postgres.require_utf8(begun, self)
                 if not durable:
                     begun.exec_driver_sql("SET LOCAL synchronous_commit = off")
             yield begun
+
+    @contextmanager
+    def autocommitting(self) -> Iterator[Any]:
+        """Yield a driver's connection, in autocommit mode and durable; None behind a pooler.
+
+        For writing with few small statements: SQLAlchemy's work for each takes longer than they
+        do. Behind a pooler each transaction must make the settings of the session first. Raises
+        EncodingUnsuitable.
+        """
+        with self._sqlite_turn(), self._translating():
+            pooled = self.engine.raw_connection()
+            driver: Any = pooled.driver_connection
+            try:
+                if self.is_sqlite:
+                    sqlite.prepare(driver, pooled.info, durable=True, writes=True)
+                    yield driver
+                elif postgres.is_pooled(pooled):
+                    yield None
+                else:
+                    postgres.require_utf8(pooled, self)
+                    driver.autocommit = True
+                    yield driver
+                    driver.autocommit = False
+            except BaseException as error:
+                # Nobody knows what was left undone: close it, which rolls back.
+                pooled.invalidate(error)
+                raise
+            finally:
+                pooled.close()
 
     @contextmanager
     def _sqlite_turn(self) -> Iterator[None]:

@@ -78,6 +78,8 @@ def common_options(lock_seconds_max: float | None) -> dict[str, Any]:
     """Return the options of `create_engine` for both databases."""
     return {
         "max_overflow": OVERFLOW_MAX,
+        # The connection that was used last knows most: pages, prepared statements.
+        "pool_use_lifo": True,
         "pool_timeout": FREE_SECONDS_MAX if lock_seconds_max is None else lock_seconds_max,
         # Errors are logged: their messages must not contain customers' data, such as e-mails.
         "hide_parameters": True,

@@ -12,10 +12,11 @@ from __future__ import annotations
 import select
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from projector.errors import BadDatabaseUrl, EncodingUnsuitable, SchemaUnusable
+from projector.store import binary_arrays
 from projector.store.dialects import common_options, redact
 from projector.store.postgres_settings import Timeouts, set_up_statement, transaction_statement
 
@@ -86,7 +87,7 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
     return engine
 
 
-def is_pooled(connection: Connection) -> bool:
+def is_pooled(connection: Connection | PoolProxiedConnection) -> bool:
     """Return whether each transaction of a connection may be in another session of the server."""
     return bool(connection.info[_IS_POOLED])
 
@@ -99,7 +100,7 @@ def identity(connection: Connection) -> tuple[object, ...]:
     return tuple(connection.exec_driver_sql(statement).one())
 
 
-def require_utf8(connection: Connection, url: object) -> None:
+def require_utf8(connection: Connection | PoolProxiedConnection, url: object) -> None:
     """Raise EncodingUnsuitable unless the database can store every character."""
     encoding = connection.info[_ENCODING]
     if encoding != "UTF8":
@@ -125,6 +126,7 @@ def _set_up(
     # No session has the id 0; and a pooler of sessions makes ids up, but its session stays.
     expected_pid = {None: info.backend_pid, True: 0, False: None}[says_pooled]
     statement = set_up_statement(timeouts, version=info.server_version, backend_pid=expected_pid)
+    binary_arrays.register(connection)
     # Autocommit, because BEGIN and COMMIT would be round trips of their own.
     connection.autocommit = True
     pid, schema, path, encoding, *_ = connection.execute(statement).fetchone()

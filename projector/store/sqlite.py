@@ -20,10 +20,23 @@ from projector.store.tables import VERSION_TABLE
 #: The default busy timeout of SQLite, in seconds: a writer's wait for another writer.
 BUSY_SECONDS_MAX = 60.0
 
+#: The size of the write-ahead log, in pages, at which a commit copies it into the database
+#: (checkpoint). The index of event ids gets one page of 8 KiB dirty for each event of a large log:
+#: the longer the log, the more of them are written to the database once instead of again and again.
+CHECKPOINT_PAGES = 8_000
+
 #: The size to which SQLite truncates the write-ahead log when it begins anew, in bytes. It grows
-#: beyond that while a reader needs its beginning. More than its usual size of 9 MB, so that it is
-#: not truncated and extended all the time.
-WAL_BYTES_KEPT = 16 * 1024 * 1024
+#: beyond that while a reader needs its beginning. More than its usual size, a checkpoint's and a
+#: large batch, so that it is not truncated and extended all the time.
+WAL_BYTES_KEPT = 128 * 1024 * 1024
+
+#: The page cache of a connection, in KiB, before and after its first transaction that writes. The
+#: pages of the indexes that a batch touches must fit, or they spill into the write-ahead log, some
+#: several times. Few connections write.
+_READER_CACHE_KIB, _WRITER_CACHE_KIB = 16 * 1024, 64 * 1024
+
+#: The statement that begins a transaction that writes: it takes the one write lock at once.
+WRITING = "BEGIN IMMEDIATE"
 
 #: The bytes of a file's header that say whether it uses a write-ahead log, and their value if so.
 _JOURNAL = slice(18, 20)
@@ -165,23 +178,37 @@ def create_sqlite_engine(url: URL, lock_seconds_max: float, file: SqliteFile) ->
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options: dict[str, Any] = dict(connection.get_execution_options())
-        durable = options.get("sqlite_durable", True)
-        if connection.info.get("durable", True) != durable:
-            # In WAL mode only FULL calls fsync for each commit, which then survives a power cut.
-            connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            connection.info["durable"] = durable
+        driver: Any = connection.connection.driver_connection
+        prepare(
+            driver,
+            connection.info,
+            durable=options.get("sqlite_durable", True),
+            writes=options.get("sqlite_begin") == WRITING,
+        )
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def prepare(
+    driver: sqlite3.Connection, info: dict[Any, Any], *, durable: bool, writes: bool
+) -> None:
+    """Make the settings of the next transaction; `info` is that of the connection."""
+    if info.get("durable", True) != durable:
+        # In WAL mode only FULL calls fsync for each commit, which then survives a power cut.
+        driver.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        info["durable"] = durable
+    if writes and "writes" not in info:
+        driver.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+        info["writes"] = True
 
 
 def _set_up(connection: sqlite3.Connection, file: SqliteFile, lock_seconds_max: float) -> None:
     # The `begin` listener opens transactions; the driver must not do so implicitly.
     connection.isolation_level = None
     _use_wal_in_own_file(connection, file, lock_seconds_max)
-    # 16 MiB for the pages of the indexes that a batch touches: with the default of 2 MiB, they
-    # spill.
-    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     # Some builds overwrite deleted content page by page, so that DROP TABLE holds the write lock
     # for seconds. It would hide nothing: the log keeps every event anyway.
     connection.execute("PRAGMA secure_delete = FAST")

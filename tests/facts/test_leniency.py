@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
 import pytest
+from msgspec import structs
 
 from projector.envelope import Envelope
 from projector.facts.codec import decode, decode_encoded, encode, same_facts
@@ -38,7 +38,7 @@ _PLACE = "@here@"
 def written(event: Delivery, raw: str, shape: str = "webhook") -> Envelope:
     """The envelope of an event with other JSON text in the place of "@here@"."""
     whole = envelope(event, shape)
-    return attrs.evolve(whole, body=whole.body.replace(f'"{_PLACE}"', raw))
+    return structs.replace(whole, body=whole.body.replace(f'"{_PLACE}"', raw))
 
 
 def _joined(**points: Any) -> Delivery:
@@ -175,4 +175,6 @@ def test_the_reason_does_not_depend_on_the_place_of_half_a_character() -> None:
     )
     assert isinstance(first, Envelope)
     assert isinstance(second, Envelope)
-    assert same_facts(attrs.evolve(second, customer_id="c"), attrs.evolve(first, customer_id="c"))
+    assert same_facts(
+        structs.replace(second, customer_id="c"), structs.replace(first, customer_id="c")
+    )

@@ -30,6 +30,9 @@ _FALL_SECONDS = 0.5
 
 COMMIT_LOST = Cut(by_client=True, kinds=b"QP", word=b"COMMIT")
 REPLY_LOST = Cut(by_client=False, kinds=b"C", word=b"COMMIT\0")
+#: A statement that commits by itself: its parameters, and that the server is ready again.
+STATEMENT_LOST = Cut(by_client=True, kinds=b"B", word=b"")
+STATEMENT_S_REPLY_LOST = Cut(by_client=False, kinds=b"Z", word=b"I")
 COPY_CUT = Cut(by_client=True, kinds=b"d", word=b"", half=True)
 
 
@@ -111,6 +114,18 @@ def _cutting(cut: Cut) -> Callable[[Disturbed, ExitStack], None]:
     return strike
 
 
+def _losing(commit: Cut, statement: Cut) -> Callable[[Disturbed, ExitStack], None]:
+    def strike(it: Disturbed, stack: ExitStack) -> None:
+        cut = statement if it.step.is_before_direct_statement else commit
+        _cutting(cut)(it, stack)
+
+    return strike
+
+
+def _is_before_commit(step: Step, database: str) -> bool:
+    return database == "postgres" and (step.is_before_commit or step.is_before_direct_statement)
+
+
 def _locking(number: int) -> Callable[[Disturbed, ExitStack], None]:
     def strike(it: Disturbed, stack: ExitStack) -> None:
         if it.is_sqlite:
@@ -179,7 +194,7 @@ KINDS = (
     Kind(
         name="disk nearly full",
         strikes=lambda step, database: (
-            (database == "sqlite" and step.operation in ("append", "project"))
+            (database == "sqlite" and (step.is_of_append or step.operation == "project"))
             and _writes_follow(step)
         ),
         strike=_nearly_fill_disk,
@@ -192,13 +207,13 @@ KINDS = (
     ),
     Kind(
         name="commit lost",
-        strikes=lambda step, database: database == "postgres" and step.is_before_commit,
-        strike=_cutting(COMMIT_LOST),
+        strikes=_is_before_commit,
+        strike=_losing(COMMIT_LOST, STATEMENT_LOST),
     ),
     Kind(
         name="commit's reply lost",
-        strikes=lambda step, database: database == "postgres" and step.is_before_commit,
-        strike=_cutting(REPLY_LOST),
+        strikes=_is_before_commit,
+        strike=_losing(REPLY_LOST, STATEMENT_S_REPLY_LOST),
     ),
     Kind(
         name="cut during COPY",
@@ -229,7 +244,7 @@ KINDS = (
     ),
     Kind(
         name="clock set back",
-        strikes=lambda step, _: step.operation == "append" and step.at != "start",
+        strikes=lambda step, _: step.is_of_append and step.at != "start",
         strike=_set_clock_back,
         is_harmless=True,
     ),

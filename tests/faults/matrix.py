@@ -24,7 +24,7 @@ class Case:
     @property
     def leaves_tables(self) -> bool:
         """Whether the program must leave the live tables as they were: before the exchange."""
-        return self.operation.startswith("rebuild") or self.operation == "append"
+        return self.operation.startswith("rebuild") or self.step.is_of_append
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.step.name}: {self.kind.name} on {self.database}"

@@ -31,6 +31,9 @@ _DELIVERIES = 600
 _KNOWN_LINES = 180
 #: So many come in while a rebuild goes on.
 _LATER_LINES = 40
+#: So many new ones are appended in batches of new events only, and so many in each.
+_NEW_LINES = 40
+_NEW_BATCH_ITEMS = 10
 _UP_SECONDS_MAX = 30
 
 
@@ -55,6 +58,11 @@ class Prepared:
     def nothing(self) -> Path:
         """A file with nothing in it."""
         return self.folder / "nothing"
+
+    @property
+    def new(self) -> Path:
+        """Deliveries of the file that are new to the log, each of them once."""
+        return self.folder / "new"
 
     @property
     def later(self) -> Path:
@@ -113,6 +121,9 @@ def prepare(server: Server, nursery: Nursery, folder: Path) -> Prepared:
     prepared = Prepared(server, nursery, folder, sent, laws.undisturbed(sent, folder))
     prepared.file.write_bytes(content)
     prepared.nothing.touch()
+    known = set(sent.lines[:_KNOWN_LINES])
+    new = [line for line in sent.first.values() if line not in known]
+    prepared.new.write_bytes(b"\n".join(new[:_NEW_LINES]))
     prepared.later.write_bytes(b"\n".join(sent.lines[-_LATER_LINES:]))
     return prepared
 
@@ -168,6 +179,11 @@ OPERATIONS = {
     "append": Operation(
         template="some",
         arguments=lambda prepared: ["ingest", str(prepared.file), "--no-catch-up", "--json"],
+    ),
+    "append directly": Operation(
+        template="some",
+        arguments=lambda prepared: ["ingest", str(prepared.new), "--no-catch-up", "--json"],
+        environment=lambda _: {"FAULTS_BATCH_ITEMS": str(_NEW_BATCH_ITEMS)},
     ),
     "project": Operation(
         template="log", arguments=lambda prepared: ["ingest", str(prepared.nothing), "--json"]

@@ -21,6 +21,8 @@ _REPLACE = "replay.swap:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
 _LETTERS = "projector.store.dead_letters:replace"
 _COPIED = "psycopg:Copy.write_row"
+_DIRECT = "projector.store.direct_append"
+_STATEMENT = f"{_DIRECT}:_write_to_postgres"
 
 #: What somebody else locks on Postgres, at steps where the program holds nothing that is in its
 #: way; a step without is none for that fault.
@@ -64,6 +66,16 @@ class Step:
     def is_before_commit(self) -> bool:
         """Whether a commit is about to be sent."""
         return self.at == "commit" and self.when == "before"
+
+    @property
+    def is_of_append(self) -> bool:
+        """Whether events are appended, and nothing else is done."""
+        return self.operation.startswith("append")
+
+    @property
+    def is_before_direct_statement(self) -> bool:
+        """Whether the one statement is about to be sent that appends a batch and commits it."""
+        return self.at == _STATEMENT and self.when == "before"
 
     @property
     def is_before_copy(self) -> bool:
@@ -141,6 +153,43 @@ def _append() -> list[Step]:
     ]
 
 
+def _append_directly() -> list[Step]:
+    """The second batch of new events only."""
+    operation = "append directly"
+    before, after = partial(_before, operation, nth=2), partial(_after, operation, nth=2)
+    sqlite: dict[str, Any] = {"only": "sqlite"}
+    postgres: dict[str, Any] = {"only": "postgres"}
+    row = partial(
+        Step,
+        operation=operation,
+        at="row",
+        when="before",
+        since=f"{_DIRECT}:_plan",
+        since_nth=2,
+        **sqlite,
+    )
+    locks = (_HEAD, _STREAMS)
+    return [
+        before("before the lock", f"{_DIRECT}:_append_to_sqlite", locks=("",), **sqlite),
+        before("before the look", f"{_DIRECT}:_look", locks=locks, **postgres),
+        before("before the plan", f"{_DIRECT}:_plan"),
+        row(name="before the events", of="INSERT INTO event "),
+        row(name="amid the events", of="INSERT INTO event ", nth=5),
+        row(name="before the new streams", of="INSERT INTO stream "),
+        row(name="before the head moves", of="UPDATE log_head"),
+        row(name="before the commit", of="COMMIT"),
+        before("before the statement", _STATEMENT, locks=locks, **postgres),
+        after("after the commit", f"{_DIRECT}:_append_to_sqlite", is_between=True, **sqlite),
+        after("after the statement", _STATEMENT, is_between=True, **postgres),
+        after(
+            "after it was acknowledged",
+            "projector.intake.ingest:append",
+            locks=locks,
+            is_between=True,
+        ),
+    ]
+
+
 def _project() -> list[Step]:
     """The second batch."""
     before, after = partial(_before, "project"), partial(_after, "project")
@@ -193,7 +242,7 @@ def _rebuild() -> list[Step]:
         *_commit("rebuild", "rows", only="postgres", **rows),
         after("after rows", _PUT, nth=2),
         before("before the pouring", _POUR, nth=2, only="sqlite", locks=(_NO_TABLE,)),
-        after("amid the pouring", "statement", of="INSERT INTO loyalty_tier_shadow", **poured),
+        after("amid the pouring", "statement", of="INSERT INTO main.loyalty_tier_shadow", **poured),
         *_commit("rebuild", "the pouring", **poured),
         after("after the dead letters", _LETTERS, of="loyalty_tier_shadow"),
         *_commit("rebuild", "the dead letters", _LETTERS),
@@ -303,6 +352,7 @@ _STARTS = [
 
 STEPS: tuple[Step, ...] = (
     *_append(),
+    *_append_directly(),
     *_project(),
     *_rebuild(),
     *_parallel(),

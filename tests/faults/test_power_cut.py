@@ -118,6 +118,17 @@ def _appended(story: Story) -> None:
             _ingest(story, projector, number, number + 15)
 
 
+def _directly(story: Story) -> None:
+    """Batches of new events only are appended, some of one event."""
+    begin = 0
+    with _opened(story) as projector:
+        _checkpoint_after(projector, pages=12)
+        for size in [1, 10, 1, 1, 5, 19, 1, 1, 1, 15]:
+            projector.ingest(_new_lines(begin, begin + size))
+            story.tell(projector.database)
+            begin += size
+
+
 def _upgraded(story: Story) -> None:
     """A database of an older program is migrated."""
     with _opened(story) as projector:
@@ -153,6 +164,12 @@ def _lines(begin: int, end: int) -> list[bytes]:
     return [*lines, lines[-1][:100]]
 
 
+def _new_lines(begin: int, end: int) -> list[bytes]:
+    """Lines of a history in which nothing is repeated."""
+    new = {each["event"]["id"]: each for each in deliveries(2 * end)}
+    return [json.dumps(each).encode() + b"\n" for each in [*new.values()][begin:end]]
+
+
 def _ingest(story: Story, projector: Projector, begin: int, end: int) -> None:
     projector.ingest(_lines(begin, end))
     story.tell(projector.database)
@@ -173,7 +190,7 @@ def _told(folder: Path, tells: Callable[[Story], None]) -> Story:
 
 
 @pytest.mark.parametrize(
-    "tells", [_first_use, _in_turn, _checkpointed, _together, _rebuilt, _upgraded]
+    "tells", [_first_use, _in_turn, _checkpointed, _together, _rebuilt, _directly, _upgraded]
 )
 def test_acknowledged_deliveries_survive_a_power_cut(
     folder: Path, tells: Callable[[Story], None], record_property: Callable[[str, object], None]
@@ -185,12 +202,17 @@ def test_acknowledged_deliveries_survive_a_power_cut(
     record_property("power cuts", survivor.count)
 
 
+@pytest.mark.parametrize("tells", [_appended, _directly])
 @pytest.mark.parametrize(
     ("level", "breach"),
     [("NORMAL", "what was told to be kept is not there"), ("OFF", "corrupt|malformed")],
 )
 def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
-    folder: Path, level: str, breach: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path,
+    tells: Callable[[Story], None],
+    level: str,
+    breach: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def careless(url: URL, lock_seconds_max: float, file: SqliteFile) -> Engine:
         engine = create(url, lock_seconds_max, file)
@@ -203,7 +225,7 @@ def test_a_program_that_does_not_wait_for_the_disk_is_found_out(
     create = sqlite.create_sqlite_engine
     with monkeypatch.context() as patched:
         patched.setattr(sqlite, "create_sqlite_engine", careless)
-        story = _told(folder, _appended)
+        story = _told(folder, tells)
     survivor = Survivor(story, folder / "left")
     assert any(re.search(breach, each) for each in _breaches(survivor))
 

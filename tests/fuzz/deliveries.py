@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, structs
 from msgspec.structs import astuple
 
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Envelope, Rejected, id_problem
@@ -146,7 +146,7 @@ def _check_filed(item: Envelope, given: DeliveryDefaults) -> None:
     for again in layouts:
         other = sources.read(again, given)[0]
         assert isinstance(other, Envelope)
-        assert attrs.evolve(other, body=item.body) == item
+        assert structs.replace(other, body=item.body) == item
         assert same_facts(item, other)
     _check_filing(item, given, json.loads(item.body, parse_int=_int))
 
@@ -215,7 +215,7 @@ def check_fact(item: Envelope) -> None:
     """A fact is what the body says; it comes back from the disk; folds take it or say why not."""
     fact, reason = _decoded(item)
     # Whatever is around the facts, they are the same.
-    alone = attrs.evolve(item, source="bare", body=_facts_alone(item))
+    alone = structs.replace(item, source="bare", body=_facts_alone(item))
     assert _decoded(alone)[0] == fact
     if reason is not None:
         assert reason.endswith(".")

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import attrs
 from sqlalchemy import select
 
 from projector.envelope import Envelope, Rejected
@@ -49,7 +48,7 @@ def _taken_in(database: Database, items: Sequence[Envelope | Rejected]) -> Any:
         if receipt.outcome is Outcome.APPENDED
     ]
     events = read_log(database)
-    names = [field.name for field in attrs.fields(Envelope)]
+    names = Envelope.__struct_fields__
     assert [[getattr(each, name) for name in names] for each in events] == [
         [getattr(each, name) for name in names] for each in appended
     ]

@@ -33,6 +33,8 @@ WHOLE = {
     "dead_letters.count_by_projection": _COUNTED,
     "dead_letters.count_by_reason": _COUNTED,
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
+    "direct_append._read_head": "the last entries of two indexes",
+    "direct_append._write_to_postgres": "the last entries of two indexes",
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",

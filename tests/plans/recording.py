@@ -117,6 +117,10 @@ def _record_sqlite(database: Database, record: Record) -> None:
             found: sqlite3.Cursor = self.cursor().execute(statement, parameters)
             return found
 
+        def executemany(self, statement: str, parameters: Any) -> sqlite3.Cursor:
+            found: sqlite3.Cursor = self.cursor().executemany(statement, parameters)
+            return found
+
     @event.listens_for(database.engine, "do_connect")
     def connect(_dialect: Any, _pooled: Any, _arguments: Any, named: dict[str, Any]) -> None:
         named["factory"] = Connection

@@ -87,6 +87,14 @@ def _words(plan: Plan) -> list[str]:
     return plan.statement.replace("(", "( ").split()
 
 
+def test_a_direct_append_looks_everything_up_by_an_index(on_postgres: Seen) -> None:
+    """It may go to the last entries of indexes, but through no table."""
+    function = "direct_append._write_to_postgres"
+    plans = [each for each in on_postgres[1].plans if _function(each) == function]
+    assert plans
+    assert [_told(each, unindexed(each)) for each in plans if unindexed(each)] == []
+
+
 def test_every_statement_of_the_program_is_looked_at(on_sqlite: Seen, on_postgres: Seen) -> None:
     left = unsent(on_sqlite[1].sites | on_postgres[1].sites)
     assert [each for each in left if each.function not in allowed.UNSENT] == []

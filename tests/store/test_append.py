@@ -1,7 +1,7 @@
 """Appending: each item ends as one of four things, positions are dense, repeats do no harm."""
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from projector.envelope import Envelope
 from projector.store import log, quarantine
@@ -111,9 +111,9 @@ def test_one_id_with_other_facts_is_a_conflict_and_the_first_one_stands(
 def test_unread_parts_may_differ_between_two_deliveries_of_an_event(database: Database) -> None:
     first, again = envelope("a", type="voucher.created"), envelope("a", type="voucher.created")
     put(database, first)
-    again = evolve(again, body='{"data": {"voucher": "changed"}}', customer_id=None)
+    again = replace(again, body='{"data": {"voucher": "changed"}}', customer_id=None)
     assert put(database, again)[0].outcome == _DUPLICATE
-    assert put(database, evolve(again, customer_id="cust_2"))[0].outcome == _CONFLICT
+    assert put(database, replace(again, customer_id="cust_2"))[0].outcome == _CONFLICT
 
 
 def test_the_customer_may_be_shown_at_another_moment(database: Database) -> None:
@@ -127,7 +127,7 @@ def test_a_delivery_without_the_customer_repeats_but_does_not_replace_one_with(
 ) -> None:
     named, nameless = (envelope("a", customer_id=each) for each in ("cust_1", None))
     assert [each.outcome for each in put(database, named, nameless)] == [_APPENDED, _DUPLICATE]
-    first, second = (evolve(each, event_id="b") for each in (nameless, named))
+    first, second = (replace(each, event_id="b") for each in (nameless, named))
     assert [each.outcome for each in put(database, first, second)] == [_APPENDED, _CONFLICT]
 
 

@@ -9,18 +9,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from projector.envelope import Envelope
+from projector.envelope import Envelope, Rejected
 from projector.store import quarantine
 from projector.store.append import Outcome, StreamCache, append
 from projector.store.database import Database
 from tests.support.databases import wipe
-from tests.support.items import RECEIVED_AT, at, envelope, put, quarantined, read_log, streams
+from tests.support.items import (
+    RECEIVED_AT,
+    at,
+    envelope,
+    put,
+    quarantined,
+    read_log,
+    rejected,
+    streams,
+)
 
 
 def test_events_appended_by_another_writer_before_the_lock_are_seen(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look into the log is taken before the lock: one that is out of date is taken again."""
+    """The look into the log is taken before the lock: one that is out of date is taken again.
+
+    What cannot be read lets the batch take the ordinary path.
+    """
     writing = database.writing
 
     @contextmanager
@@ -42,12 +54,14 @@ def test_events_appended_by_another_writer_before_the_lock_are_seen(
         envelope("contested", type="customer.updated"),
         envelope("ours", minute=5),
         envelope("new", customer_id="cust_3"),
+        rejected(b"{"),
     )
     assert [(receipt.outcome, receipt.position) for receipt in receipts] == [
         (Outcome.DUPLICATE, 2),
         (Outcome.CONFLICT, 3),
         (Outcome.APPENDED, 4),
         (Outcome.APPENDED, 5),
+        (Outcome.QUARANTINED, None),
     ]
     assert [(each.stream_id, each.late) for each in read_log(database)] == [
         (1, False), (2, False), (1, True), (1, True), (3, False),
@@ -99,10 +113,11 @@ def test_a_writer_that_remembers_streams_forgets_what_was_rolled_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = StreamCache()
+    items: list[Envelope | Rejected] = [envelope("a", minute=5), rejected(b"{")]
     with monkeypatch.context() as patched:
         patched.setattr(quarantine, "add", _fail)
         with pytest.raises(ZeroDivisionError):
-            append(database, [envelope("a", minute=5)], received_at=RECEIVED_AT, cache=cache)
+            append(database, items, received_at=RECEIVED_AT, cache=cache)
     append(database, [envelope("b", minute=1)], received_at=RECEIVED_AT, cache=cache)
     assert [(each.position, each.stream_id, each.late) for each in read_log(database)] == [
         (1, 1, False)

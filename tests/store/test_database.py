@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
@@ -182,8 +183,7 @@ def test_instants_come_back_whatever_the_servers_time_zone_is(database: Database
     ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), at(0)]
     for number, instant in enumerate(ends):
         item = envelope(str(number), customer_id=str(number))
-        object.__setattr__(item, "occurred_at", instant)
-        put(database, item)
+        put(database, structs.replace(item, occurred_at=instant))
     assert [each.occurred_at for each in read_log(database)] == ends
     assert [row[3] for row in streams(database)] == ends
     assert all(each.occurred_at.tzinfo is UTC for each in read_log(database))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from projector.envelope import RecordedEvent
 from projector.store import log
@@ -77,7 +77,7 @@ def test_reading_on_from_the_last_position_sees_each_event_once(filled: Database
 
 
 def test_a_read_ends_with_the_body_that_fills_it(database: Database) -> None:
-    large = [evolve(envelope(f"e{number}"), body="x" * 1000) for number in range(10)]
+    large = [replace(envelope(f"e{number}"), body="x" * 1000) for number in range(10)]
     put(database, *large)
     assert _read(database, bytes_max=3000) == [1, 2, 3]
     assert _read(database, bytes_max=3001) == [1, 2, 3, 4]
@@ -162,7 +162,7 @@ _BODIES = {
 
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
 def test_a_body_is_kept_as_the_text_that_came(database: Database, body: str) -> None:
-    put(database, evolve(envelope("a", type="voucher.created"), body=body))
+    put(database, replace(envelope("a", type="voucher.created"), body=body))
     assert read_log(database)[0].body == body
 
 

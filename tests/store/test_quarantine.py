@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 from attrs import evolve
+from msgspec import structs
 
 from projector.envelope import DeliveryDefaults
 from projector.store import quarantine
@@ -101,7 +102,7 @@ def test_a_delivery_that_differs_in_any_way_is_quarantined_too(
 
 def test_two_conflicts_about_one_event_are_both_kept(database: Database) -> None:
     entered = envelope("a", type="customer.segment.entered")
-    put(database, *(evolve(entered, body=_segment(name)) for name in "ABCB"))
+    put(database, *(structs.replace(entered, body=_segment(name)) for name in "ABCB"))
     bodies = [each["body"] for each in quarantined(database)]
     assert bodies == [_segment(name).encode() for name in "BC"]
 

@@ -18,6 +18,13 @@ from tests.support.followers import QUICK, following
 from tests.support.items import envelope, put
 
 
+@pytest.fixture(autouse=True)
+def small_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eighth of the sizes, so that little must be written to reach them."""
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", sqlite.CHECKPOINT_PAGES // 8)
+    monkeypatch.setattr(sqlite, "WAL_BYTES_KEPT", sqlite.WAL_BYTES_KEPT // 8)
+
+
 def _fill(database: Database, name: str, *, megabytes: int) -> None:
     for number in range(megabytes):
         put(database, *(envelope(f"{name}{number}.{n}", name="x" * 10_000) for n in range(100)))

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attrs import asdict
+from msgspec.structs import asdict
 from sqlalchemy import select
 
 from projector.envelope import Envelope, RecordedEvent, Rejected
@@ -64,7 +64,7 @@ def read_log(database: Database) -> list[RecordedEvent]:
 def as_logged(item: Envelope, position: int, stream_id: int | None, late: bool) -> RecordedEvent:
     """What an envelope should be in the log."""
     more: dict[str, Any] = {"position": position, "stream_id": stream_id, "late": late}
-    return RecordedEvent(**asdict(item, recurse=False), **more, received_at=RECEIVED_AT)
+    return RecordedEvent(**asdict(item), **more, received_at=RECEIVED_AT)
 
 
 def streams(database: Database) -> list[tuple[Any, ...]]:

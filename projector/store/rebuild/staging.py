@@ -66,8 +66,10 @@ def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
             driver.execute("PRAGMA synchronous = NORMAL")
             with database.writing(connection):
                 for each in shadows:
+                    # `main`, because a connection that has not seen the shadow yet would take the
+                    # table of the same name in the file for it.
                     connection.exec_driver_sql(
-                        f"INSERT INTO {each.name} SELECT * FROM part.{each.name}"
+                        f"INSERT INTO main.{each.name} SELECT * FROM part.{each.name}"
                     )
         finally:
             # Restore durability first: other users of the pooled connection rely on it. After a
