@@ -12,7 +12,7 @@ from __future__ import annotations
 import select
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from projector.errors import BadDatabaseUrl, EncodingUnsuitable, SchemaUnusable
@@ -79,16 +79,21 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def check_alive(connection: Any, _record: object, _proxy: object) -> None:
-        if connection.closed or _is_readable(connection.fileno()):
+        if is_lost(connection):
             # The pool then replaces it by a new connection.
             raise DisconnectionError
 
     return engine
 
 
-def is_pooled(connection: Connection) -> bool:
+def is_pooled(connection: Connection | PoolProxiedConnection) -> bool:
     """Return whether each transaction of a connection may be in another session of the server."""
     return bool(connection.info[_IS_POOLED])
+
+
+def is_lost(connection: Any) -> bool:
+    """Return whether an idle connection of the driver was closed, by the server or by `cut`."""
+    return bool(connection.closed or _is_readable(connection.fileno()))
 
 
 def identity(connection: Connection) -> tuple[object, ...]:
