@@ -81,8 +81,6 @@ def test_the_rows_of_every_projection_are_those_of_its_table(
     database: Database, history: list[Delivery], cut: int
 ) -> None:
     """Also of histories and of projections of other packages."""
-    with database.writing() as connection:
-        projection_tables.ensure(connection, [SHOP])
     projections = (*discover(), SHOP)
     _fill(database, history, cut, projections=projections)
     for by, key in ((By.ID, "cust_1"), (By.IDS, ["cust_1", "cust_2"]), (By.SOURCE_ID, "Ada")):
@@ -119,8 +117,8 @@ def _fill(
     wipe(database)
     with database.writing() as connection:
         # `wipe` knows the tables of this package only.
-        if SHOP in projections:
-            connection.exec_driver_sql(f"DELETE FROM {SHOP.name}")
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {SHOP.name}")
+        projection_tables.ensure(connection, [each for each in projections if each is SHOP])
     append(database, [envelope(each) for each in history], received_at=RECEIVED_AT)
     every = projections or discover()
     catch_up(database, every[1:], until=min(cut, len(history)))

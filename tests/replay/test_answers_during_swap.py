@@ -23,7 +23,8 @@ _HISTORY = [
     entered("cust_1", "seg_1", at=TUESDAY),
     joined("cust_1", "ltr_1", at=TUESDAY),
 ]
-#: What comes in when the new tables are filled: the swap folds it, so that its transaction writes rows into the new tables.
+#: What comes in when the new tables are filled: the swap folds it, so that its transaction writes
+#: rows into the new tables.
 _TAIL = [left("cust_1", "seg_1", at=THURSDAY), entered("cust_1", "seg_2", at=THURSDAY)]
 _BEFORE, _AFTER = (["seg_1"], 3), (["seg_2"], 5)
 
