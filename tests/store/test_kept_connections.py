@@ -20,6 +20,8 @@ from projector.store.kept_connections import KEPT_MAX
 from tests.support.databases import url_of
 from tests.support.given import append_and_project, created
 
+_OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
+
 _CHILD = """
 import os, sys
 from projector import open_projector
@@ -56,10 +58,8 @@ def test_a_connection_that_the_server_ended_is_replaced_without_an_error(
     for _ in range(2):
         assert _ask(postgres_database) == "cust_1"
         with _administering(postgres_database) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            ended = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {_OTHERS}"
+            other.execute(ended.encode())
     assert _ask(postgres_database) == "cust_1"
 
 
@@ -108,11 +108,8 @@ def test_nothing_stays_open_after_it_was_closed(database: Database) -> None:
             assert not database.file.wal.exists()
         else:
             with _administering(database) as other:
-                [[others]] = other.execute(
-                    "SELECT count(*) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                ).fetchall()
-            assert others == 0
+                # A session of the server ends a moment after its client has gone.
+                _wait_for(other, "SELECT count(*) = 0", _OTHERS)
 
 
 def test_a_forked_process_opens_connections_of_its_own(database: Database, tmp_path: Path) -> None:
@@ -149,6 +146,10 @@ def _administering(database: Database) -> psycopg.Connection[tuple[int, ...]]:
 
 
 def _wait_until_somebody_waits(connection: psycopg.Connection[tuple[int, ...]]) -> None:
-    statement = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while not connection.execute(statement).fetchall():
+    _wait_for(connection, "SELECT count(*) > 0", f"{_OTHERS} AND wait_event_type = 'Lock'")
+
+
+def _wait_for(connection: psycopg.Connection[tuple[int, ...]], what: str, which: str) -> None:
+    statement = f"{what} FROM pg_stat_activity WHERE {which}"
+    while connection.execute(statement.encode()).fetchall() != [(True,)]:
         time.sleep(0.01)
