@@ -11,7 +11,8 @@ from replay import engines
 from replay.backlog import catch_up, rebuild_backlog
 from replay.one_customer import CustomerRebuild, rebuild_customer
 from replay.rebuild import RebuildReport, rebuild
-from replay.verify import VerifyReport, verify
+from replay.verify import verify
+from replay.verify_report import VerifyReport
 
 __all__ = [
     "CustomerRebuild",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from attrs import frozen
 from sqlalchemy import Connection
@@ -13,12 +14,16 @@ from projector.projections.projection import Projection
 from projector.queries.customers import find_key
 from projector.runner.refold import fold_to_checkpoint, record
 from projector.runner.runner import check_runnable
-from projector.store import checkpoints, customers, digest, log, table_rows
+from projector.store import checkpoints, customers, digest, group_sizes, log, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
+from projector.store.group_sizes import GroupDay, Size, Sizes
 
 #: The number of attempts if the customer's rows are written between snapshot and transaction.
 TRIES_MAX = 10
+
+#: The number of other customers' rows that are read at once.
+ROWS_MAX = 1_000
 
 
 @frozen(kw_only=True)
@@ -33,10 +38,12 @@ class CustomerRebuild:
 
 @frozen
 class _Others:
-    """The digest of all other customers' rows of a projection, as of a checkpoint."""
+    """The digest and the sizes of all other customers' rows of a projection, as of a checkpoint."""
 
     checkpoint: Checkpoint
     digest: str
+    #: What is to be added to the stored sizes, for them to be those of the others.
+    sizes: Sizes
 
 
 def rebuild_customer(
@@ -50,18 +57,18 @@ def rebuild_customer(
     """Refold one customer's stream up to each projection's checkpoint, and replace the rows.
 
     The customer's old rows are not read, because they may be unreadable; so the digests are
-    computed anew over all rows in the tables. These are read from a snapshot, which does not block
-    writers. The short write transaction that follows is optimistic: the rebuild starts over if the
-    customer's rows were written since the snapshot. Raises CustomerNotFound, CustomerAmbiguous,
-    ProjectionOutdated; RowsUnreadable for another customer's row; DatabaseBusy after TRIES_MAX
-    attempts.
+    computed anew over all rows in the tables, and so are the sizes of groups. The rows are read
+    from a snapshot, which does not block writers. The short write transaction that follows is
+    optimistic: the rebuild starts over if the customer's rows were written since the snapshot.
+    Raises CustomerNotFound, CustomerAmbiguous, ProjectionOutdated; RowsUnreadable for another
+    customer's row; DatabaseBusy after TRIES_MAX attempts.
     """
     for _ in range(TRIES_MAX):
         with database.reading_tables() as connection:
             customer = find_key(connection, identifier, project_id, by_source_id)
             before = checkpoints.read(connection, projections)
             others = {
-                each.name: _Others(before[each.name], _digest_of_others(connection, each, customer))
+                each.name: _read_others(connection, each, before[each.name], customer)
                 for each in projections
             }
         with database.writing() as connection:
@@ -95,6 +102,9 @@ def _replace_rows(
         changed = digest.subtract(checkpoint.digest, before.checkpoint.digest)
         values = table_rows.as_values(projection, {customer: rows_now})
         total = digest.apply(before.digest, changed + digest.of(values))
+        sizes = dict(before.sizes)
+        group_sizes.merge(sizes, group_sizes.changes(projection, new=values))
+        group_sizes.add(connection, projection, sizes)
         record(connection, projection, checkpoint, change, [stream_id], digest=total)
         rows[projection.name] = len(rows_now)
     return CustomerRebuild(
@@ -110,11 +120,18 @@ def _is_stale(connection: Connection, before: _Others, now: Checkpoint, stream_i
     return log.has_event_between(connection, stream_id, after=after, until=now.position)
 
 
-def _digest_of_others(connection: Connection, projection: Projection, customer: CustomerKey) -> str:
-    """Compute the digest of the rows of all customers but one; raises RowsUnreadable."""
-    rows = (
-        values
-        for key, row in table_rows.scan(connection, projection, but=customer)
-        for values in table_rows.as_values(projection, {key: [row]})
-    )
-    return digest.apply(digest.EMPTY, digest.of(rows))
+def _read_others(
+    connection: Connection, projection: Projection, checkpoint: Checkpoint, customer: CustomerKey
+) -> _Others:
+    """Read the rows of all customers but one; raises RowsUnreadable."""
+    total = digest.EMPTY
+    sizes: dict[GroupDay, Size] = {}
+    others = table_rows.scan(connection, projection, but=customer)
+    while some := list(islice(others, ROWS_MAX)):
+        values = [
+            each for key, row in some for each in table_rows.as_values(projection, {key: [row]})
+        ]
+        total = digest.apply(total, digest.of(values))
+        group_sizes.merge(sizes, group_sizes.changes(projection, new=values))
+    group_sizes.merge(sizes, group_sizes.read(connection, projection.name), sign=-1)
+    return _Others(checkpoint, total, sizes)

@@ -6,74 +6,35 @@ stored, without type conversion: see `projector.store.verify.raw_rows`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import SystemRandom
 from typing import NamedTuple
 
-from attrs import define, field, frozen
 from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey
 from projector.errors import LogHeadBehind
 from projector.facts.registry import facts
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
-from projector.store import checkpoints, dead_letters, digest, log, log_head, table_rows
+from projector.store import (
+    checkpoints,
+    dead_letters,
+    digest,
+    group_sizes,
+    log,
+    log_head,
+    table_rows,
+)
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.verify import log_counts, raw_rows
 from projector.store.verify.log_counts import StreamRow
-from replay.comparison import Difference, compare_letters, compare_rows
+from replay.comparison import compare_letters, compare_rows
 from replay.log_audit import StreamAudit, check_checkpoints, check_counts, check_strays
+from replay.verify_report import NAMED_MAX, PieceResult, Tally, VerifyReport
 
 #: The number of streams that are folded and compared in one go.
 STREAMS_MAX = 1_000
-
-#: The most customers, and the most problems of the log, that a report names.
-NAMED_MAX = 1_000
-
-
-@frozen(kw_only=True)
-class DifferingCustomer:
-    """A customer whose rows or dead letters differ."""
-
-    project_id: str
-    customer_id: str
-    differences: tuple[Difference, ...]
-
-
-@frozen(kw_only=True)
-class ProjectionCheck:
-    """A projection that was compared."""
-
-    name: str
-    position: int
-    #: The digest stored with the checkpoint.
-    digest: str
-    #: The digest computed from the log; None if only a sample was compared.
-    recomputed: str | None
-
-
-@frozen(kw_only=True)
-class VerifyReport:
-    """The result of a verification."""
-
-    #: The number of customers who were compared.
-    checked: int
-    #: The number of those with differences.
-    differing: int
-    #: The first NAMED_MAX of them.
-    customers: tuple[DifferingCustomer, ...]
-    projections: tuple[ProjectionCheck, ...]
-    #: The problems of the log itself, a sentence each; the first NAMED_MAX of them.
-    log: tuple[str, ...]
-
-    @property
-    def is_right(self) -> bool:
-        """Whether tables and digests equal the fold of the log, and the log has no problems."""
-        stale = any(each.recomputed not in (None, each.digest) for each in self.projections)
-        return not (self.differing or self.log or stale)
 
 
 def verify(
@@ -86,16 +47,16 @@ def verify(
     """Fold the log up to each projection's checkpoint, and compare the result with the tables.
 
     With `sample`, only that number of customers is compared, chosen at random. This leaves out the
-    checks that need the whole log: the digests, rows of customers who are not in the log, dead
-    letters of events without a customer, the numbering of the log. `on_piece` gets the number of
-    customers done and in total.
+    checks that need the whole log: the digests, the sizes of groups, rows of customers who are not
+    in the log, dead letters of events without a customer, the numbering of the log. `on_piece` gets
+    the number of customers done and in total.
     """
     with database.reading_tables() as connection:
         # Not the head, which a restore may have left behind: all rows would differ then.
         head = log_head.last(connection).position
         by_projection = checkpoints.read(connection, projections)
         passes = _passes(projections, by_projection)
-        tally = _Tally()
+        tally = Tally()
         tally.add_problems(check_checkpoints(by_projection.values(), head))
         if sample is None:
             counts = log_counts.count(connection)
@@ -115,6 +76,9 @@ def verify(
             on_piece(done, total)
         if sample is None:
             tally.add(_check_without_customer(connection, passes))
+            for projection in projections:
+                stored = group_sizes.read(connection, projection.name)
+                tally.add_sizes(projection.name, stored)
     return tally.to_report(list(by_projection.values()), whole=sample is None)
 
 
@@ -143,29 +107,13 @@ def _choose_streams(connection: Connection, sample: int) -> tuple[int, Iterator[
     return len(chosen), (chosen[start : start + STREAMS_MAX] for start in starts)
 
 
-@define
-class _PieceResult:
-    """The differences found in some streams."""
-
-    #: The number of customers who were compared.
-    checked: int = 0
-    differences: dict[CustomerKey, list[Difference]] = field(factory=dict)
-    #: By projection: the amount by which the expected rows change its digest.
-    digests: dict[str, int] = field(factory=dict)
-    #: The problems of the log, a sentence each.
-    problems: list[str] = field(factory=list)
-
-    def add_difference(self, customer: CustomerKey, difference: Difference) -> None:
-        self.differences.setdefault(customer, []).append(difference)
-
-
 def _check_streams(
     connection: Connection, passes: Sequence[_Pass], stream_ids: Sequence[int], *, head: int
-) -> _PieceResult:
+) -> PieceResult:
     """Compare the customers of some streams, and check the streams themselves."""
     streams = log_counts.streams(connection, stream_ids)
     audit = StreamAudit(streams)
-    result = _PieceResult(checked=len(streams))
+    result = PieceResult(checked=len(streams))
     for number, (position, projections) in enumerate(passes):
         events = log.read_streams(connection, stream_ids, until=head)
         # The audit needs all events, once; a projection folds those up to its checkpoint.
@@ -179,9 +127,9 @@ def _check_streams(
     return result
 
 
-def _check_without_customer(connection: Connection, passes: Sequence[_Pass]) -> _PieceResult:
+def _check_without_customer(connection: Connection, passes: Sequence[_Pass]) -> PieceResult:
     """Compare what is in no stream: dead letters without a customer, rows of unknown customers."""
-    result = _PieceResult()
+    result = PieceResult()
     for position, projections in passes:
         events = log.read_without_customer(connection, facts(), until=position)
         for projection, change in zip(projections, fold_streams(projections, events), strict=True):
@@ -204,10 +152,11 @@ def _compare_rows(
     projection: Projection,
     change: ProjectionChange,
     stream_ids: Sequence[int],
-    result: _PieceResult,
+    result: PieceResult,
 ) -> None:
     values = table_rows.as_values(projection, change.new)
     result.digests[projection.name] = digest.of(values)
+    result.sizes[projection.name] = group_sizes.changes(projection, new=values)
     # Rows rarely differ: compare all of them at once, and look for differences only if they do.
     if raw_rows.matches(connection, projection, stream_ids, values):
         return
@@ -222,7 +171,7 @@ def _compare_dead_letters(
     projection: Projection,
     change: ProjectionChange,
     streams: Mapping[int, StreamRow],
-    result: _PieceResult,
+    result: PieceResult,
 ) -> None:
     found = dead_letters.find_in_streams(connection, projection.name, list(streams))
     by_position = {letter.position: letter for letter in (*found, *change.dead_letters)}
@@ -235,53 +184,3 @@ def _compare_dead_letters(
         stream = streams.get(by_position[position].stream_id or 0)
         if stream is not None:
             result.add_difference(stream.customer, difference)
-
-
-@define
-class _Tally:
-    """The sum of the results of all pieces."""
-
-    checked: int = 0
-    differing: int = 0
-    customers: list[DifferingCustomer] = field(factory=list)
-    digests: dict[str, str] = field(factory=dict)
-    problems: list[str] = field(factory=list)
-
-    def add(self, result: _PieceResult) -> None:
-        self.checked += result.checked
-        self.differing += len(result.differences)
-        nameable = islice(result.differences.items(), NAMED_MAX - len(self.customers))
-        self.customers += (
-            DifferingCustomer(
-                project_id=customer.project_id,
-                customer_id=customer.customer_id,
-                differences=tuple(differences),
-            )
-            for customer, differences in nameable
-        )
-        for name, change in result.digests.items():
-            self.digests[name] = digest.apply(self.digests.get(name, digest.EMPTY), change)
-        self.add_problems(result.problems)
-
-    def add_problems(self, sentences: Iterable[str]) -> None:
-        """Add problems of the log, up to NAMED_MAX in total."""
-        self.problems += islice(sentences, NAMED_MAX - len(self.problems))
-
-    def to_report(self, by_projection: Sequence[Checkpoint], *, whole: bool) -> VerifyReport:
-        return VerifyReport(
-            checked=self.checked,
-            differing=self.differing,
-            customers=tuple(self.customers),
-            projections=tuple(
-                ProjectionCheck(
-                    name=checkpoint.projection,
-                    position=checkpoint.position,
-                    digest=checkpoint.digest,
-                    recomputed=self.digests.get(checkpoint.projection, digest.EMPTY)
-                    if whole
-                    else None,
-                )
-                for checkpoint in by_projection
-            ),
-            log=tuple(self.problems),
-        )

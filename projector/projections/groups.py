@@ -26,7 +26,7 @@ from projector.projections import (
     segment_membership,
     segment_membership_history,
 )
-from projector.projections.projection import Projection, Row
+from projector.projections.projection import Memberships, Projection, Row
 
 
 class GroupKind(StrEnum):
@@ -65,6 +65,14 @@ class Group:
     row_of: Callable[[Any], str | None]
     #: The function from a fact to the ids of the groups that it names.
     ids_in: Callable[[CustomerFact], Iterator[str]]
+
+    @property
+    def memberships(self) -> Memberships:
+        """The memberships in the rows of `now`."""
+        found = self.now.memberships
+        if found is None:
+            raise TypeError(f"{self.now.name} has no memberships")
+        return found
 
     def begins(self, before: Row | None, after: Row | None, group_id: str) -> bool:
         """Return whether a change of a row of `now` begins a period in the group."""

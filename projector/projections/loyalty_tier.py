@@ -23,7 +23,7 @@ from projector.facts.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.projections.projection import Identifier, Projection
+from projector.projections.projection import Identifier, Memberships, Projection
 from projector.text.instants import to_utc
 
 
@@ -249,6 +249,12 @@ PROJECTION: Projection[State, Row] = Projection(
     key=("campaign_id",),
     # For lists of a tier's members, in their sort order; and for counting overdue tiers.
     indexes=(("tier_id", "project_id", "customer_id", "campaign_id"), ("expires_on",)),
+    memberships=Memberships(
+        group_id="tier_id",
+        campaign_id="campaign_id",
+        names=("campaign_name", "tier_name"),
+        since="joined_at",
+    ),
     initial={},
     evolvers={
         TierJoined: partial(_in_campaign, joined),

@@ -28,7 +28,7 @@ from projector.facts.events import (
 from projector.projections import loyalty_tier
 from projector.projections.loyalty_tier import Fact
 from projector.projections.periods import Periods, from_rows, to_rows
-from projector.projections.projection import Identifier, Projection
+from projector.projections.projection import Identifier, Memberships, Projection
 
 
 class Row(Struct, frozen=True):
@@ -227,6 +227,9 @@ PROJECTION: Projection[State, Row] = Projection(
     is_history=True,
     # For lists of a tier's present and past members.
     indexes=(("tier_id", "project_id", "customer_id", "campaign_id"),),
+    memberships=Memberships(
+        group_id="tier_id", campaign_id="campaign_id", since="valid_from", until="valid_to"
+    ),
     initial={},
     evolvers={
         TierJoined: joined,

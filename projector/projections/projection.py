@@ -42,8 +42,10 @@ RESERVED_NAMES = frozenset(
     {
         "checkpoint",
         "dead_letter",
+        "dead_letter_reason",
         "duplicate",
         "event",
+        "group_size",
         "lease",
         "log_head",
         "projector_schema",
@@ -59,6 +61,42 @@ def _is_not_reserved(_projection: object, _attribute: object, name: str) -> None
         raise ValueError(
             f"A projection cannot be named {name!r}: the program has another table of that name."
         )
+
+
+@frozen(kw_only=True)
+class Memberships:
+    """Says how the rows of a projection are memberships of groups, such as segments.
+
+    The program then keeps the sizes of the groups: see `projector.store.group_sizes`. The values
+    are names of fields of the row.
+    """
+
+    #: The field with the id of the group; a row in which it is null is no membership.
+    group_id: str
+    #: The field with the campaign that the group belongs to, if groups belong to campaigns.
+    campaign_id: str | None = None
+    #: The fields with names of the group. Each size is kept by these names, too.
+    names: tuple[str, ...] = ()
+    #: The fields with the instants at which the membership began, null if that is unknown, and
+    #: ended, null while it lasts. Without the latter, every row is a membership that lasts.
+    since: str
+    until: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All the fields of the row that it names."""
+        ids = (self.campaign_id, self.group_id, *self.names, self.since, self.until)
+        return tuple(name for name in ids if name is not None)
+
+
+def _has_fields(
+    projection: Projection, _attribute: object, memberships: Memberships | None
+) -> None:
+    if memberships is None:
+        return
+    missing = [name for name in memberships.fields if name not in projection.fields]
+    if missing:
+        raise ValueError(f"The row has no fields {', '.join(missing)}, which its memberships name.")
 
 
 @frozen(kw_only=True, eq=False)
@@ -84,6 +122,8 @@ class Projection(Generic[S, R]):
     is_history: bool = False
     #: The columns of each index of the table.
     indexes: tuple[tuple[str, ...], ...] = ()
+    #: How its rows are memberships of groups; None if they are none.
+    memberships: Memberships | None = field(default=None, validator=_has_fields)
     #: The state of a customer without events.
     initial: S
     #: The evolver for each class of fact that the projection reads. That of CustomerFact reads the

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, Segment, SegmentEntered, SegmentLeft
-from projector.projections.projection import Identifier, Projection
+from projector.projections.projection import Identifier, Memberships, Projection
 
 
 class Row(Struct, frozen=True):
@@ -139,6 +139,9 @@ PROJECTION: Projection[State, Row] = Projection(
     key=("segment_id",),
     # For lists of a segment's members, in their sort order.
     indexes=(("segment_id", "is_member", "project_id", "customer_id"),),
+    memberships=Memberships(
+        group_id="segment_id", names=("segment_name",), since="entered_at", until="left_at"
+    ),
     initial={},
     evolvers={
         SegmentEntered: partial(_in_segment, entered),

@@ -16,7 +16,7 @@ from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, SegmentEntered, SegmentLeft
 from projector.projections import segment_membership
 from projector.projections.periods import Periods, from_rows, to_rows
-from projector.projections.projection import Identifier, Projection
+from projector.projections.projection import Identifier, Memberships, Projection
 from projector.projections.segment_membership import Fact
 
 Membership = segment_membership.Row
@@ -137,6 +137,7 @@ PROJECTION: Projection[State, Row] = Projection(
     is_history=True,
     # For lists of a segment's present and past members.
     indexes=(("segment_id", "project_id", "customer_id"),),
+    memberships=Memberships(group_id="segment_id", since="valid_from", until="valid_to"),
     initial={},
     evolvers={
         SegmentEntered: partial(_apply, segment_membership.entered),

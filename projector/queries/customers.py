@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
 from projector.errors import BadNumber, CustomerAmbiguous, CustomerNotFound, PositionUnknown
+from projector.queries import customers_now
 from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
 from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
+from projector.store.customer_rows import By
 from projector.store.database import Database
 from projector.text.instants import check_instant, to_text, to_utc
 
@@ -89,8 +91,30 @@ def find_customer(
     CustomerAmbiguous if several projects have the id, or if several customers that are not deleted
     have the source_id; PositionUnknown.
     """
+    if moment.is_now:
+        found = find_customer_now(
+            database, identifier, project_id=project_id, by_source_id=by_source_id
+        )
+        if found is not None:
+            return found[0]
     with database.reading_tables() as connection:
         return read_customer(connection, identifier, project_id, by_source_id, moment)
+
+
+def find_customer_now(
+    database: Database, identifier: str, *, project_id: str | None, by_source_id: bool
+) -> tuple[CustomerState, int] | None:
+    """Return the state that `find_customer` returns, and the head of the log, by the direct path.
+
+    None if `read_customer` must be called instead: see `customers_now`.
+    """
+    found = customers_now.find_by(database, By.SOURCE_ID if by_source_id else By.ID, identifier)
+    if found is None:
+        return None
+    states = [each for each in found.states if project_id in (None, each.project_id)]
+    if by_source_id:
+        states = _meant_by_source_id(states, identifier)
+    return require_one(states, identifier, project_id), found.head
 
 
 def find_customers(
@@ -103,8 +127,12 @@ def find_customers(
     if len(identifiers) > IDS_MAX:
         raise BadNumber(name="The number of ids", value=len(identifiers), range=f"0 to {IDS_MAX}")
     unique_ids = list(dict.fromkeys(identifiers))
-    with database.reading_tables() as connection:
-        known, position = read_customers(connection, unique_ids)
+    direct = customers_now.find_by_ids(database, unique_ids)
+    if direct is not None:
+        known, position = by_id(direct.states), direct.position
+    else:
+        with database.reading_tables() as connection:
+            known, position = read_customers(connection, unique_ids)
     found = {
         each: [state for state in known.get(each, ()) if project_id in (None, state.project_id)]
         for each in unique_ids
@@ -141,15 +169,23 @@ def read_customers(
     doubtful = dead_letters.customers_with_any(connection, _NAMES, ids)
     position = checkpoints.least_position(connection, PROJECTIONS)
     day = NOW.day()
-    found: dict[str, list[CustomerState]] = {}
+    states = []
     for key in sorted(doubtful.union(*rows.values())):
         own_rows = {name: each.get(key, ()) for name, each in rows.items()}
         state = state_from_rows(
             key, rows=own_rows, complete=key not in doubtful, position=position, day=day
         )
         if state is not None:
-            found.setdefault(key.customer_id, []).append(state)
-    return found, position
+            states.append(state)
+    return by_id(states), position
+
+
+def by_id(states: Iterable[CustomerState]) -> dict[str, list[CustomerState]]:
+    """Group states by the id of the customer."""
+    grouped: dict[str, list[CustomerState]] = {}
+    for each in states:
+        grouped.setdefault(each.customer_id, []).append(each)
+    return grouped
 
 
 def require_one(

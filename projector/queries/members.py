@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from types import GenericAlias
 from typing import Any
 
 from attrs import frozen
+from sqlalchemy import Connection
 
 from projector.envelope import id_problem
 from projector.errors import GroupNotFound, NotOne
 from projector.projections.groups import SEGMENT, TIER, Group
-from projector.store import members
+from projector.store import group_sizes, members
 from projector.store.database import Database
+from projector.store.group_sizes import GroupTotal
+from projector.store.predicates import is_storable_text
 from projector.text import paging
 from projector.text.instants import check_instant
 
@@ -118,29 +122,61 @@ def _member(row: Any) -> Member:
 
 def list_segments(database: Database, *, project_id: str | None = None) -> list[SegmentCount]:
     """List the segments that any event named, by project and id."""
-    with database.reading_tables() as connection:
-        rows = members.count_segments(connection, project_id=project_id)
     return [
-        SegmentCount(project_id=key[0], segment_id=key[1], name=last.segment_name, members=number)
-        for key, last, number in _latest(rows, 2)
+        SegmentCount(
+            project_id=each.project_id, segment_id=each.group_id, name=each.names[0], members=number
+        )
+        for each, number in _list(database, SEGMENT, project_id)
     ]
 
 
 def list_tiers(database: Database, *, project_id: str | None = None) -> list[TierCount]:
     """List the tiers with at least one member, by project, campaign and id."""
-    with database.reading_tables() as connection:
-        rows = members.count_tiers(connection, project_id=project_id)
     return [
         TierCount(
-            project_id=key[0],
-            campaign_id=key[1],
-            campaign_name=last.campaign_name,
-            tier_id=key[2],
-            name=last.tier_name,
+            project_id=each.project_id,
+            campaign_id=each.campaign_id,
+            campaign_name=each.names[0],
+            tier_id=each.group_id,
+            name=each.names[1],
             members=number,
         )
-        for key, last, number in _latest(rows, 3)
+        for each, number in _list(database, TIER, project_id)
     ]
+
+
+def _list(database: Database, group: Group, project_id: str | None) -> list[tuple[GroupTotal, int]]:
+    """Return the total of each group by its newest names, and the number of its members."""
+    if not is_storable_text(project_id):
+        return []
+    with database.reading_tables() as connection:
+        totals = group_sizes.totals(connection, group.now, project_id=project_id)
+        return [
+            (_newest(connection, group, some), sum(each.entries - each.exits for each in some))
+            for _, same in groupby(totals, key=lambda each: each[:3])
+            for some in [list(same)]
+        ]
+
+
+def _newest(connection: Connection, group: Group, totals: Sequence[GroupTotal]) -> GroupTotal:
+    """Choose among the totals of one group by different names that with the newest names.
+
+    These are the names in the row of the membership that began last. Mostly the day says which it
+    is. If two of the names were new on one day, the rows of the group are looked through.
+    """
+    last_day = max(each.last_day for each in totals)
+    newest = [each for each in totals if each.last_day == last_day]
+    if len(newest) == 1:
+        return newest[0]
+
+    def recency(row: Any) -> Any:
+        # Names of the same instant are compared too, or the database's row order would decide.
+        *names, seen_at = row
+        return seen_at is not None, seen_at, [(name is not None, name) for name in names]
+
+    rows = members.newest_names(connection, group, newest[0])
+    names: tuple[Any, ...] = tuple(max(rows, key=recency)[:-1])
+    return next(each for each in newest if each.names == names)
 
 
 def _group(segment_id: str | None, tier_id: str | None) -> tuple[Group, str]:
@@ -149,19 +185,3 @@ def _group(segment_id: str | None, tier_id: str | None) -> tuple[Group, str]:
     if tier_id is not None and segment_id is None:
         return TIER, tier_id
     raise NotOne(options="--segment or --tier")
-
-
-def _latest(rows: Iterable[Any], key_columns: int) -> list[tuple[tuple[str, ...], Any, int]]:
-    """Group rows by key: return the row with the newest names, and the sum of the members."""
-
-    def recency(row: Any) -> Any:
-        # Names of the same instant are compared too, or the database's row order would decide.
-        names = [(name is not None, name) for name in row[key_columns:-2]]
-        return row.name_seen_at is not None, row.name_seen_at, names
-
-    found: dict[tuple[str, ...], tuple[Any, int]] = {}
-    for row in rows:
-        key = tuple(row[:key_columns])
-        last, number = found.get(key, (row, 0))
-        found[key] = (max(last, row, key=recency), number + int(row.members))
-    return [(key, last, number) for key, (last, number) in found.items()]

@@ -23,6 +23,7 @@ from projector.queries.customers import (
     IDS_MAX,
     CustomerBatch,
     PointInTime,
+    find_customer_now,
     find_customers,
     read_customer,
 )
@@ -110,10 +111,16 @@ def _customer_by_source_id(
 def _resolved(
     database: Database, identifier: str, query: parameters.CustomerParameters, *, by_source_id: bool
 ) -> tuple[CustomerState, TablesPosition]:
-    with database.reading_tables() as connection:
-        state = read_customer(
-            connection, identifier, query.project, by_source_id, _point_in_time(query)
+    moment = _point_in_time(query)
+    if moment.is_now:
+        found = find_customer_now(
+            database, identifier, project_id=query.project, by_source_id=by_source_id
         )
+        if found is not None:
+            state, head = found
+            return state, TablesPosition(state.position, head)
+    with database.reading_tables() as connection:
+        state = read_customer(connection, identifier, query.project, by_source_id, moment)
         return state, TablesPosition(state.position, log.head(connection))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from projector.queries import customers_now
 from projector.queries.customer_state import CustomerState
-from projector.queries.customers import read_customers, require_one
+from projector.queries.customers import by_id, read_customers, require_one
 from projector.server.batcher import Batcher, Bounds
 from projector.server.positions import TablesPosition
 from projector.store import log
@@ -39,9 +40,7 @@ class Reader:
 
     def _read(self, batch: Sequence[CustomerRequest]) -> Sequence[StateAtPosition | Exception]:
         try:
-            with self._database.reading_tables() as connection:
-                states, position = read_customers(connection, [each[0] for each in batch])
-                tables = TablesPosition(position, log.head(connection))
+            states, tables = self._read_states([each[0] for each in batch])
         except Exception as error:
             return [error] * len(batch)
         results: list[StateAtPosition | Exception] = []
@@ -54,3 +53,13 @@ class Reader:
             except Exception as error:
                 results.append(error)
         return results
+
+    def _read_states(
+        self, identifiers: Sequence[str]
+    ) -> tuple[dict[str, list[CustomerState]], TablesPosition]:
+        direct = customers_now.find_by_ids(self._database, identifiers)
+        if direct is not None:
+            return by_id(direct.states), TablesPosition(direct.position, direct.head)
+        with self._database.reading_tables() as connection:
+            states, position = read_customers(connection, identifiers)
+            return states, TablesPosition(position, log.head(connection))

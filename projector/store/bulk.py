@@ -57,6 +57,20 @@ def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
         _insert_few(connection, table, some, on_conflict(table))
 
 
+def add_many(
+    connection: Connection, table: Table, rows: Sequence[Values], names: tuple[str, ...]
+) -> None:
+    """Insert rows; to those with the same primary key, add the values of the columns `names`."""
+    if not rows:
+        return
+    if _is_sqlite(connection):
+        statement = f"{_sqlite_insert(table)} {_on_conflict_add(table, names)}"
+        connection.exec_driver_sql(statement, to_sqlite_params(list(table.columns), rows))
+        return
+    for some in _pieces(rows):
+        _insert_few(connection, table, some, _on_conflict_add(table, names))
+
+
 def update_many(
     connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Values]
 ) -> None:
@@ -95,8 +109,17 @@ def on_conflict(table: Table) -> str:
     """Return the clause that replaces a row with the same primary key (upsert)."""
     keys = [column.name for column in table.primary_key]
     others = [name for name in _names(table) if name not in keys]
-    sets = ", ".join(f"{name} = excluded.{name}" for name in others)
-    return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
+    return _on_conflict_set(table, ", ".join(f"{name} = excluded.{name}" for name in others))
+
+
+def _on_conflict_add(table: Table, names: tuple[str, ...]) -> str:
+    sums = (f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
+    return _on_conflict_set(table, ", ".join(sums))
+
+
+def _on_conflict_set(table: Table, sets: str) -> str:
+    keys = ", ".join(column.name for column in table.primary_key)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {sets}"
 
 
 @cache

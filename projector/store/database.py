@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from threading import RLock
 from typing import Any
@@ -17,7 +17,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DirectDatabaseElsewhere
 from projector.store import dialects, postgres, sqlite
 from projector.store.driver_errors import translate_error
+from projector.store.kept_connections import KeptConnections
 from projector.store.postgres_settings import Timeouts
+from projector.store.read_errors import is_unreadable
 
 
 class Database:
@@ -65,6 +67,7 @@ class Database:
             self.engine.dialect.create_connect_args(self.url)
             if not self.is_sqlite:
                 event.listen(self.engine, "connect", lambda opened, _: self._open.add(opened))
+            self._kept = KeptConnections(self.engine)
         except (ValueError, NoSuchModuleError) as error:
             raise BadDatabaseUrl(url=str(self), reason=error) from error
         except ArgumentError:
@@ -104,12 +107,12 @@ class Database:
         Else a mistyped name would be answered by a new, empty database.
         """
         # Connections that are open have found the file as it was.
-        self.engine.dispose()
+        self.close()
         self.file.may_create = True
         try:
             yield
         except BaseException:
-            self.engine.dispose()
+            self.close()
             if self.is_sqlite:
                 self.file.abandon()
             raise
@@ -170,6 +173,22 @@ class Database:
             if not self.is_sqlite:
                 connection.exec_driver_sql("LOCK TABLE checkpoint IN ACCESS SHARE MODE")
             yield connection
+
+    def select(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a SELECT, as the driver has them, from a snapshot of its own.
+
+        For the queries that are sent most: without the work of SQLAlchemy, and without BEGIN and
+        COMMIT, which take longer than the statement. None behind a connection pooler, where a
+        statement needs a transaction for the settings of its session. Raises the driver's own error
+        for a stored value that the driver cannot read: see `read_errors.is_unreadable`.
+        """
+        try:
+            return self._kept.select(statement, parameters)
+        except (DBAPIError, PoolTimeout, self.engine.dialect.loaded_dbapi.Error) as error:
+            translated = None if is_unreadable(error) else translate_error(self, error)
+            if translated is None:
+                raise
+            raise translated from error
 
     @contextmanager
     def writing(
@@ -263,6 +282,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; on SQLite the last one checkpoints the write-ahead log."""
+        self._kept.close()
         self.engine.dispose()
 
     def cut(self) -> None:

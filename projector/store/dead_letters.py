@@ -21,7 +21,7 @@ from projector.store.predicates import (
     is_storable_text,
     within_int64,
 )
-from projector.store.tables import checkpoint, dead_letter, stream
+from projector.store.tables import checkpoint, dead_letter, dead_letter_reason, stream
 
 _HAS_ANY = select(
     exists().where(
@@ -34,9 +34,10 @@ _HAS_ANY = select(
 
 
 #: Dead letters of a shadow, which belong to a rebuild in progress, are not listed or counted.
-_IS_LIVE = dead_letter.c.projection.not_like(f"%!{SHADOW}", escape="!")
+_SHADOWS = f"%!{SHADOW}"
+_IS_LIVE = dead_letter.c.projection.not_like(_SHADOWS, escape="!")
 
-#: The number of reasons that are counted at the most: a reason contains the invalid value, so
+#: The number of reasons that are listed at the most: a reason contains the invalid value, so
 #: their variety has no limit.
 REASONS_MAX = 100
 
@@ -136,17 +137,16 @@ def remove(connection: Connection, projection: str, positions: Sequence[int]) ->
 def count_by_reason(
     connection: Connection, *, projection: str | None
 ) -> Sequence[Row[str, str, int]]:
-    """Count dead letters by projection and reason, the most frequent ones first.
+    """Return the numbers of dead letters by projection and reason, the most frequent ones first.
 
     Returns rows of (projection, reason, count), REASONS_MAX of them at the most.
     """
-    by = (dead_letter.c.projection, dead_letter.c.reason)
-    number = func.count()
-    statement = select(*by, number).where(_IS_LIVE).group_by(*by)
-    statement = statement.order_by(number.desc(), *by).limit(REASONS_MAX)
+    table = dead_letter_reason
+    statement = select(table).where(table.c.projection.not_like(_SHADOWS, escape="!"))
+    statement = statement.order_by(table.c.count.desc(), table.c.projection, table.c.reason)
     if projection is not None:
-        statement = statement.where(dead_letter.c.projection == projection)
-    return connection.execute(statement).all()
+        statement = statement.where(table.c.projection == projection)
+    return connection.execute(statement.limit(REASONS_MAX)).all()
 
 
 def customers_with(connection: Connection, projections: Sequence[str]) -> Iterator[CustomerKey]:
@@ -187,9 +187,10 @@ def delete_all(connection: Connection, projection: str) -> None:
 
 
 def count_by_projection(connection: Connection) -> dict[str, int]:
-    """Count the dead letters of each projection that has any; shadows are included."""
-    statement = select(dead_letter.c.projection, func.count()).group_by(dead_letter.c.projection)
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    """Return the number of dead letters of each projection with any; shadows are included."""
+    table = dead_letter_reason
+    statement = select(table.c.projection, func.sum(table.c.count)).group_by(table.c.projection)
+    return {row[0]: int(row[1]) for row in connection.execute(statement)}
 
 
 def has_any(

@@ -1,4 +1,4 @@
-"""Lists the members of segments and tiers, page by page, and counts segments and tiers.
+"""Lists the members of segments and tiers, page by page.
 
 Keyset pagination: a page begins after the key at which the previous one ended, so that it costs
 the same at any depth, and rows that are inserted or deleted meanwhile do not shift the pages.
@@ -11,15 +11,12 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
-    Integer,
     Row,
     Select,
     Table,
     and_,
-    cast,
     func,
     literal,
     or_,
@@ -27,8 +24,9 @@ from sqlalchemy import (
     true,
 )
 
-from projector.projections import customer, loyalty_tier, segment_membership
+from projector.projections import customer, loyalty_tier
 from projector.projections.groups import Group
+from projector.store.group_sizes import GroupTotal
 from projector.store.predicates import after_key, is_storable_text, same_customer
 from projector.store.read_errors import translate_read_errors
 from projector.store.tables import table_of
@@ -97,52 +95,25 @@ def is_known(connection: Connection, group: Group, group_id: str) -> bool:
     )
 
 
-def count_segments(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
-    """Count the members of each segment, by project, segment and name (in this order).
+def newest_names(connection: Connection, group: Group, key: GroupTotal) -> Sequence[Row[Any]]:
+    """Return the names of one group in its rows, each with when an event last had them.
 
-    Rows: project_id, segment_id, segment_name, `members`, and `name_seen_at`: when an event last
-    had this name for the segment. Raises RowsUnreadable.
+    Rows: the columns of names, and `name_seen_at`. Goes through all rows of the group. Raises
+    RowsUnreadable.
     """
-    if not is_storable_text(project_id):
-        return []
-    table = table_of(segment_membership.PROJECTION)
-    # Not left_at: an event that ends a membership may have no name, and the row keeps an older one.
-    name_seen_at = func.max(table.c.entered_at)
-    group = (table.c.project_id, table.c.segment_id, table.c.segment_name)
-    members = func.sum(cast(table.c.is_member, Integer))
-    statement = _grouped(table.c.project_id, project_id, group, members, name_seen_at)
-    with translate_read_errors(table.name):
-        return connection.execute(statement).all()
-
-
-def count_tiers(connection: Connection, *, project_id: str | None) -> Sequence[Row[Any]]:
-    """Count the members of each tier, by project, campaign, tier and their names (in this order).
-
-    Rows: project_id, campaign_id, tier_id, campaign_name, tier_name, `members`, and `name_seen_at`:
-    when an event last had these names. Raises RowsUnreadable.
-    """
-    if not is_storable_text(project_id):
-        return []
-    table = table_of(loyalty_tier.PROJECTION)
-    names = (table.c.campaign_name, table.c.tier_name)
-    group = (table.c.project_id, table.c.campaign_id, table.c.tier_id, *names)
-    statement = _grouped(
-        table.c.project_id, project_id, group, func.count(), func.max(table.c.joined_at)
+    table = table_of(group.now)
+    memberships = group.memberships
+    names = [table.c[name] for name in memberships.names]
+    # Not the end of a membership: the event there may have no name, and the row keeps an older one.
+    seen_at = func.max(table.c[memberships.since]).label("name_seen_at")
+    columns: list[ColumnElement[Any]] = [*names, seen_at]
+    statement: Select[Any] = select(*columns).where(
+        table.c.project_id == key.project_id, table.c[memberships.group_id] == key.group_id
     )
+    if memberships.campaign_id is not None:
+        statement = statement.where(table.c[memberships.campaign_id] == key.campaign_id)
     with translate_read_errors(table.name):
-        return connection.execute(statement.where(table.c.tier_id.is_not(None))).all()
-
-
-def _grouped(
-    project: Column[str],
-    project_id: str | None,
-    group: Sequence[Column[Any]],
-    members: ColumnElement[Any],
-    name_seen_at: ColumnElement[Any],
-) -> Select[Any]:
-    columns = [*group, members.label("members"), name_seen_at.label("name_seen_at")]
-    statement = select(*columns).group_by(*group).order_by(*group)
-    return statement if project_id is None else statement.where(project == project_id)
+        return connection.execute(statement.group_by(*names)).all()
 
 
 def _is_member(group: Group, as_of: datetime | None) -> ColumnElement[bool]:

@@ -80,7 +80,7 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def check_alive(connection: Any, _record: object, _proxy: object) -> None:
-        if connection.closed or _is_readable(connection.fileno()):
+        if is_lost(connection):
             # The pool then replaces it by a new connection.
             raise DisconnectionError
 
@@ -90,6 +90,11 @@ def create_postgres_engine(url: URL, timeouts: Timeouts) -> Engine:
 def is_pooled(connection: Connection | PoolProxiedConnection) -> bool:
     """Return whether each transaction of a connection may be in another session of the server."""
     return bool(connection.info[_IS_POOLED])
+
+
+def is_lost(connection: Any) -> bool:
+    """Return whether an idle connection of the driver was closed, by the server or by `cut`."""
+    return bool(connection.closed or _is_readable(connection.fileno()))
 
 
 def identity(connection: Connection) -> tuple[object, ...]:

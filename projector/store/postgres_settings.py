@@ -30,6 +30,9 @@ _FIXED = {
     "jit": "off",
     # A lock timeout is retried, in the same session.
     "exit_on_error": "off",
+    # For a statement outside of a transaction: its snapshot must not be older than its locks. See
+    # `projector.store.customer_rows`.
+    "default_transaction_isolation": "read committed",
 }
 
 #: The timeouts of the server that end a statement, a transaction or a session, each with the first

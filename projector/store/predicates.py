@@ -47,9 +47,12 @@ def array_parameter(connection: Connection, values: Sequence[str] | Sequence[int
     An IN list would be a different statement for every number of values, and SQLite limits the
     number of parameters.
     """
-    if connection.dialect.name == "sqlite":
-        return msgspec.json.encode(values).decode()
-    return list(values)
+    return array_value(connection.dialect.name, values)
+
+
+def array_value(dialect: str, values: Sequence[str] | Sequence[int]) -> Any:
+    """Return the parameter of `array_parameter`, without a connection."""
+    return msgspec.json.encode(values).decode() if dialect == "sqlite" else list(values)
 
 
 def _in_array(dialect: str, column: Column[Any], parameter: dict[str, Any]) -> ColumnElement[bool]:

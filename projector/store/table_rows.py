@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, s
 
 from projector.envelope import CustomerKey
 from projector.projections.projection import Projection, Row, Values
-from projector.store import bulk, digest, tables
+from projector.store import bulk, digest, group_sizes, tables
 from projector.store.predicates import array_parameter, in_array, same_customer
 from projector.store.read_errors import translate_read_errors
 from projector.store.tables import stream
@@ -167,6 +167,8 @@ class Difference(NamedTuple):
     upserted: list[Values]
     #: Rows to delete.
     gone: list[tuple[CustomerKey, Row]]
+    #: Tuples of the table: the rows that are deleted, and those that are replaced, as they were.
+    replaced: list[Values]
     #: The change of the digest of all rows.
     digest: int
 
@@ -193,11 +195,13 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
             gone.append((customer, row))
             replaced.append(customer + values(row))
     upserted, replaced = _in_utc(projection, upserted), _in_utc(projection, replaced)
-    return Difference(upserted, gone, digest.of(upserted) - digest.of(replaced))
+    return Difference(upserted, gone, replaced, digest.of(upserted) - digest.of(replaced))
 
 
 def write(connection: Connection, projection: Projection, changed: Difference) -> None:
-    """Write the changes of a projection's rows."""
+    """Write the changes of a projection's rows, and of the sizes of their groups."""
+    sizes = group_sizes.changes(projection, new=changed.upserted, old=changed.replaced)
+    group_sizes.add(connection, projection, sizes)
     bulk.upsert_many(connection, tables.table_of(projection), changed.upserted)
     for customer, row in changed.gone:
         _delete(connection, projection, customer, row)

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
+from attrs import asdict
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -37,7 +38,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0010"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -171,6 +172,35 @@ dead_letter = Table(
     Index("dead_letter_stream_idx", "projection", "stream_id", "position"),
 )
 
+#: The number of dead letters by reason (by its first 500 characters), which triggers keep.
+dead_letter_reason = Table(
+    "dead_letter_reason",
+    metadata,
+    Column("projection", Key, primary_key=True),
+    Column("reason", Key, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+#: The sizes of groups as sums: how many memberships of a group began and ended on a day.
+group_size = Table(
+    "group_size",
+    metadata,
+    # The projection whose rows are counted.
+    Column("projection", Key, primary_key=True),
+    Column("project_id", Key, primary_key=True),
+    # Empty for groups that belong to no campaign.
+    Column("campaign_id", Key, primary_key=True),
+    Column("group_id", Key, primary_key=True),
+    # The hash of the names that the rows have, because names may be too long for a key.
+    Column("names_hash", Key, primary_key=True),
+    # In UTC. Memberships of unknown beginning count on the day 0001-01-01, also with their end.
+    Column("day", Date, primary_key=True),
+    # The names as a JSON array; empty for histories.
+    Column("names", Text, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("exits", BigInteger, nullable=False),
+)
+
 #: Access tokens of the HTTP API. The token itself is not stored: only its bearer knows it.
 token = Table(
     "token",
@@ -229,12 +259,16 @@ def table_of(projection: Projection) -> Table:
 
 @cache
 def fingerprint(projection: Projection) -> str:
-    """Return the hash of the layout of a projection's table: its columns, key and indexes."""
+    """Return the hash of a projection's layout: columns, key, indexes and memberships."""
     columns = [
         [str(each.name), type(each.type).__name__, each.nullable]
         for each in _row_columns(projection)
     ]
-    layout = msgspec.json.encode([columns, projection.key, projection.indexes])
+    parts: list[Any] = [columns, projection.key, projection.indexes]
+    if projection.memberships is not None:
+        # The sizes of groups are kept with the rows.
+        parts.append(asdict(projection.memberships))
+    layout = msgspec.json.encode(parts)
     return blake2b(layout, digest_size=8).hexdigest()
 
 

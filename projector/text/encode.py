@@ -33,9 +33,16 @@ def _encoder(kind: type[Any]) -> Callable[[Any], Any]:
         keys = [name.removesuffix("_") for name in names]
         # attrgetter returns a tuple only for two names or more: the first one is read twice.
         read = attrgetter(*names, names[0]) if names else lambda _value: ()
-        return lambda value: dict(zip(keys, map(as_json, read(value)), strict=False))
+        return lambda value: {
+            key: part if type(part) in _UNCHANGED else as_json(part)
+            for key, part in zip(keys, read(value), strict=False)
+        }
     bases = (base for base in kind.__mro__ if base in _ENCODERS)
     return _ENCODERS[next(bases, object)]
+
+
+#: The types of most values of fields, for which no function is called.
+_UNCHANGED = frozenset({str, int, bool, type(None)})
 
 
 def _field_names(kind: type[Any]) -> list[str] | None:

@@ -12,6 +12,7 @@ from attrs import frozen
 from projector.runner.batch import ProjectionChange
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
+from projector.store.group_sizes import Sizes
 from projector.store.rebuild import staging
 from replay.plan import RebuildPlan
 
@@ -41,6 +42,8 @@ class ShadowResult:
     rows: int
     #: The amount by which these rows change the digest.
     digest: int
+    #: Those by which they change the sizes of groups.
+    sizes: Sizes
     dead_letters: list[DeadLetter]
 
 
@@ -65,7 +68,12 @@ def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
     results = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
     return EnginePiece(
         folded=[
-            ShadowResult(rows=each.rows, digest=each.digest, dead_letters=change.dead_letters)
+            ShadowResult(
+                rows=each.rows,
+                digest=each.digest,
+                sizes=each.sizes,
+                dead_letters=change.dead_letters,
+            )
             for each, change in zip(results, changes, strict=True)
         ],
         path=path,

@@ -59,11 +59,18 @@ def _ask(name: str, projector: Projector, customers: int, questions: int) -> Non
     def why() -> None:
         projector.why(story(), segment_id="seg_0")
 
-    for what, ask in (("customer", anybody), ("at a position", at_position), ("why", why)):
+    asked = (
+        ("customer", anybody),
+        ("at a position", at_position),
+        ("why", why),
+        ("segments", projector.segments),
+        ("tiers", projector.tiers),
+    )
+    for what, ask in asked:
         print(f"{name + ' ' + what:28} {percentiles(_times(ask, questions))}", flush=True)
 
 
-def _times(ask: Callable[[], None], times: int) -> list[float]:
+def _times(ask: Callable[[], object], times: int) -> list[float]:
     return [seconds(ask) for _ in range(times)]
 
 

@@ -42,9 +42,9 @@ def test_verify_finds_nothing_in_unchanged_tables(cli: Cli, tamper: Tamper) -> N
     done = cli("verify", "--json")
     assert (done.code, done.err) == (0, "")
     found = done.json
-    assert list(found) == ["checked", "differing", "customers", "projections", "log"]
+    assert list(found) == ["checked", "differing", "customers", "projections", "sizes", "log"]
     assert (found["checked"], found["differing"]) == (2, 0)
-    assert (found["customers"], found["log"]) == ([], [])
+    assert (found["customers"], found["sizes"], found["log"]) == ([], [], [])
     assert [list(each) for each in found["projections"]] == [
         ["name", "position", "digest", "recomputed"]
     ] * 5

@@ -218,6 +218,7 @@ def _project() -> list[Step]:
             only="postgres",
             **second,
         ),
+        after("after sizes", "projector.store.group_sizes:add", of="loyalty_tier", **second),
         after("after rows", "projector.store.table_rows:write", of="loyalty_tier", **second),
         after("after dead letters", _LETTERS, of="loyalty_tier", **second),
         before("before the last checkpoint", _ADVANCE, nth=5, **second),
@@ -245,6 +246,7 @@ def _rebuild() -> list[Step]:
         after("amid the pouring", "statement", of="INSERT INTO main.loyalty_tier_shadow", **poured),
         *_commit("rebuild", "the pouring", **poured),
         after("after the dead letters", _LETTERS, of="loyalty_tier_shadow"),
+        after("after the sizes", "projector.store.group_sizes:add", of="loyalty_tier_shadow"),
         *_commit("rebuild", "the dead letters", _LETTERS),
         before("before the finish", _FINISH, nth=2, locks=(_ALL_MARKS,)),
         after(
@@ -312,6 +314,8 @@ def _swap() -> list[Step]:
         ),
         statement("without dead letters", of="DELETE FROM dead_letter"),
         statement("with new dead letters", of="UPDATE dead_letter"),
+        statement("without sizes", of="DELETE FROM group_size"),
+        statement("with new sizes", of="UPDATE group_size"),
         statement("without the shadow's checkpoint", of="DELETE FROM checkpoint"),
         before("before the third table", _REPLACE, nth=3),
         statement(

@@ -5,6 +5,7 @@ What is not here finds its rows by an index that narrows, and sorts nothing.
 
 _PAGE = "a page: it begins at a place of an index, and ends at its limit"
 _ALL_LETTERS = "all letters of a projection are concerned"
+_ALL_SIZES = "all sizes of a projection are concerned: a line for each group and day"
 _COUNTED = "what is counted must be gone through"
 _CHECKED = "a verification of everything looks at everything"
 _COMPARED = "a rebuild that is compared before it takes over compares everything"
@@ -30,11 +31,15 @@ WHOLE = {
     "customers.in_order": "a rebuild or an export is of all customers",
     "dead_letters.delete_all": _ALL_LETTERS,
     "dead_letters.customers_with": "an export lists all customers",
-    "dead_letters.count_by_projection": _COUNTED,
-    "dead_letters.count_by_reason": _COUNTED,
+    "dead_letters.count_by_projection": "a line for each reason",
+    "dead_letters.count_by_reason": "a line for each reason",
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
     "direct_append._read_head": "the last entries of two indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
+    "group_sizes.delete_all": _ALL_SIZES,
+    "group_sizes.read": _ALL_SIZES,
+    "group_sizes.swap": _ALL_SIZES,
+    "group_sizes.totals": _ALL_SIZES,
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",
@@ -47,9 +52,8 @@ WHOLE = {
         "all events behind a position, which the caller keeps near the head"
     ),
     "log.scan": "a rebuild reads the whole log, range by range, in its order",
+    "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
-    "members.count_segments": _COUNTED,
-    "members.count_tiers": _COUNTED,
     "quarantine.counts": _COUNTED,
     "shadow.count_rows": "a rebuild counts what has come to be there",
     "table_rows.has_rows": "one row, whichever",
@@ -79,10 +83,10 @@ SORTED = {
         " times the room of the one by stream, and only who has thousands of events would feel it"
     ),
     "log.read_customer": "the events of one customer",
-    "members.count_segments": (
-        "a line for each segment; on Postgres the rows, where it thinks them few"
+    "group_sizes.totals": (
+        "a line for each group and day, on Postgres where it takes them unordered"
     ),
-    "members.count_tiers": "a line for each tier; on Postgres the rows, where it thinks them few",
+    "members.newest_names": "a line for each name of a group",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
     "table_rows._load": (

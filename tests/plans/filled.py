@@ -65,7 +65,9 @@ def _life(number: int) -> Iterator[Delivery]:
 
     told = {"source_id": f"shop_{number}", "name": f"Ada {number}", "metadata": {"n": "n" * 200}}
     yield given.created(customer_id, **known(0), **told)
-    yield given.entered(customer_id, "seg_1", **known(1))
+    # Some by another name, all on one day.
+    name = "Another" if number % 100 == 0 else "Segment seg_1"
+    yield given.entered(customer_id, given.segment("seg_1", name=name), **known(1))
     yield given.entered(customer_id, f"seg_{number % 50 + 2}", **known(2))
     yield given.joined(customer_id, f"ltr_{number % 3}", **known(3))
     if number % 3 == 0:

@@ -13,7 +13,14 @@ from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
 from projector.queries import export
 from projector.queries.customer_events import find_events
-from projector.queries.customers import NOW, PointInTime, find_customer, find_customers
+from projector.queries.customers import (
+    NOW,
+    PointInTime,
+    find_customer,
+    find_customers,
+    read_customer,
+    read_customers,
+)
 from projector.queries.why.explain import WhyQuery, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -55,6 +62,11 @@ def _find_customers(database: Database) -> None:
         with suppress(CustomerAmbiguous):
             find_customer(database, "cust_50", moment=moment)
     find_customers(database, ["cust_0", "cust_50", "cust_100"])
+    # As behind a connection pooler.
+    with database.reading_tables() as connection:
+        read_customer(connection, "cust_7", None, False, NOW)
+        read_customer(connection, "shop_7", None, True, NOW)
+        read_customers(connection, ["cust_0", "cust_50", "cust_100"])
 
 
 def _explain(database: Database) -> None:

@@ -13,7 +13,7 @@ from projector.errors import ProjectionUnknown
 from projector.facts.codec import decode
 from projector.facts.events import FACTS, UndecodableFact
 from projector.projections import discover, named
-from projector.projections.projection import KeyedFact, Projection, fold
+from projector.projections.projection import KeyedFact, Memberships, Projection, fold
 from projector.testing import LAWS, Law, live_rows_equal_rebuilt_rows
 from tests.support.command import run_program
 from tests.support.databases import projection_tables
@@ -192,3 +192,11 @@ def _streams(history: list[Delivery]) -> list[list[KeyedFact]]:
 def _fact(each: Envelope) -> Any:
     fact = decode(each)
     return None if isinstance(fact, UndecodableFact) else fact
+
+
+def test_memberships_name_fields_of_the_row() -> None:
+    """Else the sizes of the groups could not be kept."""
+    [projection] = named(["segment_membership"])
+    wrong = Memberships(group_id="segment_id", names=("title",), since="begun")
+    with pytest.raises(ValueError, match="has no fields title, begun"):
+        attrs.evolve(projection, memberships=wrong)

@@ -24,7 +24,7 @@ from projector.runner.runner import catch_up, project_batch
 from projector.store import digest
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.table_rows import difference
+from projector.store.table_rows import Difference, difference
 from replay import rebuild, verify
 from replay.engines import ENGINES
 from tests.support.databases import positions, projection_tables, wipe
@@ -325,4 +325,4 @@ def test_a_row_that_is_equal_to_the_one_there_is_left_alone() -> None:
     zone = timezone(timedelta(hours=9))
     for same in (replace(row), replace(row, entered_at=datetime(2024, 3, 1, 9, tzinfo=zone))):
         found = difference(projection, old={mine: [row]}, new={mine: [same]})
-        assert found == ([], [], 0)
+        assert found == Difference([], [], [], 0)

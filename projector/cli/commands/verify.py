@@ -9,7 +9,7 @@ from projector.cli import output, progress
 from projector.cli.application import Json, Url, Whole
 from projector.errors import BadNumber
 from replay.comparison import Difference
-from replay.verify import VerifyReport
+from replay.verify_report import VerifyReport
 
 #: The maximum number of differences in a table for people.
 ROWS_SHOWN_MAX = 50
@@ -58,7 +58,7 @@ def _verified(found: VerifyReport) -> None:
         output.table("Differences", columns, rows[:ROWS_SHOWN_MAX])
     if len(rows) > ROWS_SHOWN_MAX:
         output.line(f"And {len(rows) - ROWS_SHOWN_MAX} more; --json has them.")
-    for sentence in found.log:
+    for sentence in (*found.sizes, *found.log):
         output.line(sentence)
     for projection in found.projections:
         if projection.recomputed not in (None, projection.digest):

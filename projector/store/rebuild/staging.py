@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 from projector.envelope import CustomerKey
 from projector.errors import SpillUnwritable
 from projector.projections.projection import Projection, Row, Values
-from projector.store import bulk, digest, table_rows, tables
+from projector.store import bulk, digest, group_sizes, table_rows, tables
 from projector.store.database import Database
+from projector.store.group_sizes import Sizes
 from projector.store.table_rows import Rows
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
@@ -30,6 +31,8 @@ class StagingResult(NamedTuple):
     rows: int
     #: The change of the digest of all rows.
     digest: int
+    #: The change of the sizes of groups.
+    sizes: Sizes
 
 
 def write(
@@ -53,7 +56,10 @@ def write(
         with database.writing() as connection:
             for each, some in zip(shadows, values, strict=True):
                 bulk.insert_many(connection, tables.table_of(each), some)
-    return [StagingResult(len(some), digest.of(some)) for some in values]
+    return [
+        StagingResult(len(some), digest.of(some), group_sizes.changes(each, new=some))
+        for each, some in zip(shadows, values, strict=True)
+    ]
 
 
 def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
