@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, tuple_
 
-from projector.envelope import CustomerKey, RecordedEvent
+from projector.envelope import KEY_MAX, CanonicalKey, CustomerKey, RecordedEvent
 from projector.store import log_head
 from projector.store.predicates import array_parameter, in_array, in_values
 from projector.store.tables import event, stream
@@ -58,6 +58,39 @@ _position = event.c.position + 0
 #: The number of a customer's events that are read without a cursor, which takes several round
 #: trips.
 AT_ONCE_MAX = 1000
+
+_key = tuple_(event.c.occurred_at, event.c.event_id)
+
+
+def _key_parameter(occurred_at: str, event_id: str) -> Any:
+    return tuple_(
+        bindparam(occurred_at, type_=event.c.occurred_at.type),
+        bindparam(event_id, type_=event.c.event_id.type),
+    )
+
+
+_BEHIND = (
+    _EVENT.where(
+        event.c.stream_id == bindparam("stream"),
+        event.c.position > bindparam("after"),
+        event.c.position <= bindparam("until"),
+        _key > _key_parameter("occurred_at", "event_id"),
+        _key <= _key_parameter("last_occurred_at", "last_event_id"),
+    )
+    .order_by(event.c.occurred_at, event.c.event_id)
+    .execution_options(yield_per=1000)
+)
+_FIRST_LATE = (
+    select(event.c.occurred_at, event.c.event_id)
+    .where(
+        event.c.stream_id == bindparam("stream"),
+        event.c.position > bindparam("after"),
+        event.c.position <= bindparam("until"),
+        event.c.late,
+    )
+    .order_by(event.c.occurred_at, event.c.event_id)
+    .limit(1)
+)
 
 _OF_CUSTOMER = _EVENT.where(
     stream.c.project_id == bindparam("project_id"),
@@ -118,6 +151,40 @@ def read_streams(
     return _in_canonical_order(connection, statement, until)
 
 
+def read_behind(
+    connection: Connection,
+    stream_id: int,
+    key: CanonicalKey,
+    *,
+    last: CanonicalKey = KEY_MAX,
+    after: int,
+    until: int,
+) -> Iterator[RecordedEvent]:
+    """Yield a stream's events with key < their key <= last, in canonical order.
+
+    Only those with after < position <= until, which are a range of the stream's index.
+    """
+    params = {
+        "stream": stream_id,
+        "after": after,
+        "until": until,
+        **key._asdict(),
+        "last_occurred_at": last.occurred_at,
+        "last_event_id": last.event_id,
+    }
+    with connection.execute(_BEHIND, params) as rows:
+        yield from map(_to_event, rows)
+
+
+def first_late_key(
+    connection: Connection, stream_id: int, *, after: int, until: int
+) -> CanonicalKey | None:
+    """Return the least key of a stream's late events with after < position <= until, or None."""
+    params = {"stream": stream_id, "after": after, "until": until}
+    row = connection.execute(_FIRST_LATE, params).one_or_none()
+    return None if row is None else CanonicalKey(*row)
+
+
 def read_customer(
     connection: Connection, customer: CustomerKey, *, until: int, as_of: datetime | None
 ) -> Iterator[RecordedEvent]:
@@ -134,15 +201,6 @@ def read_customer(
         return
     with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), params) as rows:
         yield from map(_to_event, rows)
-
-
-def has_more_events(connection: Connection, customer: CustomerKey, events: int) -> bool:
-    """Return whether a customer has more than `events` events, without counting all of them."""
-    positions = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
-    of_customer = positions.where(
-        stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
-    )
-    return connection.execute(of_customer.limit(1).offset(events)).first() is not None
 
 
 def has_event_between(connection: Connection, stream_id: int, *, after: int, until: int) -> bool:

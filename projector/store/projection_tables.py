@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters
+from projector.store import checkpoints, dead_letters, snapshots
 from projector.store.tables import table_of
 
 #: The error of a projection whose table's name was taken already. That table is never written to,
@@ -40,6 +40,7 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
         if is_own(each.name) or (each.name in existing and each.name in known):
             continue
         dead_letters.delete_all(connection, each.name)
+        snapshots.forget(connection, each.name)
         checkpoints.delete_one(connection, each.name)
         checkpoints.create(connection, each)
         if each.name in existing:
@@ -56,7 +57,7 @@ def require_own_tables(connection: Connection, projections: Iterable[Projection]
 
 
 def drop(connection: Connection, name: str) -> None:
-    """Drop the table, checkpoint and dead letters of a projection that is no longer installed.
+    """Drop the table of a projection that is no longer installed, and all that belongs to it.
 
     A table that another program created stays. Raises ProjectionInstalled, or ProjectionUnknown.
     """
@@ -70,4 +71,5 @@ def drop(connection: Connection, name: str) -> None:
     if not is_foreign and inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
+    snapshots.forget(connection, name)
     checkpoints.delete_one(connection, name)

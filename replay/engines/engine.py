@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from projector.projections.snapshots import TakenSnapshot
 from projector.runner.batch import ProjectionChange
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
@@ -42,6 +43,7 @@ class ShadowResult:
     #: The amount by which these rows change the digest.
     digest: int
     dead_letters: list[DeadLetter]
+    snapshots: list[TakenSnapshot]
 
 
 @frozen(kw_only=True)
@@ -65,7 +67,12 @@ def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
     results = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
     return EnginePiece(
         folded=[
-            ShadowResult(rows=each.rows, digest=each.digest, dead_letters=change.dead_letters)
+            ShadowResult(
+                rows=each.rows,
+                digest=each.digest,
+                dead_letters=change.dead_letters,
+                snapshots=change.snapshots,
+            )
             for each, change in zip(results, changes, strict=True)
         ],
         path=path,

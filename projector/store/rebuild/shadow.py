@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import RebuildRunning
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
-from projector.store import dead_letters
+from projector.store import dead_letters, snapshots
 from projector.store.database import Database
 from projector.store.tables import checkpoint, table_of
 
@@ -106,12 +106,13 @@ def find_leftovers(connection: Connection, projections: Iterable[Projection]) ->
 
 
 def drop(connection: Connection, projections: Iterable[Projection]) -> None:
-    """Drop the shadows of projections with their checkpoints and dead letters, if they exist."""
+    """Drop the shadows of projections with all that belongs to them, if they exist."""
     names = [projection.name + SHADOW for projection in projections]
     for name in find_leftovers(connection, projections):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     for name in names:
         dead_letters.delete_all(connection, name)
+        snapshots.forget(connection, name)
     connection.execute(delete(checkpoint).where(checkpoint.c.projection.in_(names)))
 
 
