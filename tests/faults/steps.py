@@ -20,6 +20,7 @@ _LOCKED = "replay.workspace:_locked"
 _REPLACE = "replay.swap:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
 _LETTERS = "projector.store.dead_letters:replace"
+_SNAPSHOTS = "projector.store.snapshots:replace"
 _COPIED = "psycopg:Copy.write_row"
 
 #: What somebody else locks on Postgres, at steps where the program holds nothing that is in its
@@ -171,6 +172,7 @@ def _project() -> list[Step]:
         ),
         after("after rows", "projector.store.table_rows:write", of="loyalty_tier", **second),
         after("after dead letters", _LETTERS, of="loyalty_tier", **second),
+        after("after snapshots", _SNAPSHOTS, of="loyalty_tier", **second),
         before("before the last checkpoint", _ADVANCE, nth=5, **second),
         after("after the last checkpoint", _ADVANCE, nth=5, **second),
         *_commit("project", "the batch", _PROJECT, since_nth=2, is_between=True),
@@ -196,7 +198,8 @@ def _rebuild() -> list[Step]:
         after("amid the pouring", "statement", of="INSERT INTO loyalty_tier_shadow", **poured),
         *_commit("rebuild", "the pouring", **poured),
         after("after the dead letters", _LETTERS, of="loyalty_tier_shadow"),
-        *_commit("rebuild", "the dead letters", _LETTERS),
+        after("after the snapshots", _SNAPSHOTS, of="loyalty_tier_shadow"),
+        *_commit("rebuild", "the dead letters and snapshots", _LETTERS),
         before("before the finish", _FINISH, nth=2, locks=(_ALL_MARKS,)),
         after(
             "amid the constraints",
@@ -263,6 +266,7 @@ def _swap() -> list[Step]:
         ),
         statement("without dead letters", of="DELETE FROM dead_letter"),
         statement("with new dead letters", of="UPDATE dead_letter"),
+        statement("with new snapshots", of="UPDATE snapshot"),
         statement("without the shadow's checkpoint", of="DELETE FROM checkpoint"),
         before("before the third table", _REPLACE, nth=3),
         statement(
