@@ -62,6 +62,7 @@ def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "project_id": "proj_1",
         "customer_id": "cust_1",
         "segment_id": "seg_1",
+        "next": None,
         "conflicts": [],
         "current": second["after"],
         "complete": True,
