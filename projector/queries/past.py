@@ -22,7 +22,7 @@ from projector.envelope import KEY_MAX, KEY_MIN, CanonicalKey, CustomerKey, Reco
 from projector.projections.projection import Projection, State, fold
 from projector.projections.snapshots import SnapshotPlace
 from projector.runner.stream_facts import decode_all
-from projector.store import checkpoints, customers, dead_letters, log, snapshots
+from projector.store import checkpoints, customers, dead_letters, log, snapshots, stream_log
 from projector.text.instants import to_utc
 
 #: The place before the first event of a stream.
@@ -146,7 +146,7 @@ class _LongStream:
             if places:
                 last = min(last, *(each.key for each in places))
                 highest = min(highest, max(each.complete_at for each in places))
-            yield from log.read_behind(
+            yield from stream_log.read_behind(
                 self.connection, self.stream_id, key, last=last, after=after, until=highest
             )
             key = last
@@ -171,7 +171,7 @@ def _first_unfolded(
     """Return, by projection, the least key of a stream's late events behind its checkpoint."""
     folded = checkpoints.read(connection, projections)
     by_position = {
-        position: log.first_late_key(connection, stream_id, after=position, until=until)
+        position: stream_log.first_late_key(connection, stream_id, after=position, until=until)
         if position < until
         else None
         for position in {each.position for each in folded.values()}

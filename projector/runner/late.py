@@ -21,7 +21,7 @@ from projector.projections.snapshots import Snapshot
 from projector.runner.isolation import blaming
 from projector.runner.stream_facts import StreamFacts, decode_all, stream_facts
 from projector.runner.stream_fold import StreamFold, fold_stream
-from projector.store import log, snapshots, table_rows
+from projector.store import history_rows, log, snapshots, stream_log, table_rows
 
 if TYPE_CHECKING:
     from projector.runner.batch import _ProjectionFold as ProjectionFold
@@ -126,14 +126,14 @@ def _refold_behind(
         with blaming(fold.projection):
             states.append(fold.projection.from_rows(snapshot.rows))
             if fold.projection.is_history:
-                fold.old[customer] = table_rows.load_since(
+                fold.old[customer] = history_rows.load_since(
                     connection,
                     fold.projection,
                     customer,
                     snapshot.rows,
                     last=fold.old.get(customer, ()),
                 )
-    events = log.read_behind(
+    events = stream_log.read_behind(
         connection,
         stream_id,
         key,

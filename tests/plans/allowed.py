@@ -78,8 +78,8 @@ SORTED = {
         "the events of one customer, on Postgres alone: it cannot see that the customer has one"
         " stream, whose index is in this order"
     ),
-    "log.first_late_key": "the late events of one customer that are not projected yet",
-    "log.read_behind": "the events of one customer between two snapshots, or behind the last one",
+    "stream_log.first_late_key": "the late events of one customer that are not projected yet",
+    "stream_log.read_behind": "the events of one customer between two snapshots",
     "log.read_customer": "the events of one customer",
     "members.count_segments": (
         "a line for each segment; on Postgres the rows, where it thinks them few"

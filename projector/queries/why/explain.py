@@ -10,96 +10,26 @@ from sqlalchemy import Connection
 
 from projector.envelope import KEY_MIN, CanonicalKey, CustomerKey, id_problem
 from projector.errors import GroupNotFound, NothingConcerns, NotOne
-from projector.projections import loyalty_tier, segment_membership
+from projector.projections import loyalty_tier
 from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
 from projector.queries import customers, past
 from projector.queries.customer_state import is_overdue
 from projector.queries.customers import NOW, PointInTime
 from projector.queries.past import PastState
+from projector.queries.why.explanations import Explanation, WhyCampaign, WhyNot, WhySegment
 from projector.queries.why.steps import Step, mark_deciding, trace
 from projector.queries.why.verdict import Findings, LastPeriod, Verdict, find_evidence
 from projector.store import checkpoints, duplicates, log, members, quarantine
 from projector.store.database import Database
-from projector.store.quarantine import Conflict
 from projector.text import paging
+
+__all__ = ["Explanation", "WhyCampaign", "WhyNot", "WhyQuery", "WhySegment", "why"]
 
 #: The number of steps on a page, unless another one is given.
 LIMIT = 100
 
 #: The maximum number of events that are folded for one page.
 EVENTS_MAX = 10_000
-
-
-@frozen(kw_only=True)
-class WhySegment:
-    """The explanation of a customer's membership of a segment."""
-
-    project_id: str
-    customer_id: str
-    segment_id: str
-    #: A page of them, in canonical order.
-    steps: tuple[Step, ...]
-    #: The cursor to give as `after` for the next page; None on the last page.
-    next: str | None
-    #: Deliveries with the ids of these events but other facts, in the quarantine today.
-    conflicts: tuple[Conflict, ...]
-    current: segment_membership.Row | None
-    #: False if an event of the customer could not be folded, whichever membership it was about.
-    complete: bool
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-@frozen(kw_only=True)
-class WhyCampaign:
-    """The explanation of a customer's tier in a campaign."""
-
-    project_id: str
-    customer_id: str
-    campaign_id: str
-    #: A page of them, in canonical order.
-    steps: tuple[Step, ...]
-    #: The cursor to give as `after` for the next page; None on the last page.
-    next: str | None
-    #: Deliveries with the ids of these events but other facts, in the quarantine today.
-    conflicts: tuple[Conflict, ...]
-    current: loyalty_tier.Row | None
-    #: Whether the tier's last day had passed on the day of the query, and no event since said so.
-    overdue: bool
-    #: False if an event of the customer could not be folded, whichever tier it was about.
-    complete: bool
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-@frozen(kw_only=True)
-class WhyNot:
-    """The explanation why a segment or a tier is not the customer's: taken away, or never given."""
-
-    project_id: str
-    customer_id: str
-    #: The id of the segment or the tier.
-    not_: str
-    #: Null if no event shows whether the id is that of a segment or of a tier.
-    kind: GroupKind | None
-    verdict: Verdict
-    #: The event since which it holds, or held; null if it was never given.
-    given_by: Step | None
-    #: The event that ended it; null while it holds, and if it was never given.
-    taken_by: Step | None
-    #: The campaign of the tier, if an event names it.
-    campaign_id: str | None
-    #: Whether it is a tier that holds, although its last day had passed on the day of the query.
-    overdue: bool
-    #: False if an event of the customer could not be folded.
-    complete: bool
-    #: The number of deliveries that are proven to be lost and may have been about it.
-    gaps: int
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-Explanation = WhySegment | WhyCampaign | WhyNot
 
 
 @frozen(kw_only=True)
