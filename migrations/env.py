@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from projector.store import ownership, schema
-from projector.store.tables import VERSION_TABLE
+from projector.store.tables import ONLY_ON, VERSION_TABLE
 
 
 def migrate(connection: Connection) -> None:
@@ -22,6 +22,7 @@ def migrate(connection: Connection) -> None:
         # DDL is transactional on SQLite too, as long as the driver does not commit implicitly.
         transactional_ddl=True,
         compare_type=True,
+        include_object=lambda each, *_: each.info.get(ONLY_ON) in (None, connection.dialect.name),
     )
     with context.begin_transaction():
         context.run_migrations()

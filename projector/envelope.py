@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -49,6 +49,16 @@ class CanonicalKey(NamedTuple):
 
     occurred_at: datetime
     event_id: str
+
+
+def end_of(instant: datetime) -> CanonicalKey:
+    """Return a key that sorts behind those of the events at an instant, and before all others."""
+    return CanonicalKey(instant, "\U0010ffff" * (ID_CHARACTERS_MAX + 1))
+
+
+#: Keys that sort before and behind those of all events.
+KEY_MIN = CanonicalKey(datetime.min.replace(tzinfo=UTC), "")
+KEY_MAX = end_of(datetime.max.replace(tzinfo=UTC))
 
 
 class CustomerKey(NamedTuple):

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from projector.errors import RowsLost
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, digest, group_sizes
+from projector.store import checkpoints, dead_letters, digest, group_sizes, snapshots
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging
 from projector.store.tables import fingerprint
@@ -55,15 +55,16 @@ class _Tally:
 
 
 def _store_piece(database: Database, shadows: Sequence[Projection], piece: EnginePiece) -> None:
-    """Load a piece's staged rows (SQLite only), dead letters and sizes into the database."""
+    """Load a piece's staged rows (SQLite only), and store what belongs to them."""
     if database.is_sqlite:
         staging.load(database, shadows, piece.path)
-    if not any(folded.dead_letters or folded.sizes for folded in piece.folded):
+    if not any(folded.dead_letters or folded.snapshots or folded.sizes for folded in piece.folded):
         return
     with database.writing() as connection:
         for each, folded in zip(shadows, piece.folded, strict=True):
             dead_letters.replace(connection, each.name, folded.dead_letters, refolded=[])
             group_sizes.add(connection, each, folded.sizes)
+            snapshots.replace(connection, each, folded.snapshots)
 
 
 def _finish(job: Job, projection: Projection, tally: _Tally) -> None:

@@ -13,7 +13,7 @@ from projector.errors import DatabaseBusy, DependentsInTheWay
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding
 from projector.runner import runner
-from projector.store import checkpoints, group_sizes, log
+from projector.store import checkpoints, group_sizes, log, snapshots
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.rebuild import shadow, swap
@@ -162,7 +162,7 @@ def _has_same_digest(connection: Connection, live: Checkpoint, pair: Rebuilding)
 def _replace(
     connection: Connection, live: Checkpoint, pair: Rebuilding, *, copies_rows: bool
 ) -> None:
-    """Replace the live table, its checkpoint, dead letters and sizes by the shadow's."""
+    """Replace the live table, and all that belongs to it, by the shadow's."""
     [filled] = checkpoints.read(connection, [pair.shadow]).values()
     checkpoints.advance(
         connection,
@@ -177,6 +177,7 @@ def _replace(
     (swap.copy_rows if copies_rows else swap.swap_names)(connection, pair)
     swap.move_dead_letters(connection, pair)
     group_sizes.swap(connection, pair)
+    snapshots.move(connection, pair)
     checkpoints.delete_one(connection, pair.shadow.name)
 
 

@@ -33,6 +33,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, rebuild_customer, verify
 from replay.engines import ENGINES, Engine
+from tests.support import snapshots
 from tests.support.databases import copy_file, dead_letters, positions, rows, wipe
 from tests.support.given import RECEIVED_AT, SHAPES, Delivery, envelope, envelopes, in_shape
 from tests.support.histories import CUSTOMERS, TIMES, webhooks
@@ -214,6 +215,10 @@ class Whole(RuleBasedStateMachine):
         found = verify(self.database, self.projections)
         assert found.is_right, found
 
+    @invariant()
+    def a_snapshot_is_the_fold_of_what_lies_before_it(self) -> None:
+        snapshots.check(self.database, self.projections)
+
     def _happens(self, event: Envelope) -> None:
         """The first delivery of an event is the one that stands."""
         known = {(each.project_id, each.event_id) for each in self.events}
@@ -258,7 +263,7 @@ def test_every_law_holds_whatever_is_done(
     migrated_url: str, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     url = copy_file(sqlite_template, tmp_path_factory.mktemp("fresh"))
-    with closing(Database(url)) as fresh:
+    with closing(Database(url)) as fresh, snapshots.snapshots_every(2):
         run_state_machine_as_test(
             lambda: Whole(migrated_url, fresh),  # type: ignore[arg-type]
             settings=settings(

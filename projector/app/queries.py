@@ -60,14 +60,17 @@ class Queries:
         by_source_id: bool = False,
         as_of: datetime | None = None,
         at_position: int | None = None,
+        after: str | None = None,
+        limit: int = 100,
     ) -> Explanation:
         """Explain why a customer is, or is not, in a segment or on a tier.
 
         Give exactly one of three. A `segment_id` (returns a WhySegment) or a `campaign_id` (a
-        WhyCampaign) gives every event that concerns it, with its effect; `not_`, the id of a
-        segment or tier that the customer is not in (a WhyNot), the event that took it away, if any
-        event ever gave it. The other arguments and the errors are those of `customer`; also raises
-        NotOne, NothingConcerns and GroupNotFound.
+        WhyCampaign) gives every event that concerns it, with its effect: a page of `limit` of these
+        steps at the most, where `after` is the `next` of the previous page. `not_`, the id of a
+        segment or tier that the customer is not in (a WhyNot), gives the event that took it away,
+        if any event ever gave it. The other arguments and the errors are those of `customer`; also
+        raises NotOne, NothingConcerns, GroupNotFound, BadCursor and BadNumber.
         """
         from projector.queries.customers import PointInTime
         from projector.queries.why.explain import WhyQuery, why
@@ -80,6 +83,8 @@ class Queries:
             project_id=project_id,
             by_source_id=by_source_id,
             moment=PointInTime(as_of=as_of, at_position=at_position),
+            after=after,
+            limit=limit,
         )
         return why(self.database, question)
 

@@ -36,6 +36,7 @@ def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> N
         sentences = list(_verdict(found))
     else:
         _table(found)
+        output.next_page(found.next)
         sentences = [_current(found.current, overdue=overdue), *_record(found)]
     for sentence in sentences:
         output.line(output.text(sentence))

@@ -8,7 +8,6 @@ from projector.errors.answers import (
     NothingConcerns,
     PositionUnknown,
     QuarantineEntryNotFound,
-    StreamTooLong,
     TokenNotFound,
 )
 from projector.errors.base import ProjectorError
@@ -147,7 +146,6 @@ __all__ = [
     "ScopeMissing",
     "ScopeUnknown",
     "SpillUnwritable",
-    "StreamTooLong",
     "TableTaken",
     "TablesTaken",
     "TokenNotFound",

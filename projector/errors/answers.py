@@ -59,9 +59,3 @@ class NothingConcerns(ProjectorError):
 
     exit_code = 3
     hint = "Check the id (not the name); `projector customer ID` shows what is known."
-
-
-class StreamTooLong(ProjectorError):
-    """Customer {customer!r} has more than {events_max} events, the limit for one answer."""
-
-    hint = "Run `projector why` on the command line, which has no such limit."

@@ -50,6 +50,7 @@ RESERVED_NAMES = frozenset(
         "log_head",
         "projector_schema",
         "quarantine",
+        "snapshot",
         "stream",
         "token",
     }

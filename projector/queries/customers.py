@@ -11,9 +11,8 @@ from sqlalchemy import Connection
 
 from projector.envelope import CustomerKey, RecordedEvent, id_problem
 from projector.errors import BadNumber, CustomerAmbiguous, CustomerNotFound, PositionUnknown
-from projector.queries import customers_now
+from projector.queries import customers_now, past
 from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
-from projector.runner.batch import fold_streams
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.customer_rows import By
 from projector.store.database import Database
@@ -264,12 +263,12 @@ def _now(connection: Connection, key: CustomerKey) -> CustomerState | None:
 
 
 def _then(connection: Connection, key: CustomerKey, moment: PointInTime) -> CustomerState | None:
-    until, events = events_at(connection, key, moment)
-    changes = dict(zip(PROJECTIONS, fold_streams(PROJECTIONS, events), strict=True))
+    until = log_end(connection, moment)
+    states = past.states_at(connection, PROJECTIONS, key, until=until, as_of=moment.as_of)
     return state_from_rows(
         key,
-        rows={each.name: change.new.get(key, []) for each, change in changes.items()},
-        complete=not any(change.dead_letters for change in changes.values()),
+        rows={each.name: each.to_rows(states[each.name].state) for each in PROJECTIONS},
+        complete=all(each.complete for each in states.values()),
         position=until,
         day=moment.day(),
     )

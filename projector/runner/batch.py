@@ -8,30 +8,28 @@ rows are loaded and written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
-from operator import attrgetter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
-from projector.facts.codec import decode
 from projector.facts.events import DecodedFact, UndecodableFact
 from projector.projections.projection import (
-    Failure,
-    KeyedFact,
     Projection,
     Readers,
     Row,
     State,
     apply_fact,
     class_of,
-    fold,
     readers_by_class,
 )
+from projector.projections.snapshots import TakenSnapshot, is_due, pack
+from projector.runner import late
 from projector.runner.isolation import blaming
+from projector.runner.late import LateStream, fold_whole_stream
+from projector.runner.stream_facts import StreamFacts, decode_event, stream_facts
 from projector.store import log, table_rows
 from projector.store.dead_letters import DeadLetter
 from projector.store.table_rows import Rows
@@ -42,21 +40,23 @@ PIECE_EVENTS_MAX = 5_000
 #: The approximate number of customer states in a batch, which ends with the piece that exceeds it.
 CUSTOMERS_MAX = 20_000
 
-_stream_id = attrgetter("stream_id")
-
 
 @frozen
 class ProjectionChange:
     """The change that a batch makes to one projection."""
 
     #: The rows of the batch's customers before and after it, as far as they were loaded: of a
-    #: history the last row of each series, unless the stream was refolded. `old` is empty if
-    #: `fold_streams` folded whole streams.
+    #: history the last row of each series, unless the stream was refolded; then those that the
+    #: refold may change. `old` is empty if `fold_streams` folded whole streams.
     old: Rows
     new: Rows
     dead_letters: list[DeadLetter]
     #: The streams that were folded from their first event, because one of their events was late.
     refolded: list[int]
+    #: The streams that were folded from a snapshot, for the same reason, each with its key.
+    refolded_after: Mapping[int, CanonicalKey]
+    #: The new snapshots.
+    snapshots: list[TakenSnapshot]
 
 
 @define
@@ -67,8 +67,12 @@ class _ProjectionFold:
     old: dict[CustomerKey, list[Row]] = field(factory=dict)
     states: dict[CustomerKey, State] = field(factory=dict)
     dead_letters: list[DeadLetter] = field(factory=list)
-    #: The streams with a late event that the projection reads, each with its customer.
-    late: dict[int, CustomerKey] = field(factory=dict)
+    #: The streams with a late event that the projection reads.
+    late: dict[int, LateStream] = field(factory=dict)
+    refolded_after: dict[int, CanonicalKey] = field(factory=dict)
+    snapshots: list[TakenSnapshot] = field(factory=list)
+    #: Rows of histories that were taken out of `states`, because they do not change any more.
+    finished: dict[CustomerKey, list[Row]] = field(factory=dict)
 
     def load(self, connection: Connection, customers: Iterable[CustomerKey]) -> None:
         """Load the states of the customers that are new to the batch."""
@@ -83,23 +87,33 @@ class _ProjectionFold:
         """Record an event that the projection cannot fold as a dead letter."""
         self.dead_letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
 
+    def add_late(self, stream_id: int, customer: CustomerKey, key: CanonicalKey) -> None:
+        """Record a late event that the projection reads."""
+        known = self.late.get(stream_id)
+        least = key if known is None else min(key, known.key)
+        self.late[stream_id] = LateStream(customer, least)
+
+    def take_snapshot(
+        self, stream_id: int, customer: CustomerKey, key: CanonicalKey, position: int
+    ) -> None:
+        """Take a snapshot behind an event that is not late, so that it is the stream's last one."""
+        with blaming(self.projection):
+            packed, state, finished = pack(self.projection, self.states[customer])
+        self.states[customer] = state
+        self.finished.setdefault(customer, []).extend(finished)
+        self.snapshots.append(TakenSnapshot(stream_id, key, position, position, packed))
+
     def change(self) -> ProjectionChange:
         """Compute the new rows from the states, and return the whole change."""
         to_rows = self.projection.to_rows
         with blaming(self.projection):
             new = {customer: to_rows(state) for customer, state in self.states.items()}
-        return ProjectionChange(self.old, new, self.dead_letters, sorted(self.late))
-
-
-class StreamFacts(NamedTuple):
-    """A stream's facts, in canonical order.
-
-    Events without a customer are in no stream: `customer` and `stream_id` are None for them.
-    """
-
-    customer: CustomerKey | None
-    stream_id: int | None
-    facts: Iterable[KeyedFact]
+        for customer, rows in self.finished.items():
+            new[customer] += rows
+        whole = sorted(self.late.keys() - self.refolded_after.keys())
+        return ProjectionChange(
+            self.old, new, self.dead_letters, whole, self.refolded_after, self.snapshots
+        )
 
 
 class _PieceFact(NamedTuple):
@@ -107,7 +121,7 @@ class _PieceFact(NamedTuple):
 
     customer: CustomerKey
     stream_id: int
-    late: bool
+    is_late: bool
     key: CanonicalKey
     fact: DecodedFact
     position: int
@@ -124,7 +138,7 @@ def fold_batch(
     """Fold the events that follow position `after` into the rows as they are at `after`.
 
     The facts of a customer without a late event are folded onto the customer's rows. If there is a
-    late event, the customer's whole stream is refolded, up to the end of the batch and no further.
+    late event, the customer's stream is refolded: see `late`.
     Returns the position of that end, and the change of each projection.
     """
     batches = [_ProjectionFold(projection) for projection in projections]
@@ -134,45 +148,35 @@ def fold_batch(
         events = log.read(connection, after=last, until=end, limit=PIECE_EVENTS_MAX)
         _fold_piece(connection, batches, events)
         last = events[-1].position
-    _refold_late_streams(connection, batches, last)
+    late.refold(connection, batches, last)
     return last, [batch.change() for batch in batches]
 
 
 def fold_streams(
-    projections: Sequence[Projection], events: Iterable[RecordedEvent]
+    projections: Sequence[Projection],
+    events: Iterable[RecordedEvent],
+    *,
+    takes_snapshots: bool = False,
 ) -> list[ProjectionChange]:
     """Fold whole streams from the initial state.
 
     `events` comes stream by stream, each stream in canonical order. Events without a stream give no
     rows, but may become dead letters.
     """
-    return fold_stream_facts(projections, stream_facts(events))
+    return fold_stream_facts(projections, stream_facts(events), takes_snapshots=takes_snapshots)
 
 
 def fold_stream_facts(
-    projections: Sequence[Projection], streams: Iterable[StreamFacts]
+    projections: Sequence[Projection],
+    streams: Iterable[StreamFacts],
+    *,
+    takes_snapshots: bool = False,
 ) -> list[ProjectionChange]:
     """Fold whole streams of decoded facts from the initial state."""
     batches = [_ProjectionFold(projection) for projection in projections]
     for stream in streams:
-        _fold_whole_stream(batches, stream)
+        fold_whole_stream(batches, stream, takes_snapshots=takes_snapshots)
     return [batch.change() for batch in batches]
-
-
-def stream_facts(events: Iterable[RecordedEvent]) -> Iterator[StreamFacts]:
-    """Decode events that come stream by stream; consume each stream before taking the next one."""
-    for stream_id, stream in groupby(events, key=_stream_id):
-        first = next(stream)
-        customer_id = first.customer_id
-        customer = None if customer_id is None else CustomerKey(first.project_id, customer_id)
-        decoded = map(_decode, chain([first], stream))  # noqa: B031 - iterated once
-        yield StreamFacts(customer, stream_id, filter(None, decoded))
-
-
-def _decode(event: RecordedEvent) -> KeyedFact | None:
-    """Decode the fact of an event; None if no projection can read it."""
-    fact = decode(event)
-    return None if fact is None else (event.key, fact, event.position)
 
 
 def _fold_piece(
@@ -182,20 +186,27 @@ def _fold_piece(
     readers = readers_by_class(tuple(batch.projection for batch in batches))
     piece = _decode_piece(events, batches, readers)
     classes = {class_of(each.fact) for each in piece}
+    due = {each.customer for each in piece if is_due(each.position)}
     for batch in batches:
         reads = {each for each in classes if batch.projection.evolver_of(each) is not None}
-        batch.load(connection, {each.customer for each in piece if class_of(each.fact) in reads})
-    for customer, stream_id, late, key, fact, position in piece:
+        customers = {each.customer for each in piece if class_of(each.fact) in reads}
+        batch.load(connection, customers | due)
+    for customer, stream_id, is_late, key, fact, position in piece:
         for index, evolver in readers[class_of(fact)]:
             batch = batches[index]
-            if late:
-                batch.late[stream_id] = customer
+            if is_late:
+                batch.add_late(stream_id, customer, key)
             if stream_id in batch.late:
                 continue
             state, reason = apply_fact(batch.projection, evolver, batch.states[customer], fact, key)
             batch.states[customer] = state
             if reason is not None:
                 batch.add_dead_letter(position, stream_id, reason)
+        if customer in due and is_due(position) and not is_late:
+            # Of all projections, whether they read this event or not: they read others.
+            for batch in batches:
+                if stream_id not in batch.late:
+                    batch.take_snapshot(stream_id, customer, key, position)
 
 
 def _decode_piece(
@@ -204,57 +215,15 @@ def _decode_piece(
     """Decode a piece, in the order of the log; events about no customer become dead letters."""
     piece = []
     for event in events:
-        keyed = _decode(event)
+        keyed = decode_event(event)
         if keyed is None:
             continue
         key, fact, position = keyed
         if event.customer_id is not None and event.stream_id is not None:
             customer = CustomerKey(event.project_id, event.customer_id)
-            late = event.late
-            piece.append(_PieceFact(customer, event.stream_id, late, key, fact, position))
+            is_late = event.late
+            piece.append(_PieceFact(customer, event.stream_id, is_late, key, fact, position))
         elif isinstance(fact, UndecodableFact):  # always: such an event has no readable part
             for index, _ in readers[fact.fact_type]:
                 batches[index].add_dead_letter(position, None, fact.reason)
     return piece
-
-
-def _add_failures(
-    batches: Sequence[_ProjectionFold], failures: Iterable[Failure], stream_id: int | None
-) -> None:
-    by_name = {batch.projection.name: batch for batch in batches}
-    for projection, position, reason in failures:
-        by_name[projection].add_dead_letter(position, stream_id, reason)
-
-
-def _refold_late_streams(
-    connection: Connection, batches: Sequence[_ProjectionFold], last: int
-) -> None:
-    """Refold the streams with a late event from their first event to the end of the batch."""
-    for batch in batches:
-        # The refold adds the stream's dead letters again, as far as they still fail.
-        batch.dead_letters = [
-            each for each in batch.dead_letters if each.stream_id not in batch.late
-        ]
-        if batch.late and batch.projection.is_history:
-            # `load` read only the last row of each series; a refold may change the earlier ones.
-            with blaming(batch.projection):
-                customers = batch.late.values()
-                batch.old.update(table_rows.load(connection, batch.projection, customers))
-    stream_ids = sorted(set().union(*(batch.late for batch in batches)))
-    if not stream_ids:
-        return
-    for stream in stream_facts(log.read_streams(connection, stream_ids, until=last)):
-        affected = [batch for batch in batches if stream.stream_id in batch.late]
-        _fold_whole_stream(affected, stream)
-
-
-def _fold_whole_stream(batches: Sequence[_ProjectionFold], stream: StreamFacts) -> None:
-    """Fold one whole stream from the initial states, and keep the resulting states."""
-    projections = [batch.projection for batch in batches]
-    initial = [projection.initial for projection in projections]
-    states, failures = fold(projections, initial, stream.facts)
-    if stream.customer is not None:
-        for batch, state in zip(batches, states, strict=True):
-            batch.states[stream.customer] = state
-    if failures:
-        _add_failures(batches, failures, stream.stream_id)

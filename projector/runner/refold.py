@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from projector.projections.projection import Projection
 from projector.runner.batch import ProjectionChange, fold_streams
 from projector.runner.runner import check_runnable
-from projector.store import checkpoints, dead_letters, digest, log, table_rows
+from projector.store import checkpoints, dead_letters, digest, log, snapshots, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
@@ -46,7 +46,7 @@ def fold_to_checkpoint(
 ) -> ProjectionChange:
     """Fold streams from their first event up to a projection's checkpoint, and no further."""
     events = log.read_streams(connection, stream_ids, until=checkpoint.position)
-    [change] = fold_streams([projection], events)
+    [change] = fold_streams([projection], events, takes_snapshots=True)
     return change
 
 
@@ -59,12 +59,13 @@ def record(
     *,
     digest: str,
 ) -> None:
-    """Replace the streams' dead letters; store the digest with a new checkpoint generation.
+    """Replace the streams' dead letters and snapshots, and store the digest.
 
     The checkpoint keeps its position. Its new generation makes the compare-and-set of concurrent
     projectors fail.
     """
     dead_letters.replace(connection, projection.name, change.dead_letters, refolded=stream_ids)
+    snapshots.replace(connection, projection, change.snapshots, refolded=stream_ids)
     checkpoints.advance(
         connection,
         checkpoint,

@@ -19,7 +19,7 @@ from projector.projections.projection import Projection
 from projector.projections.rebuilding import SHADOW
 from projector.runner import isolation
 from projector.runner.batch import ProjectionChange, fold_batch
-from projector.store import checkpoints, dead_letters, digest, log, table_rows
+from projector.store import checkpoints, dead_letters, digest, log, snapshots, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 
@@ -190,7 +190,21 @@ def _write(connection: Connection, batch: _Batch) -> None:
         with isolation.blaming(projection):
             table_rows.write(connection, projection, rows)
         dead_letters.replace(
-            connection, projection.name, change.dead_letters, refolded=change.refolded
+            connection,
+            projection.name,
+            change.dead_letters,
+            refolded=change.refolded,
+            refolded_after=change.refolded_after,
+        )
+        if not checkpoint.position:
+            # Those of rows that are gone, because they were deleted by hand.
+            snapshots.forget(connection, projection.name)
+        snapshots.replace(
+            connection,
+            projection,
+            change.snapshots,
+            refolded=change.refolded,
+            refolded_after=change.refolded_after,
         )
 
 

@@ -51,9 +51,6 @@ from projector.store import log
 from projector.store.database import Database
 from projector.text.instants import parse_option
 
-#: The longest stream that can be explained, in events: its steps are all held in memory.
-EXPLAINED_EVENTS_MAX = 10_000
-
 
 @frozen(kw_only=True)
 class BatchRequest:
@@ -133,8 +130,10 @@ def _why(database: Database, request: EndpointRequest) -> Explanation:
         not_=query.not_,
         project_id=query.project,
         moment=_point_in_time(query),
+        after=query.after,
+        limit=query.limit,
     )
-    return why(database, why_query, events_max=EXPLAINED_EVENTS_MAX)
+    return why(database, why_query)
 
 
 def _events(database: Database, request: EndpointRequest) -> EventPage:
@@ -215,7 +214,7 @@ QUERIES: tuple[Endpoint, ...] = (
         method="GET",
         path="/customers/{id}/why",
         name="explainCustomer",
-        summary="Why a customer is, or is not, in a segment or on a tier.",
+        summary="Why a customer is, or is not, in a segment or on a tier; the steps in pages.",
         query=parameters.WhyParameters,
         answers=(WhySegment, WhyCampaign, WhyNot),
         problems=(
@@ -223,7 +222,7 @@ QUERIES: tuple[Endpoint, ...] = (
             errors.NotOne,
             errors.NothingConcerns,
             errors.GroupNotFound,
-            errors.StreamTooLong,
+            errors.BadCursor,
         ),
         run=_with_position(_why),
     ),

@@ -124,6 +124,7 @@ ANSWERS: dict[str, Any] = {
         customer_id="cust_1",
         segment_id="seg_1",
         steps=(_STEP,),
+        next=None,
         conflicts=(),
         current=_MEMBERSHIP,
         complete=True,

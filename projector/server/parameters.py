@@ -60,6 +60,9 @@ Limit = Annotated[
 EventLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
 ]
+StepLimit = Annotated[
+    int, Meta(ge=1, le=1_000, description="The most steps on the page.", examples=[100])
+]
 After = Annotated[
     str, Meta(max_length=2_000, description="The cursor: `next` of the previous page.")
 ]
@@ -122,6 +125,8 @@ class WhyParameters(CustomerParameters):
         ]
         | None
     ) = None
+    limit: StepLimit = LIMIT_DEFAULT
+    after: After | None = None
 
 
 @frozen(kw_only=True)

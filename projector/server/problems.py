@@ -86,7 +86,6 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     ),
     server_errors.BodyCorrupt: Rule(400),
     server_errors.EncodingUnknown: Rule(415),
-    errors.StreamTooLong: Rule(422),
     server_errors.ClientGone: Rule(400),
     server_errors.Overloaded: Rule(503, retry_after=1),
     server_errors.Stopping: Rule(503, retry_after=5),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import starmap
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select, tuple_
 
-from projector.envelope import CustomerKey
+from projector.envelope import CanonicalKey, CustomerKey
 from projector.projections.rebuilding import SHADOW
 from projector.store import bulk
 from projector.store.predicates import (
@@ -21,7 +21,7 @@ from projector.store.predicates import (
     is_storable_text,
     within_int64,
 )
-from projector.store.tables import checkpoint, dead_letter, dead_letter_reason, stream
+from projector.store.tables import checkpoint, dead_letter, dead_letter_reason, event, stream
 
 _HAS_ANY = select(
     exists().where(
@@ -30,6 +30,23 @@ _HAS_ANY = select(
         stream.c.project_id == bindparam("project_id"),
         stream.c.customer_id == bindparam("customer_id"),
     )
+)
+
+
+_key = tuple_(event.c.occurred_at, event.c.event_id)
+_bound = tuple_(
+    bindparam("occurred_at", type_=event.c.occurred_at.type),
+    bindparam("event_id", type_=event.c.event_id.type),
+)
+_OF_STREAM = (
+    dead_letter.c.projection == bindparam("name"),
+    dead_letter.c.stream_id == bindparam("stream"),
+)
+_DELETE_BEHIND = delete(dead_letter).where(
+    *_OF_STREAM, exists().where(event.c.position == dead_letter.c.position, _key > _bound)
+)
+_HAS_ANY_UNTIL = select(
+    exists().where(*_OF_STREAM, event.c.position == dead_letter.c.position, _key <= _bound)
 )
 
 
@@ -61,8 +78,12 @@ def replace(
     skipped: Sequence[DeadLetter],
     *,
     refolded: Sequence[int],
+    refolded_after: Mapping[int, CanonicalKey] | None = None,
 ) -> None:
-    """Insert dead letters of a projection; first delete those of the `refolded` streams."""
+    """Insert dead letters of a projection; first delete those of the `refolded` streams.
+
+    Of the streams in `refolded_after` only those of events with a greater key are deleted.
+    """
     if refolded:
         connection.execute(
             delete(dead_letter).where(
@@ -70,6 +91,9 @@ def replace(
                 in_values(connection, dead_letter.c.stream_id, refolded),
             )
         )
+    for stream_id, key in (refolded_after or {}).items():
+        params = {"name": projection, "stream": stream_id, **key._asdict()}
+        connection.execute(_DELETE_BEHIND, params)
     bulk.insert_many(connection, dead_letter, skipped)
 
 
@@ -203,6 +227,14 @@ def has_any(
         "projections": list(projections),
     }
     return bool(connection.execute(_HAS_ANY, params).scalar_one())
+
+
+def has_any_until(
+    connection: Connection, projection: str, stream_id: int, key: CanonicalKey
+) -> bool:
+    """Return whether a projection has a dead letter of a stream's events up to a key."""
+    params = {"name": projection, "stream": stream_id, **key._asdict()}
+    return bool(connection.execute(_HAS_ANY_UNTIL, params).scalar_one())
 
 
 def customers_with_any(

@@ -17,7 +17,8 @@ from projector.store.tables import event, stream
 #: The size of the bodies that one read holds in memory, in bytes (roughly).
 READ_BYTES_MAX = 32 * 1024 * 1024
 
-_EVENT = select(
+#: Selects events, as rows for `to_event`.
+EVENT = select(
     event.c.project_id,
     event.c.event_id,
     event.c.type,
@@ -32,7 +33,7 @@ _EVENT = select(
 ).select_from(event.outerjoin(stream, event.c.stream_id == stream.c.stream_id))
 
 _READ = (
-    _EVENT.where(event.c.position > bindparam("after"), event.c.position <= bindparam("until"))
+    EVENT.where(event.c.position > bindparam("after"), event.c.position <= bindparam("until"))
     .order_by(event.c.position)
     .limit(bindparam("limit"))
     .execution_options(yield_per=1000)
@@ -59,7 +60,7 @@ _position = event.c.position + 0
 #: trips.
 AT_ONCE_MAX = 1000
 
-_OF_CUSTOMER = _EVENT.where(
+_OF_CUSTOMER = EVENT.where(
     stream.c.project_id == bindparam("project_id"),
     stream.c.customer_id == bindparam("customer_id"),
     _position <= bindparam("until"),
@@ -93,8 +94,8 @@ def read(
 
 def read_at(connection: Connection, positions: Sequence[int]) -> list[RecordedEvent]:
     """Return the events at some positions, by position; missing ones are left out."""
-    statement = _EVENT.where(in_values(connection, event.c.position, positions))
-    return [_to_event(row) for row in connection.execute(statement.order_by(event.c.position))]
+    statement = EVENT.where(in_values(connection, event.c.position, positions))
+    return [to_event(row) for row in connection.execute(statement.order_by(event.c.position))]
 
 
 def last_received_by_type(connection: Connection, *, after: int) -> dict[str, datetime]:
@@ -114,7 +115,7 @@ def read_streams(
     until: int,
 ) -> Iterator[RecordedEvent]:
     """Yield the events of some streams up to a position: by stream, each in canonical order."""
-    statement = _EVENT.where(in_values(connection, event.c.stream_id, stream_ids))
+    statement = EVENT.where(in_values(connection, event.c.stream_id, stream_ids))
     return _in_canonical_order(connection, statement, until)
 
 
@@ -130,19 +131,10 @@ def read_customer(
     statement = _OF_CUSTOMER if as_of is None else _OF_CUSTOMER_AS_OF
     first = connection.execute(statement.limit(AT_ONCE_MAX + 1), params).all()
     if len(first) <= AT_ONCE_MAX:
-        yield from map(_to_event, first)
+        yield from map(to_event, first)
         return
     with connection.execute(statement.execution_options(yield_per=AT_ONCE_MAX), params) as rows:
-        yield from map(_to_event, rows)
-
-
-def has_more_events(connection: Connection, customer: CustomerKey, events: int) -> bool:
-    """Return whether a customer has more than `events` events, without counting all of them."""
-    positions = select(event.c.position).join(stream, event.c.stream_id == stream.c.stream_id)
-    of_customer = positions.where(
-        stream.c.project_id == customer.project_id, stream.c.customer_id == customer.customer_id
-    )
-    return connection.execute(of_customer.limit(1).offset(events)).first() is not None
+        yield from map(to_event, rows)
 
 
 def has_event_between(connection: Connection, stream_id: int, *, after: int, until: int) -> bool:
@@ -176,7 +168,7 @@ def _select_customer_page(dialect: str) -> Select[Any]:
     # SQLite's index of streams contains the positions in order; Postgres sorts those of a stream.
     position = event.c.position if dialect == "sqlite" else _position
     return (
-        _EVENT.where(
+        EVENT.where(
             stream.c.project_id == bindparam("project_id"),
             stream.c.customer_id == bindparam("customer_id"),
             position > bindparam("after"),
@@ -191,7 +183,7 @@ def read_without_customer(
     connection: Connection, types: Iterable[str], *, until: int
 ) -> Iterator[RecordedEvent]:
     """Yield the events without a customer, of some types, up to a position, in canonical order."""
-    statement = _EVENT.where(event.c.stream_id.is_(None), event.c.type.in_(sorted(types)))
+    statement = EVENT.where(event.c.stream_id.is_(None), event.c.type.in_(sorted(types)))
     return _in_canonical_order(connection, statement, until)
 
 
@@ -227,7 +219,7 @@ def _in_canonical_order(
         event.c.stream_id, event.c.occurred_at, event.c.event_id
     )
     with connection.execute(ordered.execution_options(yield_per=1000)) as rows:
-        yield from map(_to_event, rows)
+        yield from map(to_event, rows)
 
 
 def find_by_ids(
@@ -242,13 +234,13 @@ def find_by_ids(
     for project_id, ids in event_ids.items():
         params = {"project_id": project_id, "event_ids": array_parameter(connection, list(ids))}
         for row in connection.execute(statement, params):
-            events[project_id, row.event_id] = _to_event(row)
+            events[project_id, row.event_id] = to_event(row)
     return events
 
 
 @cache
 def _select_by_ids(dialect: str) -> Select[Any]:
-    return _EVENT.where(
+    return EVENT.where(
         event.c.project_id == bindparam("project_id"),
         in_array(dialect, event.c.event_id, "event_ids"),
     )
@@ -259,14 +251,15 @@ def _take_up_to(rows: Iterable[Any], bytes_max: int) -> list[RecordedEvent]:
     events: list[RecordedEvent] = []
     size = 0
     for row in rows:
-        events.append(_to_event(row))
+        events.append(to_event(row))
         size += len(row.body)
         if size >= bytes_max:
             break
     return events
 
 
-def _to_event(row: Any) -> RecordedEvent:
+def to_event(row: Any) -> RecordedEvent:
+    """Convert a row of `EVENT`."""
     (
         project_id, event_id, type_, customer_id, occurred_at, source, body,
         position, stream_id, received_at, late,

@@ -22,8 +22,6 @@ _FIXED = {
     "transform_null_equals": "off",
     "array_nulls": "on",
     "quote_all_identifiers": "off",
-    # Of statements outside of transactions; each transaction states its own.
-    "default_transaction_isolation": "read committed",
     # A policy that hides rows becomes an error: a projector must not fold a part of the log.
     "row_security": "off",
     # Compiling a statement takes longer than most of ours run.

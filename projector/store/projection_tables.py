@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, group_sizes
+from projector.store import checkpoints, dead_letters, group_sizes, snapshots
 from projector.store.tables import table_of
 
 #: The error of a projection whose table's name was taken already. That table is never written to,
@@ -41,6 +41,7 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             continue
         dead_letters.delete_all(connection, each.name)
         group_sizes.delete_all(connection, each.name)
+        snapshots.forget(connection, each.name)
         checkpoints.delete_one(connection, each.name)
         checkpoints.create(connection, each)
         if each.name in existing:
@@ -72,4 +73,5 @@ def drop(connection: Connection, name: str) -> None:
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
     group_sizes.delete_all(connection, name)
+    snapshots.forget(connection, name)
     checkpoints.delete_one(connection, name)

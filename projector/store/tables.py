@@ -38,11 +38,14 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0010"
+SCHEMA_REVISION = "0011"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
 VERSION_TABLE = "projector_schema"
+
+#: The key of an index's `info` that names the only dialect whose migrations create the index.
+ONLY_ON = "dialect"
 
 metadata = MetaData(
     naming_convention={
@@ -69,7 +72,9 @@ event = Table(
     # it again.
     Column("body", Text, nullable=False),
     UniqueConstraint("project_id", "event_id"),
-    Index(None, "stream_id"),
+    # A stream's events by position. SQLite's indexes contain the primary key anyway.
+    Index(None, "stream_id", info={ONLY_ON: "sqlite"}),
+    Index(None, "stream_id", "position", info={ONLY_ON: "postgresql"}),
 )
 
 stream = Table(
@@ -199,6 +204,26 @@ group_size = Table(
     Column("names", Text, nullable=False),
     Column("entries", BigInteger, nullable=False),
     Column("exits", BigInteger, nullable=False),
+)
+
+#: States of long streams as of some of their events, from which a fold goes on: see `snapshots`.
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("projection", Key, primary_key=True),
+    Column("stream_id", BigInteger, primary_key=True, autoincrement=False),
+    # The canonical key of the last event in the state.
+    Column("occurred_at", Instant, primary_key=True),
+    Column("event_id", Key, primary_key=True),
+    # The greatest position of the events in the state.
+    Column("complete_at", BigInteger, nullable=False),
+    # Every event of the stream with a greater key has a greater position than this.
+    Column("tail_after", BigInteger, nullable=False),
+    # The version of the fold and the layout of the rows, as in `checkpoint`.
+    Column("version", Integer, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    # The rows of the state, as a JSON array.
+    Column("state", Text, nullable=False),
 )
 
 #: Access tokens of the HTTP API. The token itself is not stored: only its bearer knows it.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from projector.errors import BadCursor, BadNumber
-from projector.text.instants import shorten
+from projector.text.instants import shorten, to_utc
 
 #: The largest page, in entries.
 LIMIT_MAX = 10_000
@@ -19,10 +20,13 @@ LIMIT_MAX = 10_000
 #: A number in a key: databases refuse parameters of more than 64 bits.
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
-CursorKey = TypeVar("CursorKey", bound=tuple[str | int, ...])
+#: An instant in a key.
+Instant = Annotated[datetime, Meta(tz=True)]
+
+CursorKey = TypeVar("CursorKey", bound=tuple[str | int | datetime, ...])
 
 
-def to_cursor(key: Sequence[str | int]) -> str:
+def to_cursor(key: Sequence[str | int | datetime]) -> str:
     """Encode the key of a page's last entry as a cursor."""
     return base64.urlsafe_b64encode(msgspec.json.encode(list(key))).decode().rstrip("=")
 
@@ -39,6 +43,9 @@ def from_cursor(text: str | None, kind: type[CursorKey]) -> CursorKey | None:
         key = msgspec.json.decode(
             base64.b64decode(padded, altchars=b"-_", validate=True), type=kind
         )
+        for part in key:
+            if isinstance(part, datetime):
+                to_utc(part)
     except (binascii.Error, ValueError) as error:
         raise BadCursor(cursor=shorten(text)) from error
     if any("\0" in part for part in key if isinstance(part, str)):

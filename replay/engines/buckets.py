@@ -11,7 +11,8 @@ from operator import itemgetter
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.facts.registry import facts
 from projector.projections.projection import KeyedFact
-from projector.runner.batch import ProjectionChange, StreamFacts, fold_stream_facts, fold_streams
+from projector.runner.batch import ProjectionChange, fold_stream_facts, fold_streams
+from projector.runner.stream_facts import StreamFacts
 from projector.store import log
 from replay import spill
 from replay.engines.engine import EnginePiece, Job, stage
@@ -71,7 +72,8 @@ def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
         for stream_id, customer in spill.customers(job.folder, bucket)
         if stream_id in streams
     )
-    return len(events), fold_stream_facts(job.plan.shadows, chain([without_customer], by_customer))
+    all_facts = chain([without_customer], by_customer)
+    return len(events), fold_stream_facts(job.plan.shadows, all_facts, takes_snapshots=True)
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
@@ -87,7 +89,7 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
             whole = chain(
                 whole, log.read_without_customer(connection, facts(), until=job.plan.until)
             )
-        return events, fold_streams(job.plan.shadows, whole)
+        return events, fold_streams(job.plan.shadows, whole, takes_snapshots=True)
 
 
 def _keyed(spilled: SpillRecord) -> KeyedFact:

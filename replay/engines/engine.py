@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from projector.projections.snapshots import TakenSnapshot
 from projector.runner.batch import ProjectionChange
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
@@ -45,6 +46,7 @@ class ShadowResult:
     #: Those by which they change the sizes of groups.
     sizes: Sizes
     dead_letters: list[DeadLetter]
+    snapshots: list[TakenSnapshot]
 
 
 @frozen(kw_only=True)
@@ -73,6 +75,7 @@ def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
                 digest=each.digest,
                 sizes=each.sizes,
                 dead_letters=change.dead_letters,
+                snapshots=change.snapshots,
             )
             for each, change in zip(results, changes, strict=True)
         ],

@@ -7,7 +7,9 @@ from itertools import islice
 
 from attrs import frozen
 
-from projector import open_projector
+from projector import Projector, open_projector
+from projector.envelope import RecordedEvent
+from projector.store import log
 from projector.text.paging import to_cursor
 from tests.benchmarks.deliveries import PROJECT, customer_id, entries, stories
 from tests.benchmarks.measure import seconds
@@ -50,8 +52,20 @@ def long_stream(database: str, url: str, events: int) -> Iterator[Found]:
                 times.append(seconds(projector.catch_up))
             yield Found(database, f"{of}project {what}", 1e3 * statistics.median(times))
         yield Found(database, of + "read", _median(lambda: projector.customer(_STORY)))
-        why = seconds(lambda: projector.why(_STORY, segment_id="seg_0"))
-        yield Found(database, of + "why", 1e3 * why)
+        [middle] = _events_at(projector, events // 2)
+        then = partial(projector.customer, _STORY, as_of=middle.occurred_at)
+        yield Found(database, of + "read as of its middle", _median(then))
+        then = partial(projector.customer, _STORY, at_position=events // 2)
+        yield Found(database, of + "read at the middle position", _median(then))
+        why = partial(projector.why, _STORY, segment_id="seg_0")
+        yield Found(database, of + "why, the first page of 100", _median(why))
+        after = to_cursor((middle.occurred_at, middle.event_id))
+        yield Found(database, of + "why, a page in the middle", _median(partial(why, after=after)))
+
+
+def _events_at(projector: Projector, position: int) -> list[RecordedEvent]:
+    with projector.database.reading() as connection:
+        return log.read_at(connection, [position])
 
 
 def large_segment(database: str, url: str, members: int) -> Iterator[Found]:

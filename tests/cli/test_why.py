@@ -22,8 +22,8 @@ def told(cli: Cli, write: Write) -> Cli:
 def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
     found = told("--segment", "seg_1", "--json").json
     assert list(found) == [
-        "project_id", "customer_id", "segment_id", "steps", "conflicts", "current", "complete",
-        "position",
+        "project_id", "customer_id", "segment_id", "steps", "next", "conflicts", "current",
+        "complete", "position",
     ]  # fmt: skip
     first, second = found["steps"]
     for step in (first, second):
@@ -62,6 +62,7 @@ def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "project_id": "proj_1",
         "customer_id": "cust_1",
         "segment_id": "seg_1",
+        "next": None,
         "conflicts": [],
         "current": second["after"],
         "complete": True,
@@ -75,8 +76,8 @@ def test_a_campaign_as_a_document_has_its_keys_in_their_order(
     cli("ingest", write(tier_left("cust_1", "ltr_9", at="2024-03-01T10:00:00Z", id="up")))
     found = told("--campaign", "camp_1", "--json").json
     assert list(found) == [
-        "project_id", "customer_id", "campaign_id", "steps", "conflicts", "current", "overdue",
-        "complete", "position",
+        "project_id", "customer_id", "campaign_id", "steps", "next", "conflicts", "current",
+        "overdue", "complete", "position",
     ]  # fmt: skip
     assert [(each["event_id"], each["decides"]) for each in found["steps"]] == [
         ("joined", False),

@@ -20,6 +20,7 @@ _LOCKED = "replay.workspace:_locked"
 _REPLACE = "replay.swap:_replace"
 _ADVANCE = "projector.store.checkpoints:advance"
 _LETTERS = "projector.store.dead_letters:replace"
+_SNAPSHOTS = "projector.store.snapshots:replace"
 _COPIED = "psycopg:Copy.write_row"
 _DIRECT = "projector.store.direct_append"
 _STATEMENT = f"{_DIRECT}:_write_to_postgres"
@@ -221,6 +222,7 @@ def _project() -> list[Step]:
         after("after sizes", "projector.store.group_sizes:add", of="loyalty_tier", **second),
         after("after rows", "projector.store.table_rows:write", of="loyalty_tier", **second),
         after("after dead letters", _LETTERS, of="loyalty_tier", **second),
+        after("after snapshots", _SNAPSHOTS, of="loyalty_tier", **second),
         before("before the last checkpoint", _ADVANCE, nth=5, **second),
         after("after the last checkpoint", _ADVANCE, nth=5, **second),
         *_commit("project", "the batch", _PROJECT, since_nth=2, is_between=True),
@@ -247,7 +249,8 @@ def _rebuild() -> list[Step]:
         *_commit("rebuild", "the pouring", **poured),
         after("after the dead letters", _LETTERS, of="loyalty_tier_shadow"),
         after("after the sizes", "projector.store.group_sizes:add", of="loyalty_tier_shadow"),
-        *_commit("rebuild", "the dead letters", _LETTERS),
+        after("after the snapshots", _SNAPSHOTS, of="loyalty_tier_shadow"),
+        *_commit("rebuild", "the dead letters and snapshots", _LETTERS),
         before("before the finish", _FINISH, nth=2, locks=(_ALL_MARKS,)),
         after(
             "amid the constraints",
@@ -316,6 +319,7 @@ def _swap() -> list[Step]:
         statement("with new dead letters", of="UPDATE dead_letter"),
         statement("without sizes", of="DELETE FROM group_size"),
         statement("with new sizes", of="UPDATE group_size"),
+        statement("with new snapshots", of="UPDATE snapshot"),
         statement("without the shadow's checkpoint", of="DELETE FROM checkpoint"),
         before("before the third table", _REPLACE, nth=3),
         statement(

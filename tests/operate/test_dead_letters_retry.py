@@ -15,7 +15,7 @@ from projector.facts.registry import facts
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.projections import discover, named
 from projector.queries.customers import PointInTime, find_customer
-from projector.runner import batch
+from projector.runner import stream_facts
 from projector.runner.runner import catch_up, project_batch
 from projector.store.append import append
 from projector.store.database import Database
@@ -84,7 +84,7 @@ def test_a_letter_that_stays_says_why_it_is_refused_now(
     """The one of a customer as well as that of nobody: as a rebuild would write them."""
     nobodys = delivery("customer.segment.left", None, at=MONDAY, segment={"id": "seg_1"})
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "decode", _refuse_in_old_words)
+        patched.setattr(stream_facts, "decode", _refuse_in_old_words)
         append_and_project(database, nobodys, entered("cust_1", {"name": "of no id"}, at=MONDAY))
     assert retry_dead_letters(database, discover()) == retried(waiting=5)
     reasons = {each.reason for each in list_dead_letters(database, limit=10).counts}

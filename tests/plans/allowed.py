@@ -59,6 +59,8 @@ WHOLE = {
     "table_rows.has_rows": "one row, whichever",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
     "raw_rows.read_without_stream": _CHECKED,
+    "snapshots.forget": "all snapshots of a projection are concerned",
+    "snapshots.move": "all snapshots of a projection are concerned",
     "swap.copy_rows": "all rows are put in the place of all others",
     "swap.move_dead_letters": _ALL_LETTERS,
 }
@@ -79,9 +81,11 @@ SORTED = {
     "log._in_canonical_order": "each stream by itself, within those that are asked for",
     "log.last_received_by_type": "a line for each type",
     "log.read_customer_page": (
-        "the events of one customer, on Postgres alone: an index by stream and position takes four"
-        " times the room of the one by stream, and only who has thousands of events would feel it"
+        "the events of one customer, on Postgres alone: it cannot see that the customer has one"
+        " stream, whose index is in this order"
     ),
+    "stream_log.first_late_key": "the late events of one customer that are not projected yet",
+    "stream_log.read_behind": "the events of one customer between two snapshots",
     "log.read_customer": "the events of one customer",
     "group_sizes.totals": (
         "a line for each group and day, on Postgres where it takes them unordered"

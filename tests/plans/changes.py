@@ -14,6 +14,7 @@ from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, list_tokens, read_tokens, revoke_token
 from projector.projections import discover, named
+from projector.queries.customers import PointInTime, find_customer
 from projector.queries.status import read_status
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
@@ -23,6 +24,7 @@ from projector.store.backup import back_up
 from projector.store.database import Database
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
+from tests.plans.filled import LONG, THEN
 from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
@@ -73,6 +75,12 @@ def _append_few(database: Database) -> None:
         items = [envelope(each) for each in (*new, *strangers, *late, other)]
         append(database, [*items, rejected(b"no")], received_at=RECEIVED_AT)
         catch_up(database, discover())
+    # In the middle of a stream with snapshots, of which a history has several periods behind it.
+    at = "2024-03-01T12:00:00.000501Z"
+    into_the_middle = envelope(given.left(LONG, "seg_long", at=at, project_id="proj_0"))
+    append(database, [into_the_middle], received_at=RECEIVED_AT)
+    find_customer(database, LONG, moment=PointInTime(as_of=THEN))
+    catch_up(database, discover())
     # Two periods of unknown beginning, which were none, as comes out later.
     kinds = (given.tier_left, "ltr_1", "12:01"), (given.tier_left, "ltr_2", "12:02")
     for happens, tier_id, at in (*kinds, (given.joined, "ltr_3", "12:00")):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from sqlalchemy import update
 
@@ -87,8 +88,12 @@ def _life(number: int) -> Iterator[Delivery]:
 
 def _long_life() -> Iterator[Delivery]:
     for number in range(LONG_EVENTS):
-        at = f"2024-03-01T12:00:00.{number:06}Z"
-        yield given.updated(LONG, at=at, project_id="proj_0", name=f"Ada {number}")
+        more: dict[str, Any] = {"at": f"2024-03-01T12:00:00.{number:06}Z", "project_id": "proj_0"}
+        if number % 10:
+            yield given.updated(LONG, name=f"Ada {number}", **more)
+        else:
+            happens = given.left if number % 20 else given.entered
+            yield happens(LONG, "seg_long", **more)
 
 
 def _of_nobody() -> Iterator[Delivery]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from projector import Projector
-from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound, StreamTooLong
+from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
@@ -21,7 +21,7 @@ from projector.queries.customers import (
     read_customer,
     read_customers,
 )
-from projector.queries.why.explain import WhyQuery, why
+from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
 from projector.store import log
@@ -78,8 +78,10 @@ def _explain(database: Database) -> None:
         why(database, WhyQuery(not_="ltr_1", **about))
         with suppress(GroupNotFound):
             why(database, WhyQuery(not_="nothing", **about))
-    with suppress(StreamTooLong):
-        why(database, WhyQuery(segment_id="seg_1", identifier=LONG), events_max=10)
+    first = why(database, WhyQuery(segment_id="seg_long", identifier=LONG, limit=80))
+    assert isinstance(first, WhySegment)
+    why(database, WhyQuery(segment_id="seg_long", identifier=LONG, after=first.next))
+    why(database, WhyQuery(not_="seg_long", identifier=LONG))
 
 
 def _list_members(database: Database) -> None:

@@ -25,6 +25,8 @@ def why(
     source_id: Flag = False,
     as_of: str | None = None,
     at_position: Whole | None = None,
+    limit: Whole = 100,
+    after: str | None = None,
     json: Json = False,
 ) -> None:
     """Show why a customer is, or is not, in a segment or on a tier.
@@ -49,6 +51,10 @@ def why(
         The state at this instant (RFC 3339), according to all events known today.
     at_position
         The state as it was known when the log ended at this position.
+    limit
+        The maximum number of events on a page.
+    after
+        The cursor at the end of the previous page.
     json
         Print one JSON document.
     """
@@ -64,6 +70,8 @@ def why(
             by_source_id=source_id,
             as_of=then,
             at_position=at_position,
+            after=after,
+            limit=limit,
         )
     if json:
         output.document(found)

@@ -1,1 +1,1 @@
-"""Explanations: `steps` (events and their effects), `verdict` (holds or not), `explain` (query)."""
+"""Explanations: `steps` (events, effects), `verdict`, `explanations` (results), `explain`."""

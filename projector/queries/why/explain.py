@@ -2,92 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import evolve, frozen
 from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey, RecordedEvent, id_problem
-from projector.errors import GroupNotFound, NothingConcerns, NotOne, StreamTooLong
-from projector.projections import loyalty_tier, segment_membership
+from projector.envelope import KEY_MIN, CanonicalKey, CustomerKey, id_problem
+from projector.errors import GroupNotFound, NothingConcerns, NotOne
+from projector.projections import loyalty_tier
 from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
-from projector.queries import customers
+from projector.queries import customers, past
 from projector.queries.customer_state import is_overdue
 from projector.queries.customers import NOW, PointInTime
-from projector.queries.why.steps import Step, trace
+from projector.queries.past import PastState
+from projector.queries.why.explanations import Explanation, WhyCampaign, WhyNot, WhySegment
+from projector.queries.why.steps import Step, mark_deciding, trace
 from projector.queries.why.verdict import Findings, LastPeriod, Verdict, find_evidence
 from projector.store import checkpoints, duplicates, log, members, quarantine
 from projector.store.database import Database
-from projector.store.quarantine import Conflict
+from projector.text import paging
 
+__all__ = ["Explanation", "WhyCampaign", "WhyNot", "WhyQuery", "WhySegment", "why"]
 
-@frozen(kw_only=True)
-class WhySegment:
-    """The explanation of a customer's membership of a segment."""
+#: The number of steps on a page, unless another one is given.
+LIMIT = 100
 
-    project_id: str
-    customer_id: str
-    segment_id: str
-    #: In canonical order.
-    steps: tuple[Step, ...]
-    #: Deliveries with the ids of these events but other facts, in the quarantine today.
-    conflicts: tuple[Conflict, ...]
-    current: segment_membership.Row | None
-    #: False if an event of the customer could not be folded, whichever membership it was about.
-    complete: bool
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-@frozen(kw_only=True)
-class WhyCampaign:
-    """The explanation of a customer's tier in a campaign."""
-
-    project_id: str
-    customer_id: str
-    campaign_id: str
-    #: In canonical order.
-    steps: tuple[Step, ...]
-    #: Deliveries with the ids of these events but other facts, in the quarantine today.
-    conflicts: tuple[Conflict, ...]
-    current: loyalty_tier.Row | None
-    #: Whether the tier's last day had passed on the day of the query, and no event since said so.
-    overdue: bool
-    #: False if an event of the customer could not be folded, whichever tier it was about.
-    complete: bool
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-@frozen(kw_only=True)
-class WhyNot:
-    """The explanation why a segment or a tier is not the customer's: taken away, or never given."""
-
-    project_id: str
-    customer_id: str
-    #: The id of the segment or the tier.
-    not_: str
-    #: Null if no event shows whether the id is that of a segment or of a tier.
-    kind: GroupKind | None
-    verdict: Verdict
-    #: The event since which it holds, or held; null if it was never given.
-    given_by: Step | None
-    #: The event that ended it; null while it holds, and if it was never given.
-    taken_by: Step | None
-    #: The campaign of the tier, if an event names it.
-    campaign_id: str | None
-    #: Whether it is a tier that holds, although its last day had passed on the day of the query.
-    overdue: bool
-    #: False if an event of the customer could not be folded.
-    complete: bool
-    #: The number of deliveries that are proven to be lost and may have been about it.
-    gaps: int
-    #: The position of the log up to which it reflects every event.
-    position: int
-
-
-Explanation = WhySegment | WhyCampaign | WhyNot
+#: The maximum number of events that are folded for one page.
+EVENTS_MAX = 10_000
 
 
 @frozen(kw_only=True)
@@ -102,9 +44,14 @@ class WhyQuery:
     project_id: str | None = None
     by_source_id: bool = False
     moment: PointInTime = NOW
+    #: The page of the steps of a segment or a campaign: `next` of the page before it.
+    after: str | None = None
+    #: The maximum number of steps on it.
+    limit: int = LIMIT
 
     def __attrs_post_init__(self) -> None:
         require_one_question(self.segment_id, self.campaign_id, self.not_)
+        paging.check_limit(self.limit)
 
 
 def require_one_question(*questions: str | None) -> None:
@@ -113,12 +60,15 @@ def require_one_question(*questions: str | None) -> None:
         raise NotOne(options="--segment, --campaign or --not")
 
 
-def why(database: Database, question: WhyQuery, *, events_max: int | None = None) -> Explanation:
+def why(database: Database, question: WhyQuery) -> Explanation:
     """Explain a row by its events and their effects, or name the event that took a group away.
 
-    The explanation is held in memory: `events_max` bounds it. Raises NothingConcerns or
-    GroupNotFound, StreamTooLong, and the errors of `customers.find_customer`.
+    The events and their effects, the steps, come in pages (keyset pagination by the canonical key):
+    a page has `limit` steps at the most. It has fewer, or none, if the customer has EVENTS_MAX
+    events in a row that are about others. Everything else is the same on each page. Raises
+    NothingConcerns, GroupNotFound, BadCursor, and the errors of `customers.find_customer`.
     """
+    after = _from_cursor(question.after)
     with database.reading_tables() as connection:
         # The events, which are read later, show whether the customer was known at that moment.
         customer = customers.find_key(
@@ -128,13 +78,11 @@ def why(database: Database, question: WhyQuery, *, events_max: int | None = None
             question.by_source_id,
             question.moment,
         )
-        if events_max is not None and log.has_more_events(connection, customer, events_max):
-            raise StreamTooLong(customer=customer.customer_id, events_max=events_max)
         if question.segment_id is not None:
-            fields = _trace(connection, question, customer, SEGMENT, question.segment_id)
+            fields = _trace(connection, question, after, customer, SEGMENT, question.segment_id)
             return WhySegment(segment_id=question.segment_id, **fields)
         if question.campaign_id is not None:
-            fields = _trace(connection, question, customer, TIER, question.campaign_id)
+            fields = _trace(connection, question, after, customer, TIER, question.campaign_id)
             overdue = _is_overdue(fields["current"], question)
             return WhyCampaign(campaign_id=question.campaign_id, overdue=overdue, **fields)
         return _why_not(connection, question, customer, str(question.not_))
@@ -152,49 +100,70 @@ def _require_known(connection: Connection, question: WhyQuery) -> CustomerKey:
     return CustomerKey(found.project_id, found.customer_id)
 
 
-def _events(
-    connection: Connection,
-    customer: CustomerKey,
-    moment: PointInTime,
-    groups: Sequence[Group],
-) -> tuple[int, Iterator[RecordedEvent]]:
-    """Return a customer's events in canonical order, and the position that they go up to.
+def _until(connection: Connection, moment: PointInTime, groups: Sequence[Group]) -> int:
+    """Return the last position that counts.
 
     For now this is the checkpoint and not the log's end, so that the answer agrees with the tables.
     """
     if moment.is_now:
-        position = checkpoints.least_position(connection, [each.now for each in groups])
-        moment = PointInTime(at_position=position)
-    return customers.events_at(connection, customer, moment)
+        return checkpoints.least_position(connection, [each.now for each in groups])
+    return customers.log_end(connection, moment)
 
 
 def _trace(
     connection: Connection,
     question: WhyQuery,
+    after: CanonicalKey | None,
     customer: CustomerKey,
     group: Group,
     row_id: str,
 ) -> dict[str, Any]:
     """Collect the fields that the explanations of all kinds of rows have in common."""
-    position, events = _events(connection, customer, question.moment, [group])
-    traced = trace(group, row_id, events)
-    # Steps may be dead letters that could concern any row; but not a row with an invalid id.
-    if not traced.steps or id_problem(row_id):
+    until = _until(connection, question.moment, [group])
+    moment: dict[str, Any] = {"until": until, "as_of": question.moment.as_of}
+    # The first page begins with the first event.
+    before = KEY_MIN if after is None else after
+    [begin] = past.beginnings(connection, [group.now], customer, before=before, **moment)
+    page = trace(
+        group,
+        row_id,
+        begin.states[0].state,
+        begin.events,
+        after=after,
+        steps_max=question.limit,
+        events_max=EVENTS_MAX,
+    )
+    end = PastState(page.state, begin.states[0].complete and page.complete)
+    if page.last is not None:
+        end = past.states_at(connection, [group.now], customer, **moment)[group.now.name]
+    current = end.state.get(row_id)
+    # No step is on this page, or on any other: every event that concerns a row makes one, unless it
+    # is a dead letter. Dead letters may concern any row; but not a row with an invalid id.
+    is_unknown = not page.steps if page.last is None else current is None and end.complete
+    if after is None and (is_unknown or id_problem(row_id)):
         _require_known(connection, question)
         raise NothingConcerns(
             customer=customer.customer_id,
             what=f"{group.row_name} {row_id!r}",
             moment=question.moment,
         )
-    event_ids = [each.event_id for each in traced.steps]
+    steps = [mark_deciding(each, current) for each in page.steps]
+    event_ids = [each.event_id for each in steps]
     return {
         **customer._asdict(),
-        "steps": _with_duplicates(connection, traced.steps),
+        "steps": _with_duplicates(connection, steps),
+        "next": None if page.last is None else paging.to_cursor(page.last),
         "conflicts": tuple(quarantine.conflicts(connection, customer.project_id, event_ids)),
-        "current": traced.current,
-        "complete": traced.complete,
-        "position": position,
+        "current": current,
+        "complete": end.complete,
+        "position": until,
     }
+
+
+def _from_cursor(cursor: str | None) -> CanonicalKey | None:
+    """Return the key of the last event before a page; raises BadCursor."""
+    key = paging.from_cursor(cursor, tuple[paging.Instant, str])
+    return None if key is None else CanonicalKey(*key)
 
 
 def _with_duplicates(connection: Connection, steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -208,7 +177,9 @@ def _with_duplicates(connection: Connection, steps: Sequence[Step]) -> tuple[Ste
 def _why_not(
     connection: Connection, question: WhyQuery, customer: CustomerKey, what: str
 ) -> WhyNot:
-    position, events = _events(connection, customer, question.moment, [SEGMENT, TIER])
+    position = _until(connection, question.moment, [SEGMENT, TIER])
+    as_of = question.moment.as_of
+    events = log.read_customer(connection, customer, until=position, as_of=as_of)
     findings = find_evidence(what, events)
     period = findings.last_period()
     if period is not None:

@@ -103,20 +103,26 @@ class FoldStep(NamedTuple):
 
 @frozen(kw_only=True)
 class Trace:
-    """The history of a row."""
+    """A page of the history of a row."""
 
     #: In canonical order.
     steps: tuple[Step, ...]
-    current: Row | None
-    #: False if any event of the customer is a dead letter of the projection, whichever row it was
-    #: about.
+    #: The key of the event with which the page ends; None for the last page.
+    last: CanonicalKey | None
+    #: The state after the events that were folded: on the last page, after all of them.
+    state: State
+    #: False if any of these events is a dead letter of the projection, whichever row it was about.
     complete: bool
 
 
-def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iterator[FoldStep]:
-    """Fold a customer's events, in canonical order, and yield every step: one pass, one decode."""
+def fold_steps(
+    groups: Sequence[Group], states: Sequence[State], events: Iterable[RecordedEvent]
+) -> Iterator[FoldStep]:
+    """Fold a customer's events, in canonical order, and yield every step: one pass, one decode.
+
+    `states` are those of the groups' projections before the first of the events.
+    """
     projections = [each.now for each in groups]
-    states: list[State] = [each.initial for each in projections]
     for event in events:
         fact = decode(event)
         if fact is None:
@@ -130,18 +136,59 @@ def fold_steps(groups: Sequence[Group], events: Iterable[RecordedEvent]) -> Iter
                 yield FoldStep(group, event, decoded, was, now, reasons.get(group.now.name))
 
 
-def trace(group: Group, row_id: str, events: Iterable[RecordedEvent]) -> Trace:
-    """Return the steps of one row, from the events of its customer in canonical order."""
+def trace(
+    group: Group,
+    row_id: str,
+    state: State,
+    events: Iterable[RecordedEvent],
+    *,
+    after: CanonicalKey | None,
+    steps_max: int,
+    events_max: int,
+) -> Trace:
+    """Return a page of the steps of one row: those of events with a greater key than `after`.
+
+    The events are those that follow on `state`, in canonical order. The page ends before it has
+    more than `steps_max` steps, or with `events_max` events, which may all be about other rows.
+    """
+    window = _Window(events, after, events_max)
     steps: list[Step] = []
-    complete = True
-    current = None
-    for each in fold_steps([group], events):
+    complete, last = True, None
+    for each in fold_steps([group], [state], window):
         complete = complete and each.reason is None
-        current = each.after.get(row_id)
-        if each.concerns(row_id):
-            steps.append(each.step(row_id))
-    marked = tuple(mark_deciding(each, current) for each in steps)
-    return Trace(steps=marked, current=current, complete=complete)
+        state = each.after
+        if (after is not None and each.event.key <= after) or not each.concerns(row_id):
+            continue
+        if len(steps) == steps_max:
+            last = steps[-1].key
+            break
+        steps.append(each.step(row_id))
+    else:
+        last = window.last if window.is_cut else None
+    return Trace(steps=tuple(steps), last=last, state=state, complete=complete)
+
+
+class _Window:
+    """The events up to `after`, and up to `events_max` of those behind it; iterated once."""
+
+    def __init__(
+        self, events: Iterable[RecordedEvent], after: CanonicalKey | None, events_max: int
+    ) -> None:
+        self._events, self._after, self._events_max = events, after, events_max
+        #: The key of the last event, and whether there are more; set in the end.
+        self.last: CanonicalKey | None = None
+        self.is_cut = False
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        number = 0
+        for event in self._events:
+            if self._after is None or event.key > self._after:
+                if number == self._events_max:
+                    self.is_cut = True
+                    return
+                number += 1
+            self.last = event.key
+            yield event
 
 
 def mark_deciding(step: Step, current: Row | None) -> Step:

@@ -114,7 +114,8 @@ class Findings:
 def find_evidence(what: str, events: Iterable[RecordedEvent]) -> Findings:
     """Collect the evidence of a customer's events, in canonical order, about an id."""
     findings = Findings(what)
-    for each in fold_steps([SEGMENT, TIER], events):
+    groups = [SEGMENT, TIER]
+    for each in fold_steps(groups, [group.now.initial for group in groups], events):
         findings.take(each)
     return findings
 

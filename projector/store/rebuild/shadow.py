@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import RebuildRunning
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
-from projector.store import dead_letters, group_sizes
+from projector.store import dead_letters, group_sizes, snapshots
 from projector.store.database import Database
 from projector.store.tables import checkpoint, table_of
 
@@ -113,6 +113,7 @@ def drop(connection: Connection, projections: Iterable[Projection]) -> None:
     for name in names:
         dead_letters.delete_all(connection, name)
         group_sizes.delete_all(connection, name)
+        snapshots.forget(connection, name)
     connection.execute(delete(checkpoint).where(checkpoint.c.projection.in_(names)))
 
 
