@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from projector.runner.batch import ProjectionChange
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
 from projector.store.rebuild import staging
+from projector.store.table_rows import Rows
 from replay.plan import RebuildPlan
 
 #: A progress callback: (phase, done, total); the units depend on the phase.
@@ -59,14 +60,25 @@ class EnginePiece:
 Engine = Callable[[Job], Iterator[EnginePiece]]
 
 
-def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
-    """Write the rows of some customers: to a staging file (SQLite) or the shadows (Postgres)."""
+def stage(job: Job, parts: Iterable[Sequence[ProjectionChange]]) -> EnginePiece:
+    """Write the rows of some customers: to a staging file (SQLite) or the shadows (Postgres).
+
+    A part has the changes of each shadow; the customers of one come before those of the next one.
+    """
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    results = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
+    letters: list[list[DeadLetter]] = [[] for _ in job.plan.shadows]
+
+    def rows() -> Iterator[list[Rows]]:
+        for changes in parts:
+            for some, change in zip(letters, changes, strict=True):
+                some.extend(change.dead_letters)
+            yield [change.new for change in changes]
+
+    results = staging.write(job.database, job.plan.shadows, rows(), path)
     return EnginePiece(
         folded=[
-            ShadowResult(rows=each.rows, digest=each.digest, dead_letters=change.dead_letters)
-            for each, change in zip(results, changes, strict=True)
+            ShadowResult(rows=each.rows, digest=each.digest, dead_letters=some)
+            for each, some in zip(results, letters, strict=True)
         ],
         path=path,
     )
