@@ -46,10 +46,12 @@ pages: $(INSTALLED) programs ## run the code of README.md and docs/, and record 
 
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 bench-peers: $(INSTALLED) ## run the benchmarks against other tools, and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
+	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
 	$(BIN)/python -m tests.benchmarks.peers $(ARGS)
 
 fuzz: $(INSTALLED) ## run the fuzzer

@@ -10,7 +10,8 @@ import errno
 import mmap
 import os
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import chain, groupby
 from pathlib import Path
 
@@ -27,11 +28,40 @@ NO_STREAM = 0
 #: folded.
 SpillRecord = tuple[int, CanonicalKey, int, str, bytes]
 
-_encode = msgspec.msgpack.Encoder().encode
+#: A record before it is encoded: any tuple will do as its key.
+_NewRecord = tuple[int, tuple[datetime, str], int, str, bytes]
+
+_encoder = msgspec.msgpack.Encoder()
 _decode = msgspec.msgpack.Decoder(list[SpillRecord]).decode
 _decode_customers = msgspec.msgpack.Decoder(list[tuple[int, CustomerKey]]).decode
 _LENGTH_BYTES = 8
+#: The first byte of a msgpack array whose length follows in four bytes.
+_ARRAY = b"\xdd"
 _ASSIGNMENT = "assignment"
+
+
+class Block:
+    """Records that go to one bucket together.
+
+    Each is encoded when it is added, so that a range's events are never in memory as objects.
+    """
+
+    def __init__(self, records: Iterable[_NewRecord] = ()) -> None:
+        self._encoded = bytearray()
+        self._records = 0
+        for each in records:
+            self.add(each)
+
+    def add(self, record: _NewRecord) -> None:
+        """Append a record; once written and read, its key is a CanonicalKey."""
+        _encoder.encode_into(record, self._encoded, -1)
+        self._records += 1
+
+    def __len__(self) -> int:
+        return self._records
+
+    def __bytes__(self) -> bytes:
+        return _ARRAY + self._records.to_bytes(4, "big") + self._encoded
 
 
 class Assignment:
@@ -59,7 +89,7 @@ def assign(
         for stream_id, _ in streams_of_bucket:
             assigned[stream_id] = bucket
         with _customers(folder, bucket).open("wb") as file:
-            file.write(_block(_encode(streams_of_bucket)))
+            file.write(_framed(_encoder.encode(streams_of_bucket)))
     (folder / _ASSIGNMENT).write_bytes(assigned.tobytes())
 
 
@@ -68,14 +98,14 @@ def customers(folder: Path, bucket: int) -> Iterator[tuple[int, CustomerKey]]:
     return chain.from_iterable(map(_decode_customers, _blocks(_customers(folder, bucket))))
 
 
-def write(folder: Path, blocks: Mapping[int, Sequence[object]]) -> None:
+def write(folder: Path, blocks: Mapping[int, Block]) -> None:
     """Append a block to each of the given buckets; raises OSError if it is not written whole."""
     for bucket, block in blocks.items():
         file = os.open(path_of(folder, bucket), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             # One write call for each block: blocks of two processes must not interleave. A short
             # write means that the disk is full.
-            content = _block(_encode(block))
+            content = _framed(bytes(block))
             if os.write(file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
@@ -102,7 +132,7 @@ def _customers(folder: Path, bucket: int) -> Path:
     return folder / f"customers-{bucket}"
 
 
-def _block(content: bytes) -> bytes:
+def _framed(content: bytes) -> bytes:
     return len(content).to_bytes(_LENGTH_BYTES, "big") + content
 
 

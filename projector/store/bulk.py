@@ -64,7 +64,7 @@ def add_many(
     if not rows:
         return
     if _is_sqlite(connection):
-        statement = f"{_sqlite_insert(table)} {_on_conflict_add(table, names)}"
+        statement = f"{sqlite_insert(table)} {_on_conflict_add(table, names)}"
         connection.exec_driver_sql(statement, to_sqlite_params(list(table.columns), rows))
         return
     for some in _pieces(rows):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, select
 
 from projector.envelope import CustomerKey
@@ -178,7 +179,7 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
 
     Only for the customers in `new`; rows that are equal are left out.
     """
-    identity, values = _identity(projection), _values_of(projection)
+    identity = _identity(projection)
     upserted: list[Values] = []
     replaced: list[Values] = []
     gone = []
@@ -189,11 +190,11 @@ def difference(projection: Projection, *, old: Rows, new: Rows) -> Difference:
             if known is not None:
                 if known is row or known == row:
                     continue
-                replaced.append(customer + values(known))
-            upserted.append(customer + values(row))
+                replaced.append(customer + astuple(known))
+            upserted.append(customer + astuple(row))
         for row in before.values():
             gone.append((customer, row))
-            replaced.append(customer + values(row))
+            replaced.append(customer + astuple(row))
     upserted, replaced = _in_utc(projection, upserted), _in_utc(projection, replaced)
     return Difference(upserted, gone, replaced, digest.of(upserted) - digest.of(replaced))
 
@@ -222,8 +223,7 @@ def replace(
 
 def as_values(projection: Projection, rows: Rows) -> list[Values]:
     """Convert rows to tuples of the table."""
-    values = _values_of(projection)
-    converted = [customer + values(row) for customer, some in rows.items() for row in some]
+    converted = [customer + astuple(row) for customer, some in rows.items() for row in some]
     return _in_utc(projection, converted)
 
 
@@ -241,12 +241,6 @@ def _delete(
             )
         )
     )
-
-
-@cache
-def _values_of(projection: Projection) -> Callable[[Row], Values]:
-    """Return the function from a row to the values of its fields."""
-    return attrgetter(*projection.fields)
 
 
 def _in_utc(projection: Projection, rows: list[Values]) -> list[Values]:

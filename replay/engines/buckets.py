@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, groupby
+from itertools import chain, islice
 from operator import itemgetter
 
 from projector.facts.codec import decode_body, decode_encoded, encode
@@ -17,11 +17,15 @@ from projector.store import log
 from replay import spill
 from replay.engines.engine import EnginePiece, Job, stage
 from replay.plan import PositionRange
-from replay.spill import NO_STREAM, SpillRecord
+from replay.spill import NO_STREAM, Block, SpillRecord
 from replay.workspace import spilling
 
 #: The largest bucket that is sorted in memory; a larger one has customers with most of the events.
 SORTED_BYTES_MAX = 64 * 1024 * 1024
+
+#: The number of streams in a part of a bucket, which is folded and written in one go. Facts, states
+#: and rows of one part fit into the processor's cache.
+PART_STREAMS = 100
 
 _stream_id = itemgetter(0)
 
@@ -31,7 +35,7 @@ def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
 
     Events that no projection can read are skipped, and not counted.
     """
-    blocks: defaultdict[int, list[object]] = defaultdict(list)
+    blocks: defaultdict[int, Block] = defaultdict(Block)
     to_datetime = datetime.fromisoformat if job.database.is_sqlite else _unchanged
     with job.database.reading() as connection:
         for row in log.scan(connection, after=cut.after, until=cut.last):
@@ -41,7 +45,7 @@ def scan(job: Job, bucket_of: Sequence[int], cut: PositionRange) -> int:
                 continue
             stream_id = stream_id or NO_STREAM
             key = to_datetime(occurred_at), event_id
-            blocks[bucket_of[stream_id]].append((stream_id, key, position, type_, encode(fact)))
+            blocks[bucket_of[stream_id]].add((stream_id, key, position, type_, encode(fact)))
     with spilling(job.folder):
         spill.write(job.folder, blocks)
     return sum(map(len, blocks.values()))
@@ -56,27 +60,34 @@ def fold_bucket(job: Job, bucket: int) -> tuple[int, EnginePiece]:
     path = spill.path_of(job.folder, bucket)
     with spilling(job.folder):
         is_large = path.exists() and path.stat().st_size > SORTED_BYTES_MAX
-        events, changes = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
+        events, parts = (_fold_by_index if is_large else _fold_sorted)(job, bucket)
         spill.remove(job.folder, bucket)
-    return events, stage(job, changes)
+    return events, stage(job, parts)
 
 
-def _fold_sorted(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
-    events = list(chain.from_iterable(spill.read(job.folder, bucket)))
-    events.sort()
-    streams = {stream_id: list(some) for stream_id, some in groupby(events, key=_stream_id)}
-    without_customer = StreamFacts(None, None, map(_keyed, streams.pop(NO_STREAM, ())))
+def _fold_sorted(job: Job, bucket: int) -> tuple[int, Iterable[list[ProjectionChange]]]:
+    """Read a bucket, and fold it part by part when the result is iterated over."""
+    events: defaultdict[int, list[SpillRecord]] = defaultdict(list)
+    for record in chain.from_iterable(spill.read(job.folder, bucket)):
+        events[record[0]].append(record)
     # Ordered by customer, which is the order of the primary key: inserts append to the index.
-    by_customer = (
-        StreamFacts(customer, stream_id, map(_keyed, streams[stream_id]))
-        for stream_id, customer in spill.customers(job.folder, bucket)
-        if stream_id in streams
+    customers = [each for each in spill.customers(job.folder, bucket) if each[0] in events]
+    streams = chain(
+        [StreamFacts(None, None, _facts(events.get(NO_STREAM, [])))],
+        (StreamFacts(customer, each, _facts(events[each])) for each, customer in customers),
     )
-    all_facts = chain([without_customer], by_customer)
-    return len(events), fold_stream_facts(job.plan.shadows, all_facts, takes_snapshots=True)
+    parts = (
+        fold_stream_facts(
+            job.plan.shadows,
+            chain([first], islice(streams, PART_STREAMS - 1)),
+            takes_snapshots=True,
+        )
+        for first in streams
+    )
+    return sum(map(len, events.values())), parts
 
 
-def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
+def _fold_by_index(job: Job, bucket: int) -> tuple[int, Iterable[list[ProjectionChange]]]:
     """Fold a bucket that is too large to sort in memory: the database sorts its events."""
     events = 0
     stream_ids: set[int] = set()
@@ -89,9 +100,11 @@ def _fold_by_index(job: Job, bucket: int) -> tuple[int, list[ProjectionChange]]:
             whole = chain(
                 whole, log.read_without_customer(connection, facts(), until=job.plan.until)
             )
-        return events, fold_streams(job.plan.shadows, whole, takes_snapshots=True)
+        return events, [fold_streams(job.plan.shadows, whole, takes_snapshots=True)]
 
 
-def _keyed(spilled: SpillRecord) -> KeyedFact:
-    _, key, position, type_, fact = spilled
-    return key, decode_encoded(type_, fact), position
+def _facts(spilled: list[SpillRecord]) -> Iterator[KeyedFact]:
+    """Decode the facts of one stream in canonical order."""
+    spilled.sort()
+    for _, key, position, type_, fact in spilled:
+        yield key, decode_encoded(type_, fact), position

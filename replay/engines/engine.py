@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from projector.projections.snapshots import TakenSnapshot
 from projector.runner.batch import ProjectionChange
@@ -15,6 +15,7 @@ from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
 from projector.store.group_sizes import Sizes
 from projector.store.rebuild import staging
+from projector.store.table_rows import Rows
 from replay.plan import RebuildPlan
 
 #: A progress callback: (phase, done, total); the units depend on the phase.
@@ -64,20 +65,40 @@ class EnginePiece:
 Engine = Callable[[Job], Iterator[EnginePiece]]
 
 
-def stage(job: Job, changes: Sequence[ProjectionChange]) -> EnginePiece:
-    """Write the rows of some customers: to a staging file (SQLite) or the shadows (Postgres)."""
+@define
+class _Found:
+    """What parts give for one shadow, beside its rows."""
+
+    dead_letters: list[DeadLetter] = field(factory=list)
+    snapshots: list[TakenSnapshot] = field(factory=list)
+
+
+def stage(job: Job, parts: Iterable[Sequence[ProjectionChange]]) -> EnginePiece:
+    """Write the rows of some customers: to a staging file (SQLite) or the shadows (Postgres).
+
+    A part has the changes of each shadow; the customers of one come before those of the next one.
+    """
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    results = staging.write(job.database, job.plan.shadows, [each.new for each in changes], path)
+    found = [_Found() for _ in job.plan.shadows]
+
+    def rows() -> Iterator[list[Rows]]:
+        for changes in parts:
+            for some, change in zip(found, changes, strict=True):
+                some.dead_letters.extend(change.dead_letters)
+                some.snapshots.extend(change.snapshots)
+            yield [change.new for change in changes]
+
+    results = staging.write(job.database, job.plan.shadows, rows(), path)
     return EnginePiece(
         folded=[
             ShadowResult(
                 rows=each.rows,
                 digest=each.digest,
                 sizes=each.sizes,
-                dead_letters=change.dead_letters,
-                snapshots=change.snapshots,
+                dead_letters=some.dead_letters,
+                snapshots=some.snapshots,
             )
-            for each, change in zip(results, changes, strict=True)
+            for each, some in zip(results, found, strict=True)
         ],
         path=path,
     )

@@ -22,11 +22,11 @@ def run(job: Job) -> Iterator[EnginePiece]:
         stream_ids = (stream_id for stream_id, _ in customers.in_order(connection))
         while ids := list(islice(stream_ids, STREAMS_MAX)):
             events = _Counted(log.read_streams(connection, ids, until=until))
-            yield stage(job, fold_streams(job.plan.shadows, events, takes_snapshots=True))
+            yield stage(job, [fold_streams(job.plan.shadows, events, takes_snapshots=True)])
             done += events.count
             job.on_progress("folding", done, until)
         rest = log.read_without_customer(connection, facts(), until=until)
-        yield stage(job, fold_streams(job.plan.shadows, rest))
+        yield stage(job, [fold_streams(job.plan.shadows, rest)])
 
 
 class _Counted:

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, one round")
     parser.add_argument("--only", choices=_PARTS, help="one part alone")
     parser.add_argument(
-        "--largest", type=int, default=10_000_000, help="the most events of the part growth"
+        "--largest", type=int, default=5_000_000, help="the most events of the part growth"
     )
     options = parser.parse_args()
     share, rounds = (10, 1) if options.quick else (1, 5)

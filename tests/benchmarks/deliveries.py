@@ -20,22 +20,26 @@ def deliveries(
     seed: int = 1,
     begin: datetime = _START,
 ) -> Iterator[bytes]:
-    """Lines of NDJSON, mostly in the order of their times; `late_share` of them lie in the past."""
-    random_ = random.Random(seed)
+    """Lines of NDJSON, mostly in the order of their times; `late_share` of them lie in the past.
+
+    A customer moves from the tier that the last line before showed.
+    """
+    random_, tiers = random.Random(seed), bytearray(customers)
     for number in range(events):
         at = begin + timedelta(seconds=number)
         if random_.random() < late_share:
             at -= timedelta(days=random_.uniform(0, 30))
-        yield msgspec.json.encode(_delivery(number, random_.randrange(customers), at, random_))
+        customer = random_.randrange(customers)
+        yield msgspec.json.encode(_delivery(number, customer, at, random_, tiers))
         yield b"\n"
 
 
 def stories(customers: int, events: int) -> Iterator[bytes]:
     """Customers with so many events each, all of them about one segment, one in fifty late."""
-    random_ = random.Random(2)
+    random_, tiers = random.Random(2), bytearray(1)
     for number in range(customers * events):
         at = _START + timedelta(seconds=number) - timedelta(hours=number % 50 == 49)
-        delivery = _delivery(10**9 + number, 0, at, random_)
+        delivery = _delivery(10**9 + number, 0, at, random_, tiers)
         data = {**_customer(f"cust_story{number % customers}", number % customers)}
         delivery["event"]["entity_id"] = data["id"]
         delivery["event"]["type"] = f"customer.segment.{random_.choice(['entered', 'left'])}"
@@ -46,9 +50,10 @@ def stories(customers: int, events: int) -> Iterator[bytes]:
 
 def entries(members: int, segment_id: str) -> Iterator[bytes]:
     """As many customers who enter one segment."""
-    random_ = random.Random(3)
+    random_, tiers = random.Random(3), bytearray(members)
     for number in range(members):
-        delivery = _delivery(number, number, _START + timedelta(seconds=number), random_)
+        at = _START + timedelta(seconds=number)
+        delivery = _delivery(number, number, at, random_, tiers)
         delivery["event"]["type"] = "customer.segment.entered"
         delivery["data"] = {
             "customer": delivery["data"]["customer"],
@@ -63,8 +68,10 @@ def customer_id(number: int) -> str:
     return f"cust_{number:020d}"
 
 
-def _delivery(number: int, customer: int, at: datetime, random_: random.Random) -> dict[str, Any]:
-    type_, data = _what(random_)
+def _delivery(
+    number: int, customer: int, at: datetime, random_: random.Random, tiers: bytearray
+) -> dict[str, Any]:
+    type_, data = _what(customer, random_, tiers)
     time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     id_ = customer_id(customer)
     return {
@@ -103,7 +110,8 @@ def _customer(customer_id: str, customer: int) -> dict[str, Any]:
     }
 
 
-def _what(random_: random.Random) -> tuple[str, dict[str, Any]]:
+def _what(customer: int, random_: random.Random, tiers: bytearray) -> tuple[str, dict[str, Any]]:
+    """The type and the data; `tiers` has the number of each customer's tier, 0 for none."""
     choice = random_.random()
     if choice < 0.5:
         segment = random_.randrange(5)
@@ -120,23 +128,25 @@ def _what(random_: random.Random) -> tuple[str, dict[str, Any]]:
     if choice < 0.6:
         return "customer.updated", {}
     campaign = {"id": "camp_1", "name": "Loyalty programme", "object": "campaign"}
+    before, after = tiers[customer], random_.randint(1, len(_TIERS))
+    tiers[customer] = after
     if choice < 0.85:
         return "customer.loyalty.tier.joined", {
             "campaign": campaign,
-            "loyalty_tier": _tier(random_),
+            "loyalty_tier": _tier(after),
         }
     return (
         "customer.loyalty.tier.upgraded",
         {
             "campaign": campaign,
-            "loyalty_tier_from": _tier(random_),
-            "loyalty_tier_to": _tier(random_),
+            "loyalty_tier_from": _tier(before) if before else None,
+            "loyalty_tier_to": _tier(after),
         },
     )
 
 
-def _tier(random_: random.Random) -> dict[str, Any]:
-    tier_id, name, points = random_.choice(_TIERS)
+def _tier(number: int) -> dict[str, Any]:
+    tier_id, name, points = _TIERS[number - 1]
     return {
         "id": tier_id,
         "name": name,

@@ -22,8 +22,9 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
     lines = [
         "# What an event costs as the log grows",
         "",
-        'Written by `make bench ARGS="--only growth"`. Ten times the events are of ten times the',
-        "customers, ten events each; a delivery has 1.1 KB; one in fifty is late.",
+        'Written by `make bench ARGS="--only growth"`, or with `--largest N` for logs of up to N',
+        "events. The more events, the more customers, ten events each; a delivery has 1.1 KB; one",
+        "in fifty is late.",
         f"Taken on: {machine}.",
         "",
         "![Microseconds of processors for each event](growth.svg)",
@@ -34,7 +35,7 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
         "half a second, is in each figure but the reads: of 10,000 events it is most of the cost.",
         "",
         "The catch-up is that of `projector ingest` with empty tables: a long log fills them by a",
-        "rebuild.",
+        "rebuild. In the longest log it is left out.",
         "",
         "| database | work | events in the log | µs of processors | µs by the clock |",
         "|---|---|--:|--:|--:|",
@@ -44,6 +45,7 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
             for each in costs
         ),
         "",
+        *_largest(costs),
         "## One customer, one segment",
         "",
         "| database | what | ms |",
@@ -52,6 +54,32 @@ def page(machine: str, costs: Sequence[Cost], found: Sequence[Found]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _largest(costs: Sequence[Cost]) -> list[str]:
+    """What the longest log takes: how the append grows from tenth to tenth, and the memory."""
+    most = max(each.events for each in costs)
+    works = {(each.database, each.work): each for each in costs if each.events == most}
+    lines = [
+        f"## A log of {most:,} events",
+        "",
+        "The append is one `projector ingest` of a pipe: the time of processors in its first and",
+        "its last tenth. The memory is the greatest of all processes of the program together,",
+        "without Postgres's.",
+        "The rebuild comes at the end, with two workers.",
+        "",
+        "| database | append, first tenth | last tenth | growth | memory | rebuild | | memory |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for database in dict.fromkeys(each.database for each in costs):
+        append, rebuild = works[database, "append"], works[database, "rebuild"]
+        first, last = append.tenths[0], append.tenths[-1]
+        lines.append(
+            f"| {database} | {first:.1f} µs an event | {last:.1f} µs | {last / first:.2f} × "
+            f"| {append.megabytes:,.0f} MB | {rebuild.clock * most / 1e6:,.0f} s "
+            f"| {1e6 / rebuild.clock:,.0f} events/s | {rebuild.megabytes:,.0f} MB |"
+        )
+    return [*lines, ""]
 
 
 def chart(costs: Sequence[Cost]) -> str:
@@ -94,7 +122,7 @@ def _panel(name: str, at: int, costs: Sequence[Cost], top: float) -> str:
         parts.append(_text(left - 6, y(tick) + 4, str(tick), anchor="end"))
     for events in sizes:
         parts.append(_text(x(events), _TOP + _HEIGHT + 18, f"{events:,}", anchor="middle"))
-    ends: list[tuple[float, str]] = []
+    ends: list[tuple[float, float, str]] = []
     for work, colour in _COLOURS.items():
         points = [
             (x(each.events), y(each.processors))
@@ -106,12 +134,12 @@ def _panel(name: str, at: int, costs: Sequence[Cost], top: float) -> str:
         parts += [
             f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" fill="{colour}"/>' for px, py in points
         ]
-        ends.append((points[-1][1], work))
+        ends.append((points[-1][1], points[-1][0], work))
     lowest = math.inf
-    for py, work in sorted(ends, reverse=True):
+    for py, px, work in sorted(ends, reverse=True):
         # One above the other, where lines end at the same place.
         lowest = min(py + 4, lowest - 14)
-        at_end = f'<text x="{x(sizes[-1]) + 8:.1f}" y="{lowest:.1f}" fill="{_COLOURS[work]}">'
+        at_end = f'<text x="{px + 8:.1f}" y="{lowest:.1f}" fill="{_COLOURS[work]}">'
         parts.append(f"{at_end}{work}</text>")
     return "\n".join(parts)
 

@@ -1,5 +1,6 @@
 """Timing in pairs: what is measured and its floor in turn, so that a noisy machine hits both."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -33,6 +34,12 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def processors() -> float:
+    """Return the seconds of processors that this process and its ended children have taken."""
+    taken = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in taken)
 
 
 def percentiles(samples: list[float]) -> str:

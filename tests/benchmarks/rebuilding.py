@@ -13,6 +13,7 @@ from tests.benchmarks.bare import Postgres, Sqlite
 from tests.benchmarks.deliveries import deliveries
 from tests.benchmarks.measure import seconds
 from tests.benchmarks.others import by_duckdb
+from tests.benchmarks.processes import watching
 from tests.support.command import PROGRAM
 from tests.support.postgres import Server
 
@@ -54,7 +55,7 @@ def memory(folder: Path, *, events: int, customers: int) -> None:
     done, peak = _watched(url, "rebuild", "--engine", "parallel", "--workers", "2", "--json")
     print(
         f"sqlite rebuild of {events:,} events: {done['seconds']:.1f} s, "
-        f"{events / done['seconds']:,.0f} events/s, {peak / 1024:,.0f} MB in all processes, "
+        f"{events / done['seconds']:,.0f} events/s, {peak:,.0f} MB in all processes, "
         f"pause {1000 * done['pause_seconds']:.0f} ms",
         flush=True,
     )
@@ -88,28 +89,11 @@ def _program(url: str, *arguments: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def _watched(url: str, *arguments: str) -> tuple[Any, int]:
-    """What a command prints, and the greatest sum of its processes' own memory, in kilobytes."""
-    peak = 0
-    with subprocess.Popen(
-        [*PROGRAM, "--db", url, *arguments], stdout=subprocess.PIPE, text=True
-    ) as process:
-        while process.poll() is None:
-            family = [process.pid, *_children(process.pid)]
-            peak = max(peak, sum(map(_resident, family)))
+def _watched(url: str, *arguments: str) -> tuple[Any, float]:
+    """What a command prints, and the greatest sum of its processes' own memory, in megabytes."""
+    command = [*PROGRAM, "--db", url, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        return json.loads(process.stdout.read()), peak
-
-
-def _children(parent: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True)
-    return [int(each) for each in found.stdout.split()]
-
-
-def _resident(pid: int) -> int:
-    """The proportional share of memory: pages that several processes have count once."""
-    try:
-        with Path(f"/proc/{pid}/smaps_rollup").open() as file:
-            return next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0)
-    except (OSError, ProcessLookupError):
-        return 0
+        with watching(process.pid) as peak:
+            printed = process.stdout.read()
+    return json.loads(printed), peak.megabytes

@@ -3,13 +3,20 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import attrs
 import pytest
 
-from tests.benchmarks.peers import report
+from projector.envelope import DeliveryDefaults, Envelope
+from projector.intake import sources
+from projector.text.instants import to_text
+from tests.benchmarks.deliveries import deliveries
+from tests.benchmarks.peers import by_hand, report
+from tests.benchmarks.peers.change import change_of
 from tests.benchmarks.peers.chart import chart
 from tests.benchmarks.peers.figures import Figure, Section
 from tests.benchmarks.peers.state import State
 from tests.benchmarks.peers.table import number, page, times
+from tests.support.given import folded
 
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -94,6 +101,29 @@ def test_the_report_writes_the_page_and_its_chart(tmp_path: Path) -> None:
     assert ">this program</text>" in (tmp_path / "benchmarks.svg").read_text()
 
 
+def rebuild(duckdb_seconds: float) -> Section:
+    mine = attrs.evolve(figure("this program, parallel", 0.1, 0.1, 0.1), processors=[0.1, 0.2, 0.4])
+    peer = figure("DuckDB over NDJSON", *[duckdb_seconds] * 3)
+    return Section(title="Rebuild", database="SQLite", figures=[mine, peer])
+
+
+@pytest.mark.parametrize(
+    ("duckdb_seconds", "end"),
+    [(0.2, "more than that."), (0.01, "DuckDB's 100,000 are out of reach of a fold in Python.")],
+)
+def test_the_ceiling_is_computed_from_the_processors_of_the_run(
+    tmp_path: Path, duckdb_seconds: float, end: str
+) -> None:
+    """0.2 seconds for 1,000 events are 200 µs each: 2 cores fold 10,000 a second at most."""
+    report.write(tmp_path, [rebuild(duckdb_seconds)], {"cores": "2"})
+
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "an event took 200.0 µs of processors for five tables on SQLite" in text
+    assert "So 2 cores that never wait would fold 10,000 events/s" in text
+    [note] = [line for line in text.splitlines() if "never wait" in line]
+    assert note.endswith(end)
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -113,3 +143,23 @@ def test_ways_that_do_not_arrive_at_the_same_are_refused(other: State) -> None:
 def test_two_that_have_nothing_prove_nothing() -> None:
     with pytest.raises(AssertionError, match="It has 0 rows"):
         State(set(), set()).must_be(State(set(), set()), "It")
+
+
+def test_the_peers_rules_and_the_folds_come_to_the_same_tiers_of_deliveries_in_order() -> None:
+    """The peers know no lost delivery, so that none may seem to be lost."""
+    bodies = [each for each in deliveries(2_000, customers=50, late_share=0.0) if each != b"\n"]
+    by_customer: dict[str, list[Envelope]] = {}
+    for body in bodies:
+        [event] = sources.read(body, DeliveryDefaults())
+        assert isinstance(event, Envelope)
+        assert event.customer_id is not None
+        by_customer.setdefault(event.customer_id, []).append(event)
+
+    _, tiers = by_hand.fold(filter(None, map(change_of, bodies)))
+
+    found = set()
+    for customer, events in by_customer.items():
+        rows, _ = folded("loyalty_tier", events)
+        assert {row.gaps for row in rows} <= {0}
+        found |= {(customer, row.campaign_id, row.tier_id, to_text(row.joined_at)) for row in rows}
+    assert found == {(*key, tier, since) for key, (tier, _, since) in tiers.items()}

@@ -277,7 +277,7 @@ def _parallel() -> list[Step]:
         before("before the spilling", write, **worker),
         after("after the spilling", write, **worker),
         before("before a bucket", fold, **worker),
-        before("after the fold", remove, **worker),
+        before("after a bucket is read", remove, **worker),
         before("before rows", _PUT, **worker),
         before("amid rows", _COPIED, nth=30, only="postgres", **worker),
         *_commit("rebuild parallel", "rows", _PUT, only="postgres", **worker),

@@ -35,6 +35,7 @@ _arriving = histories().flatmap(arrivals)
     projections=st.sampled_from([list(discover()), FUSSY]),
     size=st.sampled_from([1, 2, 3, 1000]),
     sorted_bytes_max=st.sampled_from([0, buckets.SORTED_BYTES_MAX]),
+    part_streams=st.sampled_from([1, 2, buckets.PART_STREAMS]),
 )
 def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     database: Database,
@@ -42,12 +43,14 @@ def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     projections: list[Projection],
     size: int,
     sorted_bytes_max: int,
+    part_streams: int,
 ) -> None:
     wipe(database)
     _project(database, arriving, projections)
     live = _found(database)
     with cut_small(size), pytest.MonkeyPatch.context() as patched:
         patched.setattr(buckets, "SORTED_BYTES_MAX", sorted_bytes_max)
+        patched.setattr(buckets, "PART_STREAMS", part_streams)
         rebuild(database, projections, by_steps)
     assert _found(database) == live
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from projector.envelope import CanonicalKey, CustomerKey
 from replay import spill
-from replay.spill import NO_STREAM, Assignment, SpillRecord
+from replay.spill import NO_STREAM, Assignment, Block, SpillRecord
 
 _AT = datetime(2024, 3, 4, 10, tzinfo=UTC)
 
@@ -66,8 +66,8 @@ def test_a_customer_who_comes_while_an_empty_log_is_assigned_is_left_to_the_proj
 def test_blocks_come_back_as_they_were_and_in_the_order_of_writing(tmp_path: Path) -> None:
     first = [_event(2, 1), _event(1, 2), _event(NO_STREAM, 3, event_id="é\uffff😀")]
     second = [_event(1, 4)]
-    spill.write(tmp_path, {0: first, 7: [_event(9, 5)]})
-    spill.write(tmp_path, {0: second})
+    spill.write(tmp_path, {0: Block(first), 7: Block([_event(9, 5)])})
+    spill.write(tmp_path, {0: Block(second)})
     assert list(spill.read(tmp_path, 0)) == [first, second]
     assert list(spill.read(tmp_path, 7)) == [[_event(9, 5)]]
     assert list(spill.read(tmp_path, 8)) == []
@@ -79,7 +79,7 @@ def test_blocks_come_back_as_they_were_and_in_the_order_of_writing(tmp_path: Pat
 )
 def test_instants_at_the_ends_of_time_come_back(tmp_path: Path, at: datetime) -> None:
     event = (1, CanonicalKey(at, "e"), 1, "customer.created", b"{}")
-    spill.write(tmp_path, {0: [event]})
+    spill.write(tmp_path, {0: Block([event])})
     assert list(spill.read(tmp_path, 0)) == [[event]]
 
 
@@ -87,7 +87,7 @@ def test_spilled_facts_are_read_sorted_by_stream_and_canonical_key(tmp_path: Pat
     # As bytes, which is the order of their characters and of no UTF-16.
     ids = ["a", "é", "\uffff", "😀"]
     events = [_event(stream_id, 9, event_id=id) for stream_id in (2, 1) for id in reversed(ids)]
-    spill.write(tmp_path, {0: events})
+    spill.write(tmp_path, {0: Block(events)})
     [block] = spill.read(tmp_path, 0)
     found = [(stream_id, key.event_id) for stream_id, key, *_ in sorted(block)]
     assert found == [(stream_id, id) for stream_id in (1, 2) for id in ids]
@@ -114,20 +114,20 @@ def test_blocks_of_several_writers_do_not_get_into_each_other(tmp_path: Path) ->
 
 def _write_many(folder: Path, writer: int) -> None:
     for number in range(50):
-        spill.write(folder, {0: [_event(writer, number)] * (1 + number * 20)})
+        spill.write(folder, {0: Block([_event(writer, number)] * (1 + number * 20))})
 
 
 def test_a_full_disk_makes_the_spill_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, text: real(file, text[:-1]))
     with pytest.raises(OSError, match="No space left") as told:
-        spill.write(tmp_path, {0: [_event(1, 1)]})
+        spill.write(tmp_path, {0: Block([_event(1, 1)])})
     assert told.value.errno == errno.ENOSPC
 
 
 def test_a_bucket_that_was_read_makes_room(tmp_path: Path) -> None:
     spill.assign(tmp_path, 2, 2, _in_order([2, 1]))
-    spill.write(tmp_path, {0: [_event(2, 1)], 1: [_event(1, 2)]})
+    spill.write(tmp_path, {0: Block([_event(2, 1)]), 1: Block([_event(1, 2)])})
     spill.remove(tmp_path, 0)
     spill.remove(tmp_path, 0)
     assert list(spill.read(tmp_path, 0)) == []

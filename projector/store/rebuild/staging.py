@@ -9,8 +9,9 @@ possible.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,14 @@ from projector.errors import SpillUnwritable
 from projector.projections.projection import Projection, Row, Values
 from projector.store import bulk, digest, group_sizes, table_rows, tables
 from projector.store.database import Database
-from projector.store.group_sizes import Sizes
+from projector.store.group_sizes import GroupDay, Size
 from projector.store.table_rows import Rows
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
+
+
+#: A function that inserts rows into the table of a shadow, or of the file that stands for it.
+_Insert = Callable[[Projection, list[Values]], None]
 
 
 class StagingResult(NamedTuple):
@@ -32,34 +37,32 @@ class StagingResult(NamedTuple):
     #: The change of the digest of all rows.
     digest: int
     #: The change of the sizes of groups.
-    sizes: Sizes
+    sizes: dict[GroupDay, Size]
 
 
 def write(
-    database: Database, shadows: Sequence[Projection], rows: Sequence[Rows], path: Path
+    database: Database, shadows: Sequence[Projection], parts: Iterable[Sequence[Rows]], path: Path
 ) -> list[StagingResult]:
-    """Write customers' rows, given for each shadow: to the tables, or on SQLite to a file.
+    """Write customers' rows to the tables of shadows, or on SQLite to a file.
 
-    The file `path` must not exist. Returns a result for each shadow; raises SpillUnwritable if the
-    file cannot be written.
+    A part has the rows of some customers for each shadow. Parts are converted and written one after
+    another, because rows that were made just now are still in the processor's cache. The file
+    `path` must not exist. Returns a result for each shadow; raises SpillUnwritable if the file
+    cannot be written.
     """
-    values = [
-        table_rows.as_values(each, _by_customer(some))
-        for each, some in zip(shadows, rows, strict=True)
-    ]
-    if database.is_sqlite:
-        try:
-            _write_file(path, shadows, values)
-        except sqlite3.Error as error:
-            raise SpillUnwritable(path=path, reason=error) from error
-    else:
-        with database.writing() as connection:
-            for each, some in zip(shadows, values, strict=True):
-                bulk.insert_many(connection, tables.table_of(each), some)
-    return [
-        StagingResult(len(some), digest.of(some), group_sizes.changes(each, new=some))
-        for each, some in zip(shadows, values, strict=True)
-    ]
+    results = [StagingResult(0, 0, {}) for _ in shadows]
+    sink = _to_file(path, shadows) if database.is_sqlite else _to_tables(database, shadows)
+    with sink as insert:
+        for part in parts:
+            for index, (each, rows) in enumerate(zip(shadows, part, strict=True)):
+                values = table_rows.as_values(each, _by_customer(rows))
+                insert(each, values)
+                before = results[index]
+                group_sizes.merge(before.sizes, group_sizes.changes(each, new=values))
+                results[index] = StagingResult(
+                    before.rows + len(values), before.digest + digest.of(values), before.sizes
+                )
+    return results
 
 
 def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
@@ -91,23 +94,48 @@ def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
     return dict(sorted(rows.items()))
 
 
-def _write_file(
-    path: Path, shadows: Sequence[Projection], values: Sequence[Sequence[Values]]
-) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+@contextmanager
+def _to_tables(database: Database, shadows: Sequence[Projection]) -> Iterator[_Insert]:
+    """Collect rows, and insert them at the end: in one COPY for each table."""
+    collected: dict[str, list[Values]] = {each.name: [] for each in shadows}
+    yield lambda shadow, values: collected[shadow.name].extend(values)
+    with database.writing() as connection:
+        for each in shadows:
+            bulk.insert_many(connection, tables.table_of(each), collected[each.name])
+
+
+@contextmanager
+def _to_file(path: Path, shadows: Sequence[Projection]) -> Iterator[_Insert]:
+    """Create a file with a table for each shadow, and insert rows as they come."""
+    with _writing(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # No journal and no fsync: after a crash the rebuild starts again and folds these rows anew.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
-        for each, some in zip(shadows, values, strict=True):
-            columns = list(tables.table_of(each).columns)
-            names = ", ".join(column.name for column in columns)
-            placeholders = ", ".join("?" * len(columns))
+        for each in shadows:
             # Columns without types have no affinity, so that SQLite stores values unconverted.
+            names = ", ".join(column.name for column in tables.table_of(each).columns)
             connection.execute(f"CREATE TABLE {each.name} ({names})")
-            if some:
-                connection.executemany(
-                    f"INSERT INTO {each.name} VALUES ({placeholders})",
-                    bulk.to_sqlite_params(columns, some),
-                )
+        yield partial(_insert_into_file, connection)
         connection.execute("COMMIT")
+
+
+def _insert_into_file(
+    connection: sqlite3.Connection, shadow: Projection, values: list[Values]
+) -> None:
+    if values:
+        columns = list(tables.table_of(shadow).columns)
+        placeholders = ", ".join("?" * len(columns))
+        connection.executemany(
+            f"INSERT INTO {shadow.name} VALUES ({placeholders})",
+            bulk.to_sqlite_params(columns, values),
+        )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Translate an error of a file's connection into SpillUnwritable."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SpillUnwritable(path=path, reason=error) from error

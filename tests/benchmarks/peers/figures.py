@@ -18,11 +18,18 @@ class Figure:
     #: Whether it is this program.
     is_ours: bool = False
     seconds: list[float] = field(factory=list)
+    #: Seconds of processors a round: of this process and its workers, without Postgres's.
+    processors: list[float] = field(factory=list)
 
     @property
     def rates(self) -> list[float]:
         """Events a second, round by round."""
         return [self.events / each for each in self.seconds]
+
+    @property
+    def processors_an_event(self) -> float:
+        """Seconds of processors for each event: the median of the rounds."""
+        return statistics.median(self.processors) / self.events
 
     @property
     def rate(self) -> float:

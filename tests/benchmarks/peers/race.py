@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from attrs import frozen
 
-from tests.benchmarks.measure import seconds
+from tests.benchmarks.measure import processors, seconds
 from tests.benchmarks.peers.figures import Figure, Section
 from tests.benchmarks.peers.table import number, times
 
@@ -36,7 +36,9 @@ def race(
         for way, figure in zip(ways, figures, strict=True):
             with way.begin() as work:
                 gc.collect()
+                before = processors()
                 figure.seconds.append(seconds(work))
+                figure.processors.append(processors() - before)
     section = Section(title=title, database=database, unit=unit, figures=figures)
     print(f"{title}, {database}", flush=True)
     for figure in figures:
