@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from projector.errors import ProjectorError
+from projector.errors import CheckpointMoved, ProjectorError
 from projector.projections.projection import Projection
-from projector.runner import isolation, runner
+from projector.runner import direct, isolation, runner
 from projector.store import checkpoints, log
 from projector.store.database import Database
 from replay import engines
@@ -34,6 +34,14 @@ def catch_up(
     the position reached by each batch; `on_progress` gets the progress of the rebuild. Returns and
     raises as `runner.catch_up` does.
     """
+    try:
+        reached = direct.project(database, projections)
+    except CheckpointMoved:
+        reached = None
+    if reached is not None:
+        if reached.has_advanced:
+            on_batch(reached.position)
+        return []
     try:
         rebuild_backlog(database, projections, on_progress=on_progress)
     except ProjectorError as error:

@@ -78,9 +78,13 @@ class _ProjectionFold:
         """Load the states of the customers that are new to the batch."""
         new = [customer for customer in customers if customer not in self.states]
         with blaming(self.projection):
-            rows = table_rows.load_last(connection, self.projection, new)
+            self.add(new, table_rows.load_last(connection, self.projection, new))
+
+    def add(self, customers: Iterable[CustomerKey], rows: Rows) -> None:
+        """Add the states of customers to the batch, from their rows."""
+        with blaming(self.projection):
             self.old.update(rows)
-            for customer in new:
+            for customer in customers:
                 self.states[customer] = self.projection.from_rows(rows.get(customer, []))
 
     def add_dead_letter(self, position: int, stream_id: int | None, reason: str) -> None:
@@ -152,6 +156,19 @@ def fold_batch(
     return last, [batch.change() for batch in batches]
 
 
+def fold_loaded(
+    projections: Sequence[Projection], rows: Sequence[Rows], events: Sequence[RecordedEvent]
+) -> list[ProjectionChange]:
+    """Fold events, none of them late, onto the rows of their customers, by projection."""
+    batches = [_ProjectionFold(projection) for projection in projections]
+    readers = readers_by_class(tuple(projections))
+    piece = _decode_piece(events, batches, readers)
+    for batch, loaded in zip(batches, rows, strict=True):
+        batch.add({each.customer for each in piece}, loaded)
+    _apply_piece(batches, readers, piece)
+    return [batch.change() for batch in batches]
+
+
 def fold_streams(
     projections: Sequence[Projection],
     events: Iterable[RecordedEvent],
@@ -191,6 +208,13 @@ def _fold_piece(
         reads = {each for each in classes if batch.projection.evolver_of(each) is not None}
         customers = {each.customer for each in piece if class_of(each.fact) in reads}
         batch.load(connection, customers | due)
+    _apply_piece(batches, readers, piece)
+
+
+def _apply_piece(
+    batches: Sequence[_ProjectionFold], readers: Readers, piece: Sequence[_PieceFact]
+) -> None:
+    """Apply the facts of a piece to the states, which are there; take snapshots that are due."""
     for customer, stream_id, is_late, key, fact, position in piece:
         for index, evolver in readers[class_of(fact)]:
             batch = batches[index]
@@ -202,7 +226,7 @@ def _fold_piece(
             batch.states[customer] = state
             if reason is not None:
                 batch.add_dead_letter(position, stream_id, reason)
-        if customer in due and is_due(position) and not is_late:
+        if not is_late and is_due(position):
             # Of all projections, whether they read this event or not: they read others.
             for batch in batches:
                 if stream_id not in batch.late:

@@ -17,7 +17,7 @@ from projector.errors import CheckpointMoved, ProjectionFailed, ProjectorError
 from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import SHADOW
-from projector.runner import isolation
+from projector.runner import direct, isolation
 from projector.runner.batch import ProjectionChange, fold_batch
 from projector.store import checkpoints, dead_letters, digest, log, snapshots, table_rows
 from projector.store.checkpoints import Checkpoint
@@ -76,6 +76,10 @@ def project_batch(
     is set aside; one that is set aside or outdated is skipped. Raises CheckpointMoved, with nothing
     written, if another projector advanced a checkpoint in the meantime.
     """
+    if until is None:
+        reached = direct.project(database, projections, events_max=batch_events_max)
+        if reached is not None:
+            return reached.position if reached.has_advanced else None
     while True:
         try:
             return _project_batch(database, projections, until, batch_events_max)

@@ -64,11 +64,11 @@ def add_many(
     if not rows:
         return
     if _is_sqlite(connection):
-        statement = f"{sqlite_insert(table)} {_on_conflict_add(table, names)}"
+        statement = f"{sqlite_insert(table)} {on_conflict_add(table, names)}"
         connection.exec_driver_sql(statement, to_sqlite_params(list(table.columns), rows))
         return
     for some in _pieces(rows):
-        _insert_few(connection, table, some, _on_conflict_add(table, names))
+        _insert_few(connection, table, some, on_conflict_add(table, names))
 
 
 def update_many(
@@ -112,7 +112,8 @@ def on_conflict(table: Table) -> str:
     return _on_conflict_set(table, ", ".join(f"{name} = excluded.{name}" for name in others))
 
 
-def _on_conflict_add(table: Table, names: tuple[str, ...]) -> str:
+def on_conflict_add(table: Table, names: tuple[str, ...]) -> str:
+    """Return the clause that adds the values of some columns to a row with the same primary key."""
     sums = (f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
     return _on_conflict_set(table, ", ".join(sums))
 

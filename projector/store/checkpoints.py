@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from attrs import asdict, evolve, frozen
-from sqlalchemy import Connection, bindparam, delete, select, update
+from attrs import asdict, astuple, evolve, frozen
+from sqlalchemy import Connection, delete, select, update
 
 from projector.errors import CheckpointMoved
 from projector.projections import is_own
@@ -14,12 +15,12 @@ from projector.projections.rebuilding import SHADOW
 from projector.store import dialects, digest
 from projector.store.tables import checkpoint, fingerprint
 
-_ADVANCE = update(checkpoint).where(
-    checkpoint.c.projection == bindparam("seen_projection"),
-    checkpoint.c.position == bindparam("seen_position"),
-    checkpoint.c.generation == bindparam("seen_generation"),
-)
 _ALL = select(checkpoint).order_by(checkpoint.c.projection)
+_ADVANCE = (
+    "UPDATE checkpoint SET position = {0}, version = {0}, generation = {0}, digest = {0},"
+    " fingerprint = {0}, error = {0}"
+    " WHERE projection = {0} AND position = {0} AND generation = {0}"
+)
 
 
 @frozen
@@ -38,6 +39,20 @@ class Checkpoint:
     fingerprint: str
     #: Why the projection is set aside; None while it runs.
     error: str | None = None
+
+    def advanced(
+        self, projection: Projection, *, position: int, digest: str, rewritten: bool = False
+    ) -> Checkpoint:
+        """Return the checkpoint after a change of the rows; see `advance`."""
+        return Checkpoint(
+            self.projection,
+            position,
+            projection.version,
+            self.generation + rewritten,
+            digest,
+            fingerprint(projection),
+            self.error,
+        )
 
 
 def read(
@@ -98,22 +113,20 @@ def advance(
     """
     if seen.position == 0:
         _ensure(connection, seen)
-    result = connection.execute(
-        _ADVANCE,
-        {
-            "seen_projection": seen.projection,
-            "seen_position": seen.position,
-            "seen_generation": seen.generation,
-            "position": position,
-            "version": projection.version,
-            "fingerprint": fingerprint(projection),
-            "error": seen.error,
-            "generation": seen.generation + rewritten,
-            "digest": digest,
-        },
-    )
-    if result.rowcount != 1:
+    after = seen.advanced(projection, position=position, digest=digest, rewritten=rewritten)
+    statement = advance_statement("?" if connection.dialect.name == "sqlite" else "%s")
+    if connection.exec_driver_sql(statement, advance_params(seen, after)).rowcount != 1:
         raise CheckpointMoved(projection=seen.projection, position=seen.position)
+
+
+def advance_statement(placeholder: str) -> str:
+    """Return the compare-and-set; the driver's placeholder is `?` on SQLite, `%s` on Postgres."""
+    return _ADVANCE.format(placeholder)
+
+
+def advance_params(seen: Checkpoint, after: Checkpoint) -> tuple[Any, ...]:
+    """Return the parameters of `advance_statement`; it changes one row, or none if it fails."""
+    return (*astuple(after)[1:], seen.projection, seen.position, seen.generation)
 
 
 def set_error(connection: Connection, projection: Projection, error: str | None) -> None:

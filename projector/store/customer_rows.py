@@ -92,15 +92,21 @@ class TablesSnapshot(NamedTuple):
 
 
 def read(
-    database: Database, projections: tuple[Projection, ...], by: By, key: str | Sequence[str]
+    database: Database,
+    projections: tuple[Projection, ...],
+    by: By,
+    key: str | Sequence[str],
+    *,
+    last: bool = False,
 ) -> TablesSnapshot | None:
     """Return what the tables have of the customers with an id, with one of several, or a source_id.
 
+    With `last`, of a history only the last row of each series, as `table_rows.load_last` does.
     None if the ordinary path must be taken: behind a connection pooler, if the head is missing, and
     if a stored value is unreadable, for which that path raises RowsUnreadable.
     """
     dialect = database.engine.dialect
-    prepared = _prepare(projections, by, dialect)
+    prepared = _prepare(projections, by, dialect, last)
     value = key if isinstance(key, str) else array_value(dialect.name, key)
     try:
         found = database.select(prepared.statement, prepared.parameters_of(value))
@@ -162,10 +168,14 @@ def _to_snapshot(
 
 
 @cache
-def _prepare(projections: tuple[Projection, ...], by: By, dialect: Dialect) -> _Prepared:
+def _prepare(
+    projections: tuple[Projection, ...], by: By, dialect: Dialect, last: bool
+) -> _Prepared:
     layout = _Layout([_columns(each) for each in projections], is_typed=dialect.name != "sqlite")
     parts = [_select_checkpoints(projections, layout), _select_streams(projections, layout)]
-    parts += [_select_rows(kind, each, layout) for kind, each in enumerate(projections)]
+    for kind, each in enumerate(projections):
+        rows = _select_rows(kind, each, layout)
+        parts.append(rows.where(_is_last(each)) if last and each.is_history else rows)
     first, *others = parts
     condition = _condition(by, dialect.name)
     compiled = union_all(first, *(each.where(condition) for each in others)).compile(
@@ -238,6 +248,18 @@ def _select_rows(kind: int, projection: Projection, layout: _Layout) -> Select[A
     table = table_of(projection)
     row = [literal_column(str(kind)), *_customer_of(stream), *layout.fill(_columns(projection))]
     return select(*row).select_from(stream).join(table, same_customer(stream, table))
+
+
+def _is_last(projection: Projection) -> ColumnElement[bool]:
+    """Return whether a row of a history is the last one of its series."""
+    table = table_of(projection)
+    later = table.alias()
+    same = (
+        later.c[name] == table.c[name]
+        for name in ("project_id", "customer_id", *projection.key[:-1])
+    )
+    number: str = projection.key[-1]
+    return ~exists().where(*same, later.c[number] > table.c[number])
 
 
 def _condition(by: By, dialect: str) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from projector.errors import BadDatabaseUrl, DatabaseBusy, DirectDatabaseElsewhere
 from projector.store import dialects, postgres, sqlite
 from projector.store.driver_errors import translate_error
-from projector.store.kept_connections import KeptConnections
+from projector.store.kept_connections import KeptConnections, autocommitting
 from projector.store.postgres_settings import Timeouts
 from projector.store.read_errors import is_unreadable
 
@@ -212,33 +212,19 @@ class Database:
             yield begun
 
     @contextmanager
-    def autocommitting(self) -> Iterator[Any]:
-        """Yield a driver's connection, in autocommit mode and durable; None behind a pooler.
+    def autocommitting(self, *, durable: bool = True) -> Iterator[Any]:
+        """Yield a driver's connection, in autocommit mode; None behind a pooler.
 
         For writing with few small statements: SQLAlchemy's work for each takes longer than they
         do. Behind a pooler each transaction must make the settings of the session first. Raises
         EncodingUnsuitable.
         """
-        with self._sqlite_turn(), self._translating():
-            pooled = self.engine.raw_connection()
-            driver: Any = pooled.driver_connection
-            try:
-                if self.is_sqlite:
-                    sqlite.prepare(driver, pooled.info, durable=True, writes=True)
-                    yield driver
-                elif postgres.is_pooled(pooled):
-                    yield None
-                else:
-                    postgres.require_utf8(pooled, self)
-                    driver.autocommit = True
-                    yield driver
-                    driver.autocommit = False
-            except BaseException as error:
-                # Nobody knows what was left undone: close it, which rolls back.
-                pooled.invalidate(error)
-                raise
-            finally:
-                pooled.close()
+        with (
+            self._sqlite_turn(),
+            self._translating(),
+            autocommitting(self.engine, self, durable=durable) as driver,
+        ):
+            yield driver
 
     @contextmanager
     def _sqlite_turn(self) -> Iterator[None]:

@@ -69,6 +69,9 @@ Sizes = Mapping[GroupDay, Size]
 
 _NONE = Size(0, 0)
 
+#: The columns of the sums.
+SUMS = ("entries", "exits")
+
 
 def changes(projection: Projection, *, new: Iterable[Values], old: Iterable[Values] = ()) -> Sizes:
     """Return the change of the sizes by rows that come and rows that go, as tuples of the table.
@@ -106,16 +109,22 @@ def merge(sizes: dict[GroupDay, Size], more: Sizes, *, sign: int = 1) -> None:
         sizes[key] = Size(known.entries + sign * entries, known.exits + sign * exits)
 
 
-def add(connection: Connection, projection: Projection, sizes: Sizes) -> None:
-    """Add changes to the stored sizes of a projection or a shadow."""
-    rows = [
+def to_values(projection: Projection, sizes: Sizes) -> list[Values]:
+    """Return the tuples of the table by which sizes of a projection or a shadow change.
+
+    They are sorted, because two transactions that wrote them in different orders could deadlock.
+    """
+    return sorted(
         (projection.name, *key[:3], _hash(names), key.day, names, *size)
         for key, size in sizes.items()
         if size != _NONE
         for names in [_encode(key.names)]
-    ]
-    # Sorted, because two transactions that wrote them in different orders could deadlock.
-    bulk.add_many(connection, group_size, sorted(rows), ("entries", "exits"))
+    )
+
+
+def add(connection: Connection, projection: Projection, sizes: Sizes) -> None:
+    """Add changes to the stored sizes of a projection or a shadow."""
+    bulk.add_many(connection, group_size, to_values(projection, sizes), SUMS)
 
 
 def read(connection: Connection, name: str) -> dict[GroupDay, Size]:

@@ -1,4 +1,4 @@
-"""Keeps a few connections of the pool for single SELECTs, each in a transaction of its own.
+"""Hands out connections of the driver in autocommit mode: kept ones for SELECTs, and for writing.
 
 To take a connection out of SQLAlchemy's pool and to return it takes longer than a short SELECT. So
 these stay taken out, in autocommit mode, as long as nothing goes wrong. In every other way they are
@@ -8,14 +8,14 @@ connections of the pool: set up as all others are, and counted by its limit.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Engine, PoolProxiedConnection
 
-from projector.store import postgres
+from projector.store import postgres, sqlite
 
 #: The number of idle connections that are kept, as many as the pool keeps itself. More threads may
 #: select at the same time, as far as the pool has connections for them.
@@ -105,3 +105,30 @@ class KeptConnections:
         if not self._is_sqlite:
             kept.driver.autocommit = False
         kept.pooled.close()
+
+
+@contextmanager
+def autocommitting(engine: Engine, url: object, *, durable: bool) -> Iterator[Any]:
+    """Yield a connection of the driver for writing, in autocommit mode; None behind a pooler.
+
+    After an error it is closed, which rolls back: nobody knows what was left undone. Raises
+    EncodingUnsuitable.
+    """
+    pooled = engine.raw_connection()
+    driver: Any = pooled.driver_connection
+    try:
+        if engine.dialect.name == "sqlite":
+            sqlite.prepare(driver, pooled.info, durable=durable, writes=True)
+            yield driver
+        elif postgres.is_pooled(pooled):
+            yield None
+        else:
+            postgres.require_utf8(pooled, url)
+            driver.autocommit = True
+            yield driver
+            driver.autocommit = False
+    except BaseException as error:
+        pooled.invalidate(error)
+        raise
+    finally:
+        pooled.close()

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from projector.errors import CheckpointMoved, ProjectionOutdated
 from projector.projections import discover, named
 from projector.projections.projection import Projection
+from projector.runner import direct
 from projector.runner.refold import refold
 from projector.runner.runner import catch_up, project_batch
 from projector.store import checkpoints
@@ -121,8 +122,9 @@ def test_a_projector_that_lost_goes_on_from_where_the_winner_is(
 
 
 def test_a_projector_does_not_write_on_rows_that_a_rebuild_has_replaced(
-    database: Database, slow: Interrupted
+    database: Database, slow: Interrupted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(direct, "EVENTS_MAX", 0)
     append_webhooks(database, *HISTORY[:2])
     catch_up(database, discover())
     append_webhooks(database, *HISTORY[2:])
@@ -200,9 +202,10 @@ def test_customers_are_folded_anew_up_to_where_each_projection_is(database: Data
 
 
 def test_folding_anew_waits_for_a_projector_that_is_writing(
-    database: Database, migrated_url: str
+    database: Database, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise it would compute from rows that are not there any more when it writes."""
+    monkeypatch.setattr(direct, "EVENTS_MAX", 0)
     append_webhooks(database, *HISTORY)
     _project(database, 2)
     other = Database(migrated_url)
