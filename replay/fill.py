@@ -12,7 +12,7 @@ from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters, digest, group_sizes, snapshots
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging
-from projector.store.tables import fingerprint
+from projector.store.row_tables import fingerprint
 from replay.engines.engine import Engine, EnginePiece, Job
 
 

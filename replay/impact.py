@@ -15,7 +15,7 @@ from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.rebuild import difference, shadow
 from projector.store.rebuild.difference import GroupMove
-from projector.store.tables import fingerprint
+from projector.store.row_tables import fingerprint
 
 #: The number of attempts to catch shadows up with live tables that a projector keeps advancing.
 ROUNDS_MAX = 10

@@ -17,7 +17,7 @@ from projector.store import checkpoints, group_sizes, log, snapshots
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.rebuild import shadow, swap
-from projector.store.tables import fingerprint
+from projector.store.row_tables import fingerprint
 from replay.engines.engine import OnProgress
 
 #: The tail, in events, at which catching up stops: the swap folds it while writers are blocked. It

@@ -24,7 +24,7 @@ from projector.store import checkpoints, log
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.read_errors import is_caused_by_values
-from projector.store.tables import fingerprint
+from projector.store.row_tables import fingerprint
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import SHADOW
 from projector.store import dialects, digest
-from projector.store.tables import checkpoint, fingerprint
+from projector.store.row_tables import fingerprint
+from projector.store.tables import checkpoint
 
 _ALL = select(checkpoint).order_by(checkpoint.c.projection)
 _ADVANCE = (
@@ -35,7 +36,7 @@ class Checkpoint:
     generation: int
     #: The digest of all rows; see `digest`.
     digest: str
-    #: The layout of the table that the rows were written to; see `tables.fingerprint`.
+    #: The layout of the table that the rows were written to; see `row_tables.fingerprint`.
     fingerprint: str
     #: Why the projection is set aside; None while it runs.
     error: str | None = None

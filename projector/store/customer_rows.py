@@ -53,7 +53,8 @@ from projector.projections.projection import Projection, Row
 from projector.store.database import Database
 from projector.store.predicates import array_value, in_array, same_customer
 from projector.store.read_errors import is_unreadable
-from projector.store.tables import checkpoint, dead_letter, log_head, stream, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import checkpoint, dead_letter, log_head, stream
 from projector.store.types import Key
 
 #: The first column of a row is its kind: one of these, or the index of a projection.

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
 from projector.projections import customer
-from projector.store.tables import stream, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import stream
 
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)

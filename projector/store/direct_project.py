@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from projector.envelope import RecordedEvent
 from projector.errors import CheckpointMoved
 from projector.projections.projection import Projection, Values
-from projector.store import bulk, checkpoints, group_sizes, tables
+from projector.store import bulk, checkpoints, group_sizes, row_tables, tables
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
 from projector.store.log import to_event
@@ -135,7 +135,7 @@ def _rows(advance: Advance) -> Iterator[tuple[Table, Sequence[Values], str]]:
     """Yield the tables to write to, each with its rows, and what is done with those that exist."""
     changed = advance.rows
     if changed.upserted:
-        table = tables.table_of(advance.projection)
+        table = row_tables.table_of(advance.projection)
         yield table, changed.upserted, bulk.on_conflict(table)
     sizes = group_sizes.changes(advance.projection, new=changed.upserted, old=changed.replaced)
     if rows := group_sizes.to_values(advance.projection, sizes):

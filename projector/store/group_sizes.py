@@ -26,7 +26,8 @@ from projector.projections.projection import Memberships, Projection, Values
 from projector.projections.rebuilding import Rebuilding
 from projector.store import bulk
 from projector.store.read_errors import translate_read_errors
-from projector.store.tables import group_size, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import group_size
 
 #: The day of the memberships of unknown beginning.
 UNKNOWN = date.min

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, select
 from projector.envelope import CustomerKey
 from projector.projections.projection import Projection, Row
 from projector.store.read_errors import translate_read_errors
-from projector.store.tables import table_of
+from projector.store.row_tables import table_of
 
 
 def load_since(

@@ -29,7 +29,7 @@ from projector.projections.groups import Group
 from projector.store.group_sizes import GroupTotal
 from projector.store.predicates import after_key, is_storable_text, same_customer
 from projector.store.read_errors import translate_read_errors
-from projector.store.tables import table_of
+from projector.store.row_tables import table_of
 
 
 def page(

@@ -14,7 +14,7 @@ from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
 from projector.store import checkpoints, dead_letters, group_sizes, snapshots
-from projector.store.tables import table_of
+from projector.store.row_tables import table_of
 
 #: The error of a projection whose table's name was taken already. That table is never written to,
 #: replaced or dropped.

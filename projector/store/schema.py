@@ -24,7 +24,8 @@ from projector.errors import (
 from projector.projections import discover, own
 from projector.store import dialects, ownership, projection_tables
 from projector.store.database import Database
-from projector.store.tables import SCHEMA_REVISION, VERSION_TABLE, metadata, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import SCHEMA_REVISION, VERSION_TABLE, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config

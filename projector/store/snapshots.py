@@ -19,7 +19,8 @@ from projector.projections.rebuilding import Rebuilding
 from projector.projections.snapshots import Snapshot, SnapshotPlace, TakenSnapshot, unpack
 from projector.store import bulk
 from projector.store.predicates import in_values
-from projector.store.tables import fingerprint, snapshot, stream
+from projector.store.row_tables import fingerprint
+from projector.store.tables import snapshot, stream
 
 #: A position that no event reaches.
 BEHIND_ALL_POSITIONS = 2**63 - 1

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, func, or_, s
 
 from projector.envelope import CustomerKey
 from projector.projections.projection import Projection, Row, Values
-from projector.store import bulk, digest, group_sizes, tables
+from projector.store import bulk, digest, group_sizes, row_tables
 from projector.store.predicates import array_parameter, in_array, same_customer
 from projector.store.read_errors import translate_read_errors
 from projector.store.tables import stream
@@ -40,7 +40,7 @@ def _load(
         by_project.setdefault(project_id, []).append(customer_id)
     loaded: dict[CustomerKey, list[Row]] = {}
     # `_select_last` adds a column on SQLite, which is not part of the row.
-    width = len(tables.table_of(projection).columns)
+    width = len(row_tables.table_of(projection).columns)
     for project_id, customer_ids in by_project.items():
         params = {
             "project_id": project_id,
@@ -56,7 +56,7 @@ def _load(
 
 def has_rows(connection: Connection, projection: Projection) -> bool:
     """Return whether the table of a projection has any rows."""
-    one = select(tables.table_of(projection).c.customer_id).limit(1)
+    one = select(row_tables.table_of(projection).c.customer_id).limit(1)
     return connection.execute(one).first() is not None
 
 
@@ -104,7 +104,7 @@ def scan(
 
     `but` leaves out one customer. Raises RowsUnreadable.
     """
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     statement = select(table).order_by(table.c.project_id, table.c.customer_id)
     if but is not None:
         statement = statement.where(
@@ -120,7 +120,7 @@ def scan(
 @cache
 def _select_one(projection: Projection) -> Select[Any]:
     # Statements are cached, because building one costs more than running it.
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
         table.c.customer_id == bindparam("customer_id"),
@@ -129,7 +129,7 @@ def _select_one(projection: Projection) -> Select[Any]:
 
 @cache
 def _select_by_ids(projection: Projection, dialect: str) -> Select[Any]:
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     return (
         select(table)
         .join_from(stream, table, same_customer(stream, table))
@@ -139,7 +139,7 @@ def _select_by_ids(projection: Projection, dialect: str) -> Select[Any]:
 
 @cache
 def _select_several(projection: Projection, dialect: str) -> Select[Any]:
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     return select(table).where(
         table.c.project_id == bindparam("project_id"),
         in_array(dialect, table.c.customer_id, "customer_ids"),
@@ -150,7 +150,7 @@ def _select_several(projection: Projection, dialect: str) -> Select[Any]:
 def _select_last(projection: Projection, dialect: str) -> Select[Any]:
     """Select the last row for each key of a history: the one with the greatest period number."""
     statement = _select_several(projection, dialect)
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     *key, number = (table.c[name] for name in ("project_id", "customer_id", *projection.key))
     if dialect == "sqlite":
         # With max(), SQLite takes the bare columns from the row that has the maximum.
@@ -203,7 +203,7 @@ def write(connection: Connection, projection: Projection, changed: Difference) -
     """Write the changes of a projection's rows, and of the sizes of their groups."""
     sizes = group_sizes.changes(projection, new=changed.upserted, old=changed.replaced)
     group_sizes.add(connection, projection, sizes)
-    bulk.upsert_many(connection, tables.table_of(projection), changed.upserted)
+    bulk.upsert_many(connection, row_tables.table_of(projection), changed.upserted)
     for customer, row in changed.gone:
         _delete(connection, projection, customer, row)
 
@@ -212,7 +212,7 @@ def replace(
     connection: Connection, projection: Projection, customer: CustomerKey, rows: list[Row]
 ) -> None:
     """Replace all rows of a customer."""
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     connection.execute(
         delete(table).where(
             table.c.project_id == customer.project_id, table.c.customer_id == customer.customer_id
@@ -230,7 +230,7 @@ def as_values(projection: Projection, rows: Rows) -> list[Values]:
 def _delete(
     connection: Connection, projection: Projection, customer: CustomerKey, row: Row
 ) -> None:
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     key = [table.c[name] == getattr(row, name) for name in projection.key]
     connection.execute(
         delete(table).where(
@@ -249,7 +249,7 @@ def _in_utc(projection: Projection, rows: list[Values]) -> list[Values]:
     So a row has the same hash before it is written and after it is read.
     """
     # Check column by column, at half the cost of a loop in each row: nearly always all are in UTC.
-    for at, column in enumerate(tables.table_of(projection).columns):
+    for at, column in enumerate(row_tables.table_of(projection).columns):
         if isinstance(column.type, Instant):
             for row in rows:
                 instant = row[at]

@@ -14,7 +14,8 @@ from projector.projections import own
 from projector.server import openapi
 from projector.server.metrics import Metrics
 from projector.store.database import Database
-from projector.store.tables import metadata, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import metadata
 from tests.support.pages import PAGES
 
 _ROOT = Path(__file__).parents[2]

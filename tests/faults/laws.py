@@ -27,14 +27,7 @@ from projector.runner.runner import catch_up
 from projector.store import checkpoints, log
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.tables import (
-    dead_letter,
-    duplicate,
-    event,
-    log_head,
-    quarantine,
-    stream,
-)
+from projector.store.tables import dead_letter, duplicate, event, log_head, quarantine, stream
 from replay import verify
 from tests.concurrency.rebuilds import left
 from tests.faults.sent import Acknowledged, Sent

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from msgspec.structs import replace
+from psycopg import capabilities
 
 from projector.envelope import RecordedEvent
 from projector.store import log
@@ -172,3 +173,23 @@ def test_the_longest_identifiers_can_be_stored(database: Database) -> None:
     put(database, item)
     assert put(database, item)[0].outcome == Outcome.DUPLICATE
     assert read_log(database) == [as_logged(item, 1, 1, late=False)]
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["chunks of rows", "an older libpq"])
+def test_a_scan_that_is_broken_off_leaves_the_database_usable(
+    database: Database, is_old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the answer is not waited for, and no later reader gets it."""
+    put(database, *(envelope(f"e{number}", customer_id="cust_1") for number in range(1_000)))
+    if is_old:
+        monkeypatch.setattr(capabilities, "has_stream_chunked", lambda: False)
+
+    with database.reading() as connection:
+        scan = log.scan(connection, after=0, until=1_000)
+        assert [next(scan)[0] for _ in range(3)] == [1, 2, 3]
+        scan.close()
+
+    with database.reading() as connection:
+        positions = [row[0] for row in log.scan(connection, after=0, until=1_000)]
+    assert positions == list(range(1, 1_001))
+    assert _read(database, after=999, until=1_000) == [1_000]

@@ -12,14 +12,8 @@ from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.store import schema
 from projector.store.database import Database
-from projector.store.tables import (
-    checkpoint,
-    dead_letter,
-    event,
-    log_head,
-    metadata,
-    table_of,
-)
+from projector.store.row_tables import table_of
+from projector.store.tables import checkpoint, dead_letter, event, log_head, metadata
 
 #: The current-state table of each projection, by the projection's name.
 projection_tables: dict[str, Table] = {each.name: table_of(each) for each in discover()}

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, f
 
 from projector.projections.groups import Group
 from projector.projections.rebuilding import Rebuilding
-from projector.store.tables import table_of
+from projector.store.row_tables import table_of
 
 #: The number of customers that are named for each segment and tier, at the most.
 EXAMPLES_MAX = 3

@@ -29,7 +29,8 @@ from projector.projections.projection import Projection
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
 from projector.store import dead_letters, group_sizes, snapshots
 from projector.store.database import Database
-from projector.store.tables import checkpoint, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import checkpoint
 
 #: The wait for the rebuild lock, in seconds: a server needs a moment to notice that the process of
 #: a rebuild was killed.

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from projector.envelope import CustomerKey
 from projector.errors import SpillUnwritable
 from projector.projections.projection import Projection, Row, Values
-from projector.store import bulk, digest, group_sizes, table_rows, tables
+from projector.store import bulk, digest, group_sizes, row_tables, table_rows
 from projector.store.database import Database
 from projector.store.group_sizes import GroupDay, Size
 from projector.store.table_rows import Rows
@@ -101,7 +101,7 @@ def _to_tables(database: Database, shadows: Sequence[Projection]) -> Iterator[_I
     yield lambda shadow, values: collected[shadow.name].extend(values)
     with database.writing() as connection:
         for each in shadows:
-            bulk.insert_many(connection, tables.table_of(each), collected[each.name])
+            bulk.insert_many(connection, row_tables.table_of(each), collected[each.name])
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def _to_file(path: Path, shadows: Sequence[Projection]) -> Iterator[_Insert]:
         connection.execute("BEGIN")
         for each in shadows:
             # Columns without types have no affinity, so that SQLite stores values unconverted.
-            names = ", ".join(column.name for column in tables.table_of(each).columns)
+            names = ", ".join(column.name for column in row_tables.table_of(each).columns)
             connection.execute(f"CREATE TABLE {each.name} ({names})")
         yield partial(_insert_into_file, connection)
         connection.execute("COMMIT")
@@ -124,7 +124,7 @@ def _insert_into_file(
     connection: sqlite3.Connection, shadow: Projection, values: list[Values]
 ) -> None:
     if values:
-        columns = list(tables.table_of(shadow).columns)
+        columns = list(row_tables.table_of(shadow).columns)
         placeholders = ", ".join("?" * len(columns))
         connection.executemany(
             f"INSERT INTO {shadow.name} VALUES ({placeholders})",

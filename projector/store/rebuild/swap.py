@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text,
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
 from projector.store import dead_letters
 from projector.store.rebuild import shadow
-from projector.store.tables import dead_letter, table_of
+from projector.store.row_tables import table_of
+from projector.store.tables import dead_letter
 
 _DEPENDENTS_SQLITE = text(
     "SELECT type || ' ' || name FROM sqlite_schema"

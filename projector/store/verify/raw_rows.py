@@ -30,7 +30,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from projector.projections.projection import Projection, Values
-from projector.store import bulk, tables
+from projector.store import bulk, row_tables
 from projector.store.predicates import in_values, same_customer
 from projector.store.read_errors import is_unreadable
 from projector.store.tables import stream
@@ -40,7 +40,9 @@ from projector.store.types import Instant
 def to_stored(projection: Projection, values: Sequence[Values]) -> list[Values]:
     """Convert tuples of a table to the form in which SQLite would store them."""
     return (
-        bulk.to_sqlite_params(list(tables.table_of(projection).columns), values) if values else []
+        bulk.to_sqlite_params(list(row_tables.table_of(projection).columns), values)
+        if values
+        else []
     )
 
 
@@ -58,7 +60,7 @@ def matches(
     if connection.dialect.name == "sqlite":
         values, selected = to_stored(projection, values), _select_raw(connection, projection)
     else:
-        selected = select(tables.table_of(projection))
+        selected = select(row_tables.table_of(projection))
     try:
         rows = connection.execute(_of_streams(selected, connection, projection, stream_ids)).all()
     except DBAPIError as error:
@@ -79,7 +81,7 @@ def read_streams(
 
 def read_without_stream(connection: Connection, projection: Projection) -> Iterator[Values]:
     """Yield the stored rows of customers who have no stream; there should be none."""
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     has_stream = exists().where(same_customer(table, stream))
     statement = _select_raw(connection, projection).where(~has_stream)
     statement = statement.execution_options(yield_per=1000)
@@ -91,14 +93,14 @@ def _of_streams(
     selected: Select[Any], connection: Connection, projection: Projection, stream_ids: Sequence[int]
 ) -> Select[Any]:
     """Restrict a statement to the rows of the customers of some streams."""
-    table = tables.table_of(projection)
+    table = row_tables.table_of(projection)
     return selected.select_from(stream.join(table, same_customer(table, stream))).where(
         in_values(connection, stream.c.stream_id, stream_ids)
     )
 
 
 def _select_raw(connection: Connection, projection: Projection) -> Select[Any]:
-    columns = tables.table_of(projection).columns
+    columns = row_tables.table_of(projection).columns
     return select(*(raw_column(connection, column) for column in columns))
 
 
