@@ -212,11 +212,8 @@ def _let_something_come_in(path: Path) -> None:
 def _begin(*, is_worker: bool) -> Line:
     step = Step(**json.loads(os.environ["FAULTS_STEP"]))
     line = Line.to(os.environ["FAULTS_POST"])
-    for name, size in _SIZES.items():
+    for name, size in {**_SIZES, **json.loads(os.environ.get("FAULTS_SIZES", "{}"))}.items():
         setattr(*_find(name), size)
-    if "FAULTS_BATCH_ITEMS" in os.environ:
-        size = int(os.environ["FAULTS_BATCH_ITEMS"])
-        setattr(*_find("projector.intake.ingest:BATCH_ITEMS_MAX"), size)
     _set_default("projector.runner.runner:catch_up", "batch_events_max", _BATCH_EVENTS_MAX)
     seconds = float(os.environ["FAULTS_LOCK_SECONDS"])
     _set_default("projector.app:open_projector", "lock_seconds_max", seconds)

@@ -194,7 +194,7 @@ KINDS = (
     Kind(
         name="disk nearly full",
         strikes=lambda step, database: (
-            (database == "sqlite" and (step.is_of_append or step.operation == "project"))
+            (database == "sqlite" and (step.is_of_append or step.operation.startswith("project")))
             and _writes_follow(step)
         ),
         strike=_nearly_fill_disk,

@@ -4,20 +4,26 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
+from sqlalchemy import select
 
 from projector.cli.program import run
-from projector.envelope import DeliveryDefaults
+from projector.envelope import NO_DEFAULTS, DeliveryDefaults, Rejected
 from projector.errors import DatabaseUnreachable
+from projector.facts.codec import decode
+from projector.facts.events import UndecodableFact
+from projector.intake import sources
 from projector.intake.ingest import ingest
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import log
 from projector.store.database import Database
+from projector.store.tables import stream
 from tests.concurrency import story
 from tests.faults import laws
 from tests.faults.disturbed import copy_sqlite
@@ -34,6 +40,9 @@ _LATER_LINES = 40
 #: So many new ones are appended in batches of new events only, and so many in each.
 _NEW_LINES = 40
 _NEW_BATCH_ITEMS = 10
+#: So many events does the direct path find, and of these types.
+_FEW_LINES = 12
+_READ = ("customer.segment.entered", "customer.segment.left", "customer.loyalty.tier.joined")
 _UP_SECONDS_MAX = 30
 
 
@@ -150,8 +159,35 @@ def _fill_most_with_an_index(database: Database, sent: laws.Sent) -> None:
     sql(database, "CREATE INDEX of_a_user ON customer (email)")
 
 
+def _fill_few(database: Database, sent: laws.Sent) -> None:
+    """The tables lack a few events, none of which is late or unreadable."""
+    _fill_some(database, sent)
+    ingest(database, [b"\n".join(_in_order(database, sent.lines[_KNOWN_LINES:]))], NO_DEFAULTS)
+
+
+def _in_order(database: Database, lines: tuple[bytes, ...]) -> list[bytes]:
+    """Choose lines with events that are later than all others of their customers."""
+    with database.reading() as connection:
+        last = {(row[1], row[2]): (row[3], row[4]) for row in connection.execute(select(stream))}
+    chosen: list[bytes] = []
+    for line in lines:
+        [item, *more] = sources.read(line, NO_DEFAULTS)
+        if more or isinstance(item, Rejected) or item.customer_id is None:
+            continue
+        customer = item.project_id, item.customer_id
+        if item.type not in _READ or item.key <= last.get(
+            customer, (datetime.min.replace(tzinfo=UTC), "")
+        ):
+            continue
+        if not isinstance(decode(item), UndecodableFact):
+            last[customer] = item.key
+            chosen.append(line)
+    return chosen[:_FEW_LINES]
+
+
 _TEMPLATES: dict[str, Callable[[Database, laws.Sent], None]] = {
     "some": _fill_some,
+    "few": _fill_few,
     "log": _fill_log,
     "most": _fill_most,
     "most with an index": _fill_most_with_an_index,
@@ -175,6 +211,10 @@ def _rebuild(*options: str, template: str = "most") -> Operation:
     )
 
 
+def _sizes(sizes: dict[str, int]) -> Callable[[Prepared], dict[str, str]]:
+    return lambda _: {"FAULTS_SIZES": json.dumps(sizes)}
+
+
 OPERATIONS = {
     "append": Operation(
         template="some",
@@ -183,10 +223,16 @@ OPERATIONS = {
     "append directly": Operation(
         template="some",
         arguments=lambda prepared: ["ingest", str(prepared.new), "--no-catch-up", "--json"],
-        environment=lambda _: {"FAULTS_BATCH_ITEMS": str(_NEW_BATCH_ITEMS)},
+        environment=_sizes({"projector.intake.ingest:BATCH_ITEMS_MAX": _NEW_BATCH_ITEMS}),
     ),
     "project": Operation(
         template="log", arguments=lambda prepared: ["ingest", str(prepared.nothing), "--json"]
+    ),
+    "project directly": Operation(
+        template="few",
+        arguments=lambda prepared: ["ingest", str(prepared.nothing), "--json"],
+        # A snapshot that is due is not for the direct path.
+        environment=_sizes({"projector.projections.snapshots:INTERVAL_EVENTS": 10**9}),
     ),
     "rebuild": _rebuild("--engine", "in-process"),
     "rebuild parallel": _rebuild("--engine", "parallel", "--workers", "2"),

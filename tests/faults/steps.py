@@ -24,6 +24,8 @@ _SNAPSHOTS = "projector.store.snapshots:replace"
 _COPIED = "psycopg:Copy.write_row"
 _DIRECT = "projector.store.direct_append"
 _STATEMENT = f"{_DIRECT}:_write_to_postgres"
+_DIRECT_PROJECT = "projector.store.direct_project"
+_PIPELINE = f"{_DIRECT_PROJECT}:_write_to_postgres"
 
 #: What somebody else locks on Postgres, at steps where the program holds nothing that is in its
 #: way; a step without is none for that fault.
@@ -66,7 +68,7 @@ class Step:
     @property
     def is_before_commit(self) -> bool:
         """Whether a commit is about to be sent."""
-        return self.at == "commit" and self.when == "before"
+        return self.at in ("commit", _PIPELINE) and self.when == "before"
 
     @property
     def is_of_append(self) -> bool:
@@ -229,6 +231,29 @@ def _project() -> list[Step]:
     ]
 
 
+def _project_directly() -> list[Step]:
+    """A few events that are not late."""
+    operation, store = "project directly", _DIRECT_PROJECT
+    before, after = partial(_before, operation), partial(_after, operation)
+    row = partial(
+        Step, operation=operation, at="row", when="before", since=f"{store}:write", only="sqlite"
+    )
+    locks = (_MARKS, _CUSTOMERS)
+    return [
+        after("after the checkpoints", f"{store}:read_checkpoints", locks=locks),
+        after("after the events", f"{store}:read_events", locks=locks),
+        after("after the rows", "projector.store.customer_rows:read", locks=locks),
+        before("before the writing", f"{store}:write", locks=locks),
+        row(name="before the first checkpoint", of="UPDATE checkpoint"),
+        row(name="before the last checkpoint", of="UPDATE checkpoint", nth=5),
+        row(name="before rows", of="INSERT INTO segment_membership "),
+        row(name="before sizes", of="INSERT INTO group_size"),
+        row(name="before the commit", of="COMMIT"),
+        before("before the statements", _PIPELINE, only="postgres"),
+        after("after the commit", f"{store}:write", is_between=True),
+    ]
+
+
 def _rebuild() -> list[Step]:
     before, after = partial(_before, "rebuild"), partial(_after, "rebuild")
     finish = "projector.store.rebuild.shadow:add_constraints"
@@ -362,6 +387,7 @@ STEPS: tuple[Step, ...] = (
     *_append(),
     *_append_directly(),
     *_project(),
+    *_project_directly(),
     *_rebuild(),
     *_parallel(),
     *_swap(),
