@@ -21,6 +21,9 @@ LOCK_SECONDS_MAX = 10.0
 #: that was stopped during a transaction.
 IDLE_SECONDS_MAX = 30.0
 
+#: The longest wait for the follower's thread, in seconds, after which signals are handled.
+_JOIN_SECONDS = 0.2
+
 
 def run(*, url: Url) -> None:
     """Follow the log and keep the tables up to date, until stopped.
@@ -62,7 +65,9 @@ def _follow_until_signalled(follower: Follower) -> int | None:
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         following.start()
-        following.join()
+        while following.is_alive():
+            # Not for ever: a signal that comes right before the wait would not end it.
+            following.join(_JOIN_SECONDS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
