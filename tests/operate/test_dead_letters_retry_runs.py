@@ -16,6 +16,7 @@ from projector.operate.dead_letters import (
 )
 from projector.projections import discover, named
 from projector.projections.projection import Projection
+from projector.runner import direct
 from projector.runner import refold as refold_module
 from projector.runner.runner import catch_up, project_batch
 from projector.store import checkpoints
@@ -142,8 +143,9 @@ def test_with_no_dead_letter_nothing_is_written(database: Database) -> None:
 
 
 def test_a_projector_that_folded_on_the_older_rows_does_not_write(
-    database: Database, shared_url: str
+    database: Database, shared_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(direct, "EVENTS_MAX", 0)
     append_and_project(database, *REFUSED[:4], projections=FUSSY)
     append(database, [envelope(each) for each in REFUSED[4:]], received_at=RECEIVED_AT)
     with closing(Interrupted(shared_url)) as slow:

@@ -36,6 +36,7 @@ WHOLE = {
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
     "direct_append._read_head": "the last entries of two indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
+    "direct_project.read_events": "the new events, which are few",
     "group_sizes.delete_all": _ALL_SIZES,
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
@@ -67,6 +68,7 @@ WHOLE = {
 
 #: They sort what they have found.
 SORTED = {
+    "direct_project.read_events": "the new events, which are few",
     "difference._moves": _COMPARED,
     "difference.count_customers": "each customer counts once; " + _COMPARED,
     "difference.count_rows.<genexpr>": _COMPARED,

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from projector.envelope import DeliveryDefaults
+from projector.envelope import DeliveryDefaults, Envelope
+from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.quarantine import retry_quarantine
@@ -16,9 +17,10 @@ from projector.operate.tokens import create_token, list_tokens, read_tokens, rev
 from projector.projections import discover, named
 from projector.queries.customers import PointInTime, find_customer
 from projector.queries.status import read_status
+from projector.runner import direct
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
-from projector.store import dead_letters, log_head, projection_tables, schema
+from projector.store import dead_letters, direct_project, log_head, projection_tables, schema
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
@@ -45,6 +47,7 @@ def change(database: Database) -> None:
     _repair(database)
     _rebuild_by_index(database)
     _rebuild_by_buckets(database)
+    _project_directly(database)
     _extend(database)
     _use_tokens(database)
     # The last one, for its streams have no events.
@@ -95,6 +98,30 @@ def _append_many(database: Database) -> None:
             connection.exec_driver_sql("UPDATE log_head SET stream_id = 1100000")
             connection.exec_driver_sql("ANALYZE stream")
     _come_in(database, *_entered(range(400, 800), "seg_9", at="2024-04-01T12:00:00Z"))
+
+
+def _project_directly(database: Database) -> None:
+    """A few events, and a few that another projector folds a moment earlier."""
+    catch_up(database, discover())
+    append(database, _new("at the end", minute=1), received_at=RECEIVED_AT)
+    assert direct.project(database, discover()) is not None
+    append(database, _new("at the very end", minute=2), received_at=RECEIVED_AT)
+    write = direct_project.write
+
+    def lose(database: Database, advances: Any) -> bool:
+        patched.undo()
+        catch_up(database, discover())
+        return write(database, advances)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(direct_project, "write", lose)
+        with pytest.raises(CheckpointMoved):
+            direct.project(database, discover())
+
+
+def _new(segment_id: str, *, minute: int) -> list[Envelope]:
+    webhook = given.entered("cust_1", segment_id, at=f"2031-01-01T00:{minute:02}:00Z")
+    return [envelope(webhook)]
 
 
 def _entered(customers: range, segment_id: str, *, at: str) -> list[Delivery]:

@@ -27,6 +27,10 @@ _OURS = (f"{ROOT}/projector/", f"{ROOT}/replay/")
 #: How often a statement is looked at: with other values it may have another plan.
 TIMES_MAX = 3
 
+#: What sends statements for others, and the files to pass by to find these.
+_ON_BEHALF = "kept_connections.KeptConnections.select"
+_ON_BEHALF_FILES = ("/kept_connections.py", "/database.py")
+
 _HAS_A_PLAN = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[sb]")
 
@@ -69,15 +73,17 @@ class Record:
         if site is None:
             return None
         self.sites.add(site)
+        if site.function == _ON_BEHALF:
+            site = _sender(sys._getframe(2), but=_ON_BEHALF_FILES) or site
         self._times[site.function, statement] += 1
         is_asked = self._times[site.function, statement] <= TIMES_MAX
         return site if is_asked and _HAS_A_PLAN.match(statement) else None
 
 
-def _sender(frame: FrameType | None) -> Site | None:
+def _sender(frame: FrameType | None, *, but: tuple[str, ...] = ()) -> Site | None:
     while frame is not None:
         path = frame.f_code.co_filename
-        if path.startswith(_OURS):
+        if path.startswith(_OURS) and not path.endswith(but or ("\0",)):
             function = f"{Path(path).stem}.{frame.f_code.co_qualname}".replace(".<locals>", "")
             return Site(path.removeprefix(f"{ROOT}/"), frame.f_lineno, function)
         frame = frame.f_back
@@ -141,8 +147,9 @@ def _record_postgres(database: Database, record: Record) -> None:
 
         def _note(self, site: Site, query: str, params: Any) -> None:
             record.plans.append(Plan(site, query, _tree(self.connection, query, params)))
-            # Where it was prepared and is run often, the plan may be one for any parameters.
-            if params:
+            # Where it was prepared and is run often, the plan may be one for any parameters, which
+            # the server does not tell amid a pipeline.
+            if params and not self.connection.pgconn.pipeline_status:
                 tree = _tree_for_any(self.connection, query)
                 record.plans.append(Plan(site, f"{query} [for any parameters]", tree))
 
