@@ -74,12 +74,12 @@ def project(
     try:
         advances = _fold(database, in_order, by_name, events)
         is_written = advances is not None and direct_project.write(database, advances)
-    except (DatabaseUnreachable, ProjectionFailed):
-        # The ordinary path finds out whether it is the database, or the table of a projection; and
-        # which projection.
+    except ProjectionFailed:
         return None
-    except driver_error as error:
-        if not is_caused_by_values(error):
+    except (DatabaseUnreachable, driver_error) as error:
+        cause = error if isinstance(error, driver_error) else error.__cause__
+        # The ordinary path finds out whose table it is that is missing or refuses a row.
+        if not isinstance(cause, driver_error) or not is_caused_by_values(cause):
             raise
         return None
     return Reached(head, has_advanced=True) if is_written else None

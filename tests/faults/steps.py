@@ -238,19 +238,19 @@ def _project_directly() -> list[Step]:
     row = partial(
         Step, operation=operation, at="row", when="before", since=f"{store}:write", only="sqlite"
     )
-    locks = (_MARKS, _CUSTOMERS)
+    reading: dict[str, Any] = {"locks": (_MARKS, _CUSTOMERS), "is_between": True}
     return [
-        after("after the checkpoints", f"{store}:read_checkpoints", locks=locks),
-        after("after the events", f"{store}:read_events", locks=locks),
-        after("after the rows", "projector.store.customer_rows:read", locks=locks),
-        before("before the writing", f"{store}:write", locks=locks),
+        after("after the checkpoints", f"{store}:read_checkpoints", **reading),
+        after("after the events", f"{store}:read_events", **reading),
+        after("after the rows", "projector.store.customer_rows:read", **reading),
+        before("before the writing", f"{store}:write", **reading),
         row(name="before the first checkpoint", of="UPDATE checkpoint"),
         row(name="before the last checkpoint", of="UPDATE checkpoint", nth=5),
         row(name="before rows", of="INSERT INTO segment_membership "),
         row(name="before sizes", of="INSERT INTO group_size"),
         row(name="before the commit", of="COMMIT"),
         before("before the statements", _PIPELINE, only="postgres"),
-        after("after the commit", f"{store}:write", is_between=True),
+        after("after the commit", f"{store}:write", is_last=True, is_between=True),
     ]
 
 
