@@ -63,7 +63,7 @@ def _step(database: Database, projections: Sequence[Projection]) -> bool:
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
