@@ -27,7 +27,8 @@ _CHECKPOINTS = (
 )
 _EVENTS = (
     "SELECT event.project_id, event_id, type, customer_id, occurred_at, source, body, position,"
-    " event.stream_id, received_at, late"
+    " event.stream_id, received_at, late, EXISTS (SELECT 1 FROM snapshot WHERE"
+    " snapshot.projection = 'customer' AND snapshot.stream_id = event.stream_id)"
     " FROM event LEFT JOIN stream ON stream.stream_id = event.stream_id"
     " WHERE position > {0} AND position <= {0} ORDER BY position"
 )
@@ -61,11 +62,12 @@ def read_checkpoints(
 def read_events(database: Database, *, after: int, until: int) -> list[RecordedEvent] | None:
     """Return the events with after < position <= until, by position; they should be few.
 
-    None behind a pooler of transactions.
+    None behind a pooler of transactions, and if a stream has a snapshot: it is so long that the
+    last rows of its histories are found faster by the ordinary path.
     """
     placeholder, instant = ("?", datetime.fromisoformat) if database.is_sqlite else ("%s", _same)
     rows = database.select(_EVENTS.format(placeholder), (after, until))
-    if rows is None:
+    if rows is None or any(row[11] for row in rows):
         return None
     return [
         to_event((*row[:4], instant(row[4]), *row[5:9], instant(row[9]), bool(row[10])))
