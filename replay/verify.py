@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 from projector.errors import LogHeadBehind
 from projector.facts.registry import facts
 from projector.projections.projection import Projection
-from projector.runner.batch import ProjectionChange, fold_streams
+from projector.runner.batch import fold_streams
+from projector.runner.projection_fold import ProjectionChange
 from projector.store import (
     checkpoints,
     dead_letters,

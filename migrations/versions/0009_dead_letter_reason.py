@@ -28,7 +28,7 @@ _ON_SQLITE = {
     "update": ("UPDATE OF projection, reason", "{subtract} {add}"),
 }
 
-#: For each row. The condition that is always true tells SQLite that ON belongs to no join.
+#: For each row. Without WHERE, SQLite would parse ON as the condition of a join.
 _ADD_ON_SQLITE = (
     "INSERT INTO dead_letter_reason (projection, reason, count)"
     f" SELECT new.projection, substr(new.reason, 1, {_CHARACTERS_MAX}), 1 WHERE true"

@@ -12,8 +12,9 @@ from projector.envelope import DeliveryDefaults
 from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
 from projector.intake.batches import read_batches
 from projector.store import log
-from projector.store.append import Outcome, StreamCache, append
+from projector.store.append import Outcome, append
 from projector.store.database import Database
+from projector.store.stream_cache import StreamCache
 
 #: The approximate size of a transaction, in deliveries and in bytes of their documents.
 BATCH_ITEMS_MAX = 5_000

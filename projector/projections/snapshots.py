@@ -9,7 +9,7 @@ construction, because three things hold for it:
 - The log only grows. An event that is appended later either has a greater key, and leaves the
   snapshot alone; or it is late, and then the transaction that folds it removes the snapshots at or
   behind its key. Until that transaction, the event's position is greater than the projection's
-  checkpoint: whoever reads a snapshot looks for such events first.
+  checkpoint: before a snapshot is used, such events are looked for.
 - The version of the fold and the layout of the rows are stored with it, and are those of the code
   that reads it.
 

@@ -40,7 +40,7 @@ class PastState:
 
 @frozen
 class Beginning:
-    """Where the fold of some projections begins: at a snapshot of each, or at the first event."""
+    """The start of a fold of some projections: a snapshot of each, or the first event."""
 
     projections: Sequence[Projection]
     #: The states to begin with, and whether all events before could be folded.

@@ -8,10 +8,9 @@ rows are loaded and written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
@@ -19,19 +18,16 @@ from projector.facts.events import DecodedFact, UndecodableFact
 from projector.projections.projection import (
     Projection,
     Readers,
-    Row,
-    State,
     apply_fact,
     class_of,
     readers_by_class,
 )
-from projector.projections.snapshots import TakenSnapshot, is_due, pack
+from projector.projections.snapshots import is_due
 from projector.runner import late
-from projector.runner.isolation import blaming
-from projector.runner.late import LateStream, fold_whole_stream
+from projector.runner.late import fold_whole_stream
+from projector.runner.projection_fold import ProjectionChange, ProjectionFold
 from projector.runner.stream_facts import StreamFacts, decode_event, stream_facts
-from projector.store import log, table_rows
-from projector.store.dead_letters import DeadLetter
+from projector.store import log
 from projector.store.table_rows import Rows
 
 #: The number of events that are read in one piece.
@@ -39,85 +35,6 @@ PIECE_EVENTS_MAX = 5_000
 
 #: The approximate number of customer states in a batch, which ends with the piece that exceeds it.
 CUSTOMERS_MAX = 20_000
-
-
-@frozen
-class ProjectionChange:
-    """The change that a batch makes to one projection."""
-
-    #: The rows of the batch's customers before and after it, as far as they were loaded: of a
-    #: history the last row of each series, unless the stream was refolded; then those that the
-    #: refold may change. `old` is empty if `fold_streams` folded whole streams.
-    old: Rows
-    new: Rows
-    dead_letters: list[DeadLetter]
-    #: The streams that were folded from their first event, because one of their events was late.
-    refolded: list[int]
-    #: The streams that were folded from a snapshot, for the same reason, each with its key.
-    refolded_after: Mapping[int, CanonicalKey]
-    #: The new snapshots.
-    snapshots: list[TakenSnapshot]
-
-
-@define
-class _ProjectionFold:
-    """One projection's part of a batch, as far as it is folded."""
-
-    projection: Projection
-    old: dict[CustomerKey, list[Row]] = field(factory=dict)
-    states: dict[CustomerKey, State] = field(factory=dict)
-    dead_letters: list[DeadLetter] = field(factory=list)
-    #: The streams with a late event that the projection reads.
-    late: dict[int, LateStream] = field(factory=dict)
-    refolded_after: dict[int, CanonicalKey] = field(factory=dict)
-    snapshots: list[TakenSnapshot] = field(factory=list)
-    #: Rows of histories that were taken out of `states`, because they do not change any more.
-    finished: dict[CustomerKey, list[Row]] = field(factory=dict)
-
-    def load(self, connection: Connection, customers: Iterable[CustomerKey]) -> None:
-        """Load the states of the customers that are new to the batch."""
-        new = [customer for customer in customers if customer not in self.states]
-        with blaming(self.projection):
-            self.add(new, table_rows.load_last(connection, self.projection, new))
-
-    def add(self, customers: Iterable[CustomerKey], rows: Rows) -> None:
-        """Add the states of customers to the batch, from their rows."""
-        with blaming(self.projection):
-            self.old.update(rows)
-            for customer in customers:
-                self.states[customer] = self.projection.from_rows(rows.get(customer, []))
-
-    def add_dead_letter(self, position: int, stream_id: int | None, reason: str) -> None:
-        """Record an event that the projection cannot fold as a dead letter."""
-        self.dead_letters.append(DeadLetter(self.projection.name, position, stream_id, reason))
-
-    def add_late(self, stream_id: int, customer: CustomerKey, key: CanonicalKey) -> None:
-        """Record a late event that the projection reads."""
-        known = self.late.get(stream_id)
-        least = key if known is None else min(key, known.key)
-        self.late[stream_id] = LateStream(customer, least)
-
-    def take_snapshot(
-        self, stream_id: int, customer: CustomerKey, key: CanonicalKey, position: int
-    ) -> None:
-        """Take a snapshot behind an event that is not late, so that it is the stream's last one."""
-        with blaming(self.projection):
-            packed, state, finished = pack(self.projection, self.states[customer])
-        self.states[customer] = state
-        self.finished.setdefault(customer, []).extend(finished)
-        self.snapshots.append(TakenSnapshot(stream_id, key, position, position, packed))
-
-    def change(self) -> ProjectionChange:
-        """Compute the new rows from the states, and return the whole change."""
-        to_rows = self.projection.to_rows
-        with blaming(self.projection):
-            new = {customer: to_rows(state) for customer, state in self.states.items()}
-        for customer, rows in self.finished.items():
-            new[customer] += rows
-        whole = sorted(self.late.keys() - self.refolded_after.keys())
-        return ProjectionChange(
-            self.old, new, self.dead_letters, whole, self.refolded_after, self.snapshots
-        )
 
 
 class _PieceFact(NamedTuple):
@@ -145,7 +62,7 @@ def fold_batch(
     late event, the customer's stream is refolded: see `late`.
     Returns the position of that end, and the change of each projection.
     """
-    batches = [_ProjectionFold(projection) for projection in projections]
+    batches = [ProjectionFold(projection) for projection in projections]
     end = min(until, after + events_max)
     last = after
     while last < end and all(len(batch.states) < CUSTOMERS_MAX for batch in batches):
@@ -160,7 +77,7 @@ def fold_loaded(
     projections: Sequence[Projection], rows: Sequence[Rows], events: Sequence[RecordedEvent]
 ) -> list[ProjectionChange]:
     """Fold events, none of them late, onto the rows of their customers, by projection."""
-    batches = [_ProjectionFold(projection) for projection in projections]
+    batches = [ProjectionFold(projection) for projection in projections]
     readers = readers_by_class(tuple(projections))
     piece = _decode_piece(events, batches, readers)
     for batch, loaded in zip(batches, rows, strict=True):
@@ -190,14 +107,14 @@ def fold_stream_facts(
     takes_snapshots: bool = False,
 ) -> list[ProjectionChange]:
     """Fold whole streams of decoded facts from the initial state."""
-    batches = [_ProjectionFold(projection) for projection in projections]
+    batches = [ProjectionFold(projection) for projection in projections]
     for stream in streams:
         fold_whole_stream(batches, stream, takes_snapshots=takes_snapshots)
     return [batch.change() for batch in batches]
 
 
 def _fold_piece(
-    connection: Connection, batches: Sequence[_ProjectionFold], events: Sequence[RecordedEvent]
+    connection: Connection, batches: Sequence[ProjectionFold], events: Sequence[RecordedEvent]
 ) -> None:
     """Fold a piece of the log onto the states, except for the streams with a late event."""
     readers = readers_by_class(tuple(batch.projection for batch in batches))
@@ -212,7 +129,7 @@ def _fold_piece(
 
 
 def _apply_piece(
-    batches: Sequence[_ProjectionFold], readers: Readers, piece: Sequence[_PieceFact]
+    batches: Sequence[ProjectionFold], readers: Readers, piece: Sequence[_PieceFact]
 ) -> None:
     """Apply the facts of a piece to the states, which are there; take snapshots that are due."""
     for customer, stream_id, is_late, key, fact, position in piece:
@@ -234,7 +151,7 @@ def _apply_piece(
 
 
 def _decode_piece(
-    events: Iterable[RecordedEvent], batches: Sequence[_ProjectionFold], readers: Readers
+    events: Iterable[RecordedEvent], batches: Sequence[ProjectionFold], readers: Readers
 ) -> list[_PieceFact]:
     """Decode a piece, in the order of the log; events about no customer become dead letters."""
     piece = []

@@ -11,7 +11,7 @@ Why it is right:
 - The fold is that of the ordinary path, onto rows that are loaded for it.
 - Checkpoints, events and rows are read one after the other, in no common snapshot. The rows are
   those of the checkpoints nevertheless, if these are still the same when the batch is written
-  (compare-and-set, which locks them to the commit): whoever writes rows moves a checkpoint, or
+  (compare-and-set, which locks them to the commit): every change of rows moves a checkpoint, or
   raises its generation, in the same transaction.
 - Checkpoints are advanced in the order of their names, as everywhere, so that two projectors never
   wait for each other in a circle; and in one transaction with the rows.
@@ -27,7 +27,8 @@ from projector.errors import DatabaseUnreachable, ProjectionFailed
 from projector.projections.projection import Projection, Row
 from projector.projections.snapshots import is_due
 from projector.runner import isolation
-from projector.runner.batch import ProjectionChange, fold_loaded
+from projector.runner.batch import fold_loaded
+from projector.runner.projection_fold import ProjectionChange
 from projector.store import customer_rows, digest, direct_project, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.customer_rows import By
@@ -65,7 +66,7 @@ def project(
     [after] = positions
     if after == head:
         return Reached(head, has_advanced=False)
-    if not 0 < head - after <= min(events_max, EVENTS_MAX) or not after:
+    if not after or head - after > min(events_max, EVENTS_MAX):
         return None
     events = direct_project.read_events(database, after=after, until=head)
     if events is None or any(each.late or is_due(each.position) for each in events):

@@ -10,7 +10,7 @@ stay as they are, and those behind it are replaced.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -19,20 +19,10 @@ from projector.projections.projection import Failure
 from projector.projections.projection import fold as fold_facts
 from projector.projections.snapshots import Snapshot
 from projector.runner.isolation import blaming
+from projector.runner.projection_fold import ProjectionFold
 from projector.runner.stream_facts import StreamFacts, decode_all, stream_facts
 from projector.runner.stream_fold import StreamFold, fold_stream
 from projector.store import history_rows, log, snapshots, stream_log, table_rows
-
-if TYPE_CHECKING:
-    from projector.runner.batch import _ProjectionFold as ProjectionFold
-
-
-class LateStream(NamedTuple):
-    """A stream with a late event in a batch."""
-
-    customer: CustomerKey
-    #: The least key of its late events.
-    key: CanonicalKey
 
 
 class _Start(NamedTuple):
@@ -89,7 +79,7 @@ def _whole(fold: ProjectionFold) -> set[int]:
 
 
 def _discard(fold: ProjectionFold) -> None:
-    """Forget what the fold forward has made of the streams that are refolded."""
+    """Discard the results of the fold forward for the streams that are refolded."""
     fold.dead_letters = [each for each in fold.dead_letters if each.stream_id not in fold.late]
     fold.snapshots = [each for each in fold.snapshots if each.stream_id not in fold.late]
     for stream in fold.late.values():
@@ -161,7 +151,7 @@ def _load_whole_histories(connection: Connection, folds: Sequence[ProjectionFold
 
 
 def _keep(folds: Sequence[ProjectionFold], customer: CustomerKey, result: StreamFold) -> None:
-    """Keep the states of a refolded stream, and what was taken out of them."""
+    """Keep the states of a refolded stream, and its finished rows."""
     for fold, state in zip(folds, result.states, strict=True):
         fold.states[customer] = state
     for fold, rows in zip(folds, result.finished, strict=True):

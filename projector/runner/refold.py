@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from projector.projections.projection import Projection
-from projector.runner.batch import ProjectionChange, fold_streams
+from projector.runner.batch import fold_streams
+from projector.runner.projection_fold import ProjectionChange
 from projector.runner.runner import check_runnable
 from projector.store import checkpoints, dead_letters, digest, log, snapshots, table_rows
 from projector.store.checkpoints import Checkpoint

@@ -18,7 +18,8 @@ from projector.projections import is_own
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import SHADOW
 from projector.runner import direct, isolation
-from projector.runner.batch import ProjectionChange, fold_batch
+from projector.runner.batch import fold_batch
+from projector.runner.projection_fold import ProjectionChange
 from projector.store import checkpoints, dead_letters, digest, log, snapshots, table_rows
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database

@@ -12,8 +12,9 @@ from attrs import frozen
 from projector.envelope import Envelope, Item
 from projector.errors import ProjectorError
 from projector.server.batcher import Batcher, Bounds
-from projector.store.append import Outcome, Receipt, StreamCache, append
+from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
+from projector.store.stream_cache import StreamCache
 
 #: The limits, in requests and bytes.
 BOUNDS = Bounds(

@@ -1,12 +1,14 @@
 """The storage layer: the only package that sends SQL.
 
-- Connections and transactions: `database`, `sqlite`, `dialects` (Postgres).
-- Schema: `types`, `tables`, `schema` (migrations), `ownership` (of tables that exist),
-  `projection_tables` (of other packages).
-- Event log: `append_plan` and `append` (write side), `log` (read side), `notifications` (wake-ups),
-  `duplicates`, `quarantine`.
-- Projections: `lease` (which process projects), `checkpoints`, `table_rows` (current-state rows),
-  `digest` (of rows), `dead_letters`, `read_errors`; `rebuild` and `verify` serve those operations.
-- Look-ups: `customers`, `members`, `tokens`.
-- Statements: `bulk` (many rows in one) and `predicates` (many keys in one).
+- Connections and transactions: `database`, `kept_connections` (in autocommit mode), `sqlite`,
+  `postgres`, `dialects`.
+- Schema: `types`, `tables`, `row_tables` (of projections), `schema` (migrations), `ownership` (of
+  tables that exist), `projection_tables` (of other packages).
+- Event log: `append_plan`, `append`, `direct_append` (new events only) and `stream_cache` (write
+  side), `log` and `stream_log` (read side), `notifications` (wake-ups), `duplicates`, `quarantine`.
+- Projections: `lease` (which process projects), `checkpoints`, `table_rows` and `history_rows`
+  (current-state rows), `direct_project` (a few new events), `digest` (of rows), `group_sizes`,
+  `snapshots`, `dead_letters`, `read_errors`; `rebuild` and `verify` serve those operations.
+- Look-ups: `customer_rows`, `customers`, `members`, `tokens`.
+- Statements: `bulk` and `binary_arrays` (many rows in one) and `predicates` (many keys in one).
 """

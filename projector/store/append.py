@@ -33,7 +33,7 @@ from projector.store.quarantine import QuarantineItem
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import event, stream
 
-__all__ = ["Outcome", "Receipt", "StreamCache", "append"]
+__all__ = ["Outcome", "Receipt", "append"]
 
 
 def append(

@@ -46,29 +46,27 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
 
 def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows; replace those that have the same primary key (upsert)."""
-    if not rows:
-        return
-    if _is_sqlite(connection):
-        connection.exec_driver_sql(
-            sqlite_upsert(table), to_sqlite_params(list(table.columns), rows)
-        )
-        return
-    for some in _pieces(rows):
-        _insert_few(connection, table, some, on_conflict(table))
+    _insert_or(connection, table, rows, on_conflict(table))
 
 
 def add_many(
     connection: Connection, table: Table, rows: Sequence[Values], names: tuple[str, ...]
 ) -> None:
     """Insert rows; to those with the same primary key, add the values of the columns `names`."""
+    _insert_or(connection, table, rows, on_conflict_add(table, names))
+
+
+def _insert_or(
+    connection: Connection, table: Table, rows: Sequence[Values], on_conflict: str
+) -> None:
     if not rows:
         return
     if _is_sqlite(connection):
-        statement = f"{sqlite_insert(table)} {on_conflict_add(table, names)}"
+        statement = f"{sqlite_insert(table)} {on_conflict}"
         connection.exec_driver_sql(statement, to_sqlite_params(list(table.columns), rows))
         return
     for some in _pieces(rows):
-        _insert_few(connection, table, some, on_conflict_add(table, names))
+        _insert_few(connection, table, some, on_conflict)
 
 
 def update_many(
@@ -105,6 +103,7 @@ def _names(table: Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
+@cache
 def on_conflict(table: Table) -> str:
     """Return the clause that replaces a row with the same primary key (upsert)."""
     keys = [column.name for column in table.primary_key]
@@ -112,6 +111,7 @@ def on_conflict(table: Table) -> str:
     return _on_conflict_set(table, ", ".join(f"{name} = excluded.{name}" for name in others))
 
 
+@cache
 def on_conflict_add(table: Table, names: tuple[str, ...]) -> str:
     """Return the clause that adds the values of some columns to a row with the same primary key."""
     sums = (f"{name} = {table.name}.{name} + excluded.{name}" for name in names)
@@ -127,12 +127,6 @@ def _on_conflict_set(table: Table, sets: str) -> str:
 def sqlite_insert(table: Table) -> str:
     """Return SQLite's statement that inserts a row."""
     return str(insert(table).compile(dialect=_dialect("sqlite")))
-
-
-@cache
-def sqlite_upsert(table: Table) -> str:
-    """Return SQLite's statement that inserts a row, or replaces the one with its primary key."""
-    return f"{sqlite_insert(table)} {on_conflict(table)}"
 
 
 def to_sqlite_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> list[Values]:

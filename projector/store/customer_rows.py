@@ -73,7 +73,7 @@ class By(Enum):
 
 
 class CustomerRows(NamedTuple):
-    """What the tables have of one customer."""
+    """The rows of one customer."""
 
     #: By the names of the projections.
     rows: dict[str, list[Row]]
@@ -82,7 +82,7 @@ class CustomerRows(NamedTuple):
 
 
 class TablesSnapshot(NamedTuple):
-    """What the tables have of some customers, at one moment."""
+    """The rows of some customers, at one moment."""
 
     #: All customers found, also those of whom the projections have no rows.
     customers: dict[CustomerKey, CustomerRows]
@@ -121,7 +121,7 @@ def read(
 
 
 class _Reader(NamedTuple):
-    """How the rows of a projection are made from those of the statement."""
+    """The conversion of rows of the statement to rows of a projection."""
 
     projection: Projection
     values_of: Callable[[tuple[Any, ...]], tuple[Any, ...]]
@@ -137,7 +137,7 @@ class _Reader(NamedTuple):
 
 
 class _Prepared(NamedTuple):
-    """A statement for the driver, and what its rows are read by."""
+    """A statement for the driver, with the readers of its rows."""
 
     statement: str
     #: The function from the value that is looked up to the driver's parameters.

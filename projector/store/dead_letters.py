@@ -8,7 +8,7 @@ from itertools import starmap
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, func, select
 
 from projector.envelope import CanonicalKey, CustomerKey
 from projector.projections.rebuilding import SHADOW
@@ -16,9 +16,11 @@ from projector.store import bulk
 from projector.store.predicates import (
     after_key,
     array_parameter,
+    canonical_key,
     in_array,
     in_values,
     is_storable_text,
+    key_parameter,
     within_int64,
 )
 from projector.store.tables import checkpoint, dead_letter, dead_letter_reason, event, stream
@@ -33,20 +35,22 @@ _HAS_ANY = select(
 )
 
 
-_key = tuple_(event.c.occurred_at, event.c.event_id)
-_bound = tuple_(
-    bindparam("occurred_at", type_=event.c.occurred_at.type),
-    bindparam("event_id", type_=event.c.event_id.type),
-)
 _OF_STREAM = (
     dead_letter.c.projection == bindparam("name"),
     dead_letter.c.stream_id == bindparam("stream"),
 )
 _DELETE_BEHIND = delete(dead_letter).where(
-    *_OF_STREAM, exists().where(event.c.position == dead_letter.c.position, _key > _bound)
+    *_OF_STREAM,
+    exists().where(
+        event.c.position == dead_letter.c.position, canonical_key(event) > key_parameter()
+    ),
 )
 _HAS_ANY_UNTIL = select(
-    exists().where(*_OF_STREAM, event.c.position == dead_letter.c.position, _key <= _bound)
+    exists().where(
+        *_OF_STREAM,
+        event.c.position == dead_letter.c.position,
+        canonical_key(event) <= key_parameter(),
+    )
 )
 
 

@@ -8,14 +8,14 @@ which writes the same rows wherever both can.
 Why it is right:
 
 - The plan is that of the ordinary path (`make_plan`), against the head and the streams as of that
-  head. Nobody else can append in between. On SQLite the transaction holds the write lock before it
-  reads. On Postgres one statement does everything: it advances the head if it is where the plan
+  head. No other writer can append in between. On SQLite the transaction holds the write lock before
+  it reads. On Postgres one statement does everything: it advances the head if it is where the plan
   begins (compare-and-set, which holds the lock of the row to the commit), and inserts only if it
   did.
 - The log itself judges whether an event is new. On SQLite that is the trigger and the unique index
   of `event`, whose refusal rolls everything back. On Postgres the compare-and-set requires that
-  none of the ids exists. Its snapshot has all events up to the head that it compares with: whoever
-  appends moves the head, and a moved head fails the comparison.
+  none of the ids exists. Its snapshot has all events up to the head that it compares with: every
+  append moves the head, and a moved head fails the comparison.
 - A head that is behind the log is noticed as in `log_head.lock`.
 - One transaction, one commit: with fsync on SQLite, in autocommit mode on Postgres.
 """

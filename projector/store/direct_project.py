@@ -25,6 +25,7 @@ _CHECKPOINTS = (
     "SELECT projection, position, version, generation, digest, fingerprint, error,"
     " (SELECT position FROM log_head) FROM checkpoint"
 )
+#: The last column is whether the stream is long. Snapshots are taken of all projections at once.
 _EVENTS = (
     "SELECT event.project_id, event_id, type, customer_id, occurred_at, source, body, position,"
     " event.stream_id, received_at, late, EXISTS (SELECT 1 FROM snapshot WHERE"

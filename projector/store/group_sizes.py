@@ -2,9 +2,9 @@
 
 A projection whose rows are memberships says so (`Projection.memberships`). Of each of its groups
 the table `group_size` has the numbers of memberships that began and that ended, by UTC day. The
-difference of rows that moves the digest moves these sums, in the same transaction. So nobody has
-to count: the size of a group is the sum of its entries minus that of its exits, over all days now,
-or until the end of a past day then.
+difference of rows that moves the digest moves these sums, in the same transaction. So no query
+counts rows: the size of a group is the sum of its entries minus that of its exits, over all days
+now, or until the end of a past day then.
 
 A membership of unknown beginning is in no past size. Its entry, and its exit if it has one, count
 on a day of their own, `UNKNOWN`.

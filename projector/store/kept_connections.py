@@ -111,8 +111,7 @@ class KeptConnections:
 def autocommitting(engine: Engine, url: object, *, durable: bool) -> Iterator[Any]:
     """Yield a connection of the driver for writing, in autocommit mode; None behind a pooler.
 
-    After an error it is closed, which rolls back: nobody knows what was left undone. Raises
-    EncodingUnsuitable.
+    After an error it is closed, which rolls an open transaction back. Raises EncodingUnsuitable.
     """
     pooled = engine.raw_connection()
     driver: Any = pooled.driver_connection

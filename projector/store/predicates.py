@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
+    Tuple,
     and_,
     any_,
     bindparam,
@@ -22,6 +23,18 @@ from sqlalchemy import (
     true,
     tuple_,
 )
+
+from projector.store.types import Instant, Key
+
+
+def canonical_key(table: Table) -> Tuple:
+    """Return the canonical key of the events of a table, for comparison with `key_parameter`."""
+    return tuple_(table.c.occurred_at, table.c.event_id)
+
+
+def key_parameter(occurred_at: str = "occurred_at", event_id: str = "event_id") -> Tuple:
+    """Return a canonical key as two parameters of the given names."""
+    return tuple_(bindparam(occurred_at, type_=Instant()), bindparam(event_id, type_=Key))
 
 
 def in_values(

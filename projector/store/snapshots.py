@@ -11,25 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from projector.envelope import CanonicalKey
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding
 from projector.projections.snapshots import Snapshot, SnapshotPlace, TakenSnapshot, unpack
 from projector.store import bulk
-from projector.store.predicates import in_values
+from projector.store.predicates import canonical_key, in_values, key_parameter
 from projector.store.row_tables import fingerprint
 from projector.store.tables import snapshot, stream
 
 #: A position that no event reaches.
 BEHIND_ALL_POSITIONS = 2**63 - 1
 
-_key = tuple_(snapshot.c.occurred_at, snapshot.c.event_id)
-_bound = tuple_(
-    bindparam("occurred_at", type_=snapshot.c.occurred_at.type),
-    bindparam("event_id", type_=snapshot.c.event_id.type),
-)
+_key, _bound = canonical_key(snapshot), key_parameter()
 _OF_STREAM = (
     snapshot.c.projection == bindparam("name"),
     snapshot.c.stream_id == bindparam("stream"),

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import KEY_MAX, CanonicalKey, RecordedEvent
 from projector.store.log import EVENT, to_event
+from projector.store.predicates import canonical_key, key_parameter
 from projector.store.tables import event
-
-_key = tuple_(event.c.occurred_at, event.c.event_id)
-
-
-def _key_parameter(occurred_at: str, event_id: str) -> Any:
-    return tuple_(
-        bindparam(occurred_at, type_=event.c.occurred_at.type),
-        bindparam(event_id, type_=event.c.event_id.type),
-    )
-
 
 _BEHIND = (
     EVENT.where(
         event.c.stream_id == bindparam("stream"),
         event.c.position > bindparam("after"),
         event.c.position <= bindparam("until"),
-        _key > _key_parameter("occurred_at", "event_id"),
-        _key <= _key_parameter("last_occurred_at", "last_event_id"),
+        canonical_key(event) > key_parameter(),
+        canonical_key(event) <= key_parameter("last_occurred_at", "last_event_id"),
     )
     .order_by(event.c.occurred_at, event.c.event_id)
     .execution_options(yield_per=1000)

@@ -11,7 +11,8 @@ from operator import itemgetter
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.facts.registry import facts
 from projector.projections.projection import KeyedFact
-from projector.runner.batch import ProjectionChange, fold_stream_facts, fold_streams
+from projector.runner.batch import fold_stream_facts, fold_streams
+from projector.runner.projection_fold import ProjectionChange
 from projector.runner.stream_facts import StreamFacts
 from projector.store import log
 from replay import spill

@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from projector.projections.snapshots import TakenSnapshot
-from projector.runner.batch import ProjectionChange
+from projector.runner.projection_fold import ProjectionChange
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
 from projector.store.group_sizes import Sizes
@@ -67,7 +67,7 @@ Engine = Callable[[Job], Iterator[EnginePiece]]
 
 @define
 class _Found:
-    """What parts give for one shadow, beside its rows."""
+    """The dead letters and snapshots of parts for one shadow."""
 
     dead_letters: list[DeadLetter] = field(factory=list)
     snapshots: list[TakenSnapshot] = field(factory=list)

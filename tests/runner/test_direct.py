@@ -16,7 +16,7 @@ from projector.runner import direct
 from projector.runner.direct import Reached
 from projector.runner.refold import refold
 from projector.runner.runner import catch_up, project_batch
-from projector.store import checkpoints, direct_project
+from projector.store import checkpoints, direct_project, group_sizes
 from projector.store.append import append
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
@@ -52,7 +52,9 @@ def _checkpoints(database: Database) -> dict[str, Checkpoint]:
 
 
 def _contents(database: Database) -> Any:
-    return stored(database), dead_letters(database), _checkpoints(database)
+    with database.reading() as connection:
+        sizes = {each.name: group_sizes.read(connection, each.name) for each in discover()}
+    return stored(database), dead_letters(database), _checkpoints(database), sizes
 
 
 def _step(database: Database, projections: Sequence[Projection]) -> bool:
@@ -86,6 +88,7 @@ def test_each_step_gives_the_rows_and_the_digests_of_a_fold_from_the_beginning(
             checkpoints.delete_one(connection, projection.name)
             connection.exec_driver_sql(f"DELETE FROM {projection.name}")
         connection.exec_driver_sql("DELETE FROM dead_letter")
+        connection.exec_driver_sql("DELETE FROM group_size")
     while project_batch(database, projections, until=2**62, batch_events_max=100):
         pass
     assert _contents(database) == live

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from projector.envelope import Envelope, Rejected
 from projector.store import quarantine
-from projector.store.append import Outcome, StreamCache, append
+from projector.store.append import Outcome, append
 from projector.store.database import Database
+from projector.store.stream_cache import StreamCache
 from tests.support.databases import wipe
 from tests.support.items import (
     RECEIVED_AT,

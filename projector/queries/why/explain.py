@@ -141,12 +141,7 @@ def _trace(
     # is a dead letter. Dead letters may concern any row; but not a row with an invalid id.
     is_unknown = not page.steps if page.last is None else current is None and end.complete
     if after is None and (is_unknown or id_problem(row_id)):
-        _require_known(connection, question)
-        raise NothingConcerns(
-            customer=customer.customer_id,
-            what=f"{group.row_name} {row_id!r}",
-            moment=question.moment,
-        )
+        raise _nothing_concerns(connection, question, f"{group.row_name} {row_id!r}")
     steps = [mark_deciding(each, current) for each in page.steps]
     event_ids = [each.event_id for each in steps]
     return {
@@ -158,6 +153,12 @@ def _trace(
         "complete": end.complete,
         "position": until,
     }
+
+
+def _nothing_concerns(connection: Connection, question: WhyQuery, what: str) -> NothingConcerns:
+    """Return the error; raises CustomerNotFound if nothing was known of the customer, either."""
+    customer = _require_known(connection, question)
+    return NothingConcerns(customer=customer.customer_id, what=what, moment=question.moment)
 
 
 def _from_cursor(cursor: str | None) -> CanonicalKey | None:
