@@ -9,6 +9,6 @@
 - Projections: `lease` (which process projects), `checkpoints`, `table_rows` and `history_rows`
   (current-state rows), `direct_project` (a few new events), `digest` (of rows), `group_sizes`,
   `snapshots`, `dead_letters`, `read_errors`; `rebuild` and `verify` serve those operations.
-- Look-ups: `customer_rows`, `customers`, `members`, `tokens`.
+- Look-ups: `customer_rows` with `union_layout`, `customers`, `members`, `tokens`.
 - Statements: `bulk` and `binary_arrays` (many rows in one) and `predicates` (many keys in one).
 """

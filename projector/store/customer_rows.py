@@ -20,7 +20,6 @@ into those of the right types, and null into the others.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import cache
@@ -34,7 +33,6 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
-    case,
     cast,
     exists,
     func,
@@ -45,7 +43,6 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
 from projector.envelope import CustomerKey
 from projector.projections import customer
@@ -56,6 +53,7 @@ from projector.store.read_errors import is_unreadable
 from projector.store.row_tables import table_of
 from projector.store.tables import checkpoint, dead_letter, log_head, stream
 from projector.store.types import Key
+from projector.store.union_layout import UnionLayout
 
 #: The first column of a row is its kind: one of these, or the index of a projection.
 _CHECKPOINTS, _STREAM = -1, -2
@@ -172,7 +170,9 @@ def _to_snapshot(
 def _prepare(
     projections: tuple[Projection, ...], by: By, dialect: Dialect, last: bool
 ) -> _Prepared:
-    layout = _Layout([_columns(each) for each in projections], is_typed=dialect.name != "sqlite")
+    layout = UnionLayout(
+        [_columns(each) for each in projections], is_typed=dialect.name != "sqlite"
+    )
     parts = [_select_checkpoints(projections, layout), _select_streams(projections, layout)]
     for kind, each in enumerate(projections):
         rows = _select_rows(kind, each, layout)
@@ -189,38 +189,7 @@ def _prepare(
     return _Prepared(str(compiled), lambda value: {"key": value}, readers)
 
 
-class _Layout:
-    """The columns of the statement: of each type as many as one part needs at the most."""
-
-    def __init__(self, parts: Sequence[Sequence[Column[Any]]], *, is_typed: bool) -> None:
-        # The checkpoints need three numbers.
-        needed: Counter[type[TypeEngine[Any]]] = Counter({BigInteger: 3})
-        for columns in parts:
-            needed |= Counter(type(each.type) for each in columns)
-        self._types = [*needed.elements()]
-        self._is_typed = is_typed
-
-    def slots(self, columns: Sequence[ColumnElement[Any]]) -> list[int]:
-        """Return the index in the layout of each of some columns."""
-        free = {kind: self._types.index(kind) for kind in self._types}
-        slots = []
-        for each in columns:
-            slots.append(free[type(each.type)])
-            free[type(each.type)] += 1
-        return slots
-
-    def fill(self, values: Sequence[ColumnElement[Any]]) -> list[ColumnElement[Any]]:
-        """Return the whole layout: each value in its slot, and null in the others."""
-        # On Postgres a null has a type, which must be the same in all parts.
-        row: list[ColumnElement[Any]] = [
-            cast(null(), kind()) if self._is_typed else null() for kind in self._types
-        ]
-        for slot, value in zip(self.slots(values), values, strict=True):
-            row[slot] = value
-        return row
-
-
-def _select_checkpoints(projections: tuple[Projection, ...], layout: _Layout) -> Select[Any]:
+def _select_checkpoints(projections: tuple[Projection, ...], layout: UnionLayout) -> Select[Any]:
     names = [each.name for each in projections]
     numbers = [
         func.min(checkpoint.c.position),
@@ -231,12 +200,18 @@ def _select_checkpoints(projections: tuple[Projection, ...], layout: _Layout) ->
     return select(*row).where(checkpoint.c.projection.in_(map(_quoted, names)))
 
 
-def _select_streams(projections: tuple[Projection, ...], layout: _Layout) -> Select[Any]:
+def _select_streams(projections: tuple[Projection, ...], layout: UnionLayout) -> Select[Any]:
     names = [_quoted(each.name) for each in projections]
-    has_dead_letter = exists().where(
-        dead_letter.c.projection.in_(names), dead_letter.c.stream_id == stream.c.stream_id
+    # With EXISTS, Postgres may go through the dead letters of all streams first. Limit and offset
+    # are literals, because the only parameters are those of `_condition`.
+    dead = (
+        select(literal_column("1"))
+        .where(dead_letter.c.projection.in_(names), dead_letter.c.stream_id == stream.c.stream_id)
+        .limit(literal_column("1"))
+        .offset(literal_column("0"))
+        .scalar_subquery()
     )
-    value = case((has_dead_letter, literal_column("1")), else_=literal_column("0"))
+    value = func.coalesce(dead, literal_column("0"))
     row = [
         literal_column(str(_STREAM)),
         *_customer_of(stream),
@@ -245,7 +220,7 @@ def _select_streams(projections: tuple[Projection, ...], layout: _Layout) -> Sel
     return select(*row)
 
 
-def _select_rows(kind: int, projection: Projection, layout: _Layout) -> Select[Any]:
+def _select_rows(kind: int, projection: Projection, layout: UnionLayout) -> Select[Any]:
     table = table_of(projection)
     row = [literal_column(str(kind)), *_customer_of(stream), *layout.fill(_columns(projection))]
     return select(*row).select_from(stream).join(table, same_customer(stream, table))
@@ -275,7 +250,7 @@ def _condition(by: By, dialect: str) -> ColumnElement[bool]:
     return tuple_(stream.c.project_id, stream.c.customer_id).in_(having_it)
 
 
-def _reader(projection: Projection, layout: _Layout, dialect: Dialect) -> _Reader:
+def _reader(projection: Projection, layout: UnionLayout, dialect: Dialect) -> _Reader:
     columns = _columns(projection)
     converters = [
         (index, convert)
