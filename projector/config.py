@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from zoneinfo import available_timezones
 
 from attrs import field, frozen
 
-from projector.errors import BadSecrets
+from projector.errors import BadConsoleSetting, BadSecrets
 from projector.intake import webhook_secrets
 from projector.intake.webhook_secrets import WebhookSecret
 
@@ -21,6 +23,27 @@ DIRECT_DATABASE_URL_VARIABLE = "PROJECTOR_DIRECT_DATABASE_URL"
 WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
 #: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
+
+
+CONSOLE_TIMEZONE_VARIABLE = "PROJECTOR_CONSOLE_TIMEZONE"
+CONSOLE_ORIGIN_VARIABLE = "PROJECTOR_CONSOLE_ORIGIN"
+CONSOLE_NAME_VARIABLE = "PROJECTOR_CONSOLE_NAME"
+
+#: The scheme, host and port of an URL, and nothing else.
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+
+
+@frozen(kw_only=True)
+class ConsoleSettings:
+    """The settings of the console."""
+
+    #: The title of its pages, such as the shop's name.
+    name: str = "Customer state"
+    #: The IANA time zone of its days and times, unless a browser chooses another.
+    timezone: str = "UTC"
+    #: The origin at which browsers reach it, such as `https://state.example.com`, or None if they
+    #: reach it at the address that it listens on.
+    origin: str | None = None
 
 
 @frozen(kw_only=True)
@@ -37,6 +60,27 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT,
         direct_database_url=environment.get(DIRECT_DATABASE_URL_VARIABLE) or None,
     )
+
+
+def read_console_settings(environment: Mapping[str, str] = os.environ) -> ConsoleSettings:
+    """Return the settings of the console; raise BadConsoleSetting."""
+    default = ConsoleSettings()
+    timezone = environment.get(CONSOLE_TIMEZONE_VARIABLE) or default.timezone
+    if timezone not in available_timezones():
+        raise BadConsoleSetting(
+            variable=CONSOLE_TIMEZONE_VARIABLE,
+            value=timezone,
+            reason="it is no IANA time zone, such as Europe/Warsaw",
+        )
+    origin = (environment.get(CONSOLE_ORIGIN_VARIABLE) or "").lower().rstrip("/") or None
+    if origin is not None and _ORIGIN.fullmatch(origin) is None:
+        raise BadConsoleSetting(
+            variable=CONSOLE_ORIGIN_VARIABLE,
+            value=origin,
+            reason="it is no origin, such as https://state.example.com",
+        )
+    name = environment.get(CONSOLE_NAME_VARIABLE) or default.name
+    return ConsoleSettings(name=name, timezone=timezone, origin=origin)
 
 
 def read_webhook_secrets(

@@ -64,6 +64,7 @@ from projector.errors.schema import (
 from projector.errors.usage import (
     AddressPublic,
     AddressUnusable,
+    BadConsoleSetting,
     BadCursor,
     BadIdentifier,
     BadInstant,
@@ -85,6 +86,7 @@ __all__ = [
     "AddressUnusable",
     "BackupExists",
     "BackupUnsupported",
+    "BadConsoleSetting",
     "BadCursor",
     "BadDatabaseUrl",
     "BadIdentifier",

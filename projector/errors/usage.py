@@ -43,6 +43,13 @@ class BadSecrets(ProjectorError):
     )
 
 
+class BadConsoleSetting(ProjectorError):
+    """Invalid {variable} {value!r}: {reason}."""
+
+    exit_code = 2
+    hint = "Correct the variable, or unset it."
+
+
 class AddressUnusable(ProjectorError):
     """The server cannot listen on {host} port {port}: {reason}"""
 

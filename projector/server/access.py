@@ -43,16 +43,17 @@ class Authenticator:
 
     def __init__(self, database: Database, *, is_public: bool) -> None:
         self._database = database
-        self._is_public = is_public
+        #: Whether other machines can reach the server.
+        self.is_public = is_public
         self._known: Mapping[str, StoredToken] = {}
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
     async def check(self, request: Request, scope: Scope) -> None:
         """Raise TokenMissing, ScopeNeeded or HostForeign unless the request has the scope."""
-        known = await self._tokens()
-        if not known and not self._is_public:
-            _check_local(request)
+        known = await self.tokens()
+        if not known and not self.is_public:
+            check_local(request)
             return
         kind, _, text = request.headers.get("authorization", "").partition(" ")
         token = authenticate(known, text.strip()) if kind.lower() == "bearer" else None
@@ -61,7 +62,8 @@ class Authenticator:
         if not token.opens(scope):
             raise ScopeNeeded(scope=str(scope))
 
-    async def _tokens(self) -> Mapping[str, StoredToken]:
+    async def tokens(self) -> Mapping[str, StoredToken]:
+        """Return all tokens by their id, as they were at most two seconds ago."""
         if time.monotonic() - self._read_at > TOKENS_SECONDS:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._read())
@@ -75,7 +77,7 @@ class Authenticator:
         self._read_at = time.monotonic()
 
 
-def _check_local(request: Request) -> None:
+def check_local(request: Request) -> None:
     """Raise HostForeign unless a program on this machine sent the request.
 
     Without tokens, guard against CSRF and DNS rebinding: a page in a local browser could send

@@ -12,6 +12,7 @@ from anyio import to_thread
 from attrs import frozen
 
 import replay
+from projector.config import ConsoleSettings
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
 from projector.runner.follower import Follower
@@ -45,6 +46,8 @@ class ServerConfig:
     runs_follower: bool = True
     #: The greatest lag of the tables, in events, at which it reports itself as ready.
     lag_max: int = LAG_EVENTS_MAX
+    #: The settings of the console; None switches it off.
+    console: ConsoleSettings | None = None
 
 
 class ServerContext:

@@ -22,6 +22,11 @@ _POLICY = (
 )
 
 
+async def redirect(_request: Request) -> Response:
+    """Lead to the page."""
+    return RedirectResponse("/docs/", 308)
+
+
 def routes() -> list[BaseRoute]:
     """Return the routes of the document and its page, which hold no data and need no token."""
     document = openapi.encode_document()
@@ -33,12 +38,8 @@ def routes() -> list[BaseRoute]:
         headers = {"Content-Security-Policy": _POLICY}
         return FileResponse(_FILES / "docs.html", headers=headers)
 
-    async def redirect(_request: Request) -> Response:
-        return RedirectResponse("/docs/", 308)
-
     return [
         Route("/openapi.json", openapi_json, name="openapi"),
-        Route("/", redirect, name="docs"),
         Route("/docs", redirect, name="docs"),
         Route("/docs/", page, name="docs"),
         Mount("/docs/static", StaticFiles(directory=_FILES), name="docs"),

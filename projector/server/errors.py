@@ -62,6 +62,21 @@ class HostForeign(ProjectorError):
     hint = "Connect to localhost or 127.0.0.1, or create a token: `projector token create`."
 
 
+class ConsoleOff(ProjectorError):
+    """The console is switched off for other machines."""
+
+    hint = (
+        "Set PROJECTOR_CONSOLE_ORIGIN to the address in the browser, such as "
+        "https://state.example.com, and start the server again."
+    )
+
+
+class FormForged(ProjectorError):
+    """This form was not sent by a page of this console, or is too old."""
+
+    hint = "Nothing was changed. Go back, load the page again and repeat."
+
+
 class BodyTooLarge(ProjectorError):
     """The body is larger than {bytes_max} bytes."""
 

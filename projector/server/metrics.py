@@ -64,6 +64,9 @@ class NullMetrics:
     def count_request(self, endpoint: str, status: int) -> None:
         """Count a request that was answered."""
 
+    def count_sign_in(self, result: str) -> None:
+        """Count a sign-in to the console: `accepted` or `refused`."""
+
     def page(self) -> tuple[bytes, str]:
         """Return the metrics in Prometheus's text format, and its media type.
 
@@ -90,6 +93,9 @@ class Metrics(NullMetrics):
         )
         self._requests = counter(
             "projector_requests", "Requests that were answered.", ["endpoint", "status"]
+        )
+        self._sign_ins = counter(
+            "projector_sign_ins", "Sign-ins to the console by result.", ["result"]
         )
         self._batch_items = histogram(
             "projector_batch_items", "Deliveries in one transaction.", buckets=_BATCH_ITEMS
@@ -160,6 +166,10 @@ class Metrics(NullMetrics):
         if counter is None:
             counter = self._counters[endpoint, status] = self._requests.labels(endpoint, status)
         counter.inc()
+
+    def count_sign_in(self, result: str) -> None:
+        """Count a sign-in to the console: `accepted` or `refused`."""
+        self._sign_ins.labels(result).inc()
 
     def page(self) -> tuple[bytes, str]:
         """Return the metrics in Prometheus's text format, and its media type."""

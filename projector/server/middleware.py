@@ -30,16 +30,17 @@ _numbers = itertools.count(1)
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-#: The security headers of every answer: against clickjacking (framing), MIME sniffing, leaking
-#: referrers, and cross-origin embedding.
+#: The security headers of every answer: against clickjacking (framing), MIME sniffing, and
+#: cross-origin embedding.
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
-#: The headers of answers that do not set their own: no script runs, and no cache stores them.
+#: The headers of answers that do not set their own: no script runs, no cache stores them, and no
+#: referrer leaks.
 _DEFAULTS = [
+    (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 ]

@@ -70,6 +70,8 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.TokenMissing: Rule(401),
     server_errors.ScopeNeeded: Rule(403),
     server_errors.HostForeign: Rule(403),
+    server_errors.ConsoleOff: Rule(403),
+    server_errors.FormForged: Rule(403),
     server_errors.PathUnknown: Rule(404),
     errors.CustomerNotFound: Rule(
         404, "Check the id; /customers?source_id= looks up the shop's own id."

@@ -10,7 +10,7 @@ import msgspec
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from projector.envelope import BODY_BYTES_MAX
@@ -19,6 +19,7 @@ from projector.intake import formats
 from projector.intake.formats import Packing
 from projector.operate.tokens import Scope
 from projector.server import bodies, docs, parameters, problems, webhooks
+from projector.server.console.routes import Console
 from projector.server.context import ServerContext
 from projector.server.endpoints import QUERIES
 from projector.server.middleware import Middleware, id_in
@@ -42,6 +43,7 @@ def build(context: ServerContext) -> ASGIApp:
         *(_query(context, endpoint) for endpoint in QUERIES),
         *_operation(context),
         *docs.routes(),
+        *_console(context),
     ]
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
     return Middleware(router, on_answer=context.metrics.count_request)
@@ -52,6 +54,12 @@ def _query(context: ServerContext, endpoint: Endpoint) -> Route:
         return await respond(context, endpoint, request)
 
     return Route(endpoint.path, answer, methods=[endpoint.method], name=endpoint.name)
+
+
+def _console(context: ServerContext) -> list[BaseRoute]:
+    if context.config.console is None:
+        return [Route("/", docs.redirect, name="docs")]
+    return Console(context, context.config.console).routes()
 
 
 def _deliveries(context: ServerContext) -> list[Route]:

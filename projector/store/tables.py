@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0011"
+SCHEMA_REVISION = "0014"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -226,6 +226,74 @@ token = Table(
     Column("digest", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+)
+
+#: Who is signed in to the console. The session itself is not stored: only its browser knows it.
+session = Table(
+    "session",
+    metadata,
+    # The SHA-256 of the cookie, in hex.
+    Column("digest", Key, primary_key=True),
+    # The token that it was signed in with: the session ends when the token is revoked.
+    Column("token_id", Key, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    # The last request, give or take a few minutes.
+    Column("seen_at", Instant, nullable=False),
+)
+
+#: The deliveries of each feed, by the hour in which they arrived and by what became of them.
+feed_hour = Table(
+    "feed_hour",
+    metadata,
+    # The beginning of the hour, in UTC.
+    Column("hour", Instant, primary_key=True),
+    # Empty if the delivery names none.
+    Column("project_id", Key, primary_key=True),
+    # The distribution or webhook of the vendor that sent it; empty if the delivery names none.
+    Column("sender", Key, primary_key=True),
+    Column("type", Key, primary_key=True),
+    Column("channel", Key, primary_key=True),
+    Column("outcome", Key, primary_key=True),
+    Column("deliveries", BigInteger, nullable=False),
+    # How many of them arrived up to so long after they occurred: a histogram.
+    *(
+        Column(name, BigInteger, nullable=False)
+        for name in (
+            "late_10s",
+            "late_90s",
+            "late_1h",
+            "late_6h",
+            "late_1d",
+            "late_3d",
+            "late_more",
+            # They arrived before they occurred: a clock is wrong.
+            "early",
+        )
+    ),
+    Column("last_at", Instant, nullable=False),
+)
+
+#: Rebuilds, verifications and retries that were asked for over HTTP.
+job = Table(
+    "job",
+    metadata,
+    Column("job_id", Long, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    # What it was asked for with, as a JSON object.
+    Column("arguments", Text, nullable=False),
+    # The name of the token.
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("began_at", Instant),
+    Column("ended_at", Instant),
+    Column("phase", Text),
+    # The steps of the phase that are done, and all of them.
+    Column("done", BigInteger),
+    Column("total", BigInteger),
+    # As on the command line; null until it ends, and if the server ended before it.
+    Column("exit_code", Integer),
+    # The JSON that the command printed, or what went wrong as a sentence.
+    Column("result", Text),
 )
 
 #: Leases: which one of several processes does a job (leader election).

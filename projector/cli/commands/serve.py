@@ -5,7 +5,7 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Flag, Url, Whole
-from projector.config import read_settings, read_webhook_secrets
+from projector.config import read_console_settings, read_settings, read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
 
 HOST_DEFAULT = "127.0.0.1"
@@ -24,6 +24,7 @@ def serve(
     port: Whole = PORT_DEFAULT,
     no_follower: Flag = False,
     lag_max: Whole = 10_000,
+    no_console: Flag = False,
 ) -> None:
     """Receive webhooks and answer queries over HTTP, until stopped.
 
@@ -40,6 +41,8 @@ def serve(
         Do not update the tables here: `projector run` does.
     lag_max
         The maximum lag of the tables, in events, with which /health/ready reports ready.
+    no_console
+        Do not serve the console, the pages at /console/.
     """
     try:
         from projector.server.context import ServerConfig
@@ -57,10 +60,12 @@ def serve(
         is_public=not is_loopback(host),
         runs_follower=not no_follower,
         lag_max=lag_max,
+        console=None if no_console else read_console_settings(),
     )
 
     def started(address: str) -> None:
-        output.line(f"Listening on {address}; API docs: {address}/docs.", stderr=True)
+        pages = "" if no_console else f" console: {address}/console/;"
+        output.line(f"Listening on {address};{pages} API docs: {address}/docs.", stderr=True)
         if not secrets:
             output.line("Webhooks are refused: PROJECTOR_WEBHOOK_SECRET is not set.", stderr=True)
 

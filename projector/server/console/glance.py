@@ -1,0 +1,60 @@
+"""Reads what every page shows: whether the tables are up to date, and how much was put aside."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+
+from attrs import frozen
+
+from projector.queries.customer_state import PROJECTIONS
+from projector.server.context import ServerContext
+from projector.store import dead_letters, log, quarantine
+
+#: How long what was read is shown to everybody, in seconds.
+SECONDS = 2.0
+
+
+@frozen(kw_only=True)
+class Glance:
+    """The state of the tables and of what waits, a moment ago."""
+
+    #: The position of the last event in the log.
+    head: int
+    #: The lag of the tables in events; None if unknown.
+    lag: int | None
+    #: Whether a projector updates the tables.
+    is_updating: bool
+    #: Deliveries in the quarantine, and dead letters of the answers' projections.
+    quarantined: int
+    dead_letters: int
+
+
+class GlanceCache:
+    """The last glance, which all pages share for a moment. Safe for threads."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._lock = Lock()
+        self._last: Glance | None = None
+        self._read_at = float("-inf")
+
+    def glance(self) -> Glance:
+        """Return a glance that is at most two seconds old; raise an error of the database."""
+        with self._lock:
+            if self._last is None or time.monotonic() - self._read_at > SECONDS:
+                self._last = self._read()
+                self._read_at = time.monotonic()
+            return self._last
+
+    def _read(self) -> Glance:
+        health = self._context.health_monitor.health()
+        with self._context.database.reading() as connection:
+            letters = dead_letters.count_by_projection(connection)
+            return Glance(
+                head=log.head(connection),
+                lag=health.lag,
+                is_updating=health.projector,
+                quarantined=sum(quarantine.counts(connection).values()),
+                dead_letters=sum(letters.get(each.name, 0) for each in PROJECTIONS),
+            )
