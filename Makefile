@@ -47,6 +47,9 @@ lint: $(INSTALLED) ## check style, types, import rules, the Dockerfile and known
 pages: $(INSTALLED) programs ## run the code of README.md and docs/, and record what it prints there
 	$(BIN)/python -m tests.support.pages --update $(ARGS)
 
+pictures: $(INSTALLED) programs ## take the pictures of the console in docs/console
+	$(BIN)/python -m tests.support.pictures $(ARGS)
+
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
