@@ -27,6 +27,7 @@ from projector.queries.customers import (
     find_customers,
     read_customer,
 )
+from projector.queries.feeds import Feeds, read_feeds
 from projector.queries.members import (
     MemberPage,
     SegmentCount,
@@ -179,6 +180,10 @@ def _status(database: Database, _request: EndpointRequest) -> Status:
     return read_status(database, discover())
 
 
+def _feeds(database: Database, _request: EndpointRequest) -> Feeds:
+    return read_feeds(database)
+
+
 _CUSTOMER_PROBLEMS = (
     errors.CustomerNotFound,
     errors.CustomerAmbiguous,
@@ -296,5 +301,15 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(Status,),
         problems=(),
         run=_with_position(_status),
+    ),
+    Endpoint(
+        method="GET",
+        path="/feeds",
+        name="listFeeds",
+        summary="What arrives, by sender and type, and whether it has gone silent.",
+        query=parameters.NoParameters,
+        answers=(Feeds,),
+        problems=(),
+        run=_with_position(_feeds),
     ),
 )

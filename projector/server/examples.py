@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from projector.envelope import Shape
@@ -10,6 +10,8 @@ from projector.projections import segment_membership
 from projector.queries.customer_events import CustomerEvent, EventPage
 from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
 from projector.queries.customers import CustomerBatch
+from projector.queries.feed_verdicts import Verdict
+from projector.queries.feeds import Feed, Feeds
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
 from projector.queries.status import ProjectionStatus, Status
 from projector.queries.why.explain import WhySegment
@@ -185,6 +187,25 @@ ANSWERS: dict[str, Any] = {
         ),
         quarantine={"unknown_shape": 1},
         overdue=0,
+    ),
+    "listFeeds": Feeds(
+        feeds=(
+            Feed(
+                project_id="proj_1",
+                sender="distr_1",
+                type="customer.segment.left",
+                verdict=Verdict.SILENT,
+                last_at=_RECEIVED,
+                a_day=15.0,
+                days=(*[15] * 41, 0),
+                missing=45.2,
+                noticed_after_seconds=64_800,
+                in_log=6_846,
+            ),
+        ),
+        everything=None,
+        senders=(),
+        checked_at=_RECEIVED + timedelta(days=3),
     ),
     "deliver": _DELIVERED,
     "deliverForProject": _DELIVERED,

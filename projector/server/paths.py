@@ -20,6 +20,7 @@ _TAGS_BY_SEGMENT = {
     "webhooks": "deliveries",
     "events": "deliveries",
     "status": "operation",
+    "feeds": "operation",
     "health": "operation",
     "metrics": "operation",
 }

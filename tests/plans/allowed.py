@@ -37,6 +37,9 @@ WHOLE = {
     "direct_append._read_head": "the last entries of two indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
+    "feed_senders.find": "a project's senders, each by one entry of an index",
+    "feed_reads.read": "the hours of sixteen weeks, once in a process, and then those that follow",
+    "feed_reads.read_sums": "the hours before sixteen weeks ago, once in a process",
     "group_sizes.delete_all": _ALL_SIZES,
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
@@ -76,6 +79,8 @@ SORTED = {
         "a whole table, of short rows and once a rebuild or export: an index in this order would"
         " cost every new customer, whom the one that there is finds without the project"
     ),
+    "feed_reads.read": "the hours of sixteen weeks, of which the latest come first",
+    "feed_reads.read_sums": "a line for each feed, channel and outcome",
     "dead_letters.find_at": "the letters of the positions that are asked for",
     "dead_letters.customers_with": "the customers with letters, who should be few",
     "dead_letters.count_by_reason": "a line for each reason, the most frequent ones first",

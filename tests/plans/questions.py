@@ -1,6 +1,7 @@
 """All that the program asks a database, in each of the ways in which it can be asked."""
 
 from contextlib import suppress
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,7 @@ from projector.queries.customers import (
     read_customer,
     read_customers,
 )
+from projector.queries.feeds import FeedReader
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -29,6 +31,7 @@ from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
 from tests.plans.filled import LONG, THEN
+from tests.support.given import RECEIVED_AT
 
 _MOMENTS = [
     NOW,
@@ -133,6 +136,9 @@ def _look_at_dead_letters(database: Database) -> None:
 def _look_at_the_whole(database: Database) -> None:
     status = Projector(database).status()
     read_tables_position(database)
+    reader = FeedReader(database)
+    for hours in (0, 3):
+        reader.read(RECEIVED_AT + timedelta(hours=hours))
     LeaseMonitor(database).look()
     with database.reading() as connection:
         log.last_received_by_type(connection, after=status.head - 100)
