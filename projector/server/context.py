@@ -21,6 +21,7 @@ from projector.server.bodies import BodyBudget
 from projector.server.bulk import BulkIngest
 from projector.server.health import LAG_EVENTS_MAX, HealthMonitor
 from projector.server.metrics import create_metrics
+from projector.server.operations import OperationsReader
 from projector.server.positions import PositionWaiter
 from projector.server.reader import Reader
 from projector.server.thread_pool import ThreadPool
@@ -67,6 +68,7 @@ class ServerContext:
         self.health_monitor = HealthMonitor(
             database, lag_max=config.lag_max, is_working=lambda: self._is_working
         )
+        self.operations = OperationsReader(database, self.health_monitor, self.metrics.refusals)
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = (

@@ -23,6 +23,8 @@ class Glance:
     head: int
     #: The lag of the tables in events; None if unknown.
     lag: int | None
+    #: The seconds until there is none, at the pace of the last half minute; None without a pace.
+    drain_seconds: float | None
     #: Whether a projector updates the tables.
     is_updating: bool
     #: Deliveries in the quarantine, and dead letters of the answers' projections.
@@ -54,6 +56,7 @@ class GlanceCache:
             return Glance(
                 head=log.head(connection),
                 lag=health.lag,
+                drain_seconds=self._context.health_monitor.drain_seconds(),
                 is_updating=health.projector,
                 quarantined=sum(quarantine.counts(connection).values()),
                 dead_letters=sum(letters.get(each.name, 0) for each in PROJECTIONS),

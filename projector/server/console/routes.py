@@ -22,6 +22,7 @@ from projector.server.console import (
     cookies,
     find,
     fresh,
+    health,
     preferences,
     rendering,
     sign_in,
@@ -39,6 +40,7 @@ PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
+    *health.PAGES,
 )
 
 #: The longest form, in bytes.
