@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from projector.projections import discover
+from projector.projections.rebuilding import SHADOW
 from projector.queries.feeds import FeedReader, Feeds
 from projector.queries.status import Status, read_status
 from projector.server.health import Health, HealthMonitor
@@ -38,6 +39,13 @@ class Operations:
     busy: Refusal | None
     started_at: datetime
     read_at: datetime
+
+    @property
+    def dead_letters(self) -> int:
+        """The dead letters of all tables but of those that a rebuild fills."""
+        return sum(
+            each.dead_letters for each in self.status.projections if not each.name.endswith(SHADOW)
+        )
 
 
 class OperationsReader:

@@ -18,8 +18,6 @@ def duration_text(seconds: float) -> str:
 
 def age_text(seconds: float) -> str:
     """Return how long ago something was, to the minute, such as `2 hours`."""
-    return (
-        "less than a minute"
-        if seconds < _MINUTE
-        else duration_text(seconds if seconds >= 100 else 100)
-    )
+    if seconds < _MINUTE:
+        return "less than a minute"
+    return f"{round(seconds / _MINUTE)} min" if seconds < 100 else duration_text(seconds)

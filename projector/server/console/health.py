@@ -41,7 +41,7 @@ def _values(visit: Visit) -> dict[str, Any]:
         "problems": find_problems(operations),
         "last_at": max((each.last_at for each in feeds), default=None),
         "types": type_rows(feeds, facts()),
-        "dead_letters": sum(each.dead_letters for each in status.projections),
+        "dead_letters": operations.dead_letters,
         "quarantined": sum(status.quarantine.values()),
         "tables": [
             (each, table_title(each.name))

@@ -1,4 +1,4 @@
-"""Sums the feeds up by type, as the page Health lists them. PURE."""
+"""Sums the feeds up by type, as the page Health lists them."""
 
 from __future__ import annotations
 

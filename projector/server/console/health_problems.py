@@ -1,4 +1,4 @@
-"""Says what is wrong, the worst first, each with the next step. PURE."""
+"""Says what is wrong, the worst first, each with the next step."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def _behind(operations: Operations) -> Iterator[Problem]:
         pace = (
             "They do not move at the moment: look at the log of the program."
             if drain is None
-            else f"At the pace of the last half minute they are up to date in {duration_text(drain)}."
+            else "At the pace of the last half minute they are up to date in "
+            f"{duration_text(drain)}."
         )
         yield Problem(
             title=f"The tables are {_times(operations.lag, 'event')} behind",
@@ -164,7 +165,7 @@ def _busy(operations: Operations) -> Iterator[Problem]:
 
 
 def _dead_letters(operations: Operations) -> Iterator[Problem]:
-    count = sum(each.dead_letters for each in operations.status.projections)
+    count = operations.dead_letters
     if count:
         yield Problem(
             title=_times(count, "dead letter"),
