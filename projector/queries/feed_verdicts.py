@@ -40,8 +40,9 @@ SILENT_AFTER = timedelta(hours=4)
 SILENT_MISSING = 5.0
 SILENT_TIMES = 2.5
 
-#: If no feed brings anything, that is a silence of everything from so many missing ones on.
+#: The same if no feed brings anything.
 NOTHING_MISSING = 10.0
+NOTHING_TIMES = 2.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -85,6 +86,11 @@ class Rhythm:
         """Whether there are enough deliveries to judge a silence."""
         return self.hours >= LEARNING_HOURS and self.deliveries >= LEARNING_DELIVERIES
 
+    @property
+    def _limit(self) -> float:
+        """The missing deliveries from which on it is silent."""
+        return max(SILENT_MISSING, SILENT_TIMES * self.longest)
+
     def missing(self, now: datetime) -> float:
         """Return how many deliveries should have come since the last one."""
         if now <= self.last_at:
@@ -107,22 +113,28 @@ class Rhythm:
         if not self.is_known:
             return Verdict.LEARNING
         is_long = now - self.last_at >= SILENT_AFTER
-        limit = max(SILENT_MISSING, SILENT_TIMES * self.longest)
-        return Verdict.SILENT if is_long and self.missing(now) > limit else Verdict.COMES
+        is_silent = is_long and self.missing(now) > self._limit
+        return Verdict.SILENT if is_silent else Verdict.COMES
 
     def is_everything_silent(self, now: datetime) -> bool:
         """Judge the rhythm of all feeds together, of which a shorter silence counts."""
         if not self.is_known or not SILENT_AFTER <= now - self.last_at <= ENDED_AFTER:
             return False
-        return self.missing(now) > max(NOTHING_MISSING, self.longest)
+        return self.missing(now) > max(NOTHING_MISSING, NOTHING_TIMES * self.longest)
 
     def noticed_after(self) -> timedelta | None:
-        """Return how long a silence must last to be noticed, if it began with the last delivery.
+        """Return how long a silence must last to be noticed, in whole hours.
 
-        None if it never would be.
+        It begins with the last delivery. None if it never would be noticed.
         """
-        for hours in range(4, int(ENDED_AFTER / _HOUR)):
-            if self.verdict(self.last_at + hours * _HOUR) is Verdict.SILENT:
+        if not self.is_known or self.weekly < RARE_WEEKLY:
+            return None
+        first, part = hour_of(self.last_at), (self.last_at - _EPOCH) % _HOUR / _HOUR
+        missing = 0.0
+        for hours in range(1, int(ENDED_AFTER / _HOUR)):
+            before, after = (first + hours - 1) % WEEK, (first + hours) % WEEK
+            missing += (1 - part) * self.expected[before] + part * self.expected[after]
+            if missing > self._limit and hours * _HOUR >= SILENT_AFTER:
                 return hours * _HOUR
         return None
 

@@ -146,7 +146,7 @@ def _judge(counts: dict[_Key, FeedSeries], now: datetime, zone: tzinfo) -> Feeds
 def _feed(key: _Key, counts: FeedSeries, rhythm: Rhythm | None, now: datetime, days: Days) -> Feed:
     project_id, sender, type_ = key
     by_day = days.count(counts.all)
-    noticed_after = rhythm.noticed_after() if rhythm is not None and rhythm.is_known else None
+    noticed_after = None if rhythm is None else rhythm.noticed_after()
     assert counts.last_at is not None  # noqa: S101
     return Feed(
         project_id=project_id,

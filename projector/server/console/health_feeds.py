@@ -29,7 +29,7 @@ class TypeRow:
     """All deliveries of one type."""
 
     #: The type without `customer.`, which nearly all have.
-    title: str
+    title: Markup
     #: The class of the state's pill, and its text.
     pill: str
     state: str
@@ -59,7 +59,7 @@ def _row(type_: str, feeds: Sequence[Feed]) -> TypeRow:
         silent = [each for each in feeds if each.verdict is Verdict.SILENT]
         silent_from = min(_after_last(each.days) for each in silent)
     return TypeRow(
-        title="other types" if type_ == "other" else type_.removeprefix("customer."),
+        title=_title(type_),
         pill=pill,
         state=state,
         last_at=max((each.last_at for each in feeds), default=None),
@@ -67,6 +67,13 @@ def _row(type_: str, feeds: Sequence[Feed]) -> TypeRow:
         chart=bars(days, silent_from=silent_from) if days else None,
         in_log=sum(each.in_log for each in feeds),
     )
+
+
+def _title(type_: str) -> Markup:
+    """Return the type, which a line may break behind its dots."""
+    if type_ == "other":
+        return Markup("other types")
+    return Markup(".<wbr>").join(type_.removeprefix("customer.").split("."))
 
 
 def _after_last(days: Sequence[int]) -> int:
