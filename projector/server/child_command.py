@@ -122,7 +122,7 @@ class ChildCommand:
 
 
 def _file() -> IO[bytes]:
-    return tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the command runs
+    return tempfile.TemporaryFile()
 
 
 def _environment(own: Mapping[str, str], database_url: str) -> dict[str, str]:
