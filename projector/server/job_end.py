@@ -1,4 +1,4 @@
-"""Turns what a command left into the end of its job: a result, or a problem as a sentence. PURE."""
+"""Turns what a command left into the end of its job: a result, or a problem as a sentence."""
 
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.BadQuery: Rule(400),
     server_errors.BadBody: Rule(400),
     server_errors.BadHeader: Rule(400),
+    server_errors.BadForm: Rule(400),
     errors.BadInstant: Rule(400),
     errors.BadIdentifier: Rule(400),
     errors.BadNumber: Rule(400),

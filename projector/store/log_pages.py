@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from attrs import frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
+from projector.store.predicates import in_values
 from projector.store.tables import event, stream
 
 
@@ -53,3 +55,17 @@ def read_backwards(
         statement = statement.where(event.c.type == type_)
     rows = connection.execute(statement.order_by(event.c.position.desc()).limit(limit))
     return [LogEntry(**row._mapping) for row in rows]
+
+
+def read_at(connection: Connection, positions: Sequence[int]) -> dict[int, LogEntry]:
+    """Return the events at some positions, by position."""
+    statement = _ENTRY.where(in_values(connection, event.c.position, positions))
+    return {row.position: LogEntry(**row._mapping) for row in connection.execute(statement)}
+
+
+def beginnings(connection: Connection, positions: Sequence[int], *, size: int) -> dict[int, str]:
+    """Return the first `size` characters of the bodies at some positions, by position."""
+    statement = select(event.c.position, func.substr(event.c.body, 1, size)).where(
+        in_values(connection, event.c.position, positions)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}

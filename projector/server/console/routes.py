@@ -20,11 +20,15 @@ from projector.server import bodies, problems
 from projector.server.console import (
     assets,
     cookies,
+    dead_letters,
+    event_log,
     find,
     fresh,
     preferences,
+    quarantine,
     rendering,
     sign_in,
+    tables,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -39,6 +43,10 @@ PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
+    *quarantine.PAGES,
+    *dead_letters.PAGES,
+    *tables.PAGES,
+    *event_log.PAGES,
 )
 
 #: The longest form, in bytes.
