@@ -13,6 +13,7 @@ from projector.operate.tokens import Scope
 from projector.queries.put_aside import BEGINNING, newest_failures
 from projector.server.actions import start
 from projector.server.console import raw_text
+from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.quarantine import BODY_BYTES, LIST_BODY_BYTES, PAGE_ENTRIES
 from projector.server.console.reasons import failure_reason, table_title
@@ -43,6 +44,7 @@ def _list(visit: Visit) -> Page:
     total = sum(page.counts.values())
     values = {
         "rows": rows,
+        "names": names_of(visit.database, [each.event.customer_id for each in page.events]),
         "projection": projection,
         "title_of": table_title,
         "counts": page.counts,
@@ -65,6 +67,7 @@ def _show(visit: Visit) -> Page:
     letter = show_dead_letter(visit.database, position)
     values = {
         "letter": letter,
+        "names": names_of(visit.database, [letter.customer_id]),
         "reason": failure_reason(letter.failures[0].reason),
         "body": raw_text.raw(letter.body, is_whole=True, bytes_max=BODY_BYTES),
         "title_of": table_title,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from projector.facts.registry import facts
+from projector.queries.log_position import find_position
 from projector.queries.log_tail import SCANNED_MAX, read_log_page
 from projector.server.console import zones
+from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.endpoints import number_in
-from projector.store import log_positions
 
 PATH = "/console/operations/log"
 
@@ -25,6 +26,7 @@ def _list(visit: Visit) -> Page:
         types.append(type_)
     values = {
         "page": page,
+        "names": names_of(visit.database, [each.customer_id for each in page.events]),
         "type": type_,
         "types": types,
         "before": before,
@@ -48,8 +50,7 @@ def _before(visit: Visit) -> int | None:
         return position + 1
     local = zones.parse_local(visit.parameter("at"))
     if local is not None:
-        with visit.database.reading() as connection:
-            return log_positions.received_by(connection, visit.zone.instant(local)) + 1
+        return find_position(visit.database, visit.zone.instant(local)).position + 1
     return number_in(visit.parameter("before") or "")
 
 

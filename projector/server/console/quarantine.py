@@ -15,7 +15,7 @@ from projector.queries.put_aside import BEGINNING, newest_deliveries
 from projector.server.actions import start
 from projector.server.console import raw_text, zones
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.reasons import REASONS, quarantine_reason
+from projector.server.console.reasons import REASONS, detail, quarantine_reason
 from projector.server.endpoints import number_in
 from projector.server.job_requests import QuarantineRetryRequest
 from projector.store import quarantine
@@ -49,6 +49,7 @@ def _list(visit: Visit) -> Page:
     counts = {code: page.counts[code] for code in _sorted(page.counts)}
     values = {
         "rows": rows,
+        "detail_of": detail,
         "reason": reason,
         "title_of": lambda code: quarantine_reason(code).title,
         "counts": counts,
@@ -72,6 +73,7 @@ def _show(visit: Visit) -> Page:
     body = entry.body if entry.body is not None else base64.b64decode(entry.body_base64 or "")
     values = {
         "entry": entry,
+        "detail_of": detail,
         "reason": quarantine_reason(entry.reason),
         "body": raw_text.raw(body, is_whole=True, bytes_max=BODY_BYTES),
         "retry_path": RETRY_PATH,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from attrs import frozen
@@ -60,6 +61,11 @@ REASONS: Mapping[str, Reason] = {
 def quarantine_reason(code: str) -> Reason:
     """Return a reason of the quarantine in words; a code that is not known stands for itself."""
     return REASONS.get(code) or Reason(code.replace("_", " ").capitalize(), "Try again later.")
+
+
+def detail(text: str) -> str:
+    """Return the sentence of a quarantined delivery without its advice for the command line."""
+    return re.sub(r" Give it with --[a-z-]+\.$", "", text)
 
 
 #: The beginnings of the reasons of dead letters, and what they mean.

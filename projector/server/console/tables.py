@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
@@ -13,6 +14,7 @@ from projector.projections import discover
 from projector.queries.status import read_status
 from projector.server.actions import start
 from projector.server.console import job_words
+from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.reasons import quarantine_reason, table_title
 from projector.server.endpoints import number_in
@@ -80,6 +82,7 @@ def _show(visit: Visit) -> Page:
         "title_of": table_title,
         "reason_of": lambda code: quarantine_reason(code).title,
         "impact": impact,
+        "names": names_of(visit.database, _named_customers(job.result or {})),
         "projection": asked[0] if len(asked) == 1 else "",
         # A form names one table or all of them.
         "can_take_over": is_trial and job.state is JobState.DONE and len(asked) < 2,
@@ -87,6 +90,16 @@ def _show(visit: Visit) -> Page:
         "rebuild_path": REBUILD_PATH,
     }
     return Page(template="job.html", values={**values, **_progress(job, visit)})
+
+
+def _named_customers(result: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the customers that the result of a job names."""
+    impact = result.get("impact") or {}
+    groups = [*impact.get("segments", ()), *impact.get("tiers", ())]
+    return [
+        *(each["customer_id"] for each in result.get("customers", ())),
+        *(who for each in groups for who in each["gaining_examples"] + each["losing_examples"]),
+    ]
 
 
 def _part(visit: Visit) -> Page:
