@@ -9,7 +9,9 @@ from markupsafe import escape
 
 #: Control characters but for line feeds and tabs; marks that change the direction of writing, or
 #: are invisible; lone surrogates.
-_HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_HIDDEN = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
 
 _HEX_ROW = 16
 
