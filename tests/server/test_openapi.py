@@ -118,6 +118,12 @@ def _near(case: schemathesis.Case[Any], position: int) -> None:
         case.query["min_position"] = position
 
 
+def _is_beyond_schemas(problem: Any) -> bool:
+    # To JSON Schema 7.0 is an integer.
+    is_float = problem.get("code") == "bad_body" and "got `float`" in problem["detail"]
+    return is_float or problem.get("code") in _BEYOND_SCHEMAS
+
+
 @api.parametrize()
 @hypothesis.settings(
     max_examples=25,
@@ -135,7 +141,7 @@ def test_the_server_answers_as_the_document_says(
     if SIGNATURE in (case.headers or {}):
         more["auth"] = _Signed()
     got = case.call(base_url=url, **more)
-    beyond = got.status_code == 400 and got.json().get("code") in _BEYOND_SCHEMAS
+    beyond = got.status_code == 400 and _is_beyond_schemas(got.json())
     excluded = [schemathesis.checks.positive_data_acceptance] if beyond else []
     case.validate_response(
         got, excluded_checks=excluded, transport_kwargs={**more, "base_url": url}
