@@ -9,7 +9,8 @@ TAGS = {
     "customers": "Queries for one customer or several.",
     "groups": "Segments, tiers and their members.",
     "deliveries": "Writes to the log.",
-    "operation": "Status, health and metrics.",
+    "operation": "Status, health, the log, and what was put aside.",
+    "jobs": "Retries, rebuilds and verifications, which run in the background.",
 }
 
 _TAGS_BY_SEGMENT = {
@@ -21,6 +22,14 @@ _TAGS_BY_SEGMENT = {
     "events": "deliveries",
     "status": "operation",
     "feeds": "operation",
+    "log": "operation",
+    "quarantine": "operation",
+    "dead-letters": "operation",
+    "jobs": "jobs",
+    "quarantine:retry": "jobs",
+    "dead-letters:retry": "jobs",
+    "rebuilds": "jobs",
+    "verifications": "jobs",
     "health": "operation",
     "metrics": "operation",
 }
@@ -30,6 +39,9 @@ _ID_DESCRIPTIONS = {
     "segments": "The segment's id (not its name).",
     "tiers": "The tier's id (not its name).",
     "webhooks": "The project's id.",
+    "quarantine": "The number of the entry.",
+    "dead-letters": "The position of the event.",
+    "jobs": "The number of the job.",
 }
 
 

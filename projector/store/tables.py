@@ -278,6 +278,9 @@ feed_hour = Table(
     Index("feed_hour_sender_idx", "project_id", "sender"),
 )
 
+#: The condition of a job that waits or runs.
+_UNENDED = text("ended_at IS NULL")
+
 #: Rebuilds, verifications and retries that were asked for over HTTP.
 job = Table(
     "job",
@@ -292,13 +295,17 @@ job = Table(
     Column("began_at", Instant),
     Column("ended_at", Instant),
     Column("phase", Text),
+    Column("phase_began_at", Instant),
     # The steps of the phase that are done, and all of them.
     Column("done", BigInteger),
     Column("total", BigInteger),
     # As on the command line; null until it ends, and if the server ended before it.
     Column("exit_code", Integer),
-    # The JSON that the command printed, or what went wrong as a sentence.
+    # The JSON that the command printed, with its lists cut; null if it failed.
     Column("result", Text),
+    # Why it failed, as a sentence; null if it did not.
+    Column("problem", Text),
+    Index("job_unended_idx", "job_id", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
 )
 
 #: Leases: which one of several processes does a job (leader election).

@@ -14,13 +14,16 @@ _COMPARED = "a rebuild that is compared before it takes over compares everything
 PAGES = {
     "dead_letters.page_by_stream": _PAGE,
     "dead_letters.page": _PAGE,
+    "dead_letters.newest": _PAGE,
     "log_counts.last_stream_id": "the last entry of an index",
     "log_counts.stream_ids": _PAGE,
     "log.read": _PAGE,
+    "log_pages.read_backwards": _PAGE,
     "members.is_known.<genexpr>": "one entry of an index, whichever",
     "members.page": _PAGE,
     "quarantine.last_id": "the last entry of an index",
     "quarantine.page": _PAGE,
+    "quarantine.newest": _PAGE,
 }
 
 #: They go through all rows, or all of a kind that may be most of them.

@@ -10,6 +10,7 @@ import pytest
 from projector import Projector
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
+from projector.operate.jobs import list_jobs
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
 from projector.queries import export
@@ -23,6 +24,9 @@ from projector.queries.customers import (
     read_customers,
 )
 from projector.queries.feeds import FeedReader
+from projector.queries.log_position import find_position
+from projector.queries.log_tail import read_log_page
+from projector.queries.put_aside import newest_deliveries, newest_failures
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -124,12 +128,17 @@ def _look_at_the_quarantine(database: Database) -> None:
             page = list_quarantine(database, reason=reason, resolved=resolved, limit=7)
             list_quarantine(database, reason=reason, resolved=resolved, after=page.next, limit=7)
     show_entry(database, 3_500)
+    for reason in (None, "reason 1"):
+        newest = newest_deliveries(database, reason=reason, after=None, limit=7)
+        newest_deliveries(database, reason=reason, after=newest.next, limit=7)
 
 
 def _look_at_dead_letters(database: Database) -> None:
     for projection in (None, "segment_membership"):
         page = list_dead_letters(database, projection=projection, limit=7)
         list_dead_letters(database, projection=projection, after=page.next, limit=7)
+        newest = newest_failures(database, projection=projection, after=None, limit=7)
+        newest_failures(database, projection=projection, after=newest.next, limit=7)
     show_dead_letter(database, page.dead_letters[0].position)
 
 
@@ -140,6 +149,11 @@ def _look_at_the_whole(database: Database) -> None:
     for hours in (0, 3):
         reader.read(RECEIVED_AT + timedelta(hours=hours))
     LeaseMonitor(database).look()
+    find_position(database, RECEIVED_AT)
+    for type_ in (None, "customer.created", "unknown"):
+        read_log_page(database, type_=type_, limit=50)
+        read_log_page(database, type_=type_, before=9_000, limit=50)
+    list_jobs(database)
     with database.reading() as connection:
         log.last_received_by_type(connection, after=status.head - 100)
         log.read_at(connection, [status.head])

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from projector.server.console.assets import assets
 from projector.server.console.durations import age_text, duration_text
+from projector.server.console.raw_text import visible
 
 #: No inline script or style, nothing from elsewhere, and parts only by the policy of console.js.
 _POLICY = (
@@ -46,6 +47,7 @@ def environment() -> Environment:
     made.filters["plural"] = _plural
     made.filters["duration"] = duration_text
     made.filters["age"] = age_text
+    made.filters["visible"] = visible
     return made
 
 

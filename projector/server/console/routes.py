@@ -20,12 +20,16 @@ from projector.server import bodies, problems
 from projector.server.console import (
     assets,
     cookies,
+    dead_letters,
+    event_log,
     find,
     fresh,
     health,
     preferences,
+    quarantine,
     rendering,
     sign_in,
+    tables,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -41,6 +45,10 @@ PAGES: tuple[PageRoute, ...] = (
     *fresh.PAGES,
     *preferences.PAGES,
     *health.PAGES,
+    *quarantine.PAGES,
+    *dead_letters.PAGES,
+    *tables.PAGES,
+    *event_log.PAGES,
 )
 
 #: The longest form, in bytes.
