@@ -134,17 +134,18 @@ class Queries:
         segment_id: str,
         *,
         project_id: str | None = None,
-        from_day: date | None = None,
         to_day: date | None = None,
+        days: int = 90,
     ) -> SegmentSizes:
         """Return the number of members of a segment at the end of each day, in UTC.
 
-        The days are the last 90 unless given. Raises GroupNotFound, or BadNumber for too many days.
+        These are as many `days` up to one, today unless given. Raises GroupNotFound, or BadNumber
+        for more than 3,660 days.
         """
         from projector.queries.sizes import segment_sizes
 
         return segment_sizes(
-            self.database, segment_id, project_id=project_id, from_day=from_day, to_day=to_day
+            self.database, segment_id, project_id=project_id, to_day=to_day, days=days
         )
 
     def tier_sizes(
@@ -152,14 +153,14 @@ class Queries:
         campaign_id: str,
         *,
         project_id: str | None = None,
-        from_day: date | None = None,
         to_day: date | None = None,
+        days: int = 90,
     ) -> TierSizes:
         """Return the numbers of members of a campaign's tiers, as `segment_sizes` does."""
         from projector.queries.sizes import tier_sizes
 
         return tier_sizes(
-            self.database, campaign_id, project_id=project_id, from_day=from_day, to_day=to_day
+            self.database, campaign_id, project_id=project_id, to_day=to_day, days=days
         )
 
     def segments(self, *, project_id: str | None = None) -> list[SegmentCount]:

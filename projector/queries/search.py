@@ -70,7 +70,10 @@ def search_customers(
             if len(matches) == limit:
                 break
         rows = table_rows.load(connection, customer.PROJECTION, matches)
-        return [_result(key, match, rows.get(key, [])) for key, match in matches.items()]
+        return [
+            _result(key, match, next(iter(rows.get(key, ())), None))
+            for key, match in matches.items()
+        ]
 
 
 def _matches(
@@ -112,15 +115,14 @@ def _cases(source_id: str) -> list[str]:
     return list(dict.fromkeys((source_id, source_id.upper(), source_id.lower())))
 
 
-def _result(key: CustomerKey, match: Match, rows: list[customer.Row]) -> SearchResult:
-    row = rows[0] if rows else None
+def _result(key: CustomerKey, match: Match, row: customer.Row | None) -> SearchResult:
     return SearchResult(
         project_id=key.project_id,
         customer_id=key.customer_id,
-        source_id=row and row.source_id,
-        name=row and row.name,
-        email=row and row.email,
-        deleted_at=row and row.deleted_at,
-        last_event_at=row and row.last_event_at,
+        source_id=None if row is None else row.source_id,
+        name=None if row is None else row.name,
+        email=None if row is None else row.email,
+        deleted_at=None if row is None else row.deleted_at,
+        last_event_at=None if row is None else row.last_event_at,
         match=match,
     )

@@ -6,6 +6,8 @@ with every customer, so it is the last resort.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from projector.envelope import CustomerKey
@@ -42,7 +44,7 @@ def by_word(
     return _run(connection, _select("search_name", project_id, limit).where(condition))
 
 
-def _select(column: str, project_id: str | None, limit: int) -> Select[tuple[str, str]]:
+def _select(column: str, project_id: str | None, limit: int) -> Select[Any]:
     """Select keys from the index of a column alone, in its order."""
     table = table_of(customer.PROJECTION)
     key = (table.c.project_id, table.c.customer_id)
@@ -50,5 +52,5 @@ def _select(column: str, project_id: str | None, limit: int) -> Select[tuple[str
     return statement if project_id is None else statement.where(table.c.project_id == project_id)
 
 
-def _run(connection: Connection, statement: Select[tuple[str, str]]) -> list[CustomerKey]:
+def _run(connection: Connection, statement: Select[Any]) -> list[CustomerKey]:
     return [CustomerKey(*row) for row in connection.execute(statement).all()]
