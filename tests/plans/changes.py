@@ -13,6 +13,12 @@ from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.quarantine import retry_quarantine
+from projector.operate.sessions import (
+    SEEN_INTERVAL,
+    end_session,
+    find_session,
+    start_session,
+)
 from projector.operate.tokens import create_token, list_tokens, read_tokens, revoke_token
 from projector.projections import discover, named
 from projector.queries.customers import PointInTime, find_customer
@@ -20,7 +26,14 @@ from projector.queries.status import read_status
 from projector.runner import direct
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
-from projector.store import dead_letters, direct_project, log_head, projection_tables, schema
+from projector.store import (
+    dead_letters,
+    direct_project,
+    log_head,
+    projection_tables,
+    schema,
+    sessions,
+)
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
@@ -234,3 +247,11 @@ def _use_tokens(database: Database) -> None:
     list_tokens(database)
     read_tokens(database)
     revoke_token(database, made.token_id)
+    secret = start_session(database, made.token_id)
+    found = find_session(database, secret)
+    assert found is not None
+    with database.writing() as connection:
+        # Long ago, so that the next request is recorded.
+        sessions.see(connection, found.digest, at=found.seen_at - 2 * SEEN_INTERVAL)
+    find_session(database, secret)
+    end_session(database, secret)
