@@ -12,7 +12,7 @@ from projector.errors import BadNumber, GroupNotFound
 from projector.projections import discover
 from projector.projections.groups import SEGMENT
 from projector.queries.campaigns import list_campaigns
-from projector.queries.sizes import DAYS_MAX, DaySize, first_day, segment_trends
+from projector.queries.sizes import DAYS_MAX, DaySize, segment_trends, size_bounds
 from projector.runner.runner import project_batch
 from projector.store.append import append
 from projector.store.database import Database
@@ -55,8 +55,8 @@ def test_a_size_is_the_number_of_members_at_the_end_of_the_day(
             assert size == before + found[-1].entered - found[-1].left
         on_tiers: Counter[str] = Counter()
         for campaign_id in {each.campaign_id for each in list_campaigns(database)}:
-            for each in Projector(database).tier_sizes(campaign_id, to_day=day, days=2).tiers:
-                on_tiers[each.tier_id] += each.days[-1].members
+            for series in Projector(database).tier_sizes(campaign_id, to_day=day, days=2).tiers:
+                on_tiers[series.tier_id] += series.days[-1].members
         for tier_id, size in on_tiers.items():
             assert size == _members(database, day, tier_id=tier_id)
 
@@ -93,7 +93,8 @@ def test_days_are_those_of_utc_and_the_last_of_them_is_asked_for(database: Datab
         DaySize(day=second, members=2, entered=0, left=0),
     )
     assert len(Projector(database).segment_sizes("seg_1").days) == 90
-    assert first_day(database, SEGMENT, "proj_1", group_id="seg_1") == first
+    bounds = size_bounds(database, SEGMENT, "proj_1", group_id="seg_1")
+    assert (bounds.first, bounds.last_left) == (first, third)
 
 
 def test_memberships_of_unknown_beginning_are_counted_apart(database: Database) -> None:

@@ -24,7 +24,9 @@ from projector.server.console import (
     fresh,
     preferences,
     rendering,
+    segments,
     sign_in,
+    tiers,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -39,6 +41,8 @@ PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
+    *segments.PAGES,
+    *tiers.PAGES,
 )
 
 #: The longest form, in bytes.
