@@ -93,15 +93,22 @@ def _run(connection: Connection, statement: Select[Any]) -> list[SizeChange]:
         return [SizeChange(*row) for row in connection.execute(statement).all()]
 
 
-def past_names_of_tier(
-    connection: Connection, *, project_id: str, tier_id: str
-) -> tuple[str | None, str | None] | None:
-    """Return the names of the campaign and the tier in a row of the history; None without rows."""
+class PastTier(NamedTuple):
+    """A tier in a row of the history."""
+
+    campaign_name: str | None
+    tier_name: str | None
+    #: The events at the beginning and at the end of the period.
+    opened_by: str | None
+    closed_by: str | None
+
+
+def past_tier(connection: Connection, *, project_id: str, tier_id: str) -> PastTier | None:
+    """Return a tier as the history has it in the row of one of its customers; None without any."""
     table = table_of(loyalty_tier_history.PROJECTION)
-    row = _row_of_tier(
-        connection, table, (table.c.campaign_name, table.c.tier_name), project_id, tier_id
-    )
-    return None if row is None else (row[0], row[1])
+    columns = [table.c[name] for name in PastTier._fields]
+    row = _row_of_tier(connection, table, columns, project_id, tier_id)
+    return None if row is None else PastTier(*row)
 
 
 def points_of_tier(connection: Connection, *, project_id: str, tier_id: str) -> int | None:

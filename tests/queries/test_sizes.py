@@ -116,20 +116,23 @@ def test_tiers_come_by_their_points_with_names_also_when_all_have_left(database:
     append_and_project(
         database,
         joined("cust_1", silver, at="2024-03-01T12:00:00Z"),
-        joined("cust_2", tier("ltr_0", name="Old"), at="2024-03-01T12:00:00Z"),
+        joined("cust_2", tier("ltr_0", 150, name="Old"), at="2024-03-01T12:00:00Z"),
         upgraded("cust_2", tier("ltr_0", name="Old"), gold, at="2024-03-02T12:00:00Z"),
+        tier_left("cust_3", tier("ltr_9", name="Unseen"), at="2024-03-02T12:00:00Z"),
     )
     [campaign] = list_campaigns(database)
     assert [(each.name, each.points_from, each.members) for each in campaign.tiers] == [
         ("Silver", 100, 1),
+        ("Old", 150, 0),
         ("Gold", 200, 1),
-        ("Old", None, 0),
+        ("Unseen", None, 0),
     ]
     sizes = Projector(database).tier_sizes(campaign.campaign_id, to_day=date(2024, 3, 2), days=2)
     assert [(each.name, [day.members for day in each.days]) for each in sizes.tiers] == [
         ("Silver", [1, 1]),
-        ("Gold", [0, 1]),
         ("Old", [1, 0]),
+        ("Gold", [0, 1]),
+        ("Unseen", [0, 0]),
     ]
 
 
