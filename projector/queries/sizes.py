@@ -213,7 +213,10 @@ def _changes(
     if not all(map(is_storable_text, (project_id, *of.values()))):
         return []
     with database.reading_tables() as connection:
-        found = size_series.of_groups(connection, group.history, project_id=project_id, **of)
+        if project_id is None:
+            found = size_series.in_all_projects(connection, group.history, **of)
+        else:
+            found = size_series.of_groups(connection, group.history, project_id=project_id, **of)
     # A late event may have moved all that was counted on a day to another one.
     return [each for each in found if each.entries or each.exits]
 
