@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from attrs import asdict
@@ -25,11 +25,20 @@ from projector.queries.feed_verdicts import Verdict
 from projector.queries.feeds import Feed, Feeds
 from projector.queries.log_tail import LogPage
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
+from projector.queries.search import Match, SearchResult
+from projector.queries.sizes import (
+    DaySize,
+    SegmentSizes,
+    SegmentTrend,
+    SegmentTrends,
+    TierSeries,
+    TierSizes,
+)
 from projector.queries.status import ProjectionStatus, Status
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import BulkResult
-from projector.server.endpoints import SegmentList, TierList
+from projector.server.endpoints import SearchResults, SegmentList, TierList
 from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
 from projector.store.log_pages import LogEntry
@@ -41,6 +50,7 @@ _JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
 
 #: The example of a path's `{id}`, by the path's first segment.
 IDS = {
+    "campaigns": "camp_1",
     "customers": "cust_1",
     "segments": "seg_1",
     "tiers": "ltr_1",
@@ -202,6 +212,12 @@ _ASKED = Job(
     result=None,
 )
 
+_DAYS = (date(2024, 3, 1), date(2024, 3, 2))
+_SIZES = (
+    DaySize(day=_DAYS[0], members=1, entered=1, left=0),
+    DaySize(day=_DAYS[1], members=1, entered=0, left=0),
+)
+
 _DELIVERED = DeliveryResult(outcome=Outcome.APPENDED, position=17, reason=None)
 
 #: The example answers, by the endpoint's name.
@@ -239,6 +255,43 @@ ANSWERS: dict[str, Any] = {
     ),
     "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
+    ),
+    "searchCustomers": SearchResults(
+        customers=(
+            SearchResult(
+                project_id="proj_1",
+                customer_id="cust_1",
+                source_id="a-tst",
+                name="Alex Test",
+                email=None,
+                deleted_at=None,
+                last_event_at=_JOINED,
+                match=Match.BEGINNING,
+            ),
+        )
+    ),
+    "listSegmentSizes": SegmentSizes(
+        segment_id="seg_1", from_=_DAYS[0], to=_DAYS[1], unknown=0, days=_SIZES
+    ),
+    "listSegmentTrends": SegmentTrends(
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        segments=(
+            SegmentTrend(
+                project_id="proj_1",
+                segment_id="seg_1",
+                name="New Customers",
+                members=(1, 1),
+                entered=1,
+                left=0,
+            ),
+        ),
+    ),
+    "listTierSizes": TierSizes(
+        campaign_id="camp_1",
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        tiers=(TierSeries(tier_id="ltr_1", name="Loyal silver", unknown=0, days=_SIZES),),
     ),
     "listSegments": SegmentList(
         segments=(

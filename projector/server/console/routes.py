@@ -28,8 +28,10 @@ from projector.server.console import (
     preferences,
     quarantine,
     rendering,
+    segments,
     sign_in,
     tables,
+    tiers,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -49,6 +51,8 @@ PAGES: tuple[PageRoute, ...] = (
     *dead_letters.PAGES,
     *tables.PAGES,
     *event_log.PAGES,
+    *segments.PAGES,
+    *tiers.PAGES,
 )
 
 #: The longest form, in bytes.
