@@ -13,13 +13,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-processes faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-processes faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 demo: $(INSTALLED) ## demonstrate ingest, query and rebuild
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/demo.sh $(ARGS)
+
+console: $(INSTALLED) ## show the console with a made-up shop, at http://127.0.0.1:8000/console/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh docs/console.sh $(ARGS)
 
 test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,59 +1,21 @@
 """The page at /docs, in a real browser: Chromium, which `make test` sees to."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attrs import Factory, frozen
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from projector.server import openapi
+from tests.support.chromium import Visit, launched, watched
 from tests.support.command import PROGRAM, environment
-
-#: The program that draws, or another one of its family.
-_CHROMIUM = os.environ.get("CHROMIUM") or "chromium"
-
-#: Tests may run as root, for whom its sandbox does not; and it asks nobody for anything by itself.
-_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--no-first-run",
-)
 
 _OPERATIONS = [
     operation for path in openapi.document()["paths"].values() for operation in path.values()
 ]
-
-#: Told by the browser itself, before any script of the page runs.
-_LISTEN = """
-window.refused = [];
-document.addEventListener("securitypolicyviolation", found =>
-  window.refused.push(`${found.violatedDirective}: ${found.blockedURI}`));
-"""
-
-
-@frozen
-class Visit:
-    """A page that was opened, and all that the browser had to tell of it."""
-
-    page: Page
-    url: str
-    console: list[str] = Factory(list)
-    asked: list[str] = Factory(list)
-
-    @property
-    def refused(self) -> list[str]:
-        """What the page's own policy forbids it, and it tried."""
-        found: list[str] = self.page.evaluate("window.refused")
-        return found
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -80,23 +42,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def visit(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     """The page, drawn."""
-    program = shutil.which(_CHROMIUM)
-    assert program, f"{_CHROMIUM} is not here: `make test` installs it, or CHROMIUM names another"
-    home = tmp_path_factory.mktemp("home")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=_ARGUMENTS, env={**environment(), "HOME": str(home)}
-        )
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        visit = Visit(page, server)
-        page.add_init_script(_LISTEN)
-        page.on("console", lambda message: visit.console.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: visit.console.append(str(error)))
-        page.on("request", lambda request: visit.asked.append(request.url))
-        page.goto(f"{server}/docs")
-        page.locator(".opblock").first.wait_for()
+    with launched(tmp_path_factory.mktemp("home")) as browser:
+        context = browser.new_context(viewport={"width": 1200, "height": 900})
+        visit = watched(context, server)
+        visit.page.goto(f"{server}/docs")
+        visit.page.locator(".opblock").first.wait_for()
         yield visit
-        browser.close()
 
 
 def test_the_page_draws_every_operation(visit: Visit) -> None:
@@ -146,9 +97,9 @@ def test_the_docs_page_requests_only_its_own_server_and_obeys_its_security_polic
 ) -> None:
     # After all that the tests above did with it, and by itself when this one runs alone.
     visit.page.wait_for_load_state("networkidle")
-    assert visit.asked
-    assert [url for url in visit.asked if not url.startswith((f"{visit.url}/", "data:"))] == []
-    assert (visit.console, visit.refused) == ([], [])
+    assert visit.requested
+    visit.check()
+    assert visit.refused == []
 
 
 def test_the_policy_would_tell_of_what_it_forbids(visit: Visit) -> None:

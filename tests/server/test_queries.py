@@ -267,11 +267,6 @@ def test_a_question_may_be_asked_for_its_headers_alone(
     assert head.headers["content-length"] == str(len(whole.body))
 
 
-def test_the_root_path_redirects_to_the_docs(client: Client) -> None:
-    got = client.get("/")
-    assert (got.status, got.headers["location"]) == (308, "/docs/")
-
-
 @pytest.mark.parametrize("path", ["/nothing", "/customers/", "/customers/a/b", "/segments%0A"])
 def test_a_path_that_leads_nowhere_is_a_problem(client: Client, path: str) -> None:
     assert client.get(path).refusal == (404, "path_unknown")
