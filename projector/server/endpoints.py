@@ -35,6 +35,15 @@ from projector.queries.members import (
     list_segments,
     list_tiers,
 )
+from projector.queries.search import SearchResult, search_customers
+from projector.queries.sizes import (
+    SegmentSizes,
+    SegmentTrends,
+    TierSizes,
+    segment_sizes,
+    segment_trends,
+    tier_sizes,
+)
 from projector.queries.status import Status, read_status
 from projector.queries.why.explain import (
     Explanation,
@@ -60,6 +69,13 @@ class BatchRequest:
         tuple[parameters.Id, ...], Meta(max_length=IDS_MAX, examples=[["cust_1", "cust_2"]])
     ]
     project: parameters.Project | None = None
+
+
+@frozen(kw_only=True)
+class SearchResults:
+    """The customers who were found, the best matches first."""
+
+    customers: tuple[SearchResult, ...]
 
 
 @frozen(kw_only=True)
@@ -146,6 +162,28 @@ def _events(database: Database, request: EndpointRequest) -> EventPage:
 def _batch(database: Database, request: EndpointRequest) -> CustomerBatch:
     body: BatchRequest = request.body
     return find_customers(database, body.customer_ids, project_id=body.project)
+
+
+def _search(database: Database, request: EndpointRequest) -> SearchResults:
+    query: parameters.SearchParameters = request.query
+    found = search_customers(database, query.q, project_id=query.project, limit=query.limit)
+    return SearchResults(customers=tuple(found))
+
+
+def _segment_sizes(database: Database, request: EndpointRequest) -> SegmentSizes:
+    return segment_sizes(database, request.id, **_days(request.query))
+
+
+def _tier_sizes(database: Database, request: EndpointRequest) -> TierSizes:
+    return tier_sizes(database, request.id, **_days(request.query))
+
+
+def _trends(database: Database, request: EndpointRequest) -> SegmentTrends:
+    return segment_trends(database, **_days(request.query))
+
+
+def _days(query: parameters.SizeParameters) -> dict[str, Any]:
+    return {"project_id": query.project, "to_day": query.to, "days": query.days}
 
 
 def _segments(database: Database, request: EndpointRequest) -> SegmentList:
@@ -249,6 +287,16 @@ QUERIES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="GET",
+        path="/customers:search",
+        name="searchCustomers",
+        summary="Customers by an id, or by the beginning of a name or an e-mail address.",
+        query=parameters.SearchParameters,
+        answers=(SearchResults,),
+        problems=(),
+        run=_with_position(_search),
+    ),
+    Endpoint(
+        method="GET",
         path="/segments",
         name="listSegments",
         summary="The segments, each with its name and number of members.",
@@ -266,6 +314,36 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
         run=_with_position(_segment_members),
+    ),
+    Endpoint(
+        method="GET",
+        path="/segments/sizes",
+        name="listSegmentTrends",
+        summary="The sizes of all segments at the end of each day.",
+        query=parameters.SizeParameters,
+        answers=(SegmentTrends,),
+        problems=(),
+        run=_with_position(_trends),
+    ),
+    Endpoint(
+        method="GET",
+        path="/segments/{id}/sizes",
+        name="listSegmentSizes",
+        summary="The size of a segment at the end of each day, with the entries and exits.",
+        query=parameters.SizeParameters,
+        answers=(SegmentSizes,),
+        problems=(errors.GroupNotFound,),
+        run=_with_position(_segment_sizes),
+    ),
+    Endpoint(
+        method="GET",
+        path="/campaigns/{id}/sizes",
+        name="listTierSizes",
+        summary="The sizes of a campaign's tiers at the end of each day.",
+        query=parameters.SizeParameters,
+        answers=(TierSizes,),
+        problems=(errors.GroupNotFound,),
+        run=_with_position(_tier_sizes),
     ),
     Endpoint(
         method="GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from projector.envelope import Shape
@@ -11,11 +11,20 @@ from projector.queries.customer_events import CustomerEvent, EventPage
 from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
 from projector.queries.customers import CustomerBatch
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
+from projector.queries.search import Match, SearchResult
+from projector.queries.sizes import (
+    DaySize,
+    SegmentSizes,
+    SegmentTrend,
+    SegmentTrends,
+    TierSeries,
+    TierSizes,
+)
 from projector.queries.status import ProjectionStatus, Status
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import BulkResult
-from projector.server.endpoints import SegmentList, TierList
+from projector.server.endpoints import SearchResults, SegmentList, TierList
 from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
 
@@ -24,7 +33,13 @@ _RECEIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
 _JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
 
 #: The example of a path's `{id}`, by the path's first segment.
-IDS = {"customers": "cust_1", "segments": "seg_1", "tiers": "ltr_1", "webhooks": "proj_1"}
+IDS = {
+    "campaigns": "camp_1",
+    "customers": "cust_1",
+    "segments": "seg_1",
+    "tiers": "ltr_1",
+    "webhooks": "proj_1",
+}
 
 BATCH: dict[str, Any] = {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"}
 
@@ -113,6 +128,12 @@ _MEMBERS = MemberPage(
     next=None,
 )
 
+_DAYS = (date(2024, 3, 1), date(2024, 3, 2))
+_SIZES = (
+    DaySize(day=_DAYS[0], members=1, entered=1, left=0),
+    DaySize(day=_DAYS[1], members=1, entered=0, left=0),
+)
+
 _DELIVERED = DeliveryResult(outcome=Outcome.APPENDED, position=17, reason=None)
 
 #: The example answers, by the endpoint's name.
@@ -150,6 +171,43 @@ ANSWERS: dict[str, Any] = {
     ),
     "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
+    ),
+    "searchCustomers": SearchResults(
+        customers=(
+            SearchResult(
+                project_id="proj_1",
+                customer_id="cust_1",
+                source_id="a-tst",
+                name="Alex Test",
+                email=None,
+                deleted_at=None,
+                last_event_at=_JOINED,
+                match=Match.BEGINNING,
+            ),
+        )
+    ),
+    "listSegmentSizes": SegmentSizes(
+        segment_id="seg_1", from_=_DAYS[0], to=_DAYS[1], unknown=0, days=_SIZES
+    ),
+    "listSegmentTrends": SegmentTrends(
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        segments=(
+            SegmentTrend(
+                project_id="proj_1",
+                segment_id="seg_1",
+                name="New Customers",
+                members=(1, 1),
+                entered=1,
+                left=0,
+            ),
+        ),
+    ),
+    "listTierSizes": TierSizes(
+        campaign_id="camp_1",
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        tiers=(TierSeries(tier_id="ltr_1", name="Loyal silver", unknown=0, days=_SIZES),),
     ),
     "listSegments": SegmentList(
         segments=(

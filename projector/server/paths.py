@@ -15,6 +15,8 @@ TAGS = {
 _TAGS_BY_SEGMENT = {
     "customers": "customers",
     "customers:batch": "customers",
+    "customers:search": "customers",
+    "campaigns": "groups",
     "segments": "groups",
     "tiers": "groups",
     "webhooks": "deliveries",
@@ -25,6 +27,7 @@ _TAGS_BY_SEGMENT = {
 }
 
 _ID_DESCRIPTIONS = {
+    "campaigns": "The campaign's id (not its name).",
     "customers": "The customer's id in Voucherify.",
     "segments": "The segment's id (not its name).",
     "tiers": "The tier's id (not its name).",
