@@ -48,6 +48,11 @@ class Person:
     full: str
     short: str
 
+    @property
+    def heading(self) -> str:
+        """The name as a heading."""
+        return capital(self.full)
+
 
 def person(name: str | None, source_id: str | None, customer_id: str) -> Person:
     """Return how to call a customer: by the name, or else by the number."""

@@ -20,11 +20,14 @@ from projector.server import bodies, problems
 from projector.server.console import (
     assets,
     cookies,
+    customer_page,
+    events_page,
     find,
     fresh,
     preferences,
     rendering,
     sign_in,
+    why_page,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -37,8 +40,11 @@ from projector.server.middleware import id_in
 #: Every page; each module has those of one idea.
 PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
+    *customer_page.PAGES,
+    *events_page.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
+    *why_page.PAGES,
 )
 
 #: The longest form, in bytes.
