@@ -94,6 +94,8 @@ class Case:
     row: Row | None
     #: Whether the customer was in the group as of the day, as far as was told.
     holds: bool
+    #: Whether the last day of the tier was over on the day.
+    is_overdue: bool
     doubt: Doubt | None
     #: The event from which the doubt comes: the unreadable one, the one that proves a loss, the
     #: one that said the last day, the first one of the customer; None if there is none.
@@ -133,9 +135,10 @@ def build_case(
     steps = _steps(target, watched, as_of)
     then = [each for each in steps if each.is_before]
     later = [each for each in steps if not each.is_before]
-    row = then[-1].step.after if then else None
+    row: Any = then[-1].step.after if then else None
     given_by, taken_by = _last_period(target, then)
-    doubt, doubtful = _doubt(target, row, then, later, day)
+    overdue = target.kind is GroupKind.TIER and row is not None and is_overdue(row, day)
+    doubt, doubtful = _doubt(row, then, later, overdue=overdue)
     if doubt is None and not watched.is_known and not watched.is_created:
         doubt = Doubt.UNKNOWN
     ended_later, given_later = _later(target, later)
@@ -143,6 +146,7 @@ def build_case(
         target=target,
         row=row,
         holds=target.group.holds(row, target.group_id),
+        is_overdue=overdue,
         doubt=doubt,
         doubtful=doubtful,
         given_by=given_by,
@@ -220,11 +224,7 @@ def left_behind(fact: DecodedFact | None) -> str | None:
 
 
 def _doubt(
-    target: Target,
-    row: Any,
-    then: Sequence[CaseStep],
-    later: Sequence[CaseStep],
-    day: date,
+    row: Any, then: Sequence[CaseStep], later: Sequence[CaseStep], *, overdue: bool
 ) -> tuple[Doubt | None, CaseStep | None]:
     unreadable = next((each for each in then if each.step.effect is Effect.DEAD_LETTER), None)
     if unreadable is not None:
@@ -234,7 +234,7 @@ def _doubt(
     following = next((each for each in later if _says_something(each)), None)
     if following is not None and following.step.effect is Effect.GAP:
         return Doubt.LOST, following
-    if target.kind is GroupKind.TIER and row is not None and is_overdue(row, day):
+    if overdue:
         confirmed = following is not None and _still_on(following.fact) == row.tier_id
         if not confirmed:
             return Doubt.OVERDUE, _last(then, Effect.APPLIED, Effect.GAP)

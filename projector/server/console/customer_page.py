@@ -70,6 +70,7 @@ def _show(visit: Visit) -> Page | Response:
             "what": preset(about, state, timeline),
             "chart": None if timeline is None else _chart(visit, about, timeline),
             "story": [] if timeline is None else _story(about, timeline.events),
+            "read_at": None if timeline is None else _read_at(timeline.events),
         },
     )
 
@@ -173,6 +174,7 @@ def _chart(visit: Visit, about: Subject, timeline: Timeline) -> dict[str, object
 
 def _story(about: Subject, events: Sequence[StoryEvent]) -> list[StoryItem]:
     as_of = about.moment.as_of
+    at_once = story_words.came_at_once([each.received_at for each in events])
     items = []
     is_marked = as_of is None
     for each in events:
@@ -183,7 +185,7 @@ def _story(about: Subject, events: Sequence[StoryEvent]) -> list[StoryItem]:
         items.append(
             StoryItem(
                 occurred_at=each.occurred_at,
-                line=line_of(about, each),
+                line=_line(about, each, at_once),
                 is_later=is_later,
                 dead_letter=None if each.reason is None else each.position,
             )
@@ -191,13 +193,18 @@ def _story(about: Subject, events: Sequence[StoryEvent]) -> list[StoryItem]:
     return items
 
 
-def line_of(about: Subject, event: StoryEvent) -> Line:
-    """Return an event as a line of a story."""
+def _read_at(events: Sequence[StoryEvent]) -> datetime | None:
+    """Return when the events reached us, if they all came at once; else None."""
+    received = [each.received_at for each in events]
+    return max(received) if story_words.came_at_once(received) else None
+
+
+def _line(about: Subject, event: StoryEvent, at_once: bool) -> Line:
     return story_words.line(
         event.type,
         event.stated,
         event.effect,
-        lateness_seconds=event.lateness_seconds,
+        lateness_seconds=None if at_once else event.lateness_seconds,
         duplicates=event.duplicates,
         names=about.names,
         tier_classes=about.tier_classes,

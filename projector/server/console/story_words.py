@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 
 from attrs import frozen
 
@@ -42,14 +42,17 @@ def line(
     stated: Statement,
     effect: Effect,
     *,
-    lateness_seconds: float,
+    lateness_seconds: float | None,
     duplicates: int,
     names: Names,
     tier_classes: Mapping[tuple[str, str], str],
 ) -> Line:
-    """Return an event as it stands in a story."""
+    """Return an event as it stands in a story.
+
+    A `lateness_seconds` of None says nothing of it: see `came_at_once`.
+    """
     notes = []
-    if lateness_seconds > LATE_SECONDS:
+    if lateness_seconds is not None and lateness_seconds > LATE_SECONDS:
         notes.append(f"we heard of it {duration(lateness_seconds)} later")
     if duplicates:
         notes.append(f"delivered {duplicates + 1:,} times")
@@ -63,6 +66,14 @@ def line(
     )
 
 
+def came_at_once(received: Sequence[datetime]) -> bool:
+    """Return whether events all came within the hour, as old ones do that are read from a file.
+
+    Then a story says so once, instead of the delay of each.
+    """
+    return len(received) > 1 and (max(received) - min(received)).total_seconds() < _HOUR
+
+
 def event_text(type_: str, stated: Statement, names: Names) -> str:
     """Return what an event says, such as `Left “New customers”`, for the beginning of a line."""
     if type_ in _PLAIN:
@@ -74,8 +85,13 @@ def event_text(type_: str, stated: Statement, names: Names) -> str:
     return text(stated, names) if is_readable else unreadable
 
 
-def event_clause(who: str, type_: str, stated: Statement, names: Names) -> str:
-    """Return what an event says as a clause about somebody, such as `Mara left Gold`."""
+def event_clause(
+    who: str, type_: str, stated: Statement, names: Names, *, has_origin: bool = True
+) -> str:
+    """Return what an event says as a clause about somebody, such as `Mara left Gold`.
+
+    Without `has_origin`, a move does not say from which tier it was.
+    """
     campaign_id = stated.campaign_id
     tier = names.tier(campaign_id, stated.tier_id, stated.tier_name)
     if type_ == "customer.segment.entered":
@@ -83,7 +99,8 @@ def event_clause(who: str, type_: str, stated: Statement, names: Names) -> str:
     if type_ == "customer.segment.left":
         return f"{who} left {names.segment(stated.segment_id, stated.segment_name)}"
     if type_ in _MOVES:
-        return f"{who} was {_MOVES[type_].lower()}{_came_from(stated, names)} to {tier}"
+        origin = _came_from(stated, names) if has_origin else ""
+        return f"{who} was {_MOVES[type_].lower()}{origin} to {tier}"
     if type_ == "customer.loyalty.tier.joined":
         return f"{who} joined {tier}"
     if type_ == "customer.loyalty.tier.left":

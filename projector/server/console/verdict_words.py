@@ -97,9 +97,15 @@ class Question:
         """Return the day of an event."""
         return self.zone.day_text(step.step.occurred_at)
 
-    def clause(self, step: CaseStep) -> str:
+    def clause(self, step: CaseStep, *, has_origin: bool = True) -> str:
         """Return what an event says, as a clause."""
-        return event_clause(self.person.short, step.step.type, state_what(step.fact), self.names)
+        return event_clause(
+            self.person.short,
+            step.step.type,
+            state_what(step.fact),
+            self.names,
+            has_origin=has_origin,
+        )
 
 
 def verdict(question: Question) -> Verdict:
@@ -121,10 +127,30 @@ def verdict(question: Question) -> Verdict:
 def _holds(question: Question) -> list[str | Part]:
     group = strong(question.group)
     subject = f"{question.on_day} {question.person.full} {question.was} {question.preposition} "
-    since = _since(question)
+    since, misfit = _since(question), _misfit(question.case)
+    if misfit is not None:
+        heard = (
+            f". Since when is not known: what we heard on {question.day_of(misfit)} does not fit."
+        )
+        return [subject, group, heard]
     if since is None:
         return [subject, group, ". Since when is not known: the delivery about that was lost."]
     return [subject, group, ", since ", strong(since), "."]
+
+
+def _misfit(case: Case) -> CaseStep | None:
+    """Return an event that proves that the period was perhaps interrupted; None without any."""
+    begin = None if case.given_by is None else case.given_by.step.key
+    return next(
+        (
+            each
+            for each in case.steps
+            if each.is_before
+            and each.step.effect is Effect.GAP
+            and (begin is None or each.step.key > begin)
+        ),
+        None,
+    )
 
 
 def _since(question: Question) -> str | None:
@@ -160,7 +186,8 @@ def _holds_not(question: Question) -> list[str | Part]:
         # The event that ended it is lost: another one shows that it had.
         heard = f", when we heard that {question.clause(taken_by)}."
         return [*told, f"{what} {had}ended by ", ended, heard]
-    return [*told, f"{what} {had}ended on ", ended, f", when {question.clause(taken_by)}."]
+    when = f", when {question.clause(taken_by, has_origin=False)}."
+    return [*told, f"{what} {had}ended on ", ended, when]
 
 
 def _into(question: Question) -> str:
@@ -203,10 +230,10 @@ def _doubt(question: Question) -> list[str | Part]:
 
 def _as_told(question: Question) -> list[str | Part]:
     on_day = "today" if question.day is None else f"on {question.day}"
-    told = f"As far as we were told, {question.person.full} {question.was} "
+    told = f"As far as we were told, {on_day} {question.person.full} {question.was} "
     if question.case.holds:
-        return [told, f"{question.preposition} ", strong(question.group), f" {on_day}. "]
-    return [told, *_instead(question), f", {on_day}. "]
+        return [told, f"{question.preposition} ", strong(question.group), ". "]
+    return [told, *_instead(question), ". "]
 
 
 def _overdue(question: Question) -> list[str | Part]:
@@ -225,13 +252,21 @@ def _overdue(question: Question) -> list[str | Part]:
 def _after_yes(question: Question) -> list[str]:
     case, said = question.case, []
     expires_on = getattr(case.row, "expires_on", None)
+    if expires_on is not None and case.is_overdue:
+        until = question.zone.day_text(expires_on)
+        said.append(
+            f"{capital(question.group)} was to end on {until}, but later events show that it"
+            " still held."
+        )
     if case.ended_later is not None:
         day = question.day_of(case.ended_later)
         if isinstance(case.ended_later.fact, SegmentLeft):
             said.append(f"{capital(question.person.short)} left it on {day}.")
         else:
-            said.append(f"That ended on {day}, when {question.clause(case.ended_later)}.")
-    elif expires_on is not None:
+            said.append(
+                f"That ended on {day}, when {question.clause(case.ended_later, has_origin=False)}."
+            )
+    elif expires_on is not None and not case.is_overdue:
         until = question.zone.day_text(expires_on)
         said.append(f"{capital(question.group)} {question.was} valid until {until}.")
     return [*said, *_late(question)]

@@ -121,11 +121,10 @@ def _story(visit: Visit, about: Subject, case: Case) -> tuple[list[Evidence], in
         later = [*later, deciding]
     bodies = _bodies(visit.database, [*shown, *later], deciding)
     day = visit.now if about.moment.as_of is None else about.moment.as_of
-    story = [
-        *(_evidence(about, each, deciding, bodies) for each in shown),
-        Evidence(occurred_at=day, line=None),
-        *(_evidence(about, each, deciding, bodies) for each in later),
-    ]
+    at_once = story_words.came_at_once([each.step.received_at for each in case.steps])
+    told = [_evidence(about, each, deciding, bodies, at_once) for each in [*shown, *later]]
+    the_day = Evidence(occurred_at=day, line=None)
+    story = [*told[: len(shown)], the_day, *told[len(shown) :]]
     return story, len(before) - len(shown), len(after) - len(later)
 
 
@@ -152,7 +151,11 @@ def _bodies(
 
 
 def _evidence(
-    about: Subject, each: CaseStep, deciding: CaseStep | None, bodies: dict[int, str]
+    about: Subject,
+    each: CaseStep,
+    deciding: CaseStep | None,
+    bodies: dict[int, str],
+    at_once: bool,
 ) -> Evidence:
     step = each.step
     return Evidence(
@@ -161,7 +164,7 @@ def _evidence(
             step.type,
             state_what(each.fact),
             step.effect,
-            lateness_seconds=step.lateness_seconds,
+            lateness_seconds=None if at_once else step.lateness_seconds,
             duplicates=step.duplicates,
             names=about.names,
             tier_classes=about.tier_classes,
