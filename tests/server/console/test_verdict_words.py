@@ -90,6 +90,19 @@ PUSHED: Events = [
     _on(expiration_changed, "2025-10-01", _tier("silver"), expiration_date="2026-01-31"),
 ]
 
+#: Leaving Bronze only goes with the move to Silver, and says nothing of the time after it.
+ACCOMPANIED: Events = [
+    *WHOLE[:4],
+    _on(tier_left, "2025-04-10", _tier("bronze")),
+    _on(tier_left, "2025-05-12", _tier("gold")),
+]
+#: A deletion does not say what the customer was on.
+DELETED: Events = [
+    *WHOLE[:4],
+    _on(deleted, "2025-04-10"),
+    _on(tier_left, "2025-05-12", _tier("gold")),
+]
+
 CASES: list[tuple[Events, Target, str | None, str]] = [
     (
         WHOLE,
@@ -279,6 +292,22 @@ CASES: list[tuple[Events, Target, str | None, str]] = [
         BRONZE,
         None,
         "Yes. Today Mara Lindqvist is on Bronze, since 5 October 2025.",
+    ),
+    (
+        ACCOMPANIED,
+        GOLD,
+        "2025-04-01",
+        "We cannot tell. As far as we were told, on 1 April 2025 Mara Lindqvist was on Silver, not "
+        "on Gold. But on 12 May 2025 we heard that Mara left Gold, so a delivery before it was "
+        "lost.",
+    ),
+    (
+        DELETED,
+        GOLD,
+        "2025-04-01",
+        "We cannot tell. As far as we were told, on 1 April 2025 Mara Lindqvist was on Silver, not "
+        "on Gold. But on 12 May 2025 we heard that Mara left Gold, so a delivery before it was "
+        "lost.",
     ),
     (
         PUSHED,
