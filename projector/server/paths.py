@@ -21,6 +21,7 @@ _TAGS_BY_SEGMENT = {
     "tiers": "groups",
     "webhooks": "deliveries",
     "events": "deliveries",
+    "log": "operation",
     "status": "operation",
     "health": "operation",
     "metrics": "operation",

@@ -17,6 +17,7 @@ _OPERATIONS = [
     operation for path in openapi.document()["paths"].values() for operation in path.values()
 ]
 
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server, without tokens and with an empty database."""

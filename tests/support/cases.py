@@ -7,7 +7,8 @@ from projector.envelope import RecordedEvent
 from projector.projections.groups import GroupKind
 from projector.queries.why.case import Case, Target, build_case
 from projector.server.console.parts import Names, Person, person
-from projector.server.console.verdict_words import Question, Verdict, verdict
+from projector.server.console.question import Question
+from projector.server.console.verdict_words import Verdict, verdict
 from projector.server.console.zones import Zone
 from projector.text.instants import parse
 from tests.support.given import Delivery, envelope

@@ -1,1 +1,1 @@
-"""A customer's story: `events` (what each says and did), `periods`, `timeline`, `window`."""
+"""A customer's story: `events` (what each says and did), `results`, `timeline`, `periods`, `cases`."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
+from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from projector.envelope import KEY_MAX, CanonicalKey, CustomerKey, RecordedEvent
 from projector.projections import customer as profile
-from projector.projections import loyalty_tier_history, segment_membership_history
 from projector.projections.groups import SEGMENT, TIER
 from projector.queries import customers
 from projector.queries.customer_state import PROJECTIONS
 from projector.queries.customers import PointInTime
 from projector.queries.story import periods, window
-from projector.queries.story.events import Loss, StoryEvent, Told, tell
+from projector.queries.story.events import INITIAL, Loss, StoryEvent, Told, tell
+from projector.queries.story.results import SegmentPeriod, SkippedEvent, TierPeriod, Timeline
 from projector.store import checkpoints, dead_letters, duplicates, log, table_rows
 from projector.store import customers as streams
 from projector.store.database import Database
@@ -32,40 +33,6 @@ WHOLE_MAX = 10_000
 
 #: The maximum number of dead letters, and of losses, in an answer.
 LISTED_MAX = 1_000
-
-
-@frozen(kw_only=True)
-class SkippedEvent:
-    """An event that a projection could not fold."""
-
-    position: int
-    projection: str
-    reason: str
-
-
-@frozen(kw_only=True)
-class Timeline:
-    """A customer's story, as it was known at a position of the log."""
-
-    project_id: str
-    customer_id: str
-    #: The periods in segments, and those on tiers: of each segment and campaign the newest ones.
-    segments: tuple[segment_membership_history.Row, ...]
-    tiers: tuple[loyalty_tier_history.Row, ...]
-    #: A page of the events, the newest first.
-    events: tuple[StoryEvent, ...]
-    #: The cursor to give as `after` for the next page; None on the last page.
-    next: str | None
-    #: The number of all events.
-    event_count: int
-    #: The proofs that deliveries were lost, in canonical order: of all events, or only of those on
-    #: the page if the customer has very many.
-    losses: tuple[Loss, ...]
-    losses_are_all: bool
-    #: The events that could not be folded, as known now, by position.
-    dead_letters: tuple[SkippedEvent, ...]
-    #: The position of the log up to which it reflects every event.
-    position: int
 
 
 def find_timeline(
@@ -116,68 +83,78 @@ def _timeline(
     limit: int,
 ) -> Timeline:
     count = count_events(connection, key)
-    fields: dict[str, Any]
     if count <= WHOLE_MAX:
-        events = log.read_customer(connection, key, until=until, as_of=None)
-        fields = _from_beginning(events, before, limit)
+        folded = _from_beginning(
+            log.read_customer(connection, key, until=until, as_of=None), before, limit
+        )
     else:
-        told = window.newest(connection, key, until=until, before=before, events_max=limit + 1)
-        read = periods.read_now if moment.is_now else None
-        found = [
-            read(connection, group.history, key)
-            if read is not None
-            else periods.read_then(connection, group.history, key, until=until)
-            for group in (SEGMENT, TIER)
-        ]
-        losses = [loss for each in told for loss in each.losses()]
-        fields = {
-            "told": told,
-            "segments": tuple(found[0]),
-            "tiers": tuple(found[1]),
-            "event_count": count,
-            "losses": tuple(losses[-LISTED_MAX:]),
-            "losses_are_all": False,
-        }
-    told = fields.pop("told")
-    page = _with_duplicates(connection, [each.event for each in told[-limit:]])
+        folded = _from_snapshots(connection, key, moment, until, before, limit, count)
+    page = _with_duplicates(connection, [each.event for each in folded.told[-limit:]])
     return Timeline(
         **key._asdict(),
-        **fields,
+        segments=tuple(SegmentPeriod(**asdict(row)) for row in folded.segments),
+        tiers=tuple(TierPeriod(**asdict(row)) for row in folded.tiers),
         events=tuple(reversed(page)),
-        next=paging.to_cursor(page[0].key) if len(told) > limit else None,
+        next=paging.to_cursor(page[0].key) if len(folded.told) > limit else None,
+        event_count=folded.event_count,
+        losses=tuple(folded.losses[-LISTED_MAX:]),
+        losses_are_all=folded.is_whole and len(folded.losses) <= LISTED_MAX,
         dead_letters=_dead_letters(connection, key, until),
         position=until,
     )
 
 
-def _from_beginning(
-    events: Iterable[RecordedEvent], before: CanonicalKey, limit: int
-) -> dict[str, Any]:
-    """Fold all events; keep one more than the page has, if there are more."""
+class _Folded(NamedTuple):
+    """What a timeline is made of."""
+
+    #: The events of the page in canonical order, with one more before them if there are more.
+    told: list[Told]
+    #: Rows of the two histories.
+    segments: list[Any]
+    tiers: list[Any]
+    event_count: int
+    losses: list[Loss]
+    #: Whether all events were folded.
+    is_whole: bool
+
+
+def _from_beginning(events: Iterable[RecordedEvent], before: CanonicalKey, limit: int) -> _Folded:
+    """Fold all events."""
     told: deque[Told] = deque(maxlen=limit + 1)
     losses: list[Loss] = []
-    count, last = 0, None
-    for last in tell(events):
-        count += 1
-        if last.event.key < before:
-            told.append(last)
-        losses = _settled(losses, last)
-        losses.extend(last.losses())
-    states = {} if last is None else last.after
-    return {
-        "told": list(told),
-        **{
-            name: tuple(
-                periods.newest(group.history, group.history.to_rows(states[group.history.name]))
-                if states
-                else ()
-            )
-            for name, group in (("segments", SEGMENT), ("tiers", TIER))
-        },
-        "event_count": count,
-        "losses": tuple(losses[-LISTED_MAX:]),
-        "losses_are_all": len(losses) <= LISTED_MAX,
-    }
+    count, states = 0, INITIAL
+    for each in tell(events):
+        count, states = count + 1, each.after
+        if each.event.key < before:
+            told.append(each)
+        losses = _settled(losses, each)
+        losses.extend(each.losses())
+    segments, tiers = (
+        periods.newest(group.history, group.history.to_rows(states[group.history.name]))
+        for group in (SEGMENT, TIER)
+    )
+    return _Folded(list(told), segments, tiers, count, losses, is_whole=True)
+
+
+def _from_snapshots(
+    connection: Connection,
+    key: CustomerKey,
+    moment: PointInTime,
+    until: int,
+    before: CanonicalKey,
+    limit: int,
+    count: int,
+) -> _Folded:
+    """Fold the events of the page, and read the periods."""
+    told = window.newest(connection, key, until=until, before=before, events_max=limit + 1)
+    segments, tiers = (
+        periods.read_now(connection, group.history, key)
+        if moment.is_now
+        else periods.read_then(connection, group.history, key, until=until)
+        for group in (SEGMENT, TIER)
+    )
+    losses = [loss for each in told for loss in each.losses()]
+    return _Folded(told, segments, tiers, count, losses, is_whole=False)
 
 
 def _settled(losses: list[Loss], told: Told) -> list[Loss]:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from projector.projections.groups import GroupKind
 from projector.queries.story.events import Loss
-from projector.queries.story.timeline import Timeline
+from projector.queries.story.results import Timeline
 from projector.queries.why.case import Target
 from projector.server.console.lanes import Bar, Lane, Mark
 from projector.server.console.parts import Names

@@ -12,7 +12,8 @@ from projector.projections.groups import GroupKind
 from projector.queries.customer_state import CustomerState, CustomerTier
 from projector.queries.customers import find_keys
 from projector.queries.story.events import StoryEvent
-from projector.queries.story.timeline import Timeline, find_timeline
+from projector.queries.story.results import Timeline
+from projector.queries.story.timeline import find_timeline
 from projector.queries.why.case import Target
 from projector.server.console import lanes, story_words, subject, trust_words
 from projector.server.console.customer_lanes import LaneMaker

@@ -18,9 +18,10 @@ from projector.server.console.customer_page import preset
 from projector.server.console.events_page import pretty
 from projector.server.console.links import to_what
 from projector.server.console.page import Page, PageRoute, Visit
+from projector.server.console.question import Question
 from projector.server.console.story_words import Line
 from projector.server.console.subject import Subject, find_subject
-from projector.server.console.verdict_words import Question, verdict
+from projector.server.console.verdict_words import verdict
 from projector.store import log
 from projector.store.database import Database
 
