@@ -1,1 +1,1 @@
-"""A customer's story: `events` (what each says and did), `results`, `timeline`, `periods`, `cases`."""
+"""A customer's story: `events` (their effects), `results`, `timeline`, `periods`, `cases`."""

@@ -66,7 +66,8 @@ class Timeline:
     events: tuple[StoryEvent, ...]
     #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
-    #: The number of all events.
+    #: The number of all events; of a customer with very many that of table `customer`, which leaves
+    #: out those that it could not fold, and those of this program.
     event_count: int
     #: The proofs that deliveries were lost, in canonical order: of all events, or only of those on
     #: the page if the customer has very many.
