@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from projector import Projector
+from projector.envelope import CustomerKey
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
+from projector.projections.groups import GroupKind
 from projector.queries import export
 from projector.queries.customer_events import find_events
 from projector.queries.customers import (
@@ -21,6 +23,11 @@ from projector.queries.customers import (
     read_customer,
     read_customers,
 )
+from projector.queries.log_position import find_position
+from projector.queries.story import timeline
+from projector.queries.story.cases import find_case
+from projector.queries.story.timeline import find_timeline
+from projector.queries.why.case import Target
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -44,6 +51,7 @@ def ask(database: Database) -> None:
     _explain(database)
     _list_members(database)
     _list_events(database)
+    _tell_stories(database)
     _look_at_the_quarantine(database)
     _look_at_dead_letters(database)
     _look_at_the_whole(database)
@@ -113,6 +121,21 @@ def _list_events(database: Database) -> None:
         page = find_events(database, identifier, limit=2)
         assert page.next is not None
         find_events(database, identifier, after=page.next, limit=2)
+
+
+def _tell_stories(database: Database) -> None:
+    """Timelines from the beginning and from snapshots, cases, and a position of the log."""
+    for whole_max in (timeline.WHOLE_MAX, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(timeline, "WHOLE_MAX", whole_max)
+            for identifier in ("cust_7", LONG):
+                for position in (None, 15_000):
+                    page = find_timeline(database, identifier, at_position=position, limit=2)
+                    assert page.next is not None
+                    find_timeline(database, identifier, after=page.next, limit=2)
+    target = Target(kind=GroupKind.TIER, campaign_id="camp_1", group_id="ltr_1")
+    find_case(database, CustomerKey("proj_0", "cust_12"), target, as_of=THEN, at_position=None)
+    find_position(database, THEN)
 
 
 def _look_at_the_quarantine(database: Database) -> None:
