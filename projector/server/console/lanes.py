@@ -86,6 +86,10 @@ def lanes_chart(
     for index, lane in enumerate(lanes):
         children += _lane(axis, lane, _TOP + _LANE * index)
     children += _line(axis, zone, now, chosen, bottom)
+    # The names in the end, with a halo: the line of the chosen day may run through them.
+    for index, lane in enumerate(lanes):
+        y = str(_TOP + _LANE * index + 14)
+        children.append(element("text", _shortened(lane.name), x="0", y=y, class_="name"))
     return element(
         "svg",
         *children,
@@ -121,7 +125,6 @@ def _grid(axis: TimeAxis, bottom: int) -> Iterator[Markup]:
 
 
 def _lane(axis: TimeAxis, lane: Lane, top: int) -> Iterator[Markup]:
-    yield element("text", _shortened(lane.name), x="0", y=str(top + 14), class_="strong")
     for bar in lane.bars:
         yield _bar(axis, bar, top + _NAME)
     for begin, end in lane.doubts:
