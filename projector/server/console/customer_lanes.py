@@ -19,8 +19,12 @@ from projector.server.console.zones import Zone
 #: The most lanes of segments: those in which something happened last.
 SEGMENTS_MAX = 15
 
-#: The most bars in a lane: the newest ones.
-BARS_MAX = 60
+#: The most bars in all lanes together, so that the page stays small, and how many each lane may have
+#: in any case. The newest ones are drawn.
+BARS_MAX, BARS_MIN = 100, 6
+
+#: The most rows of the table.
+ROWS_MAX = 40
 
 _LOST = "A delivery was lost, as was seen on"
 
@@ -43,6 +47,8 @@ class Lanes:
     lanes: tuple[Lane, ...]
     #: The newest first.
     periods: tuple[Period, ...]
+    #: Whether a period has no bar, or no row.
+    is_cut: bool
     #: The number of segments without a lane.
     left_out: int
 
@@ -62,48 +68,47 @@ class LaneMaker:
         campaigns = _by_row(timeline.tiers, "campaign_id")
         segments = _by_row(timeline.segments, "segment_id")
         losses = _losses_by_row(timeline.losses)
+        series = [*campaigns.values(), *segments.values()]
         kept = sorted(segments, key=lambda each: _newest(segments[each]), reverse=True)
         shown = [*_in_order(campaigns), *_in_order({k: segments[k] for k in kept[:SEGMENTS_MAX]})]
+        bars_max = max(BARS_MIN, BARS_MAX // max(1, len(shown)))
         lanes = []
         periods: list[Period] = []
         for kind, row_id, rows in [
             *((GroupKind.TIER, each, campaigns[each]) for each in shown if each in campaigns),
             *((GroupKind.SEGMENT, each, segments[each]) for each in shown if each in segments),
         ]:
-            lane, some = self._lane(kind, row_id, rows, losses.get((kind, row_id), []))
+            lane = self._lane(kind, row_id, rows[-bars_max:], losses.get((kind, row_id), []))
             lanes.append(lane)
-            periods += some
+            periods += _periods(lane)
         periods.sort(key=lambda each: each.begin or each.end or _NEVER, reverse=True)
         return Lanes(
             lanes=tuple(lanes),
-            periods=tuple(periods),
+            periods=tuple(periods[:ROWS_MAX]),
+            is_cut=len(periods) > ROWS_MAX or any(len(rows) > bars_max for rows in series),
             left_out=max(0, len(segments) - SEGMENTS_MAX),
         )
 
     def _lane(
         self, kind: GroupKind, row_id: str, rows: Sequence[Any], losses: Sequence[Loss]
-    ) -> tuple[Lane, list[Period]]:
+    ) -> Lane:
         if kind is GroupKind.TIER:
             name = self.names.campaign(row_id, rows[-1].campaign_name) or row_id
         else:
             name = rows[-1].segment_name or self.names.segments.get(row_id) or row_id
-        bars, periods = [], []
-        for row in rows[-BARS_MAX:]:
-            bar = self._bar(kind, row_id, row, name)
-            bars.append(bar)
-            text = bar.text or name
-            periods.append(
-                Period(lane=name, name=text, begin=bar.begin, end=bar.end, href=bar.href)
-            )
-        marks = [
-            Mark(at=each.occurred_at, title=f"{_LOST} {self.zone.day_text(each.occurred_at)}")
-            for each in losses[-BARS_MAX:]
-        ]
-        doubts = [(each.occurred_at, each.certain_again_at) for each in losses if each.uncertain]
-        lane = Lane(
-            name=name, bars=tuple(bars), marks=tuple(marks), doubts=tuple(doubts[-BARS_MAX:])
+        begin = rows[0].valid_from or rows[0].valid_to
+        recent = [each for each in losses if begin is None or each.occurred_at >= begin]
+        return Lane(
+            name=name,
+            bars=tuple(self._bar(kind, row_id, row, name) for row in rows),
+            marks=tuple(
+                Mark(at=each.occurred_at, title=f"{_LOST} {self.zone.day_text(each.occurred_at)}")
+                for each in recent[-len(rows) :]
+            ),
+            doubts=tuple(
+                (each.occurred_at, each.certain_again_at) for each in recent if each.uncertain
+            )[-len(rows) :],
         )
-        return lane, periods
 
     def _bar(self, kind: GroupKind, row_id: str, row: Any, lane: str) -> Bar:
         if kind is GroupKind.TIER:
@@ -140,6 +145,15 @@ class LaneMaker:
 
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _periods(lane: Lane) -> list[Period]:
+    return [
+        Period(
+            lane=lane.name, name=bar.text or lane.name, begin=bar.begin, end=bar.end, href=bar.href
+        )
+        for bar in lane.bars
+    ]
 
 
 def _by_row(rows: Sequence[Any], name: str) -> dict[str, list[Any]]:

@@ -168,6 +168,7 @@ def _chart(visit: Visit, about: Subject, timeline: Timeline) -> dict[str, object
         "svg": svg,
         "periods": made.periods,
         "left_out": made.left_out,
+        "is_cut": made.is_cut,
         "has_losses": bool(timeline.losses),
         "has_doubts": any(each.uncertain for each in timeline.losses),
     }

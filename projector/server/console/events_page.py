@@ -58,6 +58,7 @@ def _show(visit: Visit) -> Page | Response:
         page = find_events(
             visit.database, about.key.customer_id, project_id=about.key.project_id, limit=LIMIT
         )
+    at_once = story_words.came_at_once([each.received_at for each in page.events])
     events: list[RawEvent] = []
     left, following = CHARACTERS_MAX, page.next
     for each in page.events:
@@ -65,7 +66,7 @@ def _show(visit: Visit) -> Page | Response:
         if events and len(body) > left:
             following = paging.to_cursor((events[-1].event.position,))
             break
-        events.append(_raw(about, each, body))
+        events.append(_raw(about, each, body, at_once))
         left -= len(body)
     return Page(
         template="customer_events.html",
@@ -73,16 +74,17 @@ def _show(visit: Visit) -> Page | Response:
     )
 
 
-def _raw(about: Subject, event: CustomerEvent, body: str) -> RawEvent:
+def _raw(about: Subject, event: CustomerEvent, body: str, at_once: bool) -> RawEvent:
     fact = decode_body(event.type, event.source, event.body, is_nameless=False)
     stated = state_what(fact if isinstance(fact, CustomerFact) else None)
     lateness = (event.received_at - event.occurred_at).total_seconds()
+    is_late = lateness > story_words.LATE_SECONDS
     return RawEvent(
         event=event,
         text=story_words.event_text(event.type, stated, about.names),
         body=body[:CHARACTERS_MAX],
         is_cut=len(body) > CHARACTERS_MAX,
-        late=story_words.duration(lateness) if lateness > story_words.LATE_SECONDS else None,
+        late=story_words.duration(lateness) if is_late and not at_once else None,
     )
 
 

@@ -23,6 +23,9 @@ _TOP, _LANE, _NAME, _BAR, _BOTTOM = 26, 50, 20, 24, 26
 #: enough for a finger also on a phone; and the least share of a bar, so that it can be seen.
 _TEXT_SHARE, _LINK_SHARE, _LEAST_SHARE = 0.04, 0.08, 0.004
 
+#: The share of the width that a short text covers on a phone.
+_HIDDEN_SHARE = 0.15
+
 #: The share of a bar of unknown beginning.
 _UNKNOWN_SHARE = 0.025
 
@@ -126,7 +129,7 @@ def _grid(axis: TimeAxis, bottom: int) -> Iterator[Markup]:
 
 def _lane(axis: TimeAxis, lane: Lane, top: int) -> Iterator[Markup]:
     for bar in lane.bars:
-        yield _bar(axis, bar, top + _NAME)
+        yield _bar(axis, bar, top + _NAME, [axis.share(each.at) for each in lane.marks])
     for begin, end in lane.doubts:
         x, width = _span(axis, begin, end)
         yield element(
@@ -143,7 +146,7 @@ def _lane(axis: TimeAxis, lane: Lane, top: int) -> Iterator[Markup]:
         yield _mark(axis, mark, top + _NAME + _BAR // 2)
 
 
-def _bar(axis: TimeAxis, bar: Bar, y: int) -> Markup:
+def _bar(axis: TimeAxis, bar: Bar, y: int, marks: Sequence[float]) -> Markup:
     x, width = _span(axis, bar.begin, bar.end)
     is_unknown = bar.begin is None
     children = [
@@ -159,8 +162,17 @@ def _bar(axis: TimeAxis, bar: Bar, y: int) -> Markup:
         ),
     ]
     if bar.text and width >= _TEXT_SHARE:
-        # An inner SVG clips the text at the end of the bar.
-        text = element("text", _shortened(bar.text), x="8", y="17", class_=f"on-{bar.colour}")
+        # An inner SVG clips the text at the end of the bar. It begins behind a mark that would hide
+        # its beginning.
+        hiding = [each - x for each in marks if x <= each < x + _HIDDEN_SHARE]
+        text = element(
+            "text",
+            _shortened(bar.text),
+            x=percent(max(hiding) / width) if hiding else "0",
+            dx="14" if hiding else "8",
+            y="17",
+            class_=f"on-{bar.colour}",
+        )
         children.append(
             element("svg", text, x=percent(x), y=str(y), width=percent(width), height=str(_BAR))
         )
