@@ -10,7 +10,8 @@ are in `actions`; those that take deliveries in `routes`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, cast
 
 from attrs import frozen
 from msgspec import Meta
@@ -41,6 +42,7 @@ from projector.queries.customers import (
     read_customer,
 )
 from projector.queries.feeds import Feeds, read_feeds
+from projector.queries.log_position import LogPosition, find_position
 from projector.queries.log_tail import LogPage, read_log_page
 from projector.queries.members import (
     MemberPage,
@@ -60,6 +62,8 @@ from projector.queries.sizes import (
     tier_sizes,
 )
 from projector.queries.status import Status, read_status
+from projector.queries.story.results import Timeline
+from projector.queries.story.timeline import find_timeline
 from projector.queries.why.explain import (
     Explanation,
     WhyCampaign,
@@ -172,6 +176,24 @@ def _events(database: Database, request: EndpointRequest) -> EventPage:
     return find_events(
         database, request.id, project_id=query.project, after=query.after, limit=query.limit
     )
+
+
+def _timeline(database: Database, request: EndpointRequest) -> Timeline:
+    query: parameters.TimelineParameters = request.query
+    return find_timeline(
+        database,
+        request.id,
+        project_id=query.project,
+        at_position=query.at_position,
+        after=query.after,
+        limit=query.limit,
+    )
+
+
+def _log_position(database: Database, request: EndpointRequest) -> LogPosition:
+    # The parameter is required.
+    received_by = cast(datetime, parse_option(request.query.received_by))
+    return find_position(database, received_by)
 
 
 def _batch(database: Database, request: EndpointRequest) -> CustomerBatch:
@@ -341,6 +363,21 @@ QUERIES: tuple[Endpoint, ...] = (
         run=_with_position(_events),
     ),
     Endpoint(
+        method="GET",
+        path="/customers/{id}/timeline",
+        name="getCustomerTimeline",
+        summary="A customer's periods, events with their effects, and proofs of lost deliveries.",
+        query=parameters.TimelineParameters,
+        answers=(Timeline,),
+        problems=(
+            errors.CustomerNotFound,
+            errors.CustomerAmbiguous,
+            errors.PositionUnknown,
+            errors.BadCursor,
+        ),
+        run=_with_position(_timeline),
+    ),
+    Endpoint(
         method="POST",
         path="/customers:batch",
         name="getCustomers",
@@ -430,6 +467,16 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(MemberPage,),
         problems=(errors.GroupNotFound, errors.BadCursor, errors.BadInstant),
         run=_with_position(_tier_members),
+    ),
+    Endpoint(
+        method="GET",
+        path="/log/position",
+        name="findLogPosition",
+        summary="The position of the last event that was received by an instant.",
+        query=parameters.ReceivedParameters,
+        answers=(LogPosition,),
+        problems=(errors.BadInstant,),
+        run=_with_position(_log_position),
     ),
     Endpoint(
         method="GET",

@@ -23,6 +23,7 @@ from projector.queries.customer_state import CustomerSegment, CustomerState, Cus
 from projector.queries.customers import CustomerBatch
 from projector.queries.feed_verdicts import Verdict
 from projector.queries.feeds import Feed, Feeds
+from projector.queries.log_position import LogPosition
 from projector.queries.log_tail import LogPage
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
 from projector.queries.search import Match, SearchResult
@@ -35,6 +36,8 @@ from projector.queries.sizes import (
     TierSizes,
 )
 from projector.queries.status import ProjectionStatus, Status
+from projector.queries.story.events import Statement, StoryEvent
+from projector.queries.story.results import SegmentPeriod, Timeline
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import BulkResult
@@ -253,6 +256,44 @@ ANSWERS: dict[str, Any] = {
         ),
         next=None,
     ),
+    "getCustomerTimeline": Timeline(
+        project_id="proj_1",
+        customer_id="cust_1",
+        segments=(
+            SegmentPeriod(
+                segment_id="seg_1",
+                period=1,
+                segment_name="New Customers",
+                valid_from=_ENTERED,
+                valid_to=None,
+                opened_by="evcus_1",
+                closed_by=None,
+                ended_by_deletion=False,
+            ),
+        ),
+        tiers=(),
+        events=(
+            StoryEvent(
+                position=3,
+                event_id="evcus_1",
+                type="customer.segment.entered",
+                occurred_at=_ENTERED,
+                received_at=_RECEIVED,
+                late=False,
+                lateness_seconds=1.25,
+                effect=Effect.APPLIED,
+                reason=None,
+                stated=Statement(segment_id="seg_1", segment_name="New Customers"),
+            ),
+        ),
+        next=None,
+        event_count=1,
+        losses=(),
+        losses_are_all=True,
+        dead_letters=(),
+        position=17,
+    ),
+    "findLogPosition": LogPosition(at_position=17, received_at=_RECEIVED),
     "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
     ),

@@ -145,6 +145,23 @@ class EventParameters(ReadParameters):
 
 
 @frozen(kw_only=True)
+class TimelineParameters(EventParameters):
+    """The parameters of a customer's timeline."""
+
+    at_position: AtPosition | None = None
+
+
+@frozen(kw_only=True)
+class ReceivedParameters(ReadParameters):
+    """The parameters of a search for a position of the log."""
+
+    received_by: Annotated[
+        Instant,
+        Meta(description="The instant (RFC 3339).", examples=["2024-03-10T00:00:00Z"]),
+    ]
+
+
+@frozen(kw_only=True)
 class MemberParameters(ProjectParameters):
     """The parameters of a page of a segment's or tier's members."""
 

@@ -14,6 +14,7 @@ from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.jobs import list_jobs
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
+from projector.projections.groups import GroupKind
 from projector.queries import export
 from projector.queries.campaigns import list_campaigns
 from projector.queries.customer_events import find_events
@@ -32,7 +33,11 @@ from projector.queries.member_details import describe_members
 from projector.queries.put_aside import newest_deliveries, newest_failures
 from projector.queries.search import search_customers
 from projector.queries.sizes import segment_sizes, segment_trends, tier_sizes
+from projector.queries.story import timeline
+from projector.queries.story.cases import find_case
+from projector.queries.story.timeline import find_timeline
 from projector.queries.tier_changes import latest_changes, moves_since
+from projector.queries.why.case import Target
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -59,6 +64,7 @@ def ask(database: Database) -> None:
     _list_members(database)
     _look_at_sizes(database)
     _list_events(database)
+    _tell_stories(database)
     _look_at_the_quarantine(database)
     _look_at_dead_letters(database)
     _look_at_the_whole(database)
@@ -150,6 +156,21 @@ def _list_events(database: Database) -> None:
         page = find_events(database, identifier, limit=2)
         assert page.next is not None
         find_events(database, identifier, after=page.next, limit=2)
+
+
+def _tell_stories(database: Database) -> None:
+    """Timelines from the beginning and from snapshots, cases, and a position of the log."""
+    for whole_max in (timeline.WHOLE_MAX, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(timeline, "WHOLE_MAX", whole_max)
+            for identifier in ("cust_7", LONG):
+                for position in (None, 15_000):
+                    page = find_timeline(database, identifier, at_position=position, limit=2)
+                    assert page.next is not None
+                    find_timeline(database, identifier, after=page.next, limit=2)
+    target = Target(kind=GroupKind.TIER, campaign_id="camp_1", group_id="ltr_1")
+    find_case(database, CustomerKey("proj_0", "cust_12"), target, as_of=THEN, at_position=None)
+    find_position(database, THEN)
 
 
 def _look_at_the_quarantine(database: Database) -> None:

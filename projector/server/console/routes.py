@@ -20,8 +20,10 @@ from projector.server import bodies, problems
 from projector.server.console import (
     assets,
     cookies,
+    customer_page,
     dead_letters,
     event_log,
+    events_page,
     find,
     fresh,
     health,
@@ -32,6 +34,7 @@ from projector.server.console import (
     sign_in,
     tables,
     tiers,
+    why_page,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -44,6 +47,8 @@ from projector.server.middleware import id_in
 #: Every page; each module has those of one idea.
 PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
+    *customer_page.PAGES,
+    *events_page.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
     *health.PAGES,
@@ -53,6 +58,7 @@ PAGES: tuple[PageRoute, ...] = (
     *event_log.PAGES,
     *segments.PAGES,
     *tiers.PAGES,
+    *why_page.PAGES,
 )
 
 #: The longest form, in bytes.
