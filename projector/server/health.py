@@ -35,6 +35,9 @@ PACE_SECONDS = 30.0
 #: The default of `--lag-max`: the greatest lag of the tables in events.
 LAG_EVENTS_MAX = 10_000
 
+#: The reason before the first check.
+_UNCHECKED = "The first check has not finished yet."
+
 #: The reason at first: seeing a heartbeat takes two checks with a heartbeat in between.
 _STARTING = "No heartbeat of a projector was seen yet."
 
@@ -55,7 +58,7 @@ class Health:
     #: The greatest lag at which the server is ready.
     lag_max: int = LAG_EVENTS_MAX
     #: Why the server is not ready, as a sentence; None if it is.
-    reason: str | None = "The first check has not finished yet."
+    reason: str | None = _UNCHECKED
 
 
 class HealthMonitor:
@@ -81,6 +84,11 @@ class HealthMonitor:
         if not self._is_working():
             return evolve(self._last, ready=False, reason="The server is stopping.")
         return self._last
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is too early to tell whether a projector runs."""
+        return self.health().reason in (_UNCHECKED, _STARTING)
 
     def drain_seconds(self) -> float | None:
         """Return in how many seconds the tables will be up to date, at the pace of late.

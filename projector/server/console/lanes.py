@@ -174,11 +174,20 @@ def _bar(axis: TimeAxis, bar: Bar, y: int, marks: Sequence[float]) -> Markup:
             class_=f"on-{bar.colour}",
         )
         children.append(
-            element("svg", text, x=percent(x), y=str(y), width=percent(width), height=str(_BAR))
+            element(
+                "svg",
+                text,
+                x=percent(x),
+                y=str(y),
+                width=percent(width),
+                height=str(_BAR),
+                aria_hidden="true",
+            )
         )
     if width < _LINK_SHARE:
         return element("g", *children)
-    return element("a", *children, href=bar.href, aria_label=bar.title)
+    # Its title is its name.
+    return element("a", *children, href=bar.href)
 
 
 def _span(axis: TimeAxis, begin: datetime | None, end: datetime | None) -> tuple[float, float]:

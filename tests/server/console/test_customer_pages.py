@@ -128,7 +128,7 @@ def test_the_page_says_who_it_is_and_what_happened(browser: Browser) -> None:
     # What Mara lost last is asked first.
     [ask] = [each for each in page.forms if each.action.endswith("/why")]
     options = [found for tag, found in page.elements if tag == "option" and "selected" in found]
-    assert [each["value"].rpartition("/")[2] for each in options] == [GOLD]
+    assert [each["value"].rpartition(":")[2] for each in options] == [GOLD]
     assert (ask.method, sorted(ask.fields)) == ("get", ["on", "what"])
     # Colours by the points: the highest is the darkest.
     bars = [found["class"] for tag, found in page.elements if tag == "rect" and "class" in found]

@@ -66,10 +66,10 @@ GOLDEN = """\
 <text x="50.468%" y="144" text-anchor="middle">Jul</text>
 <line x1="75.369%" x2="75.369%" y1="26" y2="126" class="grid"/>
 <text x="75.369%" y="144" text-anchor="middle">Oct</text>
-<a href="/why?a=1&amp;b=2" aria-label="Bronze, 1 January 2025 to 2 July 2025">
+<a href="/why?a=1&amp;b=2">
 <title>Bronze, 1 January 2025 to 2 July 2025</title>
 <rect x="1.478%" y="46" width="49.261%" height="24" rx="4" class="bar tier-1"/>
-<svg x="1.478%" y="46" width="49.261%" height="24">
+<svg x="1.478%" y="46" width="49.261%" height="24" aria-hidden="true">
 <text x="0" dx="8" y="17" class="on-tier-1">Bronze</text>
 </svg>
 </a>
