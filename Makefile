@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-processes faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-browser test-processes faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -29,6 +29,9 @@ test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 
 test-fast: $(INSTALLED) ## run the tests that need no database and no process, in less than a minute
 	$(BIN)/python -m pytest -m fast $(ARGS)
+
+test-browser: $(INSTALLED) programs ## run the tests of the pages in a real browser
+	$(BIN)/python -m pytest -o addopts="-n 2" tests/browser $(ARGS)
 
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
@@ -46,6 +49,9 @@ lint: $(INSTALLED) ## check style, types, import rules, the Dockerfile and known
 
 pages: $(INSTALLED) programs ## run the code of README.md and docs/, and record what it prints there
 	$(BIN)/python -m tests.support.pages --update $(ARGS)
+
+pictures: $(INSTALLED) programs ## take the pictures of the console in docs/console
+	$(BIN)/python -m tests.support.pictures $(ARGS)
 
 bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
@@ -70,10 +76,12 @@ clean: ## remove everything that these targets created
 	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Programs for the tests that pip cannot install: a browser, curl for the README's examples, and a
-# connection pooler for Postgres, which Debian puts where only root looks.
+# Programs for the tests that pip cannot install: curl for the README's examples, a connection pooler
+# for Postgres, which Debian puts where only root looks, and a browser.
+PROGRAMS := curl pgbouncer
+test-browser pictures: PROGRAMS := "$(CHROMIUM)"
 programs:
-	@missing=; PATH="$$PATH:/usr/sbin"; for each in "$(CHROMIUM)" curl pgbouncer; do \
+	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(PROGRAMS); do \
 	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \
 	test -z "$$missing" || { \
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
@@ -81,16 +89,4 @@ programs:
 	  apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
 	} || { \
-	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test CHROMIUM=/its/path" >&2; exit 1; }
-
-$(INSTALLED): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "$(PYTHON) is not here: install Python 3.11 or newer, or say which: make PYTHON=..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.11 or newer is needed. Say which: make PYTHON=python3.12" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo "$(PYTHON) cannot make virtual environments: on Debian or Ubuntu, run: apt install python3-venv" >&2; exit 1; }
-	@echo "Setting up $(VENV), which takes about a minute the first time" >&2
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@
+	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test-browser CHROMIUM=/its/path" >&2; exit 1; }

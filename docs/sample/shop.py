@@ -2,9 +2,9 @@
 
     python docs/sample/shop.py | projector ingest - --project proj_Kestrel4mZr8QwTx2LbVn6Yd
 
-It is the shop of deliveries.ndjson, Kestrel Coffee, with some thousand customers more, over eighteen
-months until today. Some deliveries come twice, some late, and a few are lost. The same arguments
-always give the same deliveries.
+It is the shop of deliveries.ndjson, Kestrel Coffee, with some thousand customers more, over
+eighteen months until today. Some deliveries come twice, some late, and a few are lost. The same
+arguments always give the same deliveries.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ CART = ("seg_CartLeft6Jr8MxLz4QsVc9Tf", "Cart left behind")
 SLEEPING = ("seg_SixtyDays3Kt7NzMx5RwWd8Vg", "Not seen for 60 days")
 BIRTHDAY = ("seg_Birthday2Pq6LxWz9RmTb5Hc", "Birthday this month")
 
-FIRST_NAMES = (
-    "Aino Amir Anna Anton Aria Ben Bruno Chen Clara Dana David Ebba Elif Emil Femi Hugo Ilse Ines Ivo "
-    "Jana Kaan Lea Leo Lina Luca Malik Maja Marta Mina Nadia Noor Olga Omar Otto Pavel Rosa Samir "
-    "Sofia Theo Tove Yara Zoe"
-).split()
-LAST_NAMES = (
-    "Adeyemi Andersson Bauer Costa Demir Eriksen Fischer Garcia Horvat Ibrahim Jansen Kovac Kowalski "
-    "Larsen Lopez Marin Martin Meyer Moreau Nair Novak Okafor Olsen Petrov Popescu Rossi Santos "
-    "Schmidt Silva Tanaka Torres Ueda Varga Wagner Weber Yilmaz Zhang"
-).split()
+_FIRST_NAMES = """
+Aino Amir Anna Anton Aria Ben Bruno Chen Clara Dana David Ebba Elif Emil Femi Hugo Ilse Ines Ivo
+Jana Kaan Lea Leo Lina Luca Malik Maja Marta Mina Nadia Noor Olga Omar Otto Pavel Rosa Samir Sofia
+Theo Tove Yara Zoe
+"""
+_LAST_NAMES = """
+Adeyemi Andersson Bauer Costa Demir Eriksen Fischer Garcia Horvat Ibrahim Jansen Kovac Kowalski
+Larsen Lopez Marin Martin Meyer Moreau Nair Novak Okafor Olsen Petrov Popescu Rossi Santos Schmidt
+Silva Tanaka Torres Ueda Varga Wagner Weber Yilmaz Zhang
+"""
 
+#: How long the shop has been there, in days.
 DAYS = 540
 
 
@@ -74,7 +75,7 @@ def deliveries(
     customers: int, until: datetime, *, seed: int = 1, paused: str | None = None
 ) -> list[tuple[datetime, dict[str, Any]]]:
     """Return the deliveries with the time of arrival of each, in the order of arrival."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - it makes up names
     arrived = [
         each
         for number in range(customers)
@@ -90,7 +91,7 @@ def deliveries(
 
 
 def _customer(chance: random.Random, number: int) -> dict[str, Any]:
-    first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
+    first, last = chance.choice(_FIRST_NAMES.split()), chance.choice(_LAST_NAMES.split())
     return {
         "id": f"cust_{chance.getrandbits(96):024x}",
         "source_id": f"shop-{number + 2_000}",

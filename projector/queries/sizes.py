@@ -189,10 +189,22 @@ def segment_trends(
     return SegmentTrends(from_=span[0], to=span[-1], segments=tuple(trends))
 
 
-def first_day(database: Database, group: Group, project_id: str, **of: str) -> date | None:
-    """Return the first day in UTC of which a group, or a campaign, has a size; None without any."""
-    known = [each.day for each in _changes(database, group, project_id, **of)]
-    return min((day for day in known if day != UNKNOWN), default=None)
+@frozen(kw_only=True)
+class SizeBounds:
+    """The days in UTC between which the size of a group, or of a campaign's tiers, changed."""
+
+    first: date | None
+    #: The last one on which a customer left.
+    last_left: date | None
+
+
+def size_bounds(database: Database, group: Group, project_id: str, **of: str) -> SizeBounds:
+    """Return the bounds of a group, named by `group_id`, or of a campaign by `campaign_id`."""
+    known = [each for each in _changes(database, group, project_id, **of) if each.day != UNKNOWN]
+    return SizeBounds(
+        first=min((each.day for each in known), default=None),
+        last_left=max((each.day for each in known if each.exits), default=None),
+    )
 
 
 def _changes(
@@ -201,7 +213,10 @@ def _changes(
     if not all(map(is_storable_text, (project_id, *of.values()))):
         return []
     with database.reading_tables() as connection:
-        found = size_series.of_groups(connection, group.history, project_id=project_id, **of)
+        if project_id is None:
+            found = size_series.in_all_projects(connection, group.history, **of)
+        else:
+            found = size_series.of_groups(connection, group.history, project_id=project_id, **of)
     # A late event may have moved all that was counted on a day to another one.
     return [each for each in found if each.entries or each.exits]
 

@@ -63,6 +63,9 @@ Limit = Annotated[
 EventLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
 ]
+EntryLimit = Annotated[
+    int, Meta(ge=1, le=1_000, description="The most entries on the page.", examples=[100])
+]
 StepLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most steps on the page.", examples=[100])
 ]
@@ -165,6 +168,39 @@ class MemberParameters(ProjectParameters):
     as_of: AsOf | None = None
     limit: Limit = LIMIT_DEFAULT
     after: After | None = None
+
+
+@frozen(kw_only=True)
+class QuarantineParameters:
+    """The parameters of a page of the quarantine."""
+
+    reason: Annotated[StorableId, Meta(description="Only entries with this reason.")] | None = None
+    limit: EntryLimit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class DeadLetterParameters:
+    """The parameters of a page of dead letters."""
+
+    projection: Annotated[Id, Meta(description="Only those of this projection.")] | None = None
+    limit: EntryLimit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class LogParameters:
+    """The parameters of a page of the log."""
+
+    type: Annotated[StorableId, Meta(description="Only events of this type.")] | None = None
+    before: (
+        Annotated[
+            Position,
+            Meta(description="Only events before this position: `next` of the previous page."),
+        ]
+        | None
+    ) = None
+    limit: EntryLimit = LIMIT_DEFAULT
 
 
 @frozen(kw_only=True)

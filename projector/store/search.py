@@ -23,7 +23,8 @@ def by_value(
 ) -> list[CustomerKey]:
     """Return customers with a value in an indexed column."""
     indexed = table_of(customer.PROJECTION).c[column]
-    return _run(connection, _select(column, project_id, limit).where(indexed == value))
+    statement = _select(column, project_id, limit).where(indexed == value)
+    return [CustomerKey(*row) for row in connection.execute(statement).all()]
 
 
 def by_beginning(
@@ -32,7 +33,8 @@ def by_beginning(
     """Return customers of whom the value of an indexed column begins so, in its order."""
     indexed = table_of(customer.PROJECTION).c[column]
     conditions = (indexed >= beginning, indexed < beginning + _LAST_CHARACTER)
-    return _run(connection, _select(column, project_id, limit).where(*conditions))
+    statement = _select(column, project_id, limit).where(*conditions)
+    return [CustomerKey(*row) for row in connection.execute(statement).all()]
 
 
 def by_word(
@@ -41,7 +43,8 @@ def by_word(
     """Return customers of whom a word of the name behind the first begins so, by the name."""
     name = table_of(customer.PROJECTION).c.search_name
     condition: ColumnElement[bool] = name.contains(f" {beginning}", autoescape=True)
-    return _run(connection, _select("search_name", project_id, limit).where(condition))
+    statement = _select("search_name", project_id, limit).where(condition)
+    return [CustomerKey(*row) for row in connection.execute(statement).all()]
 
 
 def _select(column: str, project_id: str | None, limit: int) -> Select[Any]:
@@ -49,8 +52,8 @@ def _select(column: str, project_id: str | None, limit: int) -> Select[Any]:
     table = table_of(customer.PROJECTION)
     key = (table.c.project_id, table.c.customer_id)
     statement = select(*key).order_by(table.c[column], *key).limit(limit)
-    return statement if project_id is None else statement.where(table.c.project_id == project_id)
-
-
-def _run(connection: Connection, statement: Select[Any]) -> list[CustomerKey]:
-    return [CustomerKey(*row) for row in connection.execute(statement).all()]
+    if project_id is None:
+        return statement
+    # An expression, which no index matches: by the primary key, which begins with the project, all
+    # customers of a project would be looked through, and sorted.
+    return statement.where(table.c.project_id.concat("") == project_id)

@@ -44,19 +44,28 @@ def of_groups(
     connection: Connection,
     projection: Projection,
     *,
-    project_id: str | None,
+    project_id: str,
     campaign_id: str = "",
     group_id: str | None = None,
 ) -> list[SizeChange]:
-    """Return all changes of one group, or of all groups of a campaign.
+    """Return all changes of one group, or of all groups of a campaign; raises RowsUnreadable."""
+    statement = _select(projection, campaign_id, group_id)
+    statement = statement.where(group_size.c.project_id == project_id)
+    with translate_read_errors(group_size.name):
+        return [SizeChange(*row) for row in connection.execute(statement).all()]
 
-    `project_id` is a filter; without it, the sizes of all groups of the projection are looked
-    through. Raises RowsUnreadable.
-    """
-    statement = _select(projection, project_id).where(group_size.c.campaign_id == campaign_id)
-    if group_id is not None:
-        statement = statement.where(group_size.c.group_id == group_id)
-    return _run(connection, statement)
+
+def in_all_projects(
+    connection: Connection,
+    projection: Projection,
+    *,
+    campaign_id: str = "",
+    group_id: str | None = None,
+) -> list[SizeChange]:
+    """Return the changes that `of_groups` returns, of all projects; looks through all sizes."""
+    statement = _select(projection, campaign_id, group_id)
+    with translate_read_errors(group_size.name):
+        return [SizeChange(*row) for row in connection.execute(statement).all()]
 
 
 def since(
@@ -71,37 +80,42 @@ def since(
     before: Select[Any] = (
         select(*_GROUP, members).where(group_size.c.projection == projection.name).group_by(*_GROUP)
     )
+    changes: Select[Any] = select(*_CHANGE).where(
+        group_size.c.projection == projection.name, group_size.c.day >= first
+    )
     if project_id is not None:
         before = before.where(group_size.c.project_id == project_id)
-    changes = _select(projection, project_id).where(group_size.c.day >= first)
+        changes = changes.where(group_size.c.project_id == project_id)
     with translate_read_errors(group_size.name):
         return (
             [SizeBefore(*row) for row in connection.execute(before).all()],
-            _run(connection, changes),
+            [SizeChange(*row) for row in connection.execute(changes).all()],
         )
 
 
-def _select(projection: Projection, project_id: str | None) -> Select[Any]:
-    statement: Select[Any] = select(*_CHANGE).where(group_size.c.projection == projection.name)
-    if project_id is not None:
-        statement = statement.where(group_size.c.project_id == project_id)
-    return statement
-
-
-def _run(connection: Connection, statement: Select[Any]) -> list[SizeChange]:
-    with translate_read_errors(group_size.name):
-        return [SizeChange(*row) for row in connection.execute(statement).all()]
-
-
-def past_names_of_tier(
-    connection: Connection, *, project_id: str, tier_id: str
-) -> tuple[str | None, str | None] | None:
-    """Return the names of the campaign and the tier in a row of the history; None without rows."""
-    table = table_of(loyalty_tier_history.PROJECTION)
-    row = _row_of_tier(
-        connection, table, (table.c.campaign_name, table.c.tier_name), project_id, tier_id
+def _select(projection: Projection, campaign_id: str, group_id: str | None) -> Select[Any]:
+    statement: Select[Any] = select(*_CHANGE).where(
+        group_size.c.projection == projection.name, group_size.c.campaign_id == campaign_id
     )
-    return None if row is None else (row[0], row[1])
+    return statement if group_id is None else statement.where(group_size.c.group_id == group_id)
+
+
+class PastTier(NamedTuple):
+    """A tier in a row of the history."""
+
+    campaign_name: str | None
+    tier_name: str | None
+    #: The events at the beginning and at the end of the period.
+    opened_by: str | None
+    closed_by: str | None
+
+
+def past_tier(connection: Connection, *, project_id: str, tier_id: str) -> PastTier | None:
+    """Return a tier as the history has it in the row of one of its customers; None without any."""
+    table = table_of(loyalty_tier_history.PROJECTION)
+    columns = [table.c[name] for name in PastTier._fields]
+    row = _row_of_tier(connection, table, columns, project_id, tier_id)
+    return None if row is None else PastTier(*row)
 
 
 def points_of_tier(connection: Connection, *, project_id: str, tier_id: str) -> int | None:

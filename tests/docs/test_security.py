@@ -17,7 +17,6 @@ from tests.support.given import RECEIVED_AT, entered, envelope
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = (_ROOT / "docs" / "security.md").read_text()
-_STATIC = _ROOT / "projector" / "server" / "static"
 
 _CITED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", _PAGE)))
 
@@ -31,11 +30,20 @@ def test_every_test_that_is_named_is_there() -> None:
         )
 
 
-def test_the_vendored_files_are_those_that_were_published() -> None:
-    told = re.findall(r"^([0-9a-f]{64})  (\S+)$", (_STATIC / "README").read_text(), re.MULTILINE)
-    assert {name for _, name in told} == {"swagger-ui-bundle.js", "swagger-ui.css"}
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("projector/server/static", {"swagger-ui-bundle.js", "swagger-ui.css"}),
+        ("projector/server/console/static", {"inter-latin.woff2", "inter-latin-ext.woff2"}),
+        ("tests/vendor", {"axe.min.js"}),
+    ],
+)
+def test_the_vendored_files_are_those_that_were_published(folder: str, names: set[str]) -> None:
+    place = _ROOT / folder
+    told = re.findall(r"^([0-9a-f]{64})  (\S+)$", (place / "README").read_text(), re.MULTILINE)
+    assert {name for _, name in told} == names
     for digest, name in told:
-        assert hashlib.sha256((_STATIC / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((place / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.fixture

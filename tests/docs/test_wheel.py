@@ -48,10 +48,18 @@ def test_the_wheel_holds_both_packages_and_the_migrations_and_nothing_else(wheel
     }
 
 
-def test_the_wheel_holds_the_files_of_the_page_of_docs(wheel: Path) -> None:
-    static = _ROOT / "projector" / "server" / "static"
-    assert {f"projector/server/static/{path.name}" for path in static.iterdir()} == {
-        name for name in zipfile.ZipFile(wheel).namelist() if "/static/" in name
+def test_the_wheel_holds_the_files_of_the_pages(wheel: Path) -> None:
+    folders = [_ROOT / "projector" / "server" / "static"]
+    folders += [
+        _ROOT / "projector" / "server" / "console" / each for each in ("static", "templates")
+    ]
+    expected = {
+        str(path.relative_to(_ROOT)) for folder in folders for path in folder.rglob("*.*")
+    } | {str((folder / "README").relative_to(_ROOT)) for folder in folders[:2]}
+    assert expected == {
+        name
+        for name in zipfile.ZipFile(wheel).namelist()
+        if "/static/" in name or "/templates/" in name
     }
 
 

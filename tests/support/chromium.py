@@ -63,8 +63,9 @@ class Visit:
 
     def check(self) -> None:
         """Assert that the page kept its policy, and asked nobody but its own server."""
-        assert self.console == []
-        assert [each for each in self.requested if not _is_own(each, self.url)] == []
+        assert not self.console, self.console
+        foreign = [each for each in self.requested if not _is_own(each, self.url)]
+        assert not foreign, foreign
 
 
 def watched(context: BrowserContext, url: str) -> Visit:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrs import define
+from attrs import Factory, define
 
 from tests.support.command import PROGRAM, Done, environment, run_program
 from tests.support.http_client import Client
@@ -29,6 +29,8 @@ class Server:
     url: str
     folder: Path
     port: int
+    #: Of the console, by scope, if it has any.
+    tokens: dict[str, str] = Factory(dict)
 
     @property
     def client(self) -> Client:

@@ -21,12 +21,19 @@ from projector.server.console import (
     assets,
     cookies,
     customer_page,
+    dead_letters,
+    event_log,
     events_page,
     find,
     fresh,
+    health,
     preferences,
+    quarantine,
     rendering,
+    segments,
     sign_in,
+    tables,
+    tiers,
     why_page,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
@@ -45,6 +52,13 @@ PAGES: tuple[PageRoute, ...] = (
     *fresh.PAGES,
     *preferences.PAGES,
     *why_page.PAGES,
+    *health.PAGES,
+    *quarantine.PAGES,
+    *dead_letters.PAGES,
+    *tables.PAGES,
+    *event_log.PAGES,
+    *segments.PAGES,
+    *tiers.PAGES,
 )
 
 #: The longest form, in bytes.
