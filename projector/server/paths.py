@@ -24,7 +24,6 @@ _TAGS_BY_SEGMENT = {
     "events": "deliveries",
     "status": "operation",
     "feeds": "operation",
-    "log": "operation",
     "quarantine": "operation",
     "dead-letters": "operation",
     "jobs": "jobs",

@@ -19,8 +19,8 @@ from projector.server.console.zones import Zone
 #: The most lanes of segments: those in which something happened last.
 SEGMENTS_MAX = 15
 
-#: The most bars in all lanes together, so that the page stays small, and how many each lane may
-#: have in any case. The newest ones are drawn.
+#: The most bars in all lanes together, so that the page stays small, and the number that each lane
+#: may have in any case. The newest ones are drawn.
 BARS_MAX, BARS_MIN = 100, 6
 
 #: The most rows of the table.
