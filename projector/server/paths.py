@@ -24,6 +24,7 @@ _TAGS_BY_SEGMENT = {
     "events": "deliveries",
     "status": "operation",
     "feeds": "operation",
+    "log": "operation",
     "quarantine": "operation",
     "dead-letters": "operation",
     "jobs": "jobs",

@@ -131,7 +131,7 @@ def test_the_answer_can_be_copied_and_printed(open_page: Open) -> None:
         assert copied.startswith("No. On 1 March 2026 Mara Lindqvist was on Silver")
         page.emulate_media(media="print")
         expect(page.get_by_text("The log was at position")).to_be_visible()
-        expect(page.get_by_role("navigation")).to_be_hidden()
+        expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
         assert page.pdf(format="A4")[:5] == b"%PDF-"
 
 
