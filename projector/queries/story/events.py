@@ -18,6 +18,7 @@ from projector.facts.events import (
     TierMove,
     UndecodableFact,
 )
+from projector.facts.registry import class_of
 from projector.projections.groups import SEGMENT, TIER, Group, GroupKind
 from projector.projections.projection import Projection, State, fold
 from projector.queries.customer_state import PROJECTIONS
@@ -123,13 +124,19 @@ class Told(NamedTuple):
 def tell(events: Iterable[RecordedEvent], states: States = INITIAL) -> Iterator[Told]:
     """Fold a customer's events, in canonical order, and yield what each says and did.
 
-    `states` are those before the first of the events.
+    `states` are those before the first of the events. The events that this program wrote itself,
+    such as sendings of offers, are no part of a story, since no projection reads them.
     """
-    for event in events:
+    for event in filter(is_told, events):
         before = states
         fact = decode(event)
         states, reasons = fold_one(FOLDED, before, event, fact)
         yield Told(describe(event, fact, before, states, reasons), before, states)
+
+
+def is_told(event: RecordedEvent) -> bool:
+    """Return whether an event is one of the sender, and not one that this program wrote itself."""
+    return class_of(event.type) is not None
 
 
 def fold_one(

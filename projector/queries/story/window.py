@@ -15,7 +15,7 @@ from projector.projections import customer as profile
 from projector.queries import past
 from projector.queries.customer_state import PROJECTIONS
 from projector.queries.past import Beginning
-from projector.queries.story.events import States, Told, describe, fold_one
+from projector.queries.story.events import States, Told, describe, fold_one, is_told
 
 
 class _Turn(NamedTuple):
@@ -72,12 +72,12 @@ def _last_events(
     found: list[RecordedEvent] = []
     end = before
     while len(found) < events_max:
-        # The projection of profiles reads the events of all types.
+        # The projection of profiles reads all events of the sender.
         [begin] = past.beginnings(
             connection, [profile.PROJECTION], customer, until=until, as_of=None, before=end
         )
         # A snapshot includes the event that has its key.
-        events = _up_to(begin.events, end)
+        events = filter(is_told, _up_to(begin.events, end))
         earlier = deque(
             takewhile(lambda each: each.key < before, events), maxlen=events_max - len(found)
         )
