@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from projector.projections import discover
@@ -11,7 +11,10 @@ from projector.store.database import Database
 
 if TYPE_CHECKING:
     from projector.queries.customer_state import CustomerState
+    from projector.queries.feeds import Feeds
     from projector.queries.members import MemberPage, SegmentCount, TierCount
+    from projector.queries.search import SearchResult
+    from projector.queries.sizes import SegmentSizes, TierSizes
     from projector.queries.status import Status
     from projector.queries.why.explain import Explanation
 
@@ -115,6 +118,52 @@ class Queries:
             limit=limit,
         )
 
+    def search(
+        self, text: str, *, project_id: str | None = None, limit: int = 20
+    ) -> list[SearchResult]:
+        """Return at most 20 customers by an id, or by the beginning of a name or an address.
+
+        Exact ids and addresses come first, then beginnings, then words within names. Raises
+        BadNumber for a `limit` out of range.
+        """
+        from projector.queries.search import search_customers
+
+        return search_customers(self.database, text, project_id=project_id, limit=limit)
+
+    def segment_sizes(
+        self,
+        segment_id: str,
+        *,
+        project_id: str | None = None,
+        to_day: date | None = None,
+        days: int = 90,
+    ) -> SegmentSizes:
+        """Return the number of members of a segment at the end of each day, in UTC.
+
+        These are as many `days` up to one, today unless given. Raises GroupNotFound, or BadNumber
+        for more than 3,660 days.
+        """
+        from projector.queries.sizes import segment_sizes
+
+        return segment_sizes(
+            self.database, segment_id, project_id=project_id, to_day=to_day, days=days
+        )
+
+    def tier_sizes(
+        self,
+        campaign_id: str,
+        *,
+        project_id: str | None = None,
+        to_day: date | None = None,
+        days: int = 90,
+    ) -> TierSizes:
+        """Return the numbers of members of a campaign's tiers, as `segment_sizes` does."""
+        from projector.queries.sizes import tier_sizes
+
+        return tier_sizes(
+            self.database, campaign_id, project_id=project_id, to_day=to_day, days=days
+        )
+
     def segments(self, *, project_id: str | None = None) -> list[SegmentCount]:
         """List the segments, each with its name and number of members."""
         from projector.queries.members import list_segments
@@ -141,3 +190,9 @@ class Queries:
         from projector.queries.status import read_status
 
         return read_status(self.database, discover())
+
+    def feeds(self) -> Feeds:
+        """Return what arrives, by sender and type, and whether it has gone silent."""
+        from projector.queries.feeds import read_feeds
+
+        return read_feeds(self.database)

@@ -17,6 +17,7 @@ from projector.facts.events import (
 from projector.facts.metadata import canonical_json
 from projector.projections.projection import Identifier, Projection
 from projector.text.instants import to_utc
+from projector.text.search_keys import search_key
 
 
 class Row(Struct, frozen=True):
@@ -35,6 +36,9 @@ class Row(Struct, frozen=True):
     event_count: int
     #: The id of the event that last changed the row.
     changed_by: Identifier
+    #: The name and the e-mail in the form in which they are searched.
+    search_name: Identifier | None
+    search_email: Identifier | None
 
 
 State = Row | None
@@ -53,10 +57,14 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
         raise ValueError(customer.reason)
     source_id, name, email = customer.source_id, customer.name, customer.email
     metadata, created_at = customer.metadata, customer.created_at
+    if name is UNSET:
+        name = row.name
+    if email is UNSET:
+        email = row.email
     return Row(
         row.source_id if source_id is UNSET else source_id,
-        row.name if name is UNSET else name,
-        row.email if email is UNSET else email,
+        name,
+        email,
         row.metadata if metadata is UNSET else canonical_json(metadata),
         row.created_at if created_at is UNSET else created_at and to_utc(created_at),
         row.deleted_at,
@@ -64,6 +72,8 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
         key.occurred_at,
         row.event_count + 1,
         key.event_id,
+        row.search_name if name == row.name else search_key(name),
+        row.search_email if email == row.email else search_key(email),
     )
 
 
@@ -94,6 +104,8 @@ def _new(key: CanonicalKey) -> Row:
         last_event_at=key.occurred_at,
         event_count=0,
         changed_by=key.event_id,
+        search_name=None,
+        search_email=None,
     )
 
 
@@ -122,10 +134,10 @@ def from_rows(rows: list[Row]) -> State:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="customer",
-    version=2,
+    version=3,
     row=Row,
     key=(),
-    indexes=(("source_id",),),
+    indexes=(("source_id",), ("search_name",), ("search_email",)),
     initial=None,
     evolvers={
         # Every event of whatever type: a new type of fact does not change what this fold means.

@@ -16,8 +16,8 @@ from projector.text.instants import check_instant
 class LogPosition:
     """The last event that was received by an instant."""
 
-    #: Its position; 0 if there is none.
-    position: int
+    #: Its position; 0 if there is none. As `at_position` it asks what was known then.
+    at_position: int
     #: When it was received; null if there is none.
     received_at: datetime | None
 
@@ -31,7 +31,7 @@ def find_position(database: Database, received_by: datetime) -> LogPosition:
     check_instant(received_by)
     with database.reading() as connection:
         position = read_position(connection, received_by)
-        return LogPosition(position=position, received_at=log.received_at(connection, position))
+        return LogPosition(at_position=position, received_at=log.received_at(connection, position))
 
 
 def read_position(connection: Connection, received_by: datetime) -> int:

@@ -22,6 +22,7 @@ from projector.server.bulk import BulkIngest
 from projector.server.health import LAG_EVENTS_MAX, HealthMonitor
 from projector.server.jobs import JobRunner
 from projector.server.metrics import create_metrics
+from projector.server.operations import OperationsReader
 from projector.server.positions import PositionWaiter
 from projector.server.reader import Reader
 from projector.server.thread_pool import ThreadPool
@@ -68,6 +69,7 @@ class ServerContext:
         self.health_monitor = HealthMonitor(
             database, lag_max=config.lag_max, is_working=lambda: self._is_working
         )
+        self.operations = OperationsReader(database, self.health_monitor, self.metrics.refusals)
         self.jobs = JobRunner(database, is_stopping=lambda: not self._is_working)
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None

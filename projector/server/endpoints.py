@@ -10,7 +10,8 @@ are in `actions`; those that take deliveries in `routes`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, cast
 
 from attrs import frozen
 from msgspec import Meta
@@ -40,6 +41,8 @@ from projector.queries.customers import (
     find_customers,
     read_customer,
 )
+from projector.queries.feeds import Feeds, read_feeds
+from projector.queries.log_position import LogPosition, find_position
 from projector.queries.log_tail import LogPage, read_log_page
 from projector.queries.members import (
     MemberPage,
@@ -49,7 +52,18 @@ from projector.queries.members import (
     list_segments,
     list_tiers,
 )
+from projector.queries.search import SearchResult, search_customers
+from projector.queries.sizes import (
+    SegmentSizes,
+    SegmentTrends,
+    TierSizes,
+    segment_sizes,
+    segment_trends,
+    tier_sizes,
+)
 from projector.queries.status import Status, read_status
+from projector.queries.story.results import Timeline
+from projector.queries.story.timeline import find_timeline
 from projector.queries.why.explain import (
     Explanation,
     WhyCampaign,
@@ -74,6 +88,13 @@ class BatchRequest:
         tuple[parameters.Id, ...], Meta(max_length=IDS_MAX, examples=[["cust_1", "cust_2"]])
     ]
     project: parameters.Project | None = None
+
+
+@frozen(kw_only=True)
+class SearchResults:
+    """The customers who were found, the best matches first."""
+
+    customers: tuple[SearchResult, ...]
 
 
 @frozen(kw_only=True)
@@ -157,9 +178,49 @@ def _events(database: Database, request: EndpointRequest) -> EventPage:
     )
 
 
+def _timeline(database: Database, request: EndpointRequest) -> Timeline:
+    query: parameters.TimelineParameters = request.query
+    return find_timeline(
+        database,
+        request.id,
+        project_id=query.project,
+        at_position=query.at_position,
+        after=query.after,
+        limit=query.limit,
+    )
+
+
+def _log_position(database: Database, request: EndpointRequest) -> LogPosition:
+    # The parameter is required.
+    received_by = cast(datetime, parse_option(request.query.received_by))
+    return find_position(database, received_by)
+
+
 def _batch(database: Database, request: EndpointRequest) -> CustomerBatch:
     body: BatchRequest = request.body
     return find_customers(database, body.customer_ids, project_id=body.project)
+
+
+def _search(database: Database, request: EndpointRequest) -> SearchResults:
+    query: parameters.SearchParameters = request.query
+    found = search_customers(database, query.q, project_id=query.project, limit=query.limit)
+    return SearchResults(customers=tuple(found))
+
+
+def _segment_sizes(database: Database, request: EndpointRequest) -> SegmentSizes:
+    return segment_sizes(database, request.id, **_days(request.query))
+
+
+def _tier_sizes(database: Database, request: EndpointRequest) -> TierSizes:
+    return tier_sizes(database, request.id, **_days(request.query))
+
+
+def _trends(database: Database, request: EndpointRequest) -> SegmentTrends:
+    return segment_trends(database, **_days(request.query))
+
+
+def _days(query: parameters.SizeParameters) -> dict[str, Any]:
+    return {"project_id": query.project, "to_day": query.to, "days": query.days}
 
 
 def _segments(database: Database, request: EndpointRequest) -> SegmentList:
@@ -191,6 +252,10 @@ def _members(database: Database, query: parameters.MemberParameters, **group: st
 
 def _status(database: Database, _request: EndpointRequest) -> Status:
     return read_status(database, discover())
+
+
+def _feeds(database: Database, _request: EndpointRequest) -> Feeds:
+    return read_feeds(database)
 
 
 def _quarantine(database: Database, request: EndpointRequest) -> QuarantinePage:
@@ -298,6 +363,21 @@ QUERIES: tuple[Endpoint, ...] = (
         run=_with_position(_events),
     ),
     Endpoint(
+        method="GET",
+        path="/customers/{id}/timeline",
+        name="getCustomerTimeline",
+        summary="A customer's periods, events with their effects, and proofs of lost deliveries.",
+        query=parameters.TimelineParameters,
+        answers=(Timeline,),
+        problems=(
+            errors.CustomerNotFound,
+            errors.CustomerAmbiguous,
+            errors.PositionUnknown,
+            errors.BadCursor,
+        ),
+        run=_with_position(_timeline),
+    ),
+    Endpoint(
         method="POST",
         path="/customers:batch",
         name="getCustomers",
@@ -307,6 +387,16 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(CustomerBatch,),
         problems=(),
         run=_with_position(_batch),
+    ),
+    Endpoint(
+        method="GET",
+        path="/customers:search",
+        name="searchCustomers",
+        summary="Customers by an id, or by the beginning of a name or an e-mail address.",
+        query=parameters.SearchParameters,
+        answers=(SearchResults,),
+        problems=(),
+        run=_with_position(_search),
     ),
     Endpoint(
         method="GET",
@@ -330,6 +420,36 @@ QUERIES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="GET",
+        path="/segments/sizes",
+        name="listSegmentTrends",
+        summary="The sizes of all segments at the end of each day.",
+        query=parameters.SizeParameters,
+        answers=(SegmentTrends,),
+        problems=(),
+        run=_with_position(_trends),
+    ),
+    Endpoint(
+        method="GET",
+        path="/segments/{id}/sizes",
+        name="listSegmentSizes",
+        summary="The size of a segment at the end of each day, with the entries and exits.",
+        query=parameters.SizeParameters,
+        answers=(SegmentSizes,),
+        problems=(errors.GroupNotFound,),
+        run=_with_position(_segment_sizes),
+    ),
+    Endpoint(
+        method="GET",
+        path="/campaigns/{id}/sizes",
+        name="listTierSizes",
+        summary="The sizes of a campaign's tiers at the end of each day.",
+        query=parameters.SizeParameters,
+        answers=(TierSizes,),
+        problems=(errors.GroupNotFound,),
+        run=_with_position(_tier_sizes),
+    ),
+    Endpoint(
+        method="GET",
         path="/tiers",
         name="listTiers",
         summary="The tiers, each with its name and number of members.",
@@ -350,6 +470,16 @@ QUERIES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="GET",
+        path="/log/position",
+        name="findLogPosition",
+        summary="The position of the last event that was received by an instant.",
+        query=parameters.ReceivedParameters,
+        answers=(LogPosition,),
+        problems=(errors.BadInstant,),
+        run=_with_position(_log_position),
+    ),
+    Endpoint(
+        method="GET",
         path="/status",
         name="getStatus",
         summary="The head of the log, each projection's position and lag, and quarantine counts.",
@@ -357,6 +487,16 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(Status,),
         problems=(),
         run=_with_position(_status),
+    ),
+    Endpoint(
+        method="GET",
+        path="/feeds",
+        name="listFeeds",
+        summary="What arrives, by sender and type, and whether it has gone silent.",
+        query=parameters.NoParameters,
+        answers=(Feeds,),
+        problems=(),
+        run=_with_position(_feeds),
     ),
     Endpoint(
         method="GET",

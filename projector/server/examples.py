@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from attrs import asdict
@@ -21,13 +21,27 @@ from projector.projections import segment_membership
 from projector.queries.customer_events import CustomerEvent, EventPage
 from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
 from projector.queries.customers import CustomerBatch
+from projector.queries.feed_verdicts import Verdict
+from projector.queries.feeds import Feed, Feeds
+from projector.queries.log_position import LogPosition
 from projector.queries.log_tail import LogPage
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
+from projector.queries.search import Match, SearchResult
+from projector.queries.sizes import (
+    DaySize,
+    SegmentSizes,
+    SegmentTrend,
+    SegmentTrends,
+    TierSeries,
+    TierSizes,
+)
 from projector.queries.status import ProjectionStatus, Status
+from projector.queries.story.events import Statement, StoryEvent
+from projector.queries.story.results import SegmentPeriod, Timeline
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import BulkResult
-from projector.server.endpoints import SegmentList, TierList
+from projector.server.endpoints import SearchResults, SegmentList, TierList
 from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
 from projector.store.log_pages import LogEntry
@@ -39,6 +53,7 @@ _JOINED = datetime(2024, 3, 14, 9, 29, 32, 501_000, tzinfo=UTC)
 
 #: The example of a path's `{id}`, by the path's first segment.
 IDS = {
+    "campaigns": "camp_1",
     "customers": "cust_1",
     "segments": "seg_1",
     "tiers": "ltr_1",
@@ -200,6 +215,12 @@ _ASKED = Job(
     result=None,
 )
 
+_DAYS = (date(2024, 3, 1), date(2024, 3, 2))
+_SIZES = (
+    DaySize(day=_DAYS[0], members=1, entered=1, left=0),
+    DaySize(day=_DAYS[1], members=1, entered=0, left=0),
+)
+
 _DELIVERED = DeliveryResult(outcome=Outcome.APPENDED, position=17, reason=None)
 
 #: The example answers, by the endpoint's name.
@@ -235,8 +256,83 @@ ANSWERS: dict[str, Any] = {
         ),
         next=None,
     ),
+    "getCustomerTimeline": Timeline(
+        project_id="proj_1",
+        customer_id="cust_1",
+        segments=(
+            SegmentPeriod(
+                segment_id="seg_1",
+                period=1,
+                segment_name="New Customers",
+                valid_from=_ENTERED,
+                valid_to=None,
+                opened_by="evcus_1",
+                closed_by=None,
+                ended_by_deletion=False,
+            ),
+        ),
+        tiers=(),
+        events=(
+            StoryEvent(
+                position=3,
+                event_id="evcus_1",
+                type="customer.segment.entered",
+                occurred_at=_ENTERED,
+                received_at=_RECEIVED,
+                late=False,
+                lateness_seconds=1.25,
+                effect=Effect.APPLIED,
+                reason=None,
+                stated=Statement(segment_id="seg_1", segment_name="New Customers"),
+            ),
+        ),
+        next=None,
+        event_count=1,
+        losses=(),
+        losses_are_all=True,
+        dead_letters=(),
+        position=17,
+    ),
+    "findLogPosition": LogPosition(at_position=17, received_at=_RECEIVED),
     "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
+    ),
+    "searchCustomers": SearchResults(
+        customers=(
+            SearchResult(
+                project_id="proj_1",
+                customer_id="cust_1",
+                source_id="a-tst",
+                name="Alex Test",
+                email=None,
+                deleted_at=None,
+                last_event_at=_JOINED,
+                match=Match.BEGINNING,
+            ),
+        )
+    ),
+    "listSegmentSizes": SegmentSizes(
+        segment_id="seg_1", from_=_DAYS[0], to=_DAYS[1], unknown=0, days=_SIZES
+    ),
+    "listSegmentTrends": SegmentTrends(
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        segments=(
+            SegmentTrend(
+                project_id="proj_1",
+                segment_id="seg_1",
+                name="New Customers",
+                members=(1, 1),
+                entered=1,
+                left=0,
+            ),
+        ),
+    ),
+    "listTierSizes": TierSizes(
+        campaign_id="camp_1",
+        from_=_DAYS[0],
+        to=_DAYS[1],
+        tiers=(TierSeries(tier_id="ltr_1", name="Loyal silver", unknown=0, days=_SIZES),),
     ),
     "listSegments": SegmentList(
         segments=(
@@ -272,6 +368,25 @@ ANSWERS: dict[str, Any] = {
         ),
         quarantine={"unknown_shape": 1},
         overdue=0,
+    ),
+    "listFeeds": Feeds(
+        feeds=(
+            Feed(
+                project_id="proj_1",
+                sender="distr_1",
+                type="customer.segment.left",
+                verdict=Verdict.SILENT,
+                last_at=_RECEIVED,
+                a_day=15.0,
+                days=(*[15] * 41, 0),
+                missing=45.2,
+                noticed_after_seconds=64_800,
+                in_log=6_846,
+            ),
+        ),
+        everything=None,
+        senders=(),
+        checked_at=_RECEIVED + timedelta(days=3),
     ),
     "deliver": _DELIVERED,
     "deliverForProject": _DELIVERED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
+from datetime import date
 from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
@@ -14,6 +15,8 @@ from msgspec import Meta
 
 from projector.envelope import ID_CHARACTERS_MAX, DeliveryDefaults
 from projector.intake.defaults import parse_defaults
+from projector.queries.search import LIMIT_MAX as SEARCH_LIMIT_MAX
+from projector.queries.sizes import DAYS, DAYS_MAX
 from projector.server.errors import BadQuery
 from projector.text.paging import LIMIT_MAX, Number
 
@@ -142,6 +145,23 @@ class EventParameters(ReadParameters):
 
 
 @frozen(kw_only=True)
+class TimelineParameters(EventParameters):
+    """The parameters of a customer's timeline."""
+
+    at_position: AtPosition | None = None
+
+
+@frozen(kw_only=True)
+class ReceivedParameters(ReadParameters):
+    """The parameters of a search for a position of the log."""
+
+    received_by: Annotated[
+        Instant,
+        Meta(description="The instant (RFC 3339).", examples=["2024-03-10T00:00:00Z"]),
+    ]
+
+
+@frozen(kw_only=True)
 class MemberParameters(ProjectParameters):
     """The parameters of a page of a segment's or tier's members."""
 
@@ -181,6 +201,41 @@ class LogParameters:
         | None
     ) = None
     limit: EntryLimit = LIMIT_DEFAULT
+
+
+@frozen(kw_only=True)
+class SearchParameters(ProjectParameters):
+    """The parameters of a search for customers."""
+
+    q: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=ID_CHARACTERS_MAX,
+            description="An id, or the beginning of a name, an e-mail address or a source id.",
+            examples=["alex"],
+        ),
+    ]
+    limit: Annotated[
+        int,
+        Meta(ge=1, le=SEARCH_LIMIT_MAX, description="The most customers.", examples=[20]),
+    ] = SEARCH_LIMIT_MAX
+
+
+@frozen(kw_only=True)
+class SizeParameters(ProjectParameters):
+    """The parameters of sizes over time."""
+
+    to: (
+        Annotated[
+            date,
+            Meta(description="The last day, in UTC; today unless given.", examples=["2024-03-31"]),
+        ]
+        | None
+    ) = None
+    days: Annotated[
+        int, Meta(ge=1, le=DAYS_MAX, description="The number of days.", examples=[DAYS])
+    ] = DAYS
 
 
 @frozen(kw_only=True)

@@ -16,11 +16,14 @@ TAGS = {
 _TAGS_BY_SEGMENT = {
     "customers": "customers",
     "customers:batch": "customers",
+    "customers:search": "customers",
+    "campaigns": "groups",
     "segments": "groups",
     "tiers": "groups",
     "webhooks": "deliveries",
     "events": "deliveries",
     "status": "operation",
+    "feeds": "operation",
     "log": "operation",
     "quarantine": "operation",
     "dead-letters": "operation",
@@ -34,6 +37,7 @@ _TAGS_BY_SEGMENT = {
 }
 
 _ID_DESCRIPTIONS = {
+    "campaigns": "The campaign's id (not its name).",
     "customers": "The customer's id in Voucherify.",
     "segments": "The segment's id (not its name).",
     "tiers": "The tier's id (not its name).",

@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0014"
+SCHEMA_REVISION = "0015"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -249,13 +249,16 @@ feed_hour = Table(
     Column("hour", Instant, primary_key=True),
     # Empty if the delivery names none.
     Column("project_id", Key, primary_key=True),
-    # The distribution or webhook of the vendor that sent it; empty if the delivery names none.
+    # The distribution or webhook of the vendor that sent it; empty if the delivery names none, and
+    # `other` beyond the first 500 of a project.
     Column("sender", Key, primary_key=True),
+    # `other` if the vocabulary lacks it; empty if the delivery could not be read.
     Column("type", Key, primary_key=True),
+    # live, file, retry or earlier: see `feed_counts.Channel`.
     Column("channel", Key, primary_key=True),
     Column("outcome", Key, primary_key=True),
     Column("deliveries", BigInteger, nullable=False),
-    # How many of them arrived up to so long after they occurred: a histogram.
+    # How many of those that were appended arrived up to so long after they occurred: a histogram.
     *(
         Column(name, BigInteger, nullable=False)
         for name in (
@@ -266,11 +269,13 @@ feed_hour = Table(
             "late_1d",
             "late_3d",
             "late_more",
-            # They arrived before they occurred: a clock is wrong.
+            # They arrived more than 10 seconds before they occurred: a clock is wrong.
             "early",
         )
     ),
+    # The last of them. In no index: Postgres updates a row in its page only if no index changes.
     Column("last_at", Instant, nullable=False),
+    Index("feed_hour_sender_idx", "project_id", "sender"),
 )
 
 #: The condition of a job that waits or runs.

@@ -24,6 +24,9 @@ PAGES = {
     "quarantine.last_id": "the last entry of an index",
     "quarantine.page": _PAGE,
     "quarantine.newest": _PAGE,
+    "search.by_beginning": _PAGE,
+    "search.by_value": _PAGE,
+    "size_series._row_of_tier": "one entry of an index, whichever",
 }
 
 #: They go through all rows, or all of a kind that may be most of them.
@@ -40,10 +43,14 @@ WHOLE = {
     "direct_append._read_head": "the last entries of two indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
+    "feed_senders.find": "a project's senders, each by one entry of an index",
+    "feed_reads.read": "the hours of sixteen weeks, once in a process, and then those that follow",
+    "feed_reads.read_sums": "the hours before sixteen weeks ago, once in a process",
     "group_sizes.delete_all": _ALL_SIZES,
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
+    "search.by_word": "a word may be within any name; only if nothing else is found",
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",
@@ -59,6 +66,8 @@ WHOLE = {
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,
+    "size_series.in_all_projects": _ALL_SIZES,
+    "size_series.since": _ALL_SIZES,
     "shadow.count_rows": "a rebuild counts what has come to be there",
     "table_rows.has_rows": "one row, whichever",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
@@ -79,6 +88,8 @@ SORTED = {
         "a whole table, of short rows and once a rebuild or export: an index in this order would"
         " cost every new customer, whom the one that there is finds without the project"
     ),
+    "feed_reads.read": "the hours of sixteen weeks, of which the latest come first",
+    "feed_reads.read_sums": "a line for each feed, channel and outcome",
     "dead_letters.find_at": "the letters of the positions that are asked for",
     "dead_letters.customers_with": "the customers with letters, who should be few",
     "dead_letters.count_by_reason": "a line for each reason, the most frequent ones first",
@@ -98,6 +109,7 @@ SORTED = {
     "members.newest_names": "a line for each name of a group",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
+    "tier_events.last": "some of the last events, of which the caller bounds the number",
     "table_rows._load": (
         "the periods of a batch's customers, on Postgres where it takes them unordered"
     ),

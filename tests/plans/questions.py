@@ -1,18 +1,22 @@
 """All that the program asks a database, in each of the ways in which it can be asked."""
 
 from contextlib import suppress
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from projector import Projector
+from projector.envelope import CustomerKey
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.jobs import list_jobs
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
+from projector.projections.groups import GroupKind
 from projector.queries import export
+from projector.queries.campaigns import list_campaigns
 from projector.queries.customer_events import find_events
 from projector.queries.customers import (
     NOW,
@@ -22,13 +26,22 @@ from projector.queries.customers import (
     read_customer,
     read_customers,
 )
+from projector.queries.feeds import FeedReader
 from projector.queries.log_position import find_position
 from projector.queries.log_tail import read_log_page
+from projector.queries.member_details import describe_members
 from projector.queries.put_aside import newest_deliveries, newest_failures
+from projector.queries.search import search_customers
+from projector.queries.sizes import segment_sizes, segment_trends, tier_sizes
+from projector.queries.story import timeline
+from projector.queries.story.cases import find_case
+from projector.queries.story.timeline import find_timeline
+from projector.queries.tier_changes import latest_changes, moves_since
+from projector.queries.why.case import Target
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
-from projector.store import log
+from projector.store import log, size_series
 from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
@@ -47,8 +60,11 @@ def ask(database: Database) -> None:
     """Ask all of it."""
     _find_customers(database)
     _explain(database)
+    _search(database)
     _list_members(database)
+    _look_at_sizes(database)
     _list_events(database)
+    _tell_stories(database)
     _look_at_the_quarantine(database)
     _look_at_dead_letters(database)
     _look_at_the_whole(database)
@@ -72,6 +88,28 @@ def _find_customers(database: Database) -> None:
         read_customer(connection, "cust_7", None, False, NOW)
         read_customer(connection, "shop_7", None, True, NOW)
         read_customers(connection, ["cust_0", "cust_50", "cust_100"])
+
+
+def _search(database: Database) -> None:
+    for project_id in (None, "proj_1"):
+        for text in ("cust_7", "shop_7", "customer 7", "no such name"):
+            search_customers(database, text, project_id=project_id)
+
+
+def _look_at_sizes(database: Database) -> None:
+    for project_id in (None, "proj_1"):
+        segment_sizes(database, "seg_1", project_id=project_id)
+        segment_trends(database, project_id=project_id)
+        for campaign in list_campaigns(database, project_id=project_id):
+            tier_sizes(database, campaign.campaign_id, project_id=project_id)
+    with database.reading_tables() as connection:
+        for tier_id in ("ltr_1", "nothing"):
+            size_series.past_tier(connection, project_id="proj_1", tier_id=tier_id)
+            size_series.points_of_tier(connection, project_id="proj_1", tier_id=tier_id)
+    latest_changes(database, limit=50)
+    moves_since(database, "camp_1", project_id="proj_1", since=THEN)
+    keys = [CustomerKey("proj_1", f"cust_{number}") for number in range(7)]
+    describe_members(database, keys, at=THEN)
 
 
 def _explain(database: Database) -> None:
@@ -120,6 +158,21 @@ def _list_events(database: Database) -> None:
         find_events(database, identifier, after=page.next, limit=2)
 
 
+def _tell_stories(database: Database) -> None:
+    """Timelines from the beginning and from snapshots, cases, and a position of the log."""
+    for whole_max in (timeline.WHOLE_MAX, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(timeline, "WHOLE_MAX", whole_max)
+            for identifier in ("cust_7", LONG):
+                for position in (None, 15_000):
+                    page = find_timeline(database, identifier, at_position=position, limit=2)
+                    assert page.next is not None
+                    find_timeline(database, identifier, after=page.next, limit=2)
+    target = Target(kind=GroupKind.TIER, campaign_id="camp_1", group_id="ltr_1")
+    find_case(database, CustomerKey("proj_0", "cust_12"), target, as_of=THEN, at_position=None)
+    find_position(database, THEN)
+
+
 def _look_at_the_quarantine(database: Database) -> None:
     for resolved in (False, True):
         for reason in (None, "reason 1"):
@@ -143,6 +196,9 @@ def _look_at_dead_letters(database: Database) -> None:
 def _look_at_the_whole(database: Database) -> None:
     status = Projector(database).status()
     read_tables_position(database)
+    reader = FeedReader(database)
+    for hours in (0, 3):
+        reader.read(RECEIVED_AT + timedelta(hours=hours))
     LeaseMonitor(database).look()
     find_position(database, RECEIVED_AT)
     for type_ in (None, "customer.created", "unknown"):

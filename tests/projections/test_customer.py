@@ -84,6 +84,8 @@ def test_the_first_event_makes_the_row() -> None:
         last_event_at=on(MONDAY),
         event_count=1,
         changed_by="e1",
+        search_name="alex test",
+        search_email="alex@shop.test",
     )
 
 
@@ -109,8 +111,26 @@ def test_null_counts_as_a_value(key: str) -> None:
     after = asdict(customer(full, updated("cust_1", at=TUESDAY, **{key: None})))
     assert before[key] is not None
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {key, "last_event_at", "event_count", "changed_by"}
+    assert changed - {f"search_{key}"} == {key, "last_event_at", "event_count", "changed_by"}
     assert after[key] is None
+    assert after.get(f"search_{key}") is None
+
+
+def test_the_keys_of_the_search_follow_the_name_and_the_address() -> None:
+    first = created("cust_1", at=MONDAY, name="Zoë  ŁĘCKA", email="ZOE@shop.test")
+    rows = [
+        customer(first, *more)
+        for more in (
+            (),
+            (updated("cust_1", at=TUESDAY, email=None),),
+            (updated("cust_1", at=TUESDAY, name="Mara"), deleted("cust_1", at=WEDNESDAY)),
+        )
+    ]
+    assert [(each.search_name, each.search_email) for each in rows] == [
+        ("zoe lecka", "zoe@shop.test"),
+        ("zoe lecka", None),
+        ("mara", "zoe@shop.test"),
+    ]
 
 
 def test_an_event_without_a_customer_object_is_only_counted() -> None:

@@ -50,7 +50,7 @@ def _before(visit: Visit) -> int | None:
         return position + 1
     local = zones.parse_local(visit.parameter("at"))
     if local is not None:
-        return find_position(visit.database, visit.zone.instant(local)).position + 1
+        return find_position(visit.database, visit.zone.instant(local)).at_position + 1
     return number_in(visit.parameter("before") or "")
 
 

@@ -23,8 +23,11 @@ class Glance:
     head: int
     #: The lag of the tables in events; None if unknown.
     lag: int | None
-    #: Whether a projector updates the tables.
+    #: The seconds until there is none, at the pace of the last half minute; None without a pace.
+    drain_seconds: float | None
+    #: Whether a projector updates the tables, and whether it is too early to tell.
     is_updating: bool
+    is_starting: bool
     #: Deliveries in the quarantine, and dead letters: one for each event and table.
     quarantined: int
     dead_letters: int
@@ -54,7 +57,9 @@ class GlanceCache:
             return Glance(
                 head=log.head(connection),
                 lag=health.lag,
+                drain_seconds=self._context.health_monitor.drain_seconds(),
                 is_updating=health.projector,
+                is_starting=self._context.health_monitor.is_starting,
                 quarantined=sum(quarantine.counts(connection).values()),
                 # Those of a shadow belong to a rebuild that runs.
                 dead_letters=sum(

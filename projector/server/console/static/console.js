@@ -92,42 +92,53 @@ for (const element of document.querySelectorAll("[data-part]")) {
   setInterval(() => poll(element), milliseconds);
 }
 
-// Charts with points: a cross-hair by pointer and by keys; clicking goes to the point's link.
-for (const figure of document.querySelectorAll("[data-points]")) {
-  const points = JSON.parse(figure.querySelector("script, template")?.textContent || figure.dataset.points);
+// Charts of days: a cross-hair by pointer and by keys; a click or Enter opens the day.
+// data-points: {last: the last day, step: days between points, names, values: by name, href}.
+const DAY = { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" };
+
+function cross(figure) {
+  const { last, step, names, values, href } = JSON.parse(figure.dataset.points);
+  const count = values[0].length;
   const label = figure.querySelector("[data-label]");
   const hair = figure.querySelector("[data-hair]");
-  if (!label || !hair || !points.length) continue;
-  let at = points.length - 1;
+  const drawing = figure.querySelector("svg");
+  let at = count - 1;
+  const day = () => new Date(Date.parse(last) - (count - 1 - at) * step * 86400000);
   const show = index => {
-    at = Math.max(0, Math.min(points.length - 1, index));
-    const point = points[at];
-    hair.setAttribute("x1", `${point.x}%`);
-    hair.setAttribute("x2", `${point.x}%`);
+    at = Math.max(0, Math.min(count - 1, index));
+    const x = count > 1 ? (100 * at) / (count - 1) : 0;
+    hair.setAttribute("x1", `${x}%`);
+    hair.setAttribute("x2", `${x}%`);
     hair.removeAttribute("hidden");
-    label.textContent = point.text;
+    const sizes = names.map((name, n) => `${values[n][at].toLocaleString("en")} ${name}`);
+    label.textContent = `${day().toLocaleDateString("en-GB", DAY)}: ${sizes.join(", ")}`;
+    label.style.left = `${x}%`;
+    label.style.translate = `${-x}% 0`;
     label.hidden = false;
   };
-  figure.addEventListener("pointermove", event => {
-    const box = figure.querySelector("svg").getBoundingClientRect();
-    const x = (100 * (event.clientX - box.left)) / box.width;
-    let best = 0;
-    points.forEach((point, i) => {
-      if (Math.abs(point.x - x) < Math.abs(points[best].x - x)) best = i;
-    });
-    show(best);
+  const hide = () => {
+    label.hidden = true;
+    hair.setAttribute("hidden", "");
+  };
+  const open = () => (location.href = href + day().toISOString().slice(0, 10));
+  drawing.addEventListener("pointermove", event => {
+    const box = drawing.getBoundingClientRect();
+    show(Math.round(((event.clientX - box.left) / box.width) * (count - 1)));
   });
+  figure.addEventListener("pointerleave", () => figure === document.activeElement || hide());
   figure.addEventListener("keydown", event => {
-    const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: points.length - 1 };
+    const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: count - 1 };
     if (event.key in steps) {
       event.preventDefault();
       show(steps[event.key]);
-    } else if (event.key === "Enter" && points[at].href) {
-      location.href = points[at].href;
+      say(label.textContent);
+    } else if (event.key === "Enter" && event.target === figure) {
+      open();
     }
   });
-  figure.addEventListener("click", () => {
-    if (points[at].href && !label.hidden) location.href = points[at].href;
-  });
+  drawing.addEventListener("click", () => label.hidden || open());
   figure.addEventListener("focus", () => show(at));
+  figure.addEventListener("blur", hide);
 }
+
+document.querySelectorAll("[data-points]").forEach(cross);
