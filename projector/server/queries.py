@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from projector.errors import ProjectorError
 from projector.operate.tokens import Scope
-from projector.server import bodies, parameters
+from projector.server import bodies, query_parsing
 from projector.server.context import ServerContext
 from projector.server.errors import BadBody
 from projector.server.middleware import id_in
@@ -80,7 +80,7 @@ async def respond(context: ServerContext, endpoint: Endpoint, request: Request) 
     Raise the endpoint's `problems`, and those of authentication, parsing, waiting and overload.
     """
     await context.authenticator.check(request, Scope.READ)
-    query = parameters.read(endpoint.query, request.scope["query_string"])
+    query = query_parsing.read(endpoint.query, request.scope["query_string"])
     endpoint_request = EndpointRequest(
         id=id_in(request.path_params.get("id", "")),
         query=query,

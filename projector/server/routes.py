@@ -18,7 +18,7 @@ from projector.errors import ProjectorError
 from projector.intake import formats
 from projector.intake.formats import Packing
 from projector.operate.tokens import Scope
-from projector.server import actions, bodies, docs, parameters, problems, webhooks
+from projector.server import actions, bodies, docs, parameters, problems, query_parsing, webhooks
 from projector.server.actions import ACTIONS, Action
 from projector.server.console.routes import Console
 from projector.server.context import ServerContext
@@ -81,7 +81,7 @@ def _deliveries(context: ServerContext) -> list[Route]:
 
     async def events(request: Request) -> Response:
         await context.authenticator.check(request, Scope.WRITE)
-        query = parameters.read(parameters.DeliveryParameters, request.scope["query_string"])
+        query = query_parsing.read(parameters.DeliveryParameters, request.scope["query_string"])
         parts = await context.bulk.ingest(request, parameters.delivery_defaults(query))
         return StreamingResponse(parts, media_type=JSON)
 

@@ -17,7 +17,7 @@ from projector.intake import webhook_secrets
 from projector.intake.signature import matching_secrets
 from projector.operate import tokens
 from projector.operate.tokens import Scope, StoredToken
-from projector.server import parameters
+from projector.server import parameters, query_parsing
 from projector.server.errors import BadQuery
 from projector.server.middleware import _path, id_in
 from projector.store.database import Database
@@ -182,10 +182,10 @@ def queries(data: bytes) -> None:
     """Parameters are what they say, each told once; everything else is refused."""
     for kind in _QUERIES:
         try:
-            found = parameters.read(kind, data)
+            found = query_parsing.read(kind, data)
         except BadQuery:
             continue
-        assert parameters.read(kind, data) == found
+        assert query_parsing.read(kind, data) == found
         told = dict(parse_qsl(data.decode("ascii"), keep_blank_values=True, errors="strict"))
         for name in get_type_hints(kind):
             value = getattr(found, name)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from projector.queries.members import SegmentCount
-from projector.server import endpoints
 from projector.server.context import ServerConfig, ServerContext
+from projector.server.endpoints import groups
 from projector.server.errors import Overloaded
 from projector.server.routes import build
 from projector.server.thread_pool import THREADS_MAX, WAITING_MAX, ThreadPool
@@ -35,7 +35,7 @@ def test_many_long_questions_starve_neither_webhooks_nor_health(
             assert ended.wait(_LONG)
         return []
 
-    monkeypatch.setattr(endpoints, "list_segments", takes_long)
+    monkeypatch.setattr(groups, "list_segments", takes_long)
 
     async def story() -> None:
         service = ServerContext(database, ServerConfig(runs_follower=False))

@@ -17,7 +17,7 @@ from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.quarantine import BODY_BYTES, LIST_BODY_BYTES, PAGE_ENTRIES
 from projector.server.console.reasons import failure_reason, table_title
-from projector.server.endpoints import number_in
+from projector.server.endpoints.shared import number_in
 from projector.server.job_requests import DeadLetterRetryRequest
 
 PATH = "/console/operations/dead-letters"

@@ -16,7 +16,7 @@ from projector.server.actions import start
 from projector.server.console import raw_text, zones
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.reasons import REASONS, detail, quarantine_reason
-from projector.server.endpoints import number_in
+from projector.server.endpoints.shared import number_in
 from projector.server.job_requests import QuarantineRetryRequest
 from projector.store import quarantine
 from projector.text.instants import to_text

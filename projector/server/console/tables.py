@@ -17,7 +17,7 @@ from projector.server.console import job_words
 from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.reasons import quarantine_reason, table_title
-from projector.server.endpoints import number_in
+from projector.server.endpoints.shared import number_in
 from projector.server.errors import BadForm
 from projector.server.job_requests import RebuildRequest, VerifyRequest
 
