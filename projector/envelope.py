@@ -100,6 +100,9 @@ class Envelope(Struct, frozen=True, kw_only=True, gc=False):
     source: str
     #: The JSON text, exactly as received.
     body: str
+    #: The distribution or webhook of the vendor that sent it; empty if the body names none. It is
+    #: counted, and not stored with the event.
+    sender: str = ""
 
     @property
     def key(self) -> CanonicalKey:

@@ -13,6 +13,7 @@ import pytest
 
 from projector.store.database import Database
 from tests.support import isolation
+from tests.support.copies import Copies, copies
 from tests.support.databases import copied, copy_file, migrated, url_of, wipe
 from tests.support.postgres import Server, running_server
 
@@ -75,12 +76,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: Server) -> Iterator[str]:
+def postgres_copies(postgres_server: Server) -> Iterator[Copies]:
+    """Copies of a migrated Postgres database, one for each worker."""
+    with copies(postgres_server) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_copies: Copies) -> str:
     """The URL of a migrated Postgres database that is only copied, one for each worker."""
-    with postgres_server.database() as url:
-        with migrated(url):
-            pass
-        yield url
+    return postgres_copies.template
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -117,9 +122,9 @@ def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def migrated_postgres_url(postgres_server: Server, postgres_template: str) -> Iterator[str]:
+def migrated_postgres_url(postgres_copies: Copies) -> Iterator[str]:
     """The URL of a Postgres database with the schema."""
-    with postgres_server.database(postgres_template) as url:
+    with postgres_copies.copy() as url:
         yield url
 
 

@@ -23,11 +23,17 @@ def upgrade() -> None:
         sa.Column("began_at", Instant),
         sa.Column("ended_at", Instant),
         sa.Column("phase", sa.Text),
+        sa.Column("phase_began_at", Instant),
         sa.Column("done", sa.BigInteger),
         sa.Column("total", sa.BigInteger),
         sa.Column("exit_code", sa.Integer),
         sa.Column("result", sa.Text),
+        sa.Column("problem", sa.Text),
         sa.PrimaryKeyConstraint("job_id", name="job_pkey"),
+    )
+    unended = sa.text("ended_at IS NULL")
+    op.create_index(
+        "job_unended_idx", "job", ["job_id"], sqlite_where=unended, postgresql_where=unended
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
-from projector.projections import discover
+from projector.projections import discover, named
 from projector.store.database import Database
 
 if TYPE_CHECKING:
@@ -92,12 +92,17 @@ class Operations:
         self,
         positions: Sequence[int] | None = None,
         *,
+        projection: str | None = None,
         on_piece: Callable[[int], None] = lambda _tried: None,
     ) -> DeadLetterRetryReport:
-        """Fold the customers of dead letters, some or all, again; raises DeadLetterNotFound."""
+        """Fold the customers of dead letters, some or all, again, of one projection or of all.
+
+        Raises DeadLetterNotFound or ProjectionUnknown.
+        """
         from projector.operate.dead_letters import retry_dead_letters
 
-        return retry_dead_letters(self.database, discover(), positions, on_piece=on_piece)
+        projections = discover() if projection is None else named([projection])
+        return retry_dead_letters(self.database, projections, positions, on_piece=on_piece)
 
     def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
         """Create an access token for the HTTP server; only this result has its text.

@@ -11,6 +11,7 @@ from projector.store.database import Database
 
 if TYPE_CHECKING:
     from projector.queries.customer_state import CustomerState
+    from projector.queries.feeds import Feeds
     from projector.queries.members import MemberPage, SegmentCount, TierCount
     from projector.queries.search import SearchResult
     from projector.queries.sizes import SegmentSizes, TierSizes
@@ -189,3 +190,9 @@ class Queries:
         from projector.queries.status import read_status
 
         return read_status(self.database, discover())
+
+    def feeds(self) -> Feeds:
+        """Return what arrives, by sender and type, and whether it has gone silent."""
+        from projector.queries.feeds import read_feeds
+
+        return read_feeds(self.database)

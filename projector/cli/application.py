@@ -68,6 +68,7 @@ Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     db: Annotated[str | None, Parameter(name="--db", show_default=False)] = None,
+    progress_fd: Annotated[Whole | None, Parameter(name="--progress-fd", show=False)] = None,
 ) -> Any:
     """Run a command.
 
@@ -75,7 +76,13 @@ def launch(
     ----------
     db
         The database URL. Default: PROJECTOR_DATABASE_URL, or else sqlite:///projector.db.
+    progress_fd
+        The file descriptor of a pipe for reports of the progress, which a server reads.
     """
+    if progress_fd is not None:
+        from projector.cli import progress
+
+        progress.report_to(progress_fd)
     if tokens[:1] == ("ingest",):
         # cyclopts takes a lone hyphen for an option.
         tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)

@@ -1,9 +1,10 @@
-"""Progress bars on stderr, shown only if stderr is a terminal."""
+"""Progress bars on stderr, shown only if stderr is a terminal; or reports to a pipe instead."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +20,19 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from projector.cli.progress_pipe import ProgressPipe
+
 #: A function that moves the bar to a value; a second argument is a total that is known only then.
 Advance = Callable[..., None]
+
+_pipe: ProgressPipe | None = None
+
+
+def report_to(fd: int) -> None:
+    """Report to a pipe instead of showing bars, and end once nobody reads it."""
+    global _pipe
+    _pipe = ProgressPipe(fd)
+    _pipe.watch()
 
 
 @contextmanager
@@ -40,6 +52,9 @@ def count_bar(label: str, unit: str, total: int | None = None) -> Iterator[Advan
 @contextmanager
 def phases_bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar with its speed, which starts again at 0 with each phase."""
+    if _pipe is not None:
+        yield _pipe.report
+        return
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
@@ -71,6 +86,9 @@ class _Speed(ProgressColumn):
 
 @contextmanager
 def _bar(label: str, total: int | None, *columns: ProgressColumn) -> Iterator[Advance]:
+    if _pipe is not None:
+        yield partial(_pipe.report, label)
+        return
     console = Console(stderr=True)
     all_columns = (SpinnerColumn(), TextColumn(label), BarColumn(), *columns, TimeRemainingColumn())
     with Progress(

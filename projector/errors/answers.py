@@ -59,3 +59,16 @@ class NothingConcerns(ProjectorError):
 
     exit_code = 3
     hint = "Check the id (not the name); `projector customer ID` shows what is known."
+
+
+class JobNotFound(ProjectorError):
+    """Job {job_id} not found."""
+
+    exit_code = 3
+    hint = "GET /jobs lists the last ones."
+
+
+class JobsWaiting(ProjectorError):
+    """{count} jobs are waiting already."""
+
+    hint = "Ask again once some of them have ended; GET /jobs lists them."

@@ -12,7 +12,7 @@ from projector.envelope import DeliveryDefaults
 from projector.errors import FileCorrupt, FileUnreadable, ProjectorError
 from projector.intake.batches import read_batches
 from projector.store import log
-from projector.store.append import Outcome, append
+from projector.store.append import Channel, Outcome, append
 from projector.store.database import Database
 from projector.store.stream_cache import StreamCache
 
@@ -65,7 +65,13 @@ def ingest(
     source = _UntilError(chunks)
     batches = read_batches(source, defaults, items_max=BATCH_ITEMS_MAX, bytes_max=BATCH_BYTES_MAX)
     for batch in batches:
-        receipts = append(database, batch.items, received_at=datetime.now(UTC), cache=cache)
+        receipts = append(
+            database,
+            batch.items,
+            received_at=datetime.now(UTC),
+            cache=cache,
+            channel=Channel.FILE,
+        )
         outcomes.update(receipt.outcome for receipt in receipts)
         on_batch(outcomes.total())
     if source.error is not None:

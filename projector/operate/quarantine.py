@@ -16,7 +16,7 @@ from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.intake import sources
 from projector.intake.documents import split_documents
 from projector.store import quarantine
-from projector.store.append import Outcome, Receipt, append
+from projector.store.append import Channel, Outcome, Receipt, append
 from projector.store.database import Database
 from projector.store.quarantine import QuarantineEntry
 from projector.text import paging
@@ -244,9 +244,17 @@ def _append(
 ) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
     """Append the items of all entries in one batch; yield each entry with its items' receipts."""
     items = [item for _, entry_items in readable for item in entry_items]
-    receipts = iter(append(database, items, received_at=received_at) if items else [])
+    receipts = iter(_append_again(database, items, received_at) if items else [])
     for entry, entry_items in readable:
         yield entry, list(islice(receipts, len(entry_items)))
+
+
+def _append_again(
+    database: Database, items: Sequence[Item], received_at: datetime
+) -> list[Receipt]:
+    """Append items that arrived at `received_at`, and count them now."""
+    now = datetime.now(UTC)
+    return append(database, items, received_at=received_at, channel=Channel.RETRY, counted_at=now)
 
 
 def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> list[Item]:

@@ -47,6 +47,8 @@ class Beginning:
     states: Sequence[PastState]
     #: The customer's events that follow, in canonical order.
     events: Iterator[RecordedEvent]
+    #: The key of the snapshot; KEY_MIN for the first event.
+    key: CanonicalKey = KEY_MIN
 
 
 def states_at(
@@ -98,7 +100,8 @@ def beginnings(
         by_place.setdefault(place, []).append((projection, state))
     for place, some in by_place.items():
         together = [projection for projection, _ in some]
-        yield Beginning(together, [state for _, state in some], stream.read(together, place))
+        events = stream.read(together, place)
+        yield Beginning(together, [state for _, state in some], events, place.key)
 
 
 @frozen

@@ -49,18 +49,22 @@ class Authenticator:
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
-    async def check(self, request: Request, scope: Scope) -> None:
-        """Raise TokenMissing, ScopeNeeded or HostForeign unless the request has the scope."""
+    async def check(self, request: Request, scope: Scope) -> StoredToken | None:
+        """Return the request's token; None if it needs none, because no token exists.
+
+        Raise TokenMissing, ScopeNeeded or HostForeign unless the request has the scope.
+        """
         known = await self.tokens()
         if not known and not self.is_public:
             check_local(request)
-            return
+            return None
         kind, _, text = request.headers.get("authorization", "").partition(" ")
         token = authenticate(known, text.strip()) if kind.lower() == "bearer" else None
         if token is None:
             raise TokenMissing
         if not token.opens(scope):
             raise ScopeNeeded(scope=str(scope))
+        return token
 
     async def tokens(self) -> Mapping[str, StoredToken]:
         """Return all tokens by their id, as they were at most two seconds ago."""

@@ -20,7 +20,9 @@ from projector.server.access import Authenticator
 from projector.server.bodies import BodyBudget
 from projector.server.bulk import BulkIngest
 from projector.server.health import LAG_EVENTS_MAX, HealthMonitor
+from projector.server.jobs import JobRunner
 from projector.server.metrics import create_metrics
+from projector.server.operations import OperationsReader
 from projector.server.positions import PositionWaiter
 from projector.server.reader import Reader
 from projector.server.thread_pool import ThreadPool
@@ -67,6 +69,8 @@ class ServerContext:
         self.health_monitor = HealthMonitor(
             database, lag_max=config.lag_max, is_working=lambda: self._is_working
         )
+        self.operations = OperationsReader(database, self.health_monitor, self.metrics.refusals)
+        self.jobs = JobRunner(database, is_stopping=lambda: not self._is_working)
         self._is_working = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._follower = (
@@ -94,10 +98,12 @@ class ServerContext:
         stop = Event()
         # In a thread of its own, because requests could use up all threads of the shared pool.
         follower = asyncio.create_task(self._follow(stop))
+        jobs = asyncio.create_task(asyncio.to_thread(self.jobs.run))
         try:
             yield
         finally:
             self.mark_stopping()
+            self.jobs.wake()
             self.writer.stop()
             self.reader.stop()
             try:
@@ -107,6 +113,7 @@ class ServerContext:
                 # alive.
                 stop.set()
             await follower
+            await jobs
             monitor.cancel()
             with suppress(asyncio.CancelledError):
                 await monitor

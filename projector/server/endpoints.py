@@ -3,19 +3,33 @@
 To add an endpoint, append an `Endpoint` to QUERIES: its route, the checks of its token and of
 `min_position`, and its part of the OpenAPI document follow from that. It also needs an example in
 `examples.ANSWERS` and a line in docs/http.md; a new first path segment needs an OpenAPI tag in
-`paths` and, before an `{id}`, entries in `paths` and in `examples.IDS`. Endpoints that write are in
-`routes`.
+`paths` and, before an `{id}`, entries in `paths` and in `examples.IDS`. Endpoints that start jobs
+are in `actions`; those that take deliveries in `routes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, cast
 
 from attrs import frozen
 from msgspec import Meta
 
 from projector import errors
+from projector.operate.dead_letters import (
+    DeadLetterDetail,
+    DeadLetterPage,
+    list_dead_letters,
+    show_dead_letter,
+)
+from projector.operate.jobs import Job, JobList, list_jobs, show_job
+from projector.operate.quarantine import (
+    QuarantineEntryDetail,
+    QuarantinePage,
+    list_quarantine,
+    show_entry,
+)
 from projector.projections import discover
 from projector.queries.customer_events import EventPage, find_events
 from projector.queries.customer_state import CustomerState
@@ -27,6 +41,9 @@ from projector.queries.customers import (
     find_customers,
     read_customer,
 )
+from projector.queries.feeds import Feeds, read_feeds
+from projector.queries.log_position import LogPosition, find_position
+from projector.queries.log_tail import LogPage, read_log_page
 from projector.queries.members import (
     MemberPage,
     SegmentCount,
@@ -45,6 +62,8 @@ from projector.queries.sizes import (
     tier_sizes,
 )
 from projector.queries.status import Status, read_status
+from projector.queries.story.results import Timeline
+from projector.queries.story.timeline import find_timeline
 from projector.queries.why.explain import (
     Explanation,
     WhyCampaign,
@@ -58,7 +77,7 @@ from projector.server.positions import TablesPosition, read_tables_position
 from projector.server.queries import Endpoint, EndpointRequest
 from projector.store import log
 from projector.store.database import Database
-from projector.text.instants import parse_option
+from projector.text.instants import parse_option, shorten
 
 
 @frozen(kw_only=True)
@@ -159,6 +178,24 @@ def _events(database: Database, request: EndpointRequest) -> EventPage:
     )
 
 
+def _timeline(database: Database, request: EndpointRequest) -> Timeline:
+    query: parameters.TimelineParameters = request.query
+    return find_timeline(
+        database,
+        request.id,
+        project_id=query.project,
+        at_position=query.at_position,
+        after=query.after,
+        limit=query.limit,
+    )
+
+
+def _log_position(database: Database, request: EndpointRequest) -> LogPosition:
+    # The parameter is required.
+    received_by = cast(datetime, parse_option(request.query.received_by))
+    return find_position(database, received_by)
+
+
 def _batch(database: Database, request: EndpointRequest) -> CustomerBatch:
     body: BatchRequest = request.body
     return find_customers(database, body.customer_ids, project_id=body.project)
@@ -217,6 +254,57 @@ def _status(database: Database, _request: EndpointRequest) -> Status:
     return read_status(database, discover())
 
 
+def _feeds(database: Database, _request: EndpointRequest) -> Feeds:
+    return read_feeds(database)
+
+
+def _quarantine(database: Database, request: EndpointRequest) -> QuarantinePage:
+    query: parameters.QuarantineParameters = request.query
+    return list_quarantine(database, reason=query.reason, after=query.after, limit=query.limit)
+
+
+def _quarantine_entry(database: Database, request: EndpointRequest) -> QuarantineEntryDetail:
+    number = number_in(request.id)
+    if number is None:
+        raise errors.QuarantineEntryNotFound(quarantine_id=shorten(request.id))
+    return show_entry(database, number)
+
+
+def _dead_letters(database: Database, request: EndpointRequest) -> DeadLetterPage:
+    query: parameters.DeadLetterParameters = request.query
+    return list_dead_letters(
+        database, projection=query.projection, after=query.after, limit=query.limit
+    )
+
+
+def _dead_letter(database: Database, request: EndpointRequest) -> DeadLetterDetail:
+    position = number_in(request.id)
+    if position is None:
+        raise errors.DeadLetterNotFound(position=shorten(request.id))
+    return show_dead_letter(database, position)
+
+
+def _log(database: Database, request: EndpointRequest) -> LogPage:
+    query: parameters.LogParameters = request.query
+    return read_log_page(database, type_=query.type, before=query.before, limit=query.limit)
+
+
+def _jobs(database: Database, _request: EndpointRequest) -> JobList:
+    return list_jobs(database)
+
+
+def _job(database: Database, request: EndpointRequest) -> Job:
+    number = number_in(request.id)
+    if number is None:
+        raise errors.JobNotFound(job_id=shorten(request.id))
+    return show_job(database, number)
+
+
+def number_in(text: str) -> int | None:
+    """Return the number of an entry, a position or a job in a path; None for other texts."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
+
+
 _CUSTOMER_PROBLEMS = (
     errors.CustomerNotFound,
     errors.CustomerAmbiguous,
@@ -273,6 +361,21 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(EventPage,),
         problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
         run=_with_position(_events),
+    ),
+    Endpoint(
+        method="GET",
+        path="/customers/{id}/timeline",
+        name="getCustomerTimeline",
+        summary="A customer's periods, events with their effects, and proofs of lost deliveries.",
+        query=parameters.TimelineParameters,
+        answers=(Timeline,),
+        problems=(
+            errors.CustomerNotFound,
+            errors.CustomerAmbiguous,
+            errors.PositionUnknown,
+            errors.BadCursor,
+        ),
+        run=_with_position(_timeline),
     ),
     Endpoint(
         method="POST",
@@ -367,6 +470,16 @@ QUERIES: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         method="GET",
+        path="/log/position",
+        name="findLogPosition",
+        summary="The position of the last event that was received by an instant.",
+        query=parameters.ReceivedParameters,
+        answers=(LogPosition,),
+        problems=(errors.BadInstant,),
+        run=_with_position(_log_position),
+    ),
+    Endpoint(
+        method="GET",
         path="/status",
         name="getStatus",
         summary="The head of the log, each projection's position and lag, and quarantine counts.",
@@ -374,5 +487,85 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(Status,),
         problems=(),
         run=_with_position(_status),
+    ),
+    Endpoint(
+        method="GET",
+        path="/feeds",
+        name="listFeeds",
+        summary="What arrives, by sender and type, and whether it has gone silent.",
+        query=parameters.NoParameters,
+        answers=(Feeds,),
+        problems=(),
+        run=_with_position(_feeds),
+    ),
+    Endpoint(
+        method="GET",
+        path="/quarantine",
+        name="listQuarantine",
+        summary="The deliveries that wait in the quarantine, in the order in which they came.",
+        query=parameters.QuarantineParameters,
+        answers=(QuarantinePage,),
+        problems=(errors.BadCursor, errors.BadIdentifier),
+        run=_with_position(_quarantine),
+    ),
+    Endpoint(
+        method="GET",
+        path="/quarantine/{id}",
+        name="getQuarantineEntry",
+        summary="A delivery of the quarantine with its body.",
+        query=parameters.NoParameters,
+        answers=(QuarantineEntryDetail,),
+        problems=(errors.QuarantineEntryNotFound,),
+        run=_with_position(_quarantine_entry),
+    ),
+    Endpoint(
+        method="GET",
+        path="/dead-letters",
+        name="listDeadLetters",
+        summary="The events that could not be folded, by projection and position.",
+        query=parameters.DeadLetterParameters,
+        answers=(DeadLetterPage,),
+        problems=(errors.BadCursor, errors.ProjectionUnknown),
+        run=_with_position(_dead_letters),
+    ),
+    Endpoint(
+        method="GET",
+        path="/dead-letters/{id}",
+        name="getDeadLetter",
+        summary="The dead letter at a position, with its body.",
+        query=parameters.NoParameters,
+        answers=(DeadLetterDetail,),
+        problems=(errors.DeadLetterNotFound,),
+        run=_with_position(_dead_letter),
+    ),
+    Endpoint(
+        method="GET",
+        path="/log",
+        name="listEvents",
+        summary="The events of the log without their bodies, the newest one first.",
+        query=parameters.LogParameters,
+        answers=(LogPage,),
+        problems=(errors.BadIdentifier,),
+        run=_with_position(_log),
+    ),
+    Endpoint(
+        method="GET",
+        path="/jobs",
+        name="listJobs",
+        summary="The last jobs without their results, the newest one first.",
+        query=parameters.NoParameters,
+        answers=(JobList,),
+        problems=(),
+        run=_with_position(_jobs),
+    ),
+    Endpoint(
+        method="GET",
+        path="/jobs/{id}",
+        name="getJob",
+        summary="A job: how far it is, or what came of it.",
+        query=parameters.NoParameters,
+        answers=(Job,),
+        problems=(errors.JobNotFound,),
+        run=_with_position(_job),
     ),
 )

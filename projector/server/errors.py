@@ -77,6 +77,12 @@ class FormForged(ProjectorError):
     hint = "Nothing was changed. Go back, load the page again and repeat."
 
 
+class BadForm(ProjectorError):
+    """Invalid form: {reason}."""
+
+    hint = "Nothing was changed. Go back and correct it."
+
+
 class BodyTooLarge(ProjectorError):
     """The body is larger than {bytes_max} bytes."""
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from projector.envelope import Shape
+from attrs import asdict
+
+from projector.envelope import NO_DEFAULTS, Shape
+from projector.operate.dead_letters import (
+    DeadLetterDetail,
+    DeadLetterPage,
+    DeadLetterSummary,
+    ProjectionFailure,
+    ReasonCount,
+)
+from projector.operate.jobs import Job, JobKind, JobList, JobState, JobSummary
+from projector.operate.quarantine import QuarantineEntryDetail, QuarantinePage
 from projector.projections import segment_membership
 from projector.queries.customer_events import CustomerEvent, EventPage
 from projector.queries.customer_state import CustomerSegment, CustomerState, CustomerTier
 from projector.queries.customers import CustomerBatch
+from projector.queries.feed_verdicts import Verdict
+from projector.queries.feeds import Feed, Feeds
+from projector.queries.log_position import LogPosition
+from projector.queries.log_tail import LogPage
 from projector.queries.members import Member, MemberPage, SegmentCount, TierCount
 from projector.queries.search import Match, SearchResult
 from projector.queries.sizes import (
@@ -21,12 +36,16 @@ from projector.queries.sizes import (
     TierSizes,
 )
 from projector.queries.status import ProjectionStatus, Status
+from projector.queries.story.events import Statement, StoryEvent
+from projector.queries.story.results import SegmentPeriod, Timeline
 from projector.queries.why.explain import WhySegment
 from projector.queries.why.steps import Effect, Step
 from projector.server.bulk import BulkResult
 from projector.server.endpoints import SearchResults, SegmentList, TierList
 from projector.server.webhooks import DeliveryResult
 from projector.store.append import Outcome
+from projector.store.log_pages import LogEntry
+from projector.store.quarantine import QuarantineEntry
 
 _ENTERED = datetime(2024, 3, 1, 10, tzinfo=UTC)
 _RECEIVED = datetime(2024, 3, 1, 10, 0, 1, 250_000, tzinfo=UTC)
@@ -39,9 +58,19 @@ IDS = {
     "segments": "seg_1",
     "tiers": "ltr_1",
     "webhooks": "proj_1",
+    "quarantine": "3",
+    "dead-letters": "17",
+    "jobs": "1",
 }
 
-BATCH: dict[str, Any] = {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"}
+#: The example bodies, by the endpoint's name.
+BODIES: dict[str, dict[str, Any]] = {
+    "getCustomers": {"customer_ids": ["cust_1", "cust_2"], "project": "proj_1"},
+    "retryQuarantine": {"reason": "missing_project", "project": "proj_1"},
+    "retryDeadLetters": {"all": True},
+    "rebuild": {"projections": ["loyalty_tier"], "dry_run": True},
+    "verify": {"sample": 1000},
+}
 
 WEBHOOK: dict[str, Any] = {
     "id": "whs_1",
@@ -128,6 +157,64 @@ _MEMBERS = MemberPage(
     next=None,
 )
 
+_QUARANTINED: dict[str, Any] = {
+    "quarantine_id": 3,
+    "reason": "missing_project",
+    "detail": "The delivery has no project. Give it with --project.",
+    "project_id": None,
+    "event_id": "evcus_2",
+    "received_at": _RECEIVED,
+    "resolved_at": None,
+    "resolved_position": None,
+}
+
+_DEAD_LETTER: dict[str, Any] = {
+    "position": 17,
+    "project_id": "proj_1",
+    "customer_id": "cust_1",
+    "event_id": "evcus_3",
+    "type": "customer.segment.entered",
+    "occurred_at": _ENTERED,
+    "failures": (
+        ProjectionFailure(
+            projection="segment_membership",
+            reason="The data do not state a customer.segment.entered: Expected `object`, got "
+            "`null` - at `$.segment`.",
+        ),
+    ),
+}
+
+_JOB: dict[str, Any] = {
+    "job_id": 1,
+    "kind": JobKind.DEAD_LETTER_RETRY,
+    "state": JobState.DONE,
+    "arguments": {"all": True},
+    "asked_by": "shop",
+    "asked_at": _RECEIVED,
+    "began_at": _RECEIVED,
+    "ended_at": _RECEIVED,
+    "phase": "folding again",
+    "phase_began_at": _RECEIVED,
+    "done": 1,
+    "total": None,
+    "exit_code": 0,
+    "problem": None,
+}
+
+_ASKED = Job(
+    **{
+        **_JOB,
+        "state": JobState.WAITING,
+        "began_at": None,
+        "ended_at": None,
+        "phase": None,
+        "phase_began_at": None,
+        "done": None,
+        "exit_code": None,
+    },
+    result=None,
+)
+
 _DAYS = (date(2024, 3, 1), date(2024, 3, 2))
 _SIZES = (
     DaySize(day=_DAYS[0], members=1, entered=1, left=0),
@@ -169,6 +256,44 @@ ANSWERS: dict[str, Any] = {
         ),
         next=None,
     ),
+    "getCustomerTimeline": Timeline(
+        project_id="proj_1",
+        customer_id="cust_1",
+        segments=(
+            SegmentPeriod(
+                segment_id="seg_1",
+                period=1,
+                segment_name="New Customers",
+                valid_from=_ENTERED,
+                valid_to=None,
+                opened_by="evcus_1",
+                closed_by=None,
+                ended_by_deletion=False,
+            ),
+        ),
+        tiers=(),
+        events=(
+            StoryEvent(
+                position=3,
+                event_id="evcus_1",
+                type="customer.segment.entered",
+                occurred_at=_ENTERED,
+                received_at=_RECEIVED,
+                late=False,
+                lateness_seconds=1.25,
+                effect=Effect.APPLIED,
+                reason=None,
+                stated=Statement(segment_id="seg_1", segment_name="New Customers"),
+            ),
+        ),
+        next=None,
+        event_count=1,
+        losses=(),
+        losses_are_all=True,
+        dead_letters=(),
+        position=17,
+    ),
+    "findLogPosition": LogPosition(at_position=17, received_at=_RECEIVED),
     "getCustomers": CustomerBatch(
         customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
     ),
@@ -244,6 +369,25 @@ ANSWERS: dict[str, Any] = {
         quarantine={"unknown_shape": 1},
         overdue=0,
     ),
+    "listFeeds": Feeds(
+        feeds=(
+            Feed(
+                project_id="proj_1",
+                sender="distr_1",
+                type="customer.segment.left",
+                verdict=Verdict.SILENT,
+                last_at=_RECEIVED,
+                a_day=15.0,
+                days=(*[15] * 41, 0),
+                missing=45.2,
+                noticed_after_seconds=64_800,
+                in_log=6_846,
+            ),
+        ),
+        everything=None,
+        senders=(),
+        checked_at=_RECEIVED + timedelta(days=3),
+    ),
     "deliver": _DELIVERED,
     "deliverForProject": _DELIVERED,
     "ingestEvents": BulkResult(
@@ -255,4 +399,44 @@ ANSWERS: dict[str, Any] = {
         last_position=17,
         items=(_DELIVERED,),
     ),
+    "listQuarantine": QuarantinePage(
+        quarantine=(QuarantineEntry(**_QUARANTINED),), counts={"missing_project": 1}, next=None
+    ),
+    "getQuarantineEntry": QuarantineEntryDetail(
+        **_QUARANTINED, defaults=NO_DEFAULTS, body='{"id": "evcus_2"}', body_base64=None
+    ),
+    "listDeadLetters": DeadLetterPage(
+        dead_letters=(DeadLetterSummary(**_DEAD_LETTER),),
+        counts=(ReasonCount(**asdict(_DEAD_LETTER["failures"][0]), count=1),),
+        next=None,
+    ),
+    "getDeadLetter": DeadLetterDetail(
+        **_DEAD_LETTER,
+        received_at=_RECEIVED,
+        source=Shape.WEBHOOK.value,
+        body='{"id": "whs_1", "event": {"id": "evcus_3"}}',
+    ),
+    "listEvents": LogPage(
+        head=17,
+        events=(
+            LogEntry(
+                position=17,
+                project_id="proj_1",
+                customer_id="cust_1",
+                event_id="evcus_3",
+                type="customer.segment.entered",
+                occurred_at=_ENTERED,
+                received_at=_RECEIVED,
+                late=False,
+                source=Shape.WEBHOOK.value,
+            ),
+        ),
+        next=17,
+    ),
+    "listJobs": JobList(jobs=(JobSummary(**_JOB),)),
+    "getJob": Job(**_JOB, result={"tried": 1, "resolved": 1, "waiting": 0}),
+    "retryQuarantine": _ASKED,
+    "retryDeadLetters": _ASKED,
+    "rebuild": _ASKED,
+    "verify": _ASKED,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,8 +29,14 @@ LOOK_SECONDS_MAX = 5.0
 #: no request waits on one forever: Voucherify waits ten for an answer to a webhook.
 PATIENCE_SECONDS_MAX = 7.0
 
+#: The pace of the tables is that of so many seconds.
+PACE_SECONDS = 30.0
+
 #: The default of `--lag-max`: the greatest lag of the tables in events.
 LAG_EVENTS_MAX = 10_000
+
+#: The reason before the first check.
+_UNCHECKED = "The first check has not finished yet."
 
 #: The reason at first: seeing a heartbeat takes two checks with a heartbeat in between.
 _STARTING = "No heartbeat of a projector was seen yet."
@@ -51,7 +58,7 @@ class Health:
     #: The greatest lag at which the server is ready.
     lag_max: int = LAG_EVENTS_MAX
     #: Why the server is not ready, as a sentence; None if it is.
-    reason: str | None = "The first check has not finished yet."
+    reason: str | None = _UNCHECKED
 
 
 class HealthMonitor:
@@ -65,6 +72,8 @@ class HealthMonitor:
         self._last = Health(lag_max=lag_max)
         self._started_at = self._checked_at = time.monotonic()
         self._was_alive = False
+        #: Positions of the tables with the time of each, of the last PACE_SECONDS.
+        self._positions: deque[tuple[float, int]] = deque()
         # A thread of its own: slow queries may keep all the others busy.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
 
@@ -75,6 +84,24 @@ class HealthMonitor:
         if not self._is_working():
             return evolve(self._last, ready=False, reason="The server is stopping.")
         return self._last
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is too early to tell whether a projector runs."""
+        return self.health().reason in (_UNCHECKED, _STARTING)
+
+    def drain_seconds(self) -> float | None:
+        """Return in how many seconds the tables will be up to date, at the pace of late.
+
+        None if they are, or if they do not move.
+        """
+        samples = tuple(self._positions)
+        lag = self._last.lag
+        if not lag or len(samples) < 2:
+            return None
+        (began_at, began), (ended_at, ended) = samples[0], samples[-1]
+        moved = ended - began
+        return None if moved <= 0 else lag * (ended_at - began_at) / moved
 
     async def run(self) -> None:
         """Check until cancelled, and log every change of the reason."""
@@ -120,10 +147,17 @@ class HealthMonitor:
             return self._evaluate(is_alive, tables, problems)
         return Health(lag_max=self._lag_max, reason="The database cannot be used.")
 
+    def _remember(self, position: int) -> None:
+        now = time.monotonic()
+        self._positions.append((now, position))
+        while now - self._positions[0][0] > PACE_SECONDS:
+            self._positions.popleft()
+
     def _evaluate(
         self, is_alive: bool, tables: TablesPosition, problems: Sequence[ProjectorError]
     ) -> Health:
         lag = tables.head - tables.position
+        self._remember(tables.position)
         reason = None
         self._was_alive = self._was_alive or is_alive
         is_early = time.monotonic() - self._started_at < LEASE_SECONDS

@@ -16,6 +16,7 @@ from projector.facts.registry import facts
 from projector.projections import discover
 from projector.queries.status import Status, read_status
 from projector.server.errors import MetricsMissing
+from projector.server.refusals import Refusals
 from projector.server.writer import Commit
 from projector.store import log
 from projector.store.append import Outcome
@@ -53,16 +54,22 @@ class MetricsSnapshot:
 
 
 class NullMetrics:
-    """The metrics of a server without the extra `metrics`: none."""
+    """The metrics of a server without the extra `metrics`: only what the console shows."""
+
+    def __init__(self) -> None:
+        self.refusals = Refusals()
 
     def count_commit(self, commit: Commit) -> None:
         """Count a batch that was appended."""
 
     def count_refusal(self, code: str) -> None:
         """Count a webhook that was refused."""
+        self.refusals.count_webhook(code)
 
     def count_request(self, endpoint: str, status: int) -> None:
         """Count a request that was answered."""
+        del endpoint
+        self.refusals.count_request(status)
 
     def count_sign_in(self, result: str) -> None:
         """Count a sign-in to the console: `accepted` or `refused`."""
@@ -79,6 +86,7 @@ class Metrics(NullMetrics):
     """The server's metrics. Any thread may call any method."""
 
     def __init__(self, database: Database) -> None:
+        super().__init__()
         self._database = database
         self._last_seen: dict[str, datetime] = {}
         self._position = 0
@@ -157,10 +165,12 @@ class Metrics(NullMetrics):
 
     def count_refusal(self, code: str) -> None:
         """Count a webhook that was refused."""
+        super().count_refusal(code)
         self._refused.labels(code).inc()
 
     def count_request(self, endpoint: str, status: int) -> None:
         """Count a request that was answered."""
+        self.refusals.count_request(status)
         # A cache, because `labels` takes longer than `inc`.
         counter = self._counters.get((endpoint, status))
         if counter is None:

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from projector import errors
+from projector.operate.jobs import Job
 from projector.server import errors as server_errors
 from projector.server import examples, paths, schemas
 from projector.server import parameters as query
+from projector.server.actions import ACTIONS, Action
 from projector.server.bulk import BulkResult
-from projector.server.endpoints import QUERIES, BatchRequest
+from projector.server.endpoints import QUERIES
 from projector.server.health import Health
 from projector.server.problems import MEDIA_TYPE, Problem, code_of, status_of
 from projector.server.queries import HEAD_HEADER, POSITION_HEADER, Endpoint
@@ -51,6 +53,7 @@ def encode_document() -> bytes:
 def document() -> Schema:
     """Return the document; see https://spec.openapis.org/oas/v3.1."""
     answers = [kind for endpoint in QUERIES for kind in endpoint.answers]
+    bodies = [each.body for each in QUERIES if each.body] + [each.body for each in ACTIONS]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,10 +63,10 @@ def document() -> Schema:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "tags": [{"name": name, "description": text} for name, text in paths.TAGS.items()],
-        "paths": paths.add_tags({**_queries(), **_deliveries(), **_operation()}),
+        "paths": paths.add_tags({**_queries(), **_actions(), **_deliveries(), **_operation()}),
         "components": {
             "schemas": schemas.components(
-                [*answers, DeliveryResult, BulkResult, Health, Problem], [BatchRequest]
+                [*answers, DeliveryResult, BulkResult, Health, Problem], bodies
             ),
             "securitySchemes": {
                 "token": {
@@ -96,7 +99,7 @@ def _query(endpoint: Endpoint) -> Schema:
     if "{id}" in endpoint.path:
         parameters = [_id(endpoint.path), *parameters]
     kinds = [reference(kind) for kind in endpoint.answers]
-    body = _body(reference(BatchRequest), examples.BATCH) if endpoint.body else None
+    body = _body_of(endpoint.body, endpoint.name) if endpoint.body else None
     waits = _WAITING if issubclass(endpoint.query, query.ReadParameters) else ()
     operation = _operation_of(
         endpoint.name,
@@ -120,6 +123,31 @@ def _query(endpoint: Endpoint) -> Schema:
             "description": "The state still has the tag in If-None-Match."
         }
     return operation
+
+
+def _actions() -> dict[str, Schema]:
+    return {each.path: {"post": _action(each)} for each in ACTIONS}
+
+
+def _action(action: Action) -> Schema:
+    return _operation_of(
+        action.name,
+        action.summary,
+        answer=reference(Job),
+        status=202,
+        headers={"Location": _header("The path of the job.")},
+        body=_body_of(action.body, action.name),
+        problems=(
+            *action.problems,
+            errors.JobsWaiting,
+            server_errors.BadBody,
+            server_errors.TokenMissing,
+            server_errors.ScopeNeeded,
+            server_errors.HostForeign,
+            *_BODY,
+            *_ANY,
+        ),
+    )
 
 
 _POSITION = "The answer reflects at least every event up to this position."
@@ -228,6 +256,7 @@ def _operation_of(
     summary: str,
     *,
     answer: Schema,
+    status: int = 200,
     parameters: Sequence[Schema] = (),
     headers: Schema | None = None,
     body: Schema | None = None,
@@ -244,7 +273,7 @@ def _operation_of(
         **({} if body is None else {"requestBody": body}),
         "security": _security(security),
         "responses": {
-            "200": {
+            str(status): {
                 "description": summary,
                 "headers": headers or {},
                 "content": {_JSON: content},
@@ -284,6 +313,10 @@ def _id(path: str) -> Schema:
         "schema": {"type": "string", "minLength": 1},
         "example": examples.IDS[path.split("/")[1]],
     }
+
+
+def _body_of(kind: type[Any], name: str) -> Schema:
+    return _body(reference(kind), examples.BODIES[name])
 
 
 def _body(schema: Schema, example: Any, *, is_required: bool = True) -> Schema:

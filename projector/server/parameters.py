@@ -63,6 +63,9 @@ Limit = Annotated[
 EventLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most events on the page.", examples=[100])
 ]
+EntryLimit = Annotated[
+    int, Meta(ge=1, le=1_000, description="The most entries on the page.", examples=[100])
+]
 StepLimit = Annotated[
     int, Meta(ge=1, le=1_000, description="The most steps on the page.", examples=[100])
 ]
@@ -142,12 +145,62 @@ class EventParameters(ReadParameters):
 
 
 @frozen(kw_only=True)
+class TimelineParameters(EventParameters):
+    """The parameters of a customer's timeline."""
+
+    at_position: AtPosition | None = None
+
+
+@frozen(kw_only=True)
+class ReceivedParameters(ReadParameters):
+    """The parameters of a search for a position of the log."""
+
+    received_by: Annotated[
+        Instant,
+        Meta(description="The instant (RFC 3339).", examples=["2024-03-10T00:00:00Z"]),
+    ]
+
+
+@frozen(kw_only=True)
 class MemberParameters(ProjectParameters):
     """The parameters of a page of a segment's or tier's members."""
 
     as_of: AsOf | None = None
     limit: Limit = LIMIT_DEFAULT
     after: After | None = None
+
+
+@frozen(kw_only=True)
+class QuarantineParameters:
+    """The parameters of a page of the quarantine."""
+
+    reason: Annotated[StorableId, Meta(description="Only entries with this reason.")] | None = None
+    limit: EntryLimit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class DeadLetterParameters:
+    """The parameters of a page of dead letters."""
+
+    projection: Annotated[Id, Meta(description="Only those of this projection.")] | None = None
+    limit: EntryLimit = LIMIT_DEFAULT
+    after: After | None = None
+
+
+@frozen(kw_only=True)
+class LogParameters:
+    """The parameters of a page of the log."""
+
+    type: Annotated[StorableId, Meta(description="Only events of this type.")] | None = None
+    before: (
+        Annotated[
+            Position,
+            Meta(description="Only events before this position: `next` of the previous page."),
+        ]
+        | None
+    ) = None
+    limit: EntryLimit = LIMIT_DEFAULT
 
 
 @frozen(kw_only=True)

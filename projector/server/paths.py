@@ -9,7 +9,8 @@ TAGS = {
     "customers": "Queries for one customer or several.",
     "groups": "Segments, tiers and their members.",
     "deliveries": "Writes to the log.",
-    "operation": "Status, health and metrics.",
+    "operation": "Status, health, the log, and what was put aside.",
+    "jobs": "Retries, rebuilds and verifications, which run in the background.",
 }
 
 _TAGS_BY_SEGMENT = {
@@ -22,6 +23,15 @@ _TAGS_BY_SEGMENT = {
     "webhooks": "deliveries",
     "events": "deliveries",
     "status": "operation",
+    "feeds": "operation",
+    "log": "operation",
+    "quarantine": "operation",
+    "dead-letters": "operation",
+    "jobs": "jobs",
+    "quarantine:retry": "jobs",
+    "dead-letters:retry": "jobs",
+    "rebuilds": "jobs",
+    "verifications": "jobs",
     "health": "operation",
     "metrics": "operation",
 }
@@ -32,6 +42,9 @@ _ID_DESCRIPTIONS = {
     "segments": "The segment's id (not its name).",
     "tiers": "The tier's id (not its name).",
     "webhooks": "The project's id.",
+    "quarantine": "The number of the entry.",
+    "dead-letters": "The position of the event.",
+    "jobs": "The number of the job.",
 }
 
 

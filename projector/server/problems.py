@@ -57,11 +57,13 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.BadQuery: Rule(400),
     server_errors.BadBody: Rule(400),
     server_errors.BadHeader: Rule(400),
+    server_errors.BadForm: Rule(400),
     errors.BadInstant: Rule(400),
     errors.BadIdentifier: Rule(400),
     errors.BadNumber: Rule(400),
     errors.BadCursor: Rule(400),
-    errors.NotOne: Rule(400, "Give exactly one of these parameters."),
+    errors.ProjectionUnknown: Rule(400),
+    errors.NotOne: Rule(400, "Give exactly one of these."),
     errors.PositionUnknown: Rule(400, "Positions go up to the log's head, which /status shows."),
     errors.FileCorrupt: Rule(
         400, "The deliveries before the break are safely in the log; send the whole body again."
@@ -78,10 +80,14 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     ),
     errors.GroupNotFound: Rule(404, "/segments and /tiers list the known ones."),
     errors.NothingConcerns: Rule(404, "Check the id (not the name)."),
+    errors.QuarantineEntryNotFound: Rule(404, "/quarantine lists the ids of the waiting entries."),
+    errors.DeadLetterNotFound: Rule(404, "/dead-letters lists the positions."),
+    errors.JobNotFound: Rule(404, "/jobs lists the last ones."),
     server_errors.MetricsMissing: Rule(404),
     server_errors.MethodUnknown: Rule(405),
     server_errors.BodyTooSlow: Rule(408),
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or use the customer id."),
+    errors.JobsWaiting: Rule(409, "Ask again once some have ended; /jobs lists them."),
     server_errors.BodyTooLarge: Rule(413),
     errors.FormatUnreadable: Rule(
         415, "Nothing of it was stored. Send NDJSON or JSON, plain or packed by gzip."

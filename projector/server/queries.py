@@ -84,7 +84,7 @@ async def respond(context: ServerContext, endpoint: Endpoint, request: Request) 
     endpoint_request = EndpointRequest(
         id=id_in(request.path_params.get("id", "")),
         query=query,
-        body=None if endpoint.body is None else await _body(context, endpoint.body, request),
+        body=None if endpoint.body is None else await read_body(context, endpoint.body, request),
     )
     min_position = getattr(query, "min_position", None)
     if min_position is not None:
@@ -97,7 +97,8 @@ async def respond(context: ServerContext, endpoint: Endpoint, request: Request) 
     return _response(answer, request)
 
 
-async def _body(context: ServerContext, kind: type[Any], request: Request) -> Any:
+async def read_body(context: ServerContext, kind: type[Any], request: Request) -> Any:
+    """Return the JSON body as an instance of a class; raise BadBody, BodyTooLarge and others."""
     bodies.check_not_encoded(request)
     with context.body_budget.reserve() as reservation:
         text = await bodies.read(request, reservation, bytes_max=BODY_BYTES_MAX)

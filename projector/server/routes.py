@@ -18,7 +18,8 @@ from projector.errors import ProjectorError
 from projector.intake import formats
 from projector.intake.formats import Packing
 from projector.operate.tokens import Scope
-from projector.server import bodies, docs, parameters, problems, webhooks
+from projector.server import actions, bodies, docs, parameters, problems, webhooks
+from projector.server.actions import ACTIONS, Action
 from projector.server.console.routes import Console
 from projector.server.context import ServerContext
 from projector.server.endpoints import QUERIES
@@ -41,6 +42,7 @@ def build(context: ServerContext) -> ASGIApp:
     routes = [
         *_deliveries(context),
         *(_query(context, endpoint) for endpoint in QUERIES),
+        *(_action(context, action) for action in ACTIONS),
         *_operation(context),
         *docs.routes(),
         *_console(context),
@@ -54,6 +56,13 @@ def _query(context: ServerContext, endpoint: Endpoint) -> Route:
         return await respond(context, endpoint, request)
 
     return Route(endpoint.path, answer, methods=[endpoint.method], name=endpoint.name)
+
+
+def _action(context: ServerContext, action: Action) -> Route:
+    async def answer(request: Request) -> Response:
+        return await actions.respond(context, action, request)
+
+    return Route(action.path, answer, methods=["POST"], name=action.name)
 
 
 def _console(context: ServerContext) -> list[BaseRoute]:

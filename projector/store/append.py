@@ -15,7 +15,15 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, select
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, duplicates, log, log_head, notifications, quarantine
+from projector.store import (
+    bulk,
+    duplicates,
+    feed_counts,
+    log,
+    log_head,
+    notifications,
+    quarantine,
+)
 from projector.store.append_plan import (
     AppendPlan,
     CustomerIdentity,
@@ -28,12 +36,13 @@ from projector.store.append_plan import (
 )
 from projector.store.database import Database
 from projector.store.direct_append import append_directly
+from projector.store.feed_counts import Arrival, Channel
 from projector.store.predicates import array_parameter, in_array
 from projector.store.quarantine import QuarantineItem
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import event, stream
 
-__all__ = ["Outcome", "Receipt", "append"]
+__all__ = ["Channel", "Outcome", "Receipt", "append"]
 
 
 def append(
@@ -42,6 +51,8 @@ def append(
     *,
     received_at: datetime,
     cache: StreamCache | None = None,
+    channel: Channel = Channel.LIVE,
+    counted_at: datetime | None = None,
 ) -> list[Receipt]:
     """Append a batch in one transaction; return a receipt for each item, in the items' order.
 
@@ -49,9 +60,14 @@ def append(
     differ. Conflicts and rejected items are quarantined. Atomic and durable: when this returns,
     the whole batch is on disk; when it raises, nothing of it is stored. A writer of many batches
     should pass a `cache` of its own.
+
+    Every delivery is counted in its feed, in the hour of `counted_at`; by default that is the hour
+    in which it was received.
     """
     cache = cache or StreamCache()
-    direct = append_directly(database, items, received_at, cache)
+    others = cache.senders.others(database, feed_counts.senders(items))
+    arrival = Arrival(received_at, channel, counted_at or received_at, others)
+    direct = append_directly(database, items, arrival, cache)
     if direct is not None:
         cache.follow(direct)
         return direct.receipts
@@ -62,6 +78,8 @@ def append(
         if head != plan.before:
             plan, quarantined = _plan(connection, items, head, cache)
         _write(connection, plan, quarantined, received_at)
+        outcomes = [receipt.outcome for receipt in plan.receipts]
+        feed_counts.add(connection, feed_counts.rows(items, outcomes, arrival))
     cache.follow(plan)
     return plan.receipts
 

@@ -46,19 +46,20 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Values]) ->
 
 def upsert_many(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Insert rows; replace those that have the same primary key (upsert)."""
-    _insert_or(connection, table, rows, on_conflict(table))
+    upsert_many_by(connection, table, rows, on_conflict(table))
 
 
 def add_many(
     connection: Connection, table: Table, rows: Sequence[Values], names: tuple[str, ...]
 ) -> None:
     """Insert rows; to those with the same primary key, add the values of the columns `names`."""
-    _insert_or(connection, table, rows, on_conflict_add(table, names))
+    upsert_many_by(connection, table, rows, on_conflict_add(table, names))
 
 
-def _insert_or(
+def upsert_many_by(
     connection: Connection, table: Table, rows: Sequence[Values], on_conflict: str
 ) -> None:
+    """Insert rows; the clause `on_conflict` says what becomes of one with the same primary key."""
     if not rows:
         return
     if _is_sqlite(connection):

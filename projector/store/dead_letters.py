@@ -119,6 +119,17 @@ def page(
     return [DeadLetter(*row) for row in connection.execute(statement)]
 
 
+def newest(
+    connection: Connection, projection: str, *, before: int | None, limit: int
+) -> list[DeadLetter]:
+    """Return the last dead letters of a projection with position < before, the last one first."""
+    statement = select(dead_letter).where(dead_letter.c.projection == projection)
+    if before is not None:
+        statement = statement.where(dead_letter.c.position < before)
+    rows = connection.execute(statement.order_by(dead_letter.c.position.desc()).limit(limit))
+    return [DeadLetter(*row) for row in rows]
+
+
 def find_at(connection: Connection, positions: Sequence[int]) -> list[DeadLetter]:
     """Return the dead letters of the events at some positions, by position and projection."""
     # Names all projections (each has a checkpoint), because the primary key begins with the

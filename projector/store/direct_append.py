@@ -26,24 +26,28 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
 
 from projector.envelope import CanonicalKey, Envelope, Rejected
-from projector.store import bulk, sqlite
+from projector.projections.projection import Values
+from projector.store import bulk, feed_counts, sqlite
 from projector.store.append_plan import (
     AppendPlan,
     CustomerIdentity,
     Head,
     LogSnapshot,
+    Outcome,
     Stream,
     make_plan,
 )
 from projector.store.binary_arrays import encode_array
 from projector.store.database import Database
+from projector.store.feed_counts import Arrival
 from projector.store.stream_cache import StreamCache
-from projector.store.tables import event, stream
+from projector.store.tables import event, feed_hour, stream
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
@@ -76,7 +80,7 @@ _LOOK = (
 def append_directly(
     database: Database,
     items: Sequence[Envelope | Rejected],
-    received_at: datetime,
+    arrival: Arrival,
     cache: StreamCache,
 ) -> AppendPlan | None:
     """Append a batch of new events and return its plan; or write nothing and return None.
@@ -95,15 +99,15 @@ def append_directly(
         if driver is None:
             return None
         append_to = _append_to_sqlite if database.is_sqlite else _append_to_postgres
-        return append_to(driver, envelopes, received_at, cache)
+        return append_to(driver, envelopes, arrival, cache)
 
 
 def _append_to_sqlite(
-    driver: Any, envelopes: Sequence[Envelope], received_at: datetime, cache: StreamCache
+    driver: Any, envelopes: Sequence[Envelope], arrival: Arrival, cache: StreamCache
 ) -> AppendPlan | None:
     driver.execute(sqlite.WRITING)
     try:
-        plan = _write_to_sqlite(driver, envelopes, received_at, cache)
+        plan = _write_to_sqlite(driver, envelopes, arrival, cache)
     except sqlite3.IntegrityError:
         # The log refused an event, which it has already.
         plan = None
@@ -112,7 +116,7 @@ def _append_to_sqlite(
 
 
 def _write_to_sqlite(
-    driver: Any, envelopes: Sequence[Envelope], received_at: datetime, cache: StreamCache
+    driver: Any, envelopes: Sequence[Envelope], arrival: Arrival, cache: StreamCache
 ) -> AppendPlan | None:
     head = _read_head(driver)
     if head is None:
@@ -126,7 +130,7 @@ def _write_to_sqlite(
     plan = _plan(envelopes, cache)
     if plan is None:
         return None
-    events = bulk.to_sqlite_params(list(event.columns), _event_rows(plan, received_at))
+    events = bulk.to_sqlite_params(list(event.columns), _event_rows(plan, arrival))
     driver.executemany(bulk.sqlite_insert(event), events)
     columns = list(stream.columns)
     if new := _stream_rows(plan.new_streams):
@@ -134,6 +138,8 @@ def _write_to_sqlite(
     if advanced := _stream_rows(plan.advanced_streams):
         rows = bulk.to_sqlite_params(columns, advanced)
         driver.executemany(_ADVANCE_STREAM, [(*row[3:], row[0]) for row in rows])
+    counts = bulk.to_sqlite_params(list(feed_hour.columns), _counts(envelopes, arrival))
+    driver.executemany(f"{bulk.sqlite_insert(feed_hour)} {feed_counts.on_conflict()}", counts)
     driver.execute(_ADVANCE, plan.after)
     return plan
 
@@ -147,9 +153,10 @@ def _read_head(driver: Any) -> Head | None:
 
 
 def _append_to_postgres(
-    driver: Any, envelopes: Sequence[Envelope], received_at: datetime, cache: StreamCache
+    driver: Any, envelopes: Sequence[Envelope], arrival: Arrival, cache: StreamCache
 ) -> AppendPlan | None:
     """Try with the streams of the cache, and once more if another writer has moved the head."""
+    counts = bulk.to_postgres_params(list(feed_hour.columns), _counts(envelopes, arrival))
     for is_again in (False, True):
         before = cache.head
         if is_again or before.position < 0 or _unknown(envelopes, cache.streams):
@@ -160,7 +167,7 @@ def _append_to_postgres(
         plan = _plan(envelopes, cache)
         if plan is None:
             return None
-        if _write_to_postgres(driver, plan, received_at):
+        if _write_to_postgres(driver, plan, arrival, counts):
             return plan
     return None
 
@@ -179,15 +186,15 @@ def _look(driver: Any, envelopes: Sequence[Envelope], cache: StreamCache) -> Non
             known[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
 
 
-def _write_to_postgres(driver: Any, plan: AppendPlan, received_at: datetime) -> bool:
+def _write_to_postgres(driver: Any, plan: AppendPlan, arrival: Arrival, counts: Values) -> bool:
     """Write a plan in one statement; return whether it was written."""
     from psycopg.errors import IntegrityError
 
-    events = bulk.to_postgres_params(list(event.columns), _event_rows(plan, received_at))
+    events = bulk.to_postgres_params(list(event.columns), _event_rows(plan, arrival))
     changed = {**plan.new_streams, **plan.advanced_streams}
     streams = bulk.to_postgres_params(list(stream.columns), _stream_rows(changed))
     project_ids, event_ids = events[1:3]
-    params = (*plan.after, *plan.before, project_ids, event_ids, *events, *streams)
+    params = (*plan.after, *plan.before, project_ids, event_ids, *events, *streams, *counts)
     try:
         return driver.execute(_write_statement(), params).fetchone() is not None
     except IntegrityError:
@@ -210,7 +217,8 @@ def _write_statement() -> str:
         " CROSS JOIN LATERAL (SELECT FROM event WHERE event.project_id = new.project_id"
         " AND event.event_id = new.event_id LIMIT 1) AS found) RETURNING 1),"
         f" events AS ({bulk.postgres_insert(event)} FROM advanced),"
-        f" streams AS ({bulk.postgres_insert(stream)} FROM advanced {bulk.on_conflict(stream)})"
+        f" streams AS ({bulk.postgres_insert(stream)} FROM advanced {bulk.on_conflict(stream)}),"
+        f" feeds AS ({bulk.postgres_insert(feed_hour)} FROM advanced {feed_counts.on_conflict()})"
         " SELECT pg_notify('projector', '') FROM advanced"
     )
 
@@ -234,8 +242,13 @@ def _plan(envelopes: Sequence[Envelope], cache: StreamCache) -> AppendPlan | Non
     return plan if len(plan.events) == len(envelopes) else None
 
 
-def _event_rows(plan: AppendPlan, received_at: datetime) -> list[tuple[Any, ...]]:
-    return [planned.row(received_at) for planned in plan.events]
+def _event_rows(plan: AppendPlan, arrival: Arrival) -> list[tuple[Any, ...]]:
+    return [planned.row(arrival.received_at) for planned in plan.events]
+
+
+def _counts(envelopes: Sequence[Envelope], arrival: Arrival) -> list[tuple[Any, ...]]:
+    """Return the tuples of table `feed_hour` that the batch adds: all of it is appended."""
+    return feed_counts.rows(envelopes, repeat(Outcome.APPENDED), arrival)
 
 
 def _stream_rows(streams: dict[CustomerIdentity, Stream]) -> list[tuple[Any, ...]]:

@@ -39,6 +39,8 @@ _READ = (
     .execution_options(yield_per=1000)
 )
 
+_RECEIVED_AT = select(event.c.received_at).where(event.c.position == bindparam("position"))
+
 _SCAN = (
     "SELECT position, stream_id, occurred_at, event_id, type, source, body FROM event"
     " WHERE position > {0} AND position <= {0} ORDER BY position"
@@ -96,6 +98,12 @@ def read_at(connection: Connection, positions: Sequence[int]) -> list[RecordedEv
     """Return the events at some positions, by position; missing ones are left out."""
     statement = EVENT.where(in_values(connection, event.c.position, positions))
     return [to_event(row) for row in connection.execute(statement.order_by(event.c.position))]
+
+
+def received_at(connection: Connection, position: int) -> datetime | None:
+    """Return when the event at a position was received; None if there is none."""
+    found: datetime | None = connection.execute(_RECEIVED_AT, {"position": position}).scalar()
+    return found
 
 
 def last_received_by_type(connection: Connection, *, after: int) -> dict[str, datetime]:

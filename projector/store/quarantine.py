@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 from attrs import astuple, fields, frozen
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, func, select, update
 
 from projector.envelope import DeliveryDefaults, Rejected
 from projector.store import dialects
@@ -124,6 +124,27 @@ def page(
         statement = statement.where(quarantine.c.resolved_at.is_(None))
     rows = connection.execute(statement.order_by(quarantine.c.quarantine_id).limit(limit))
     return [QuarantineEntry(**row._mapping) for row in rows]
+
+
+def newest(
+    connection: Connection, *, reason: str | None, before: int | None, limit: int
+) -> list[QuarantineEntry]:
+    """Return the last waiting entries with quarantine_id < before, the newest one first."""
+    statement = select(*_ENTRY).where(quarantine.c.resolved_at.is_(None))
+    if before is not None:
+        statement = statement.where(quarantine.c.quarantine_id < before)
+    if reason is not None:
+        statement = statement.where(quarantine.c.reason == reason)
+    rows = connection.execute(statement.order_by(quarantine.c.quarantine_id.desc()).limit(limit))
+    return [QuarantineEntry(**row._mapping) for row in rows]
+
+
+def beginnings(connection: Connection, ids: Sequence[int], *, size: int) -> dict[int, bytes]:
+    """Return the first `size` bytes of the bodies of entries, by quarantine_id."""
+    statement = select(
+        quarantine.c.quarantine_id, func.substr(quarantine.c.body, 1, size, type_=LargeBinary)
+    ).where(in_values(connection, quarantine.c.quarantine_id, ids))
+    return {row[0]: bytes(row[1]) for row in connection.execute(statement)}
 
 
 def bodies(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[bytes, DeliveryDefaults]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from projector.store.append_plan import AppendPlan, CustomerIdentity, Head, Stream
+from projector.store.feed_senders import KnownSenders
 
 #: The number of streams that a cache holds at the most; about 10 MB.
 CACHED_STREAMS_MAX = 20_000
@@ -19,6 +20,8 @@ class StreamCache:
         self.streams: dict[CustomerIdentity, Stream] = {}
         #: Whether the last batch had new events only, so that the next one probably has, too.
         self.is_plain = True
+        #: The senders that are counted by their ids; whoever moves the head.
+        self.senders = KnownSenders()
 
     def as_of(self, head: Head) -> dict[CustomerIdentity, Stream]:
         """Return the cached streams for a head; clear them first if the cache is of another one."""

@@ -249,13 +249,16 @@ feed_hour = Table(
     Column("hour", Instant, primary_key=True),
     # Empty if the delivery names none.
     Column("project_id", Key, primary_key=True),
-    # The distribution or webhook of the vendor that sent it; empty if the delivery names none.
+    # The distribution or webhook of the vendor that sent it; empty if the delivery names none, and
+    # `other` beyond the first 500 of a project.
     Column("sender", Key, primary_key=True),
+    # `other` if the vocabulary lacks it; empty if the delivery could not be read.
     Column("type", Key, primary_key=True),
+    # live, file, retry or earlier: see `feed_counts.Channel`.
     Column("channel", Key, primary_key=True),
     Column("outcome", Key, primary_key=True),
     Column("deliveries", BigInteger, nullable=False),
-    # How many of them arrived up to so long after they occurred: a histogram.
+    # How many of those that were appended arrived up to so long after they occurred: a histogram.
     *(
         Column(name, BigInteger, nullable=False)
         for name in (
@@ -266,12 +269,17 @@ feed_hour = Table(
             "late_1d",
             "late_3d",
             "late_more",
-            # They arrived before they occurred: a clock is wrong.
+            # They arrived more than 10 seconds before they occurred: a clock is wrong.
             "early",
         )
     ),
+    # The last of them. In no index: Postgres updates a row in its page only if no index changes.
     Column("last_at", Instant, nullable=False),
+    Index("feed_hour_sender_idx", "project_id", "sender"),
 )
+
+#: The condition of a job that waits or runs.
+_UNENDED = text("ended_at IS NULL")
 
 #: Rebuilds, verifications and retries that were asked for over HTTP.
 job = Table(
@@ -287,13 +295,17 @@ job = Table(
     Column("began_at", Instant),
     Column("ended_at", Instant),
     Column("phase", Text),
+    Column("phase_began_at", Instant),
     # The steps of the phase that are done, and all of them.
     Column("done", BigInteger),
     Column("total", BigInteger),
     # As on the command line; null until it ends, and if the server ended before it.
     Column("exit_code", Integer),
-    # The JSON that the command printed, or what went wrong as a sentence.
+    # The JSON that the command printed, with its lists cut; null if it failed.
     Column("result", Text),
+    # Why it failed, as a sentence; null if it did not.
+    Column("problem", Text),
+    Index("job_unended_idx", "job_id", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
 )
 
 #: Leases: which one of several processes does a job (leader election).

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from projector.server import openapi
-from tests.support.chromium import Visit, launched, watched
+from tests.support.chromium import Visit, watched
 from tests.support.command import PROGRAM, environment
 
 _OPERATIONS = [
@@ -41,10 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def visit(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
+def visit(server: str, browser: Browser) -> Iterator[Visit]:
     """The page, drawn."""
-    with launched(tmp_path_factory.mktemp("home")) as browser:
-        context = browser.new_context(viewport={"width": 1200, "height": 900})
+    with browser.new_context(viewport={"width": 1200, "height": 900}) as context:
         visit = watched(context, server)
         visit.page.goto(f"{server}/docs")
         visit.page.locator(".opblock").first.wait_for()
@@ -64,7 +63,7 @@ def test_the_page_draws_every_operation(visit: Visit) -> None:
 def test_an_operation_opens_with_its_answers_drawn(visit: Visit, tag: str, name: str) -> None:
     block = visit.page.locator(f"#operations-{tag}-{name}")
     block.locator(".opblock-summary-control").click()
-    expect(block.locator(".responses-table").first).to_contain_text("200")
+    expect(block.locator(".responses-table").first).to_contain_text(re.compile("20[02]"))
     expect(block.locator(".errors-wrapper, .errors")).to_have_count(0)
     block.locator(".opblock-summary-control").click()
 

@@ -27,7 +27,15 @@ from projector.runner.runner import catch_up
 from projector.store import checkpoints, log
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.tables import dead_letter, duplicate, event, log_head, quarantine, stream
+from projector.store.tables import (
+    dead_letter,
+    duplicate,
+    event,
+    feed_hour,
+    log_head,
+    quarantine,
+    stream,
+)
 from replay import verify
 from tests.concurrency.rebuilds import left
 from tests.faults.sent import Acknowledged, Sent
@@ -93,6 +101,7 @@ def hold_now(database: Database, sent: Sent, acknowledged: Sequence[Acknowledged
     _nothing_came_that_was_not_sent(database, sent)
     _checkpoints_are_within_the_log(database)
     _answers_tell_what_is_missing(database)
+    feeds_count_every_delivery(database)
     _file_is_sound(database)
 
 
@@ -242,6 +251,21 @@ def _answers_tell_what_is_missing(database: Database) -> None:
         unsure = set(connection.execute(live).scalars())
     told = {answer.customer_id: answer.complete for answer in export_customers(database)}
     assert {name for name, complete in told.items() if not complete} == unsure & set(told)
+
+
+def feeds_count_every_delivery(database: Database) -> None:
+    """6, in numbers: the feeds count what is in the log, repeated, and put aside."""
+    with database.reading() as connection:
+        by_outcome = select(feed_hour.c.outcome, func.sum(feed_hour.c.deliveries))
+        counted = {
+            row[0]: int(row[1]) for row in connection.execute(by_outcome.group_by("outcome"))
+        }
+        repeated = connection.execute(select(func.sum(duplicate.c.count))).scalar_one() or 0
+        aside = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+        assert counted.get("appended", 0) == log.head(connection)
+    assert counted.get("duplicate", 0) == int(repeated)
+    # The same delivery twice is put aside once.
+    assert counted.get("conflict", 0) + counted.get("quarantined", 0) >= aside
 
 
 def _file_is_sound(database: Database) -> None:

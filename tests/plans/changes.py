@@ -12,6 +12,7 @@ from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
+from projector.operate.jobs import JobKind, ask_job, last_jobs, show_job
 from projector.operate.quarantine import retry_quarantine
 from projector.operate.sessions import (
     SEEN_INTERVAL,
@@ -29,6 +30,7 @@ from projector.runner.runner import catch_up
 from projector.store import (
     dead_letters,
     direct_project,
+    jobs,
     log_head,
     projection_tables,
     schema,
@@ -37,6 +39,7 @@ from projector.store import (
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
+from projector.store.jobs import JobEnd, JobProgress
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
@@ -63,6 +66,7 @@ def change(database: Database) -> None:
     _project_directly(database)
     _extend(database)
     _use_tokens(database)
+    _do_jobs(database)
     # The last one, for its streams have no events.
     _append_many(database)
 
@@ -255,3 +259,19 @@ def _use_tokens(database: Database) -> None:
         sessions.see(connection, found.digest, at=found.seen_at - 2 * SEEN_INTERVAL)
     find_session(database, secret)
     end_session(database, secret)
+
+
+def _do_jobs(database: Database) -> None:
+    """One that is done, one whose server ends, and one that waits."""
+    asked = [ask_job(database, JobKind.VERIFY, {}, asked_by="shop") for _ in range(3)]
+    progress = JobProgress(phase="verifying", phase_began_at=RECEIVED_AT, done=1, total=2)
+    ended = JobEnd(ended_at=RECEIVED_AT, exit_code=0, result="{}", problem=None)
+    with database.writing() as connection:
+        for each in asked[:2]:
+            assert jobs.begin(connection, each.job_id, at=RECEIVED_AT)
+        jobs.report(connection, asked[0].job_id, progress)
+        jobs.end(connection, asked[0].job_id, ended)
+        jobs.end_abandoned(connection, at=RECEIVED_AT, problem="gone")
+        assert [each.job_id for each in jobs.unended(connection)] == [asked[2].job_id]
+    show_job(database, asked[0].job_id)
+    last_jobs(database)

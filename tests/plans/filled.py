@@ -1,7 +1,7 @@
 """A database that is large enough for its plans to be those of real life."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -10,9 +10,10 @@ from sqlalchemy import update
 from projector.envelope import Envelope, Rejected
 from projector.projections import discover
 from projector.runner.runner import catch_up
+from projector.store import bulk
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.tables import quarantine
+from projector.store.tables import feed_hour, quarantine
 from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery
 from tests.support.items import rejected
@@ -37,6 +38,7 @@ def fill(database: Database) -> None:
     catch_up(database, discover())
     append(database, events[:4_000], received_at=RECEIVED_AT)
     append(database, _broken(), received_at=RECEIVED_AT)
+    _count_feeds(database)
     with database.writing() as connection:
         resolved = {"resolved_at": RECEIVED_AT, "resolved_position": quarantine.c.quarantine_id}
         connection.execute(
@@ -46,6 +48,20 @@ def fill(database: Database) -> None:
         # In time Postgres does so by itself.
         with database.outside_of_transactions() as connection:
             connection.execute("VACUUM ANALYZE")
+
+
+def _count_feeds(database: Database) -> None:
+    """Half a year of deliveries by three senders, each of three types, every hour."""
+    hours = (RECEIVED_AT - timedelta(hours=hour) for hour in range(24 * 180))
+    types = ("customer.updated", "customer.segment.entered", "customer.segment.left")
+    counted = [
+        (hour, "proj_0", f"wh_{sender}", type_, "live", "appended", 1, 1, *[0] * 7, hour)
+        for hour in hours
+        for sender in range(3)
+        for type_ in types
+    ]
+    with database.writing() as connection:
+        bulk.insert_many(connection, feed_hour, counted)
 
 
 @cache

@@ -1,6 +1,7 @@
 """All that the program asks a database, in each of the ways in which it can be asked."""
 
 from contextlib import suppress
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
@@ -10,8 +11,10 @@ from projector import Projector
 from projector.envelope import CustomerKey
 from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
+from projector.operate.jobs import list_jobs
 from projector.operate.quarantine import list_quarantine, show_entry
 from projector.projections import discover, named
+from projector.projections.groups import GroupKind
 from projector.queries import export
 from projector.queries.campaigns import list_campaigns
 from projector.queries.customer_events import find_events
@@ -23,10 +26,18 @@ from projector.queries.customers import (
     read_customer,
     read_customers,
 )
+from projector.queries.feeds import FeedReader
+from projector.queries.log_position import find_position
+from projector.queries.log_tail import read_log_page
 from projector.queries.member_details import describe_members
+from projector.queries.put_aside import newest_deliveries, newest_failures
 from projector.queries.search import search_customers
 from projector.queries.sizes import segment_sizes, segment_trends, tier_sizes
+from projector.queries.story import timeline
+from projector.queries.story.cases import find_case
+from projector.queries.story.timeline import find_timeline
 from projector.queries.tier_changes import latest_changes, moves_since
+from projector.queries.why.case import Target
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
@@ -35,6 +46,7 @@ from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
 from tests.plans.filled import LONG, THEN
+from tests.support.given import RECEIVED_AT
 
 _MOMENTS = [
     NOW,
@@ -52,6 +64,7 @@ def ask(database: Database) -> None:
     _list_members(database)
     _look_at_sizes(database)
     _list_events(database)
+    _tell_stories(database)
     _look_at_the_quarantine(database)
     _look_at_dead_letters(database)
     _look_at_the_whole(database)
@@ -145,25 +158,53 @@ def _list_events(database: Database) -> None:
         find_events(database, identifier, after=page.next, limit=2)
 
 
+def _tell_stories(database: Database) -> None:
+    """Timelines from the beginning and from snapshots, cases, and a position of the log."""
+    for whole_max in (timeline.WHOLE_MAX, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(timeline, "WHOLE_MAX", whole_max)
+            for identifier in ("cust_7", LONG):
+                for position in (None, 15_000):
+                    page = find_timeline(database, identifier, at_position=position, limit=2)
+                    assert page.next is not None
+                    find_timeline(database, identifier, after=page.next, limit=2)
+    target = Target(kind=GroupKind.TIER, campaign_id="camp_1", group_id="ltr_1")
+    find_case(database, CustomerKey("proj_0", "cust_12"), target, as_of=THEN, at_position=None)
+    find_position(database, THEN)
+
+
 def _look_at_the_quarantine(database: Database) -> None:
     for resolved in (False, True):
         for reason in (None, "reason 1"):
             page = list_quarantine(database, reason=reason, resolved=resolved, limit=7)
             list_quarantine(database, reason=reason, resolved=resolved, after=page.next, limit=7)
     show_entry(database, 3_500)
+    for reason in (None, "reason 1"):
+        newest = newest_deliveries(database, reason=reason, after=None, limit=7)
+        newest_deliveries(database, reason=reason, after=newest.next, limit=7)
 
 
 def _look_at_dead_letters(database: Database) -> None:
     for projection in (None, "segment_membership"):
         page = list_dead_letters(database, projection=projection, limit=7)
         list_dead_letters(database, projection=projection, after=page.next, limit=7)
+        newest = newest_failures(database, projection=projection, after=None, limit=7)
+        newest_failures(database, projection=projection, after=newest.next, limit=7)
     show_dead_letter(database, page.dead_letters[0].position)
 
 
 def _look_at_the_whole(database: Database) -> None:
     status = Projector(database).status()
     read_tables_position(database)
+    reader = FeedReader(database)
+    for hours in (0, 3):
+        reader.read(RECEIVED_AT + timedelta(hours=hours))
     LeaseMonitor(database).look()
+    find_position(database, RECEIVED_AT)
+    for type_ in (None, "customer.created", "unknown"):
+        read_log_page(database, type_=type_, limit=50)
+        read_log_page(database, type_=type_, before=9_000, limit=50)
+    list_jobs(database)
     with database.reading() as connection:
         log.last_received_by_type(connection, after=status.head - 100)
         log.read_at(connection, [status.head])

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from projector.operate.tokens import Scope, create_token, revoke_token
 from projector.server.access import Authenticator
+from projector.server.actions import ACTIONS
 from projector.server.errors import TokenMissing
 from projector.store.database import Database
 from tests.serving.servers import problem
@@ -37,11 +38,19 @@ READING = [
     ("GET", "/tiers"),
     ("GET", "/tiers/x/members"),
     ("GET", "/status"),
+    ("GET", "/log"),
+    ("GET", "/quarantine"),
+    ("GET", "/quarantine/1"),
+    ("GET", "/dead-letters"),
+    ("GET", "/dead-letters/1"),
+    ("GET", "/jobs"),
+    ("GET", "/jobs/1"),
     ("GET", "/metrics"),
     # Whether what is asked makes sense is told to nobody else.
     ("GET", "/segments?x=1"),
 ]
 WRITING = [("POST", "/events"), ("POST", "/events?project=")]
+CHANGING = [("POST", each.path) for each in ACTIONS]
 OPEN = [
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
@@ -68,7 +77,7 @@ def guarded(tokens: dict[str, str], server: Server) -> Client:
     return server.client
 
 
-@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING])
+@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING, *CHANGING])
 def test_a_request_without_a_token_is_refused_and_learns_nothing(
     guarded: Client, method: str, path: str
 ) -> None:
@@ -111,13 +120,14 @@ def test_a_token_may_be_borne_in_any_letters(
     assert guarded.get("/segments", authorization=f"{kind}  {tokens['read']} ").status == 200
 
 
-@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING])
+@pytest.mark.parametrize(("method", "path"), [*READING, *WRITING, *CHANGING])
 @pytest.mark.parametrize("scope", ["read", "write", "admin"])
 def test_a_token_opens_what_its_scope_says(
     guarded: Client, tokens: dict[str, str], scope: str, method: str, path: str
 ) -> None:
     got = guarded.ask(method, path, b"", authorization=f"Bearer {tokens[scope]}")
     needed = "read" if (method, path) in READING else "write"
+    needed = "admin" if (method, path) in CHANGING else needed
     if scope in (needed, "admin"):
         assert got.status not in {401, 403}
         return

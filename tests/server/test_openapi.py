@@ -21,8 +21,8 @@ _DOCUMENT = document()
 api = schemathesis.openapi.from_dict(_DOCUMENT)
 
 #: What a schema cannot say: exactly one of three parameters; a cursor that the server gave; a
-#: position that there is.
-_BEYOND_SCHEMAS = {"not_one", "bad_cursor", "position_unknown"}
+#: position that there is; the name of a projection.
+_BEYOND_SCHEMAS = {"not_one", "bad_cursor", "position_unknown", "projection_unknown"}
 
 
 def _resolved(schema: Any) -> Any:
@@ -62,7 +62,8 @@ def test_every_answer_and_body_has_an_example() -> None:
     for path, methods in _DOCUMENT["paths"].items():
         for method, operation in methods.items():
             if operation["operationId"] not in {"live", "ready", "metrics"}:
-                assert f"{method} {path} answer 200" in names
+                status = "202" if "202" in operation["responses"] else "200"
+                assert f"{method} {path} answer {status}" in names
             if "requestBody" in operation:
                 assert f"{method} {path} body" in names
 
@@ -117,6 +118,12 @@ def _near(case: schemathesis.Case[Any], position: int) -> None:
         case.query["min_position"] = position
 
 
+def _is_beyond_schemas(problem: Any) -> bool:
+    # To JSON Schema 7.0 is an integer.
+    is_float = problem.get("code") == "bad_body" and "got `float`" in problem["detail"]
+    return is_float or problem.get("code") in _BEYOND_SCHEMAS
+
+
 @api.parametrize()
 @hypothesis.settings(
     max_examples=25,
@@ -134,7 +141,7 @@ def test_the_server_answers_as_the_document_says(
     if SIGNATURE in (case.headers or {}):
         more["auth"] = _Signed()
     got = case.call(base_url=url, **more)
-    beyond = got.status_code == 400 and got.json().get("code") in _BEYOND_SCHEMAS
+    beyond = got.status_code == 400 and _is_beyond_schemas(got.json())
     excluded = [schemathesis.checks.positive_data_acceptance] if beyond else []
     case.validate_response(
         got, excluded_checks=excluded, transport_kwargs={**more, "base_url": url}

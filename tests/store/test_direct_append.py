@@ -1,5 +1,6 @@
 """The direct path writes what the ordinary path writes, and refuses what only that one can."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -7,6 +8,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from projector.envelope import Envelope, Rejected
 from projector.errors import LogHeadBehind
@@ -16,11 +18,15 @@ from projector.store import append as append_module
 from projector.store import bulk, direct_append
 from projector.store.append import Outcome, Receipt, append
 from projector.store.database import Database
+from projector.store.feed_counts import Arrival
 from projector.store.stream_cache import StreamCache
+from projector.store.tables import feed_hour
 from tests.support.databases import wipe
 from tests.support.items import RECEIVED_AT, envelope, put, read_log, rejected, streams
 
-_TABLES = ("event", "stream", "log_head", "quarantine", "duplicate")
+_TABLES = ("event", "stream", "log_head", "quarantine", "duplicate", "feed_hour")
+
+_ARRIVAL = Arrival(RECEIVED_AT, "live", RECEIVED_AT)
 
 #: A batch with its writer, of which each has a cache of its own.
 _Batch = tuple[int, Sequence[Envelope | Rejected]]
@@ -31,7 +37,8 @@ _ENVELOPES = st.builds(
     customer_id=st.sampled_from([None, "cust_1", "cust_2", "cust_3"]),
     project_id=st.sampled_from(["proj_1", "proj_1", "proj_2"]),
     minute=st.integers(0, 3),
-    type=st.sampled_from(["customer.updated"] * 5 + ["customer.created"]),
+    type=st.sampled_from(["customer.updated"] * 5 + ["customer.created", "customer.sang"]),
+    sender=st.sampled_from(["", "distr_1", "wh_1"]),
 )
 _ITEMS = st.one_of(*[_ENVELOPES] * 9, st.binary(max_size=1).map(rejected))
 _BATCHES = st.lists(
@@ -62,6 +69,16 @@ def _stored(database: Database) -> dict[str, list[str]]:
         }
 
 
+def _counted(database: Database) -> Counter[tuple[str, str]]:
+    """The deliveries in the feeds, by sender and outcome."""
+    statement = select(feed_hour.c.sender, feed_hour.c.outcome, feed_hour.c.deliveries)
+    counted: Counter[tuple[str, str]] = Counter()
+    with database.reading() as connection:
+        for sender, outcome, deliveries in connection.execute(statement):
+            counted[sender, outcome] += deliveries
+    return counted
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(batches=_BATCHES)
 def test_both_paths_write_the_same_rows_and_give_the_same_receipts(
@@ -69,6 +86,11 @@ def test_both_paths_write_the_same_rows_and_give_the_same_receipts(
 ) -> None:
     """Whatever is repeated, contradicted, unreadable or about nobody, and whoever appends."""
     direct = _append_all(database, batches), _stored(database)
+    assert _counted(database) == Counter(
+        (item.sender if isinstance(item, Envelope) else "", receipt.outcome)
+        for (_, items), receipts in zip(batches, direct[0], strict=True)
+        for item, receipt in zip(items, receipts, strict=True)
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(append_module, "append_directly", lambda *_: None)
         ordinary = _append_all(database, batches), _stored(database)
@@ -117,7 +139,7 @@ def test_everything_else_is_left_to_the_ordinary_path_and_nothing_is_written(
     """A refusal in the middle of a batch leaves nothing of it."""
     put(database, envelope("a"))
     before = _stored(database)
-    tried = direct_append.append_directly(database, items, RECEIVED_AT, StreamCache())
+    tried = direct_append.append_directly(database, items, _ARRIVAL, StreamCache())
     assert tried is None
     assert _stored(database) == before
 

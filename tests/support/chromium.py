@@ -70,6 +70,7 @@ class Visit:
 
 def watched(context: BrowserContext, url: str) -> Visit:
     """A new page of a server, of which everything is noted."""
+    context.set_default_timeout(10_000)
     page = context.new_page()
     visit = Visit(page, url)
     page.add_init_script(_LISTEN)

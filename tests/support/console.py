@@ -7,7 +7,7 @@ from attrs import Factory, define, field, frozen
 
 from tests.support.http_client import Client, Reply
 
-_EMPTY = {"meta", "link", "input", "br", "hr", "img", "area", "source"}
+_EMPTY = {"meta", "link", "input", "br", "hr", "img", "area", "source", "wbr"}
 
 
 @define

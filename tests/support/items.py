@@ -31,6 +31,7 @@ def envelope(
     minute: int = 0,
     name: str = "Alex",
     source: str = "minimal",
+    sender: str = "",
 ) -> Envelope:
     """An event that gives its customer a name."""
     facts: dict[str, Any] = {"customer": customer_id and {"id": customer_id, "name": name}}
@@ -42,6 +43,7 @@ def envelope(
         occurred_at=at(minute),
         source=source,
         body=json.dumps({"data": {"data": facts} if source == "activity" else facts}),
+        sender=sender,
     )
 
 

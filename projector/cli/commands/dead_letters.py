@@ -101,7 +101,11 @@ def show_dead_letter(position: Position, /, *, url: Url, json: Json = False) -> 
 
 @dead_letters.command(name="retry")
 def retry_dead_letters(
-    *positions: Position, url: Url, all: Flag = False, json: Json = False
+    *positions: Position,
+    url: Url,
+    all: Flag = False,
+    projection: str | None = None,
+    json: Json = False,
 ) -> None:
     """Fold the customers of dead letters again: events that now succeed are in the tables then.
 
@@ -111,17 +115,19 @@ def retry_dead_letters(
         The positions of the dead letters to retry.
     all
         Retry all dead letters.
+    projection
+        Retry all dead letters of this projection.
     json
         Print one JSON document.
     """
-    if bool(positions) == all:
-        raise NotOne(options="POSITION or --all")
+    if sum((bool(positions), all, projection is not None)) != 1:
+        raise NotOne(options="POSITION, --projection or --all")
     with (
         open_projector(url) as projector,
         progress.count_bar("folding again", "dead letters") as advance,
     ):
         found = projector.retry_dead_letters(
-            list(positions) if positions else None, on_piece=advance
+            list(positions) if positions else None, projection=projection, on_piece=advance
         )
     if json:
         output.document(found)

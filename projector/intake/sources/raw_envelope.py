@@ -25,6 +25,8 @@ class RawEnvelope(NamedTuple):
     occurred_at: Any
     #: The JSON text of the facts, from which a missing id is computed.
     content: memoryview
+    #: The id of the distribution or webhook that sent it.
+    sender: Any = None
 
     def unmasked(self) -> RawEnvelope:
         """Return the values as they are in the body, of which the masked text was decoded."""
@@ -37,6 +39,7 @@ class RawEnvelope(NamedTuple):
             customer_id=_unmasked(self.customer_id),
             occurred_at=_unmasked(self.occurred_at),
             content=memoryview(content.encode()),
+            sender=_unmasked(self.sender),
         )
 
 
@@ -68,6 +71,7 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             # Plain text: to a database driver, a subclass of `str` is another type.
             source=str(raw.source),
             body=text,
+            sender=_if_valid(raw.sender) or "",
         )
     except _Invalid as invalid:
         return Rejected(

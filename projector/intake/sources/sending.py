@@ -98,6 +98,7 @@ def _sending(event: Envelope, webhook: _Webhook) -> Envelope:
         occurred_at=occurred_at,
         source=Shape.SENDING.value,
         body=surrogates.unmask(text) if surrogates.has_lone(event.body) else text,
+        sender=event.sender,
     )
 
 

@@ -7,6 +7,8 @@ one event, and the top-level `type` of a distribution is free text that a user t
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -23,6 +25,10 @@ LEGACY = (
 
 class _Sender(Struct, gc=False):
     object: str | None = None
+
+
+class _SenderId(Struct, gc=False):
+    id: Any = None
 
 
 class _LegacyData(Struct, gc=False):
@@ -44,6 +50,7 @@ def to_raw_envelope(header: Header, event: EventPart, defaults: DeliveryDefaults
         customer_id=customer_id,
         occurred_at=event.created_at or defaults.occurred_at,
         content=memoryview(header.data),
+        sender=_sender_id(header),
     )
 
 
@@ -83,5 +90,14 @@ def _sender(header: Header) -> str | None:
         return None
     try:
         return msgspec.json.decode(header.source, type=_Sender).object
+    except (ValueError, RecursionError):
+        return None
+
+
+def _sender_id(header: Header) -> Any:
+    if not is_object(header.source):
+        return None
+    try:
+        return msgspec.json.decode(header.source, type=_SenderId).id
     except (ValueError, RecursionError):
         return None

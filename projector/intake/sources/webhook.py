@@ -44,6 +44,10 @@ class _Data(Struct, gc=False):
     promotion_tier: Raw | UnsetType = UNSET
 
 
+class _Source(Struct, gc=False):
+    id: Annotated[str, Meta(max_length=ID_CHARACTERS_MAX)] = ""
+
+
 class Webhook(Struct, gc=False):
     """The parts of a complete webhook."""
 
@@ -51,6 +55,7 @@ class Webhook(Struct, gc=False):
     id: str
     event: _Event
     data: _Data
+    source: _Source | None = None
 
     def may_carry_offer(self) -> bool:
         """Return whether there is a part that `sending` may cut out."""
@@ -93,4 +98,5 @@ def to_envelope(webhook: Webhook, text: str) -> Envelope:
         occurred_at=event.created_at,
         source=_SOURCE,
         body=text,
+        sender="" if webhook.source is None else webhook.source.id,
     )

@@ -12,7 +12,7 @@ from projector.queries.member_details import describe_members
 from projector.queries.members import list_segments
 from projector.queries.search import LIMIT_MAX, Match, SearchResult, search_customers
 from projector.queries.tier_changes import TierChange, latest_changes
-from projector.server.console import group_links, tiers
+from projector.server.console import links, tiers
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.tier_labels import TierLabels
 from projector.store import log
@@ -35,7 +35,7 @@ def _search(visit: Visit, text: str) -> Page | Response:
     exact = [each for each in found if each.match is Match.EXACT]
     if len(exact) == 1:
         return RedirectResponse(
-            group_links.customer(exact[0].project_id, exact[0].customer_id), 303
+            links.customer_path(CustomerKey(exact[0].project_id, exact[0].customer_id)), 303
         )
     labels = TierLabels(list_campaigns(visit.database))
     keys = [CustomerKey(each.project_id, each.customer_id) for each in found]
@@ -57,7 +57,7 @@ def _search(visit: Visit, text: str) -> Page | Response:
 
 def _result(found: SearchResult, tiers_held: Any, labels: TierLabels) -> dict[str, Any]:
     return {
-        "path": group_links.customer(found.project_id, found.customer_id),
+        "path": links.customer_path(CustomerKey(found.project_id, found.customer_id)),
         "name": found.name or found.source_id or found.customer_id,
         "found": found,
         "tiers": [labels.label(each.campaign_id, each.tier_id, each.name) for each in tiers_held],
@@ -79,7 +79,7 @@ def _overview(visit: Visit) -> Page:
             "campaigns": tiers.cards(visit, campaigns, labels),
             "segments": [
                 {
-                    "path": group_links.segment(each.project_id, each.segment_id),
+                    "path": links.segment_path(each.project_id, each.segment_id),
                     "name": each.name or each.segment_id,
                     "members": each.members,
                 }
@@ -95,7 +95,7 @@ def _change(change: TierChange, labels: TierLabels) -> dict[str, Any]:
         return None if tier is None else labels.label(change.campaign_id, tier.id, tier.name)
 
     return {
-        "path": group_links.customer(change.project_id, change.customer_id),
+        "path": links.customer_path(CustomerKey(change.project_id, change.customer_id)),
         "name": change.name or change.customer_id,
         "before": label(change.before),
         "after": label(change.after),

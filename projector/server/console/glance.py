@@ -7,7 +7,7 @@ from threading import Lock
 
 from attrs import frozen
 
-from projector.queries.customer_state import PROJECTIONS
+from projector.projections.rebuilding import SHADOW
 from projector.server.context import ServerContext
 from projector.store import dead_letters, log, quarantine
 
@@ -23,9 +23,12 @@ class Glance:
     head: int
     #: The lag of the tables in events; None if unknown.
     lag: int | None
-    #: Whether a projector updates the tables.
+    #: The seconds until there is none, at the pace of the last half minute; None without a pace.
+    drain_seconds: float | None
+    #: Whether a projector updates the tables, and whether it is too early to tell.
     is_updating: bool
-    #: Deliveries in the quarantine, and dead letters of the answers' projections.
+    is_starting: bool
+    #: Deliveries in the quarantine, and dead letters: one for each event and table.
     quarantined: int
     dead_letters: int
 
@@ -54,7 +57,12 @@ class GlanceCache:
             return Glance(
                 head=log.head(connection),
                 lag=health.lag,
+                drain_seconds=self._context.health_monitor.drain_seconds(),
                 is_updating=health.projector,
+                is_starting=self._context.health_monitor.is_starting,
                 quarantined=sum(quarantine.counts(connection).values()),
-                dead_letters=sum(letters.get(each.name, 0) for each in PROJECTIONS),
+                # Those of a shadow belong to a rebuild that runs.
+                dead_letters=sum(
+                    count for name, count in letters.items() if not name.endswith(SHADOW)
+                ),
             )

@@ -11,10 +11,12 @@ from starlette.responses import StreamingResponse
 
 from projector.envelope import CustomerKey
 from projector.errors import BadCursor
+from projector.projections.groups import GroupKind
 from projector.queries.campaigns import list_campaigns
 from projector.queries.member_details import MemberDetails, describe_members
 from projector.queries.members import Member, MemberPage, find_members
-from projector.server.console import csv_text, group_links
+from projector.queries.why.case import Target
+from projector.server.console import csv_text, links
 from projector.server.console.page import Visit
 from projector.server.console.tier_labels import TierLabel, TierLabels
 from projector.text.instants import to_text
@@ -65,11 +67,17 @@ class ListedGroup:
 
     def why_path(self, customer_id: str) -> str:
         """Return the path of the answer why a customer is in it."""
-        on = None if self.is_now else self.day
         if self.segment_id is not None:
-            return group_links.why_segment(self.project_id, customer_id, self.segment_id, on)
-        return group_links.why_tier(
-            self.project_id, customer_id, self.campaign_id or "", self.tier_id or "", on
+            target = Target(kind=GroupKind.SEGMENT, group_id=self.segment_id)
+        else:
+            target = Target(
+                kind=GroupKind.TIER, campaign_id=self.campaign_id, group_id=self.tier_id or ""
+            )
+        return links.customer_path(
+            CustomerKey(self.project_id, customer_id),
+            "why",
+            what=links.to_what(target),
+            on=None if self.is_now else self.day,
         )
 
 
@@ -159,7 +167,7 @@ def _listed(
     member: Member, details: MemberDetails, group: ListedGroup, labels: TierLabels
 ) -> ListedMember:
     return ListedMember(
-        path=group_links.customer(member.project_id, member.customer_id),
+        path=links.customer_path(CustomerKey(member.project_id, member.customer_id)),
         why_path=group.why_path(member.customer_id),
         name=member.name or member.source_id or member.customer_id,
         email=details.email,

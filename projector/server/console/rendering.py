@@ -12,6 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from projector.server.console.assets import assets
+from projector.server.console.durations import age_text, duration_text
+from projector.server.console.raw_text import visible
 
 #: No inline script or style, nothing from elsewhere, and parts only by the policy of console.js.
 _POLICY = (
@@ -43,6 +45,9 @@ def environment() -> Environment:
     made.globals["asset"] = assets().url
     made.filters["number"] = _number
     made.filters["plural"] = _plural
+    made.filters["duration"] = duration_text
+    made.filters["age"] = age_text
+    made.filters["visible"] = visible
     return made
 
 

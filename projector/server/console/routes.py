@@ -20,13 +20,21 @@ from projector.server import bodies, problems
 from projector.server.console import (
     assets,
     cookies,
+    customer_page,
+    dead_letters,
+    event_log,
+    events_page,
     find,
     fresh,
+    health,
     preferences,
+    quarantine,
     rendering,
     segments,
     sign_in,
+    tables,
     tiers,
+    why_page,
 )
 from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
@@ -39,10 +47,18 @@ from projector.server.middleware import id_in
 #: Every page; each module has those of one idea.
 PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
+    *customer_page.PAGES,
+    *events_page.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,
+    *health.PAGES,
+    *quarantine.PAGES,
+    *dead_letters.PAGES,
+    *tables.PAGES,
+    *event_log.PAGES,
     *segments.PAGES,
     *tiers.PAGES,
+    *why_page.PAGES,
 )
 
 #: The longest form, in bytes.

@@ -14,7 +14,7 @@ from projector.queries.sizes import (
     segment_trends,
     size_bounds,
 )
-from projector.server.console import group_links, member_list, size_charts, size_periods
+from projector.server.console import links, member_list, size_charts, size_periods
 from projector.server.console.member_list import ListedGroup
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.size_charts import Band
@@ -45,7 +45,7 @@ def _rows(
             continue
         rows.append(
             {
-                "path": group_links.segment(*key),
+                "path": links.segment_path(*key),
                 "name": each.name or each.segment_id,
                 "segment_id": each.segment_id,
                 "members": each.members,
@@ -90,7 +90,7 @@ def _show(visit: Visit) -> Page | Response:
             "unknown": sizes.unknown,
             "list": member_list.read_page(visit, group),
             "last_left": bounds.last_left,
-            "address": lambda **query: group_links.segment(
+            "address": lambda **query: links.segment_path(
                 segment.project_id, segment.segment_id, **{**_state(group, span), **query}
             ),
         },
@@ -105,7 +105,7 @@ def _chart(sizes: SegmentSizes, group: ListedGroup, span: Span) -> dict[str, obj
     points = size_periods.points(sizes.days)
     unit, changes = size_periods.periods(sizes.days)
     members = [each.members for each in points]
-    href = group_links.segment(group.project_id, sizes.segment_id, span=span.name) + "&on="
+    href = links.segment_path(group.project_id, sizes.segment_id, span=span.name) + "&on="
     return {
         "svg": size_charts.area(
             points,

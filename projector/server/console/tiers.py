@@ -14,7 +14,7 @@ from projector.projections.groups import TIER
 from projector.queries.campaigns import Campaign, list_campaigns
 from projector.queries.sizes import TierSeries, TierSizes, size_bounds, tier_sizes
 from projector.queries.tier_changes import EVENTS_MAX, TierMoves, moves_since
-from projector.server.console import group_links, member_list, size_charts, size_periods
+from projector.server.console import links, member_list, size_charts, size_periods
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.size_charts import Band
 from projector.server.console.spans import FACT_DAYS, Span, chosen_span, cross_hair
@@ -59,7 +59,7 @@ def _card(visit: Visit, campaign: Campaign, labels: TierLabels) -> CampaignCard:
     )
     return CampaignCard(
         name=campaign.name or campaign.campaign_id,
-        path=group_links.campaign(campaign.project_id, campaign.campaign_id),
+        path=links.campaign_path(campaign.project_id, campaign.campaign_id),
         members=campaign.members,
         tiers=_lines(campaign, sizes, labels),
     )
@@ -72,7 +72,7 @@ def _lines(campaign: Campaign, sizes: TierSizes, labels: TierLabels) -> tuple[Ti
     for each in reversed(campaign.tiers):
         label = labels.label(campaign.campaign_id, each.tier_id)
         days = series[each.tier_id].days[-FACT_DAYS:] if each.tier_id in series else ()
-        path = group_links.campaign(campaign.project_id, campaign.campaign_id, tier=each.tier_id)
+        path = links.campaign_path(campaign.project_id, campaign.campaign_id, tier=each.tier_id)
         lines.append(
             TierLine(
                 label=label,
@@ -134,7 +134,7 @@ def _show(visit: Visit) -> Page | Response:
             "events_max": EVENTS_MAX,
             "shown": shown,
             "list": member_list.read_page(visit, group),
-            "address": lambda **query: group_links.campaign(
+            "address": lambda **query: links.campaign_path(
                 campaign.project_id, campaign.campaign_id, **{**state, **query}
             ),
         },
@@ -163,7 +163,7 @@ def _chart(
     ]
     unit, _ = size_periods.periods(sizes.tiers[0].days)
     sought = {**state, "on": None}
-    href = group_links.campaign(campaign.project_id, campaign.campaign_id, **sought) + "&on="
+    href = links.campaign_path(campaign.project_id, campaign.campaign_id, **sought) + "&on="
     on = state["on"]
     return {
         "svg": size_charts.area(

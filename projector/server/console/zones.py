@@ -53,6 +53,10 @@ class Zone:
             return _LAST
         return self.beginning_of(day + timedelta(days=1)) - _MICROSECOND
 
+    def instant(self, local: datetime) -> datetime:
+        """Return the instant, in UTC, at which the clocks show a date and a time."""
+        return self._to_utc(local)
+
     def day_text(self, day: date | datetime) -> str:
         """Return a day such as `1 March 2026`."""
         day = self._day(day)
@@ -109,6 +113,15 @@ def parse_day(text: str | None) -> date | None:
         return date.fromisoformat(text) if text and len(text) == len("2026-03-01") else None
     except ValueError:
         return None
+
+
+def parse_local(text: str | None) -> datetime | None:
+    """Parse a date with a time such as `2026-03-01T09:05`; None for any other text."""
+    try:
+        parsed = datetime.fromisoformat(text) if text and "T" in text else None
+    except ValueError:
+        return None
+    return parsed if parsed is not None and parsed.tzinfo is None else None
 
 
 @cache

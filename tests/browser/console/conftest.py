@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from projector.operate.tokens import create_token
 from projector.store.database import Database
-from tests.support.chromium import Visit, launched, watched
+from tests.support.chromium import Visit, watched
 from tests.support.databases import url_of
 from tests.support.server_process import Server, serving
 from tests.support.shop import fill
@@ -18,13 +18,6 @@ from tests.support.shop import fill
 Open = Callable[..., Any]
 
 DESK, PHONE = 1280, 390
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium."""
-    with launched(tmp_path_factory.mktemp("home")) as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,8 @@ def test_every_page_is_accessible_and_fits_the_screen(
             found[name] = [*violations(visit.page), *overflow(visit.page)]
         # The browser reports each answer that is an error; only these pages are meant to be one.
         visit.console = [each for each in visit.console if "404" not in each]
-    assert {name: each for name, each in found.items() if each} == {}
+    wrong = [f"{name}: {each}" for name, flaws in found.items() for each in flaws]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)

@@ -27,6 +27,7 @@ def test_a_distribution_webhook_is_filed_by_its_event() -> None:
         occurred_at=HAPPENED_AT,
         source="webhook",
         body=as_bytes(delivery).decode(),
+        sender="distr_1",
     )
 
 
@@ -40,6 +41,7 @@ def test_a_project_webhook_is_filed_by_its_event() -> None:
         occurred_at=HAPPENED_AT,
         source="webhook",
         body=as_bytes(delivery).decode(),
+        sender="wh_1",
     )
 
 

@@ -68,6 +68,9 @@ def _with(path: str, value: Any) -> Delivery:
         ("data.customer", None),
         ("data.customer.id", ""),
         ("data", []),
+        ("source", "distr_1"),
+        ("source.id", 7),
+        ("source.id", "x" * 201),
     ],
 )
 def test_an_unusual_webhook_takes_the_general_path(path: str, value: object) -> None:

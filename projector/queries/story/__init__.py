@@ -1,0 +1,1 @@
+"""A customer's story: `events` (their effects), `results`, `timeline`, `periods`, `cases`."""
