@@ -55,8 +55,8 @@ def search_customers(
     """Return customers by an id, or by the beginning of a source id, an e-mail address or a name.
 
     Exact ids and addresses come first, then beginnings; only if none is exact and these are fewer
-    than `limit`, words within names. Case, accents and the width of white space do not count. Raises BadNumber for a
-    `limit` out of range.
+    than `limit`, words within names. Case, accents and the width of white space do not count.
+    Raises BadNumber for a `limit` out of range.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise BadNumber(name="The limit", value=limit, range=f"1 to {LIMIT_MAX}")
