@@ -67,6 +67,7 @@ WHOLE = {
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,
     "size_series.in_all_projects": _ALL_SIZES,
+    "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
     "size_series.since": _ALL_SIZES,
     "shadow.count_rows": "a rebuild counts what has come to be there",
     "table_rows.has_rows": "one row, whichever",
