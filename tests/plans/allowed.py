@@ -70,6 +70,7 @@ WHOLE = {
     "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
     "size_series.since": _ALL_SIZES,
     "shadow.count_rows": "a rebuild counts what has come to be there",
+    "tier_events.last": "the last events, of which the caller bounds the number",
     "table_rows.has_rows": "one row, whichever",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
     "raw_rows.read_without_stream": _CHECKED,
