@@ -54,9 +54,9 @@ def search_customers(
 ) -> list[SearchResult]:
     """Return customers by an id, or by the beginning of a source id, an e-mail address or a name.
 
-    Exact ids and addresses come first, then beginnings; only if these are fewer than `limit`, words
-    within names. Case, accents and the width of white space do not count. Raises BadNumber for a
-    `limit` out of range.
+    Exact ids and addresses come first, then beginnings; only if none is exact and these are fewer
+    than `limit`, words within names. Case, accents and the width of white space do not count.
+    Raises BadNumber for a `limit` out of range.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise BadNumber(name="The limit", value=limit, range=f"1 to {LIMIT_MAX}")
@@ -85,26 +85,39 @@ def _matches(
     """
     only: Any = {"project_id": project_id, "limit": limit}
     key = search_key(text)
-    if id_problem(text) is None:
-        for each in customers.by_customer_id(connection, text):
-            if project_id in (None, each.project_id):
-                yield each, Match.EXACT
-        for source_id in _cases(text):
-            for each in search.by_value(connection, "source_id", source_id, **only):
-                yield each, Match.EXACT
-    if key:
-        for each in search.by_value(connection, "search_email", key, **only):
-            yield each, Match.EXACT
+    exact = list(_exact(connection, text, key, **only))
+    for each in exact:
+        yield each, Match.EXACT
     for source_id in _cases(text):
         for each in search.by_beginning(connection, "source_id", source_id, **only):
             yield each, Match.BEGINNING
-    if key:
-        for column in ("search_name", "search_email"):
-            for each in search.by_beginning(connection, column, key, **only):
-                yield each, Match.BEGINNING
-        # No name has an address in it.
-        for each in search.by_word(connection, key, **only) if "@" not in key else ():
+    if not key:
+        return
+    for column in ("search_name", "search_email"):
+        for each in search.by_beginning(connection, column, key, **only):
+            yield each, Match.BEGINNING
+    # Whoever typed an id or an address does not mean a word within a name.
+    if not exact and "@" not in key:
+        for each in search.by_word(connection, key, **only):
             yield each, Match.WORD
+
+
+def _exact(
+    connection: Connection, text: str, key: str | None, *, project_id: str | None, limit: int
+) -> Iterator[CustomerKey]:
+    """Yield the customers with an id or an e-mail address."""
+    if id_problem(text) is None:
+        for each in customers.by_customer_id(connection, text):
+            if project_id in (None, each.project_id):
+                yield each
+        for source_id in _cases(text):
+            yield from search.by_value(
+                connection, "source_id", source_id, project_id=project_id, limit=limit
+            )
+    if key:
+        yield from search.by_value(
+            connection, "search_email", key, project_id=project_id, limit=limit
+        )
 
 
 def _cases(source_id: str) -> list[str]:
