@@ -85,7 +85,7 @@ def made(url: str) -> dict[str, Any]:
                 )
             )
             for name, table in tables.metadata.tables.items()
-            if table is not tables.duplicate
+            if table not in (tables.duplicate, tables.feed_hour)
         }
 
 
