@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -24,6 +25,9 @@ _MONTHS = (
     "November",
     "December",
 )
+
+#: Python reads other forms too, such as weeks.
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -109,8 +113,10 @@ def names() -> tuple[str, ...]:
 
 def parse_day(text: str | None) -> date | None:
     """Parse a day such as `2026-03-01`; None for an empty text and for any other."""
+    if text is None or _DAY.fullmatch(text) is None:
+        return None
     try:
-        return date.fromisoformat(text) if text and len(text) == len("2026-03-01") else None
+        return date.fromisoformat(text)
     except ValueError:
         return None
 

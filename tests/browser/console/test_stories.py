@@ -1,6 +1,7 @@
 """What the console is for, as stories: found by role and label, as a reader finds it."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,8 +9,18 @@ from playwright.sync_api import Page, expect
 from tests.browser.console.conftest import DESK, PHONE, Open
 from tests.support.shop import MARA, PROJECT
 
-_WITH_AND_WITHOUT = pytest.mark.parametrize(
-    "javascript", [True, False], ids=["script", "no-script"]
+Where = dict[str, Any]
+
+#: On a desk and on a phone, light and dark, with and without JavaScript.
+_EVERYWHERE = pytest.mark.parametrize(
+    "where",
+    [
+        {"width": DESK, "theme": "light"},
+        {"width": DESK, "theme": "dark", "javascript": False},
+        {"width": PHONE, "theme": "dark"},
+        {"width": PHONE, "theme": "light", "javascript": False},
+    ],
+    ids=["desk", "desk-no-script", "phone", "phone-no-script"],
 )
 
 
@@ -18,9 +29,9 @@ def _find(page: Page, text: str) -> None:
     page.get_by_role("button", name="Find", exact=True).click()
 
 
-@_WITH_AND_WITHOUT
-def test_why_was_mara_not_gold_on_the_first_of_march(open_page: Open, javascript: bool) -> None:
-    with open_page(javascript=javascript) as visit:
+@_EVERYWHERE
+def test_why_was_mara_not_gold_on_the_first_of_march(open_page: Open, where: Where) -> None:
+    with open_page(**where) as visit:
         page = visit.page
         _find(page, "mara l")
         page.get_by_role("link", name="Mara Lindqvist").click()
@@ -39,11 +50,9 @@ def test_why_was_mara_not_gold_on_the_first_of_march(open_page: Open, javascript
         expect(page.get_by_role("heading", level=1)).to_have_text("Mara Lindqvist")
 
 
-@_WITH_AND_WITHOUT
-def test_what_a_lost_delivery_hides_is_not_said_to_be_known(
-    open_page: Open, javascript: bool
-) -> None:
-    with open_page(javascript=javascript) as visit:
+@_EVERYWHERE
+def test_what_a_lost_delivery_hides_is_not_said_to_be_known(open_page: Open, where: Where) -> None:
+    with open_page(**where) as visit:
         page = visit.page
         _find(page, "shop-0952")
         expect(page.get_by_role("heading", level=1)).to_have_text("Priya Nair")
@@ -55,9 +64,9 @@ def test_what_a_lost_delivery_hides_is_not_said_to_be_known(
         expect(page.locator(".verdict")).to_contain_text("12 May 2025")
 
 
-@_WITH_AND_WITHOUT
-def test_who_was_in_a_segment_and_how_did_it_grow(open_page: Open, javascript: bool) -> None:
-    with open_page(javascript=javascript) as visit:
+@_EVERYWHERE
+def test_who_was_in_a_segment_and_how_did_it_grow(open_page: Open, where: Where) -> None:
+    with open_page(**where) as visit:
         page = visit.page
         page.get_by_role("link", name="Segments", exact=True).first.click()
         page.get_by_role("link", name="Espresso lovers").click()
@@ -68,9 +77,9 @@ def test_who_was_in_a_segment_and_how_did_it_grow(open_page: Open, javascript: b
         expect(page.get_by_role("link", name="Mara Lindqvist")).to_be_visible()
 
 
-@_WITH_AND_WITHOUT
-def test_is_it_us_or_voucherify(open_page: Open, javascript: bool) -> None:
-    with open_page(javascript=javascript) as visit:
+@_EVERYWHERE
+def test_is_it_us_or_voucherify(open_page: Open, where: Where) -> None:
+    with open_page(**where) as visit:
         page = visit.page
         page.get_by_role("link", name="Health").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Health")
