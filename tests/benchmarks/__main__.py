@@ -9,11 +9,11 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import answers, growing, log_and_tables, memory, rebuilding, serving
+from tests.benchmarks import answers, console, growing, log_and_tables, memory, rebuilding, serving
 from tests.support.postgres import running_server
 
-#: The last two, of up to ten million events, run only when they are asked for.
-_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large", "growth"]
+#: The last three, of up to ten million events, run only when they are asked for.
+_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large", "growth", "console"]
 
 
 def main() -> None:
@@ -23,6 +23,9 @@ def main() -> None:
     parser.add_argument("--only", choices=_PARTS, help="one part alone")
     parser.add_argument(
         "--largest", type=int, default=5_000_000, help="the most events of the part growth"
+    )
+    parser.add_argument(
+        "--customers", type=int, default=1_000_000, help="the customers of the part console"
     )
     options = parser.parse_args()
     share, rounds = (10, 1) if options.quick else (1, 5)
@@ -80,6 +83,9 @@ def main() -> None:
                 growing.run(
                     server, folder, largest=options.largest, share=share, machine=_machine()
                 )
+        if options.only == "console":
+            with running_server(fsync=True) as server:
+                console.run(server, folder, customers=options.customers // share)
         if options.only in (None, "memory"):
             memory.run(folder, events=2_000_000 // share, customers=200_000 // share)
     finally:

@@ -56,7 +56,7 @@ main(["serve", "--port", "0", *sys.argv[2:]])
 
 
 @contextmanager
-def _serving(url: str, mode: str = "all", *arguments: str) -> Iterator[int]:
+def serving(url: str, mode: str = "all", *arguments: str) -> Iterator[int]:
     """A server on its own; gives the port."""
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, mode, *arguments],
@@ -94,7 +94,7 @@ def _webhooks(name: str, url: str, rounds: int) -> None:
     for number in range(rounds):
         rates = {}
         for mode, count in (("all", 20_000), ("one", 3_000)):
-            with _serving(url, mode) as port:
+            with serving(url, mode) as port:
                 _warm(port)
                 done = load(port, _signed(count, next(seeds)), connections=_CONNECTIONS)
             rates[mode] = done.rate
@@ -106,10 +106,10 @@ def _webhooks(name: str, url: str, rounds: int) -> None:
 
 def _answers(name: str, url: str, customers: int, rounds: int) -> None:
     for number in range(rounds):
-        with _serving(url, "empty") as port:
+        with serving(url, "empty") as port:
             floor = load(port, itertools.repeat(get("/hello"), 20_000), connections=_CONNECTIONS)
         _print(f"{name} empty endpoint", floor)
-        with _serving(url) as port:
+        with serving(url) as port:
             _warm(port)
             done = load(port, _questions(10_000, customers), connections=_CONNECTIONS)
             _print(f"{name} customer", done)
@@ -121,7 +121,7 @@ def _answers(name: str, url: str, customers: int, rounds: int) -> None:
 def _visible(name: str, url: str, count: int) -> None:
     """From a webhook's 200 to its state, asked for with the position that it was answered with."""
     samples = []
-    with _serving(url) as port:
+    with serving(url) as port:
         _warm(port)
         for request in _signed(count, int(time.time())):
             body = request.partition(b"\r\n\r\n")[2]
