@@ -17,7 +17,7 @@ from projector.queries.customers import NOW, PointInTime
 from projector.queries.story.cases import find_case
 from projector.queries.why.case import Case, Doubt, Target, build_case
 from projector.runner.runner import catch_up
-from projector.server.console.verdict_words import Answer
+from projector.server.console.words.verdict_words import Answer
 from projector.store.append import append
 from projector.store.database import Database
 from projector.text.instants import to_text

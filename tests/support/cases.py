@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from projector.envelope import RecordedEvent
 from projector.projections.groups import GroupKind
 from projector.queries.why.case import Case, Target, build_case
-from projector.server.console.parts import Names, Person, person
-from projector.server.console.question import Question
-from projector.server.console.verdict_words import Verdict, verdict
+from projector.server.console.words.parts import Names, Person, person
+from projector.server.console.words.question import Question
+from projector.server.console.words.verdict_words import Verdict, verdict
 from projector.server.console.zones import Zone
 from projector.text.instants import parse
 from tests.support.given import Delivery, envelope

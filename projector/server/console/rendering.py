@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
 from projector.server.console.assets import assets
-from projector.server.console.durations import age_text, duration_text
-from projector.server.console.raw_text import visible
+from projector.server.console.words.durations import age_text, duration_text
+from projector.server.console.words.raw_text import visible
 
 #: No inline script or style, nothing from elsewhere, and parts only by the policy of console.js.
 _POLICY = (

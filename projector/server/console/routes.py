@@ -17,9 +17,11 @@ from projector.errors import ProjectorError
 from projector.logs import request_id
 from projector.operate.tokens import Scope
 from projector.server import bodies, problems
-from projector.server.console import (
-    assets,
-    cookies,
+from projector.server.console import assets, cookies, rendering, sign_in
+from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
+from projector.server.console.glance import GlanceCache
+from projector.server.console.page import Page, PageRoute, Visit
+from projector.server.console.pages import (
     customer_page,
     dead_letters,
     event_log,
@@ -29,16 +31,11 @@ from projector.server.console import (
     health,
     preferences,
     quarantine,
-    rendering,
     segments,
-    sign_in,
     tables,
     tiers,
     why_page,
 )
-from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
-from projector.server.console.glance import GlanceCache
-from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.zones import Zone
 from projector.server.context import ServerContext
 from projector.server.errors import PathUnknown, ScopeNeeded

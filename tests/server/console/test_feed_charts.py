@@ -2,8 +2,8 @@
 
 import pytest
 
-from projector.server.console.durations import age_text, duration_text
-from projector.server.console.feed_charts import bars
+from projector.server.console.charts.feed_charts import bars
+from projector.server.console.words.durations import age_text, duration_text
 
 
 def test_a_bar_for_each_day_and_a_mark_for_a_silence() -> None:

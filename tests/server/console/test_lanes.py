@@ -7,9 +7,9 @@ from hypothesis import given as generated
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from projector.server.console.lanes import Bar, Lane, Mark, lanes_chart
-from projector.server.console.svg import element
-from projector.server.console.time_axis import TimeAxis
+from projector.server.console.charts.lanes import Bar, Lane, Mark, lanes_chart
+from projector.server.console.charts.svg import element
+from projector.server.console.charts.time_axis import TimeAxis
 from projector.server.console.zones import Zone
 from tests.support.console import read
 from tests.support.http_client import Reply

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from projector.operate.jobs import Job, JobKind, JobState
-from projector.server.console.job_words import (
+from projector.server.console.pages.job_words import (
     has_bad_result,
     outcome,
     pace,
@@ -19,8 +19,8 @@ from projector.server.console.job_words import (
     time_left,
     title,
 )
-from projector.server.console.raw_text import raw, visible
-from projector.server.console.reasons import (
+from projector.server.console.words.raw_text import raw, visible
+from projector.server.console.words.reasons import (
     REASONS,
     detail,
     failure_reason,

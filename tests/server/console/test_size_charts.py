@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projector.queries.sizes import DaySize
-from projector.server.console import size_charts, size_periods
-from projector.server.console.size_charts import Band
-from projector.server.console.size_periods import POINTS_MAX
+from projector.server.console.charts import size_charts, size_periods
+from projector.server.console.charts.size_charts import Band
+from projector.server.console.charts.size_periods import POINTS_MAX
 
 _FIRST = date(2026, 1, 1)
 

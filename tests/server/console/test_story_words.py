@@ -9,8 +9,10 @@ from projector.projections.groups import GroupKind
 from projector.queries.story.events import Statement
 from projector.queries.why.case import Target
 from projector.queries.why.steps import Effect
-from projector.server.console import links, story_words, tier_ramp
-from projector.server.console.tier_ramp import TierRank
+from projector.server.console import links
+from projector.server.console.charts import tier_ramp
+from projector.server.console.charts.tier_ramp import TierRank
+from projector.server.console.words import story_words
 from tests.support.cases import NAMES
 
 _TIER = Statement(campaign_id="camp_1", tier_id="gold")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from projector.queries.why.case import Target
-from projector.server.console.parts import person
+from projector.server.console.words.parts import person
 from tests.support.cases import BRONZE, ESPRESSO, GOLD, MARA, NEW, SILVER, verdict_of
 from tests.support.given import (
     Delivery,

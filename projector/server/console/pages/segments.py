@@ -14,11 +14,13 @@ from projector.queries.sizes import (
     segment_trends,
     size_bounds,
 )
-from projector.server.console import links, member_list, size_charts, size_periods
-from projector.server.console.member_list import ListedGroup
+from projector.server.console import links
+from projector.server.console.charts import size_charts, size_periods
+from projector.server.console.charts.size_charts import Band
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.size_charts import Band
-from projector.server.console.spans import FACT_DAYS, Span, chosen_span, cross_hair
+from projector.server.console.pages import member_list
+from projector.server.console.pages.member_list import ListedGroup
+from projector.server.console.pages.spans import FACT_DAYS, Span, chosen_span, cross_hair
 
 
 def _list(visit: Visit) -> Page:

@@ -14,11 +14,13 @@ from projector.projections.groups import TIER
 from projector.queries.campaigns import Campaign, list_campaigns
 from projector.queries.sizes import TierSeries, TierSizes, size_bounds, tier_sizes
 from projector.queries.tier_changes import EVENTS_MAX, TierMoves, moves_since
-from projector.server.console import links, member_list, size_charts, size_periods
+from projector.server.console import links
+from projector.server.console.charts import size_charts, size_periods
+from projector.server.console.charts.size_charts import Band
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.size_charts import Band
-from projector.server.console.spans import FACT_DAYS, Span, chosen_span, cross_hair
-from projector.server.console.tier_labels import TierLabel, TierLabels
+from projector.server.console.pages import member_list
+from projector.server.console.pages.spans import FACT_DAYS, Span, chosen_span, cross_hair
+from projector.server.console.pages.tier_labels import TierLabel, TierLabels
 
 
 @frozen(kw_only=True)

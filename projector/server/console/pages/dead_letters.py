@@ -12,11 +12,11 @@ from projector.operate.dead_letters import show_dead_letter
 from projector.operate.tokens import Scope
 from projector.queries.put_aside import BEGINNING, newest_failures
 from projector.server.actions import start
-from projector.server.console import raw_text
-from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.quarantine import BODY_BYTES, LIST_BODY_BYTES, PAGE_ENTRIES
-from projector.server.console.reasons import failure_reason, table_title
+from projector.server.console.pages.customer_names import names_of
+from projector.server.console.pages.quarantine import BODY_BYTES, LIST_BODY_BYTES, PAGE_ENTRIES
+from projector.server.console.words import raw_text
+from projector.server.console.words.reasons import failure_reason, table_title
 from projector.server.endpoints.shared import number_in
 from projector.server.job_requests import DeadLetterRetryRequest
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from projector.operate.jobs import Job, JobKind, JobState, JobSummary
-from projector.server.console.reasons import quarantine_reason, table_title
+from projector.server.console.words.reasons import quarantine_reason, table_title
 
 #: A limit of change is never suggested below this, in per cent.
 _CHANGE_PERCENT_MIN = 0.1

@@ -8,8 +8,8 @@ from projector.facts.registry import facts
 from projector.queries.log_position import find_position
 from projector.queries.log_tail import SCANNED_MAX, read_log_page
 from projector.server.console import zones
-from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
+from projector.server.console.pages.customer_names import names_of
 from projector.server.endpoints.shared import number_in
 
 PATH = "/console/operations/log"

@@ -13,9 +13,10 @@ from projector.operate.quarantine import show_entry
 from projector.operate.tokens import Scope
 from projector.queries.put_aside import BEGINNING, newest_deliveries
 from projector.server.actions import start
-from projector.server.console import raw_text, zones
+from projector.server.console import zones
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.reasons import REASONS, detail, quarantine_reason
+from projector.server.console.words import raw_text
+from projector.server.console.words.reasons import REASONS, detail, quarantine_reason
 from projector.server.endpoints.shared import number_in
 from projector.server.job_requests import QuarantineRetryRequest
 from projector.store import quarantine

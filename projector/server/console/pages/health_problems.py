@@ -9,8 +9,8 @@ from attrs import frozen
 
 from projector.queries.feed_verdicts import Verdict
 from projector.queries.feeds import Feed, Silence
-from projector.server.console.durations import age_text, duration_text
-from projector.server.console.reasons import table_title
+from projector.server.console.words.durations import age_text, duration_text
+from projector.server.console.words.reasons import table_title
 from projector.server.operations import Operations
 from projector.server.refusals import Refusal
 

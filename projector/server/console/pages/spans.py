@@ -9,8 +9,8 @@ from datetime import UTC, date
 from attrs import frozen
 
 from projector.queries.sizes import DAYS_MAX
+from projector.server.console.charts.size_periods import Period
 from projector.server.console.page import Visit
-from projector.server.console.size_periods import Period
 
 #: The number of days that facts such as "entered in 30 days" are about.
 FACT_DAYS = 30

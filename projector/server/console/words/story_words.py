@@ -10,7 +10,7 @@ from attrs import frozen
 from projector.facts import sendings
 from projector.queries.story.events import Statement
 from projector.queries.why.steps import Effect
-from projector.server.console.parts import Names
+from projector.server.console.words.parts import Names
 from projector.server.console.zones import Zone
 
 #: Below so many seconds nothing is said of an event's delay: a shop's server needs some.

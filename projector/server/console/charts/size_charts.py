@@ -12,8 +12,8 @@ from datetime import date
 from attrs import frozen
 from markupsafe import Markup
 
-from projector.server.console.size_periods import Period
-from projector.server.console.svg import element, percent
+from projector.server.console.charts.size_periods import Period
+from projector.server.console.charts.svg import element, percent
 
 #: The places of the parts from the top, in pixels.
 _TOP, _PLOT, _BARS_TOP, _BARS = 14, 200, 232, 46

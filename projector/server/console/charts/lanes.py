@@ -12,8 +12,8 @@ from datetime import datetime
 from attrs import frozen
 from markupsafe import Markup
 
-from projector.server.console.svg import element, percent
-from projector.server.console.time_axis import TimeAxis
+from projector.server.console.charts.svg import element, percent
+from projector.server.console.charts.time_axis import TimeAxis
 from projector.server.console.zones import Zone
 
 #: Heights in pixels: above the lanes, of a lane, of its name, of a bar, below the lanes.

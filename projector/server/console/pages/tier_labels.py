@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from projector.queries.campaigns import Campaign
-from projector.server.console import tier_ramp
-from projector.server.console.tier_ramp import TierRank
+from projector.server.console.charts import tier_ramp
+from projector.server.console.charts.tier_ramp import TierRank
 
 
 @frozen(kw_only=True)

@@ -16,9 +16,10 @@ from projector.queries.campaigns import list_campaigns
 from projector.queries.member_details import MemberDetails, describe_members
 from projector.queries.members import Member, MemberPage, find_members
 from projector.queries.why.case import Target
-from projector.server.console import csv_text, links
+from projector.server.console import links
 from projector.server.console.page import Visit
-from projector.server.console.tier_labels import TierLabel, TierLabels
+from projector.server.console.pages.tier_labels import TierLabel, TierLabels
+from projector.server.console.words import csv_text
 from projector.text.instants import to_text
 
 #: The number of members on a page, and of those that are read at once for a file.

@@ -11,7 +11,7 @@ from projector.projections.groups import GroupKind
 from projector.queries.customer_state import CustomerState, CustomerTier
 from projector.queries.why.case import Case, Doubt
 from projector.queries.why.steps import Effect
-from projector.server.console.parts import Names, Person, capital
+from projector.server.console.words.parts import Names, Person, capital
 from projector.server.console.zones import Zone
 
 

@@ -9,8 +9,8 @@ from attrs import frozen
 from projector.projections.groups import GroupKind
 from projector.queries.story.events import state_what
 from projector.queries.why.case import Case, CaseStep
-from projector.server.console.parts import Names, Person
-from projector.server.console.story_words import event_clause
+from projector.server.console.words.parts import Names, Person
+from projector.server.console.words.story_words import event_clause
 from projector.server.console.zones import Zone
 
 

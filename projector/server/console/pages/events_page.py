@@ -11,9 +11,9 @@ from projector.facts.codec import decode_body
 from projector.facts.events import CustomerFact
 from projector.queries.customer_events import CustomerEvent, find_events
 from projector.queries.story.events import state_what
-from projector.server.console import story_words
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.subject import Subject, find_subject
+from projector.server.console.pages.subject import Subject, find_subject
+from projector.server.console.words import story_words
 from projector.text import paging
 
 #: The most events on a page, and the most characters of their bodies.

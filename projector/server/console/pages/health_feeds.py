@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from projector.queries.feed_verdicts import Verdict
 from projector.queries.feeds import Feed
-from projector.server.console.feed_charts import bars
+from projector.server.console.charts.feed_charts import bars
 
 #: The states, of which the first one that a feed of a type has is that of the type.
 _STATES = {

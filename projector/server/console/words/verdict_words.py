@@ -13,14 +13,14 @@ from attrs import frozen
 from projector.facts.events import CustomerDeleted, SegmentLeft
 from projector.queries.why.case import Case, CaseStep, Doubt, left_behind
 from projector.queries.why.steps import Effect
-from projector.server.console.parts import (
+from projector.server.console.words.parts import (
     Part,
     Sentence,
     capital,
     sentence,
     strong,
 )
-from projector.server.console.question import Question
+from projector.server.console.words.question import Question
 
 
 class Answer(StrEnum):

@@ -13,15 +13,15 @@ from projector.queries.story.events import state_what
 from projector.queries.story.timeline import WHOLE_MAX, find_timeline
 from projector.queries.why.case import Case, CaseStep
 from projector.queries.why.steps import Effect
-from projector.server.console import story_words, trust_words
-from projector.server.console.customer_page import preset
-from projector.server.console.events_page import pretty
 from projector.server.console.links import to_what
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.question import Question
-from projector.server.console.story_words import Line
-from projector.server.console.subject import Subject, find_subject
-from projector.server.console.verdict_words import verdict
+from projector.server.console.pages.customer_page import preset
+from projector.server.console.pages.events_page import pretty
+from projector.server.console.pages.subject import Subject, find_subject
+from projector.server.console.words import story_words, trust_words
+from projector.server.console.words.question import Question
+from projector.server.console.words.story_words import Line
+from projector.server.console.words.verdict_words import verdict
 from projector.store import log
 from projector.store.database import Database
 

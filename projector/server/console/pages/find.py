@@ -12,9 +12,10 @@ from projector.queries.member_details import describe_members
 from projector.queries.members import list_segments
 from projector.queries.search import LIMIT_MAX, Match, SearchResult, search_customers
 from projector.queries.tier_changes import TierChange, latest_changes
-from projector.server.console import links, tiers
+from projector.server.console import links
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.tier_labels import TierLabels
+from projector.server.console.pages import tiers
+from projector.server.console.pages.tier_labels import TierLabels
 from projector.store import log
 
 #: The numbers of changes and of segments on the first page.

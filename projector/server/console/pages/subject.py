@@ -16,11 +16,12 @@ from projector.queries.customers import PointInTime, find_customer, find_keys
 from projector.queries.log_position import read_position
 from projector.queries.members import SegmentCount, list_segments
 from projector.queries.why.case import Target
-from projector.server.console import parts, tier_ramp
+from projector.server.console.charts import tier_ramp
+from projector.server.console.charts.tier_ramp import TierRank
 from projector.server.console.links import customer_path, from_what, to_what
 from projector.server.console.page import Page, Visit
-from projector.server.console.parts import Names, Person
-from projector.server.console.tier_ramp import TierRank
+from projector.server.console.words import parts
+from projector.server.console.words.parts import Names, Person
 from projector.store.database import Database
 
 #: The most segments in the list of a question.

@@ -13,10 +13,10 @@ from projector.operate.tokens import Scope
 from projector.projections import discover
 from projector.queries.status import read_status
 from projector.server.actions import start
-from projector.server.console import job_words
-from projector.server.console.customer_names import names_of
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.reasons import quarantine_reason, table_title
+from projector.server.console.pages import job_words
+from projector.server.console.pages.customer_names import names_of
+from projector.server.console.words.reasons import quarantine_reason, table_title
 from projector.server.endpoints.shared import number_in
 from projector.server.errors import BadForm
 from projector.server.job_requests import RebuildRequest, VerifyRequest

@@ -12,8 +12,8 @@ from projector.projections.groups import GroupKind
 from projector.queries.story.events import Loss
 from projector.queries.story.results import Timeline
 from projector.queries.why.case import Target
-from projector.server.console.lanes import Bar, Lane, Mark
-from projector.server.console.parts import Names
+from projector.server.console.charts.lanes import Bar, Lane, Mark
+from projector.server.console.words.parts import Names
 from projector.server.console.zones import Zone
 
 #: The most lanes of segments: those in which something happened last.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from projector.server.console.svg import element
+from projector.server.console.charts.svg import element
 
 #: A day's width with the space behind it, and the height of the highest bar and of the chart. The
 #: drawing is stretched to the width that the page gives it: it has no text.

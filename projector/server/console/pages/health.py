@@ -6,10 +6,10 @@ from typing import Any
 
 from projector.facts.registry import facts
 from projector.projections.rebuilding import SHADOW
-from projector.server.console.health_feeds import type_rows
-from projector.server.console.health_problems import find_problems
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.reasons import quarantine_reason, table_title
+from projector.server.console.pages.health_feeds import type_rows
+from projector.server.console.pages.health_problems import find_problems
+from projector.server.console.words.reasons import quarantine_reason, table_title
 
 #: Why webhooks were refused, by the code of the error.
 _REFUSED = {

@@ -15,12 +15,14 @@ from projector.queries.story.events import StoryEvent
 from projector.queries.story.results import Timeline
 from projector.queries.story.timeline import find_timeline
 from projector.queries.why.case import Target
-from projector.server.console import lanes, story_words, subject, trust_words
-from projector.server.console.customer_lanes import LaneMaker
+from projector.server.console.charts import lanes
+from projector.server.console.charts.customer_lanes import LaneMaker
 from projector.server.console.links import customer_path
 from projector.server.console.page import Page, PageRoute, Visit
-from projector.server.console.story_words import Line
-from projector.server.console.subject import Subject, find_subject, read_state
+from projector.server.console.pages import subject
+from projector.server.console.pages.subject import Subject, find_subject, read_state
+from projector.server.console.words import story_words, trust_words
+from projector.server.console.words.story_words import Line
 
 #: The number of events in the story of the page.
 EVENTS = 12

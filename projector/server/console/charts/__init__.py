@@ -1,0 +1,1 @@
+"""The drawings of the pages: SVG, with lengths in per cent and colours by class."""
