@@ -121,6 +121,7 @@ def test_new_events_take_the_direct_path(only_direct: Database) -> None:
         append(only_direct, [*batch, nobodys], received_at=RECEIVED_AT, cache=cache)
     assert [each.position for each in read_log(only_direct)] == list(range(1, 37))
     assert sum(each.late for each in read_log(only_direct)) == 1 + 11
+    assert _counted(only_direct) == {("", "appended"): 36}
 
 
 @pytest.mark.parametrize(
