@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -83,23 +83,27 @@ def changes(projection: Projection, *, new: Iterable[Values], old: Iterable[Valu
         return {}
     fields = _fields(projection, projection.memberships)
     group_of, since_at, until_at = fields.group_of, fields.since, fields.until
-    entries: dict[tuple[Any, date], int] = {}
-    exits: dict[tuple[Any, date], int] = {}
+    sums: dict[tuple[Any, date], list[int]] = {}
     for rows, sign in ((new, 1), (old, -1)):
         for row in rows:
             group, since = group_of(row), row[since_at]
-            key = group, UNKNOWN if since is None else since.date()
-            entries[key] = entries.get(key, 0) + sign
+            begun = UNKNOWN if since is None else since.date()
+            found = sums.get((group, begun))
+            if found is None:
+                found = sums[group, begun] = [0, 0]
+            found[0] += sign
             until = None if until_at is None else row[until_at]
             if until is not None:
-                key = group, UNKNOWN if since is None else until.date()
-                exits[key] = exits.get(key, 0) + sign
-    keys = {**entries, **exits}
-    sizes = {key: Size(entries.get(key, 0), exits.get(key, 0)) for key in keys}
+                ended = UNKNOWN if since is None else until.date()
+                if ended != begun:
+                    found = sums.get((group, ended))
+                    if found is None:
+                        found = sums[group, ended] = [0, 0]
+                found[1] += sign
     return {
-        fields.key_of(*key): size
-        for key, size in sizes.items()
-        if size != _NONE and key[0][fields.group_id] is not None
+        fields.key_of(group, day): Size(entries, exits)
+        for (group, day), (entries, exits) in sums.items()
+        if (entries or exits) and group[fields.group_id] is not None
     }
 
 
@@ -116,10 +120,10 @@ def to_values(projection: Projection, sizes: Sizes) -> list[Values]:
     They are sorted, because two transactions that wrote them in different orders could deadlock.
     """
     return sorted(
-        (projection.name, *key[:3], _hash(names), key.day, names, *size)
+        (projection.name, *key[:3], names_hash, key.day, names, *size)
         for key, size in sizes.items()
         if size != _NONE
-        for names in [_encode(key.names)]
+        for names, names_hash in [_encode(key.names)]
     )
 
 
@@ -243,13 +247,13 @@ def _fields(projection: Projection, memberships: Memberships) -> _Fields:
     )
 
 
-def _encode(names: tuple[str | None, ...]) -> str:
-    return msgspec.json.encode(names).decode()
+# A cache, because a group has the same names on all of its days.
+@lru_cache(maxsize=1_000)
+def _encode(names: tuple[str | None, ...]) -> tuple[str, str]:
+    """Return names as JSON, and the hash of it."""
+    text = msgspec.json.encode(names).decode()
+    return text, blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _decode(names: str) -> tuple[str | None, ...]:
     return msgspec.json.decode(names, type=tuple[str | None, ...])
-
-
-def _hash(names: str) -> str:
-    return blake2b(names.encode(), digest_size=8).hexdigest()
