@@ -25,6 +25,7 @@ _VARIABLES = {
     config.DATABASE_URL_VARIABLE,
     config.WEBHOOK_SECRET_VARIABLE,
     config.WEBHOOK_SECRET_FILE_VARIABLE,
+    config.CONSOLE_ORIGIN_VARIABLE,
 }
 
 #: What differs between the units, and is not about how they are locked in.
