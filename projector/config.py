@@ -20,6 +20,9 @@ DATABASE_URL_DEFAULT = "sqlite:///projector.db"
 #: The same database of Postgres without a connection pooler, or with more rights, for rebuilds.
 DIRECT_DATABASE_URL_VARIABLE = "PROJECTOR_DIRECT_DATABASE_URL"
 
+#: The archive of the commands `archive`, and of rebuilds that read one.
+ARCHIVE_URL_VARIABLE = "PROJECTOR_ARCHIVE_URL"
+
 WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
 #: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
@@ -52,6 +55,7 @@ class Settings:
 
     database_url: str = field(default=DATABASE_URL_DEFAULT, repr=False)
     direct_database_url: str | None = field(default=None, repr=False)
+    archive_url: str | None = None
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -59,6 +63,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT,
         direct_database_url=environment.get(DIRECT_DATABASE_URL_VARIABLE) or None,
+        archive_url=environment.get(ARCHIVE_URL_VARIABLE) or None,
     )
 
 

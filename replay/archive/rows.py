@@ -106,14 +106,17 @@ def writer(path: Path, *, zstd_level: int = ZSTD_LEVEL) -> Iterator[pq.ParquetWr
 
 
 def blocks(source: Path | BinaryIO) -> Iterator[Block]:
-    """Yield the row groups of a file; raises ValueError unless it has the columns of SCHEMA.
+    """Yield the row groups of a file; raises ValueError if it cannot be read.
 
-    Checksums of pages are verified.
+    It must have the columns of SCHEMA; checksums of pages are verified.
     """
-    with pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=True) as file:
-        require_schema(file)
-        for group in range(file.num_row_groups):
-            yield as_block(file.read_row_group(group))
+    try:
+        with pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=True) as file:
+            require_schema(file)
+            for group in range(file.num_row_groups):
+                yield as_block(file.read_row_group(group))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"its rows cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def require_schema(file: pq.ParquetFile) -> None:
