@@ -12,6 +12,9 @@ from contextlib import closing
 from itertools import count
 from typing import Any
 
+# pyarrow imports it when it converts the first column, which would be in each of the processes.
+import pandas  # noqa: F401
+
 from projector.store.database import Database
 from replay.archive import seal, shelf
 
@@ -43,7 +46,7 @@ def _archive(url: str, folder: str, kill_at: int) -> None:
             step()
 
     # A kill does not need it, and it takes most of the time.
-    os.fsync = lambda _: step()
+    os.fsync = lambda fd: step()
     sys.addaudithook(audit)
     with closing(Database(url)) as database:
         seal.seal(database, shelf.opened(folder), range_events=4)

@@ -56,8 +56,8 @@ def test_a_log_moves_through_archives_from_one_database_to_the_other(
         # What they have in common: not the bytes, where ranges were cut at other heads.
         assert _rows(archives[0]) == _rows(archives[1])
         assert [row[0] for row in _rows(archives[0])] == [row[0] for row in log[0]]
-        for database, each in ((sqlite, second), (postgres, first)):
-            assert check.check(each, database, contents=True).faults == ()
+        for database, archived in ((sqlite, second), (postgres, first)):
+            assert check.check(archived, database, contents=True).faults == ()
 
         wipe(sqlite)
         restore(sqlite, second)

@@ -1,6 +1,7 @@
 """Manifests: a chain without a hole, in pages, which a reader refuses if it does not add up."""
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -105,7 +106,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(
         manifest.decode(second.name, manifest.encode(change(second)), url="")
 
 
-def _with_file(it: Manifest, **changes: object) -> Manifest:
+def _with_file(it: Manifest, **changes: Any) -> Manifest:
     return evolve(it, files=(evolve(it.files[0], **changes), *it.files[1:]))
 
 
