@@ -154,9 +154,10 @@ def _find_break(
     if before is None:
         return None if found.parent is None else f"{found.parent.name} is missing"
     parent, link = before
+    if found.parent is None or found.parent.name != link.name:
+        return f"it follows {found.parent and found.parent.name}, which is missing"
     if found.parent != link:
-        name = "none" if found.parent is None else found.parent.name
-        return f"it follows {name}, but {link.name} has changed, or was not there"
+        return f"{link.name} has changed since this was written"
     if found.log != parent.log:
         return f"it is of another log than {link.name}"
     is_new_page = found.page != page
