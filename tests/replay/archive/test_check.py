@@ -28,8 +28,12 @@ def archived(log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch) -> S
     return stored
 
 
-def _faults(stored: Shelf, database: Database | None = None, **more: bool) -> dict[str, str]:
-    return {each.name: each.problem for each in check.check(stored, database, **more).faults}
+def _faults(
+    stored: Shelf, database: Database | None = None, contents: bool = False
+) -> dict[str, str]:
+    return {
+        each.name: each.problem for each in check.check(stored, database, contents=contents).faults
+    }
 
 
 def test_an_archive_that_is_whole_has_no_faults(log: Database, archived: Shelf) -> None:
@@ -81,7 +85,7 @@ def test_every_manifest_that_was_rewritten_or_removed_is_named(
             else:
                 path.write_bytes(changed)
             found = _faults(archived, contents=True)
-            is_named = any(name in (each, *problem.split()) for each, problem in found.items())
+            is_named = any(name in f"{each} {problem}" for each, problem in found.items())
             if number < len(names) - 1:
                 assert is_named
             elif changed is None:
