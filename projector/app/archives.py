@@ -89,9 +89,12 @@ class Archives:
         events that are done, and their total. Raises NotArchived, ArchiveForeign if the log has
         other events, or DatabaseBusy if another process appends.
         """
-        from replay.archive import shelf
+        from replay.archive import read
         from replay.archive.local import requiring_extra
 
         with requiring_extra():
             from replay.archive.restore import restore
-        return restore(self._prepared(), shelf.opened(url), on_progress=on_progress)
+        archive = read.opened(url)
+        # Before a database is created for nothing.
+        read.require_files(archive)
+        return restore(self._prepared(), archive, on_progress=on_progress)

@@ -21,7 +21,6 @@ from replay.archive.check import digest_of
 from replay.archive.local import downloaded
 from replay.archive.manifest import File
 from replay.archive.read import Archive
-from replay.archive.shelf import Shelf
 
 
 @frozen(kw_only=True)
@@ -39,7 +38,7 @@ class RestoreReport:
 
 def restore(
     database: Database,
-    shelf: Shelf,
+    archive: Archive,
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> RestoreReport:
@@ -48,10 +47,9 @@ def restore(
     First compares all of the log that is archived with the archive. Appends in transactions of a
     row group; after a kill, the next run goes on. `on_progress` receives the number of events that
     are done, and their total. Raises NotArchived, ArchiveForeign if the log has other events,
-    ArchiveBroken, DatabaseBusy if another process appends, or an error of `read.opened`.
+    ArchiveBroken, ArchiveUnreachable, or DatabaseBusy if another process appends.
     """
     begin = time.monotonic()
-    archive = read.read(shelf)
     read.require_files(archive)
     with database.reading() as connection:
         before = log.head(connection)
@@ -60,7 +58,7 @@ def restore(
         if file.last <= before:
             _require_same_digest(database, archive, file)
             continue
-        with downloaded(shelf, file) as path:
+        with downloaded(archive.shelf, file) as path:
             if file.first <= before:
                 _require_same_rows(database, archive, file, path, before)
             for events in _events(archive, file, path, after=before):

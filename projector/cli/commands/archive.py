@@ -177,7 +177,7 @@ def restore(
         Print one JSON document.
     """
     where, direct_url = _url_of(archive), read_settings().direct_database_url
-    with open_projector(url, create=True, direct_url=direct_url) as projector:
+    with open_projector(url, direct_url=direct_url) as projector:
         with progress.count_bar("restoring", "events") as advance:
             done = projector.restore_archive(where, on_progress=advance)
         try:

@@ -47,7 +47,7 @@ def test_a_log_moves_through_archives_from_one_database_to_the_other(
         catch_up(sqlite, discover())
         log, tables = log_of(sqlite), databases.rows(sqlite)
 
-        restore(postgres, first)
+        restore(postgres, read.read(first))
         assert log_of(postgres) == log
         rebuild(postgres, discover())
         assert databases.rows(postgres) == tables
@@ -60,7 +60,7 @@ def test_a_log_moves_through_archives_from_one_database_to_the_other(
             assert check.check(archived, database, contents=True).faults == ()
 
         wipe(sqlite)
-        restore(sqlite, second)
+        restore(sqlite, read.read(second))
         assert log_of(sqlite) == log
 
 

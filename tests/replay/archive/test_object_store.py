@@ -102,7 +102,7 @@ def test_a_log_goes_there_and_back(log: Database, stored: Shelf) -> None:
     ]
     expected = log_of(log)
     wipe(log)
-    restore(log, again)
+    restore(log, read.read(again))
     assert log_of(log) == expected
     append_ten(log, 10)
     assert seal.seal(log, stored, range_events=10).last == 20

@@ -43,7 +43,7 @@ def test_a_log_gets_back_what_it_lacks(log: Database, archived: Shelf, before: i
     wipe(log)
     if before:
         log_restore.append_recorded(log, events[:before])
-    done = restore(log, archived)
+    done = restore(log, read.read(archived))
     assert (done.before, done.events, done.head, done.last) == (before, 10 - before, 10, 10)
     assert log_of(log) == expected
     # What appends rely on is there: duplicates and late events are seen.
@@ -60,7 +60,7 @@ def test_a_log_gets_back_what_it_lacks(log: Database, archived: Shelf, before: i
 def test_what_lies_behind_the_archive_stays(log: Database, archived: Shelf) -> None:
     append_ten(log, 10)
     expected = log_of(log)
-    done = restore(log, archived)
+    done = restore(log, read.read(archived))
     assert (done.events, done.head) == (0, 20)
     assert log_of(log) == expected
 
@@ -76,7 +76,7 @@ def test_a_log_with_another_event_is_left_as_it_is(
         connection.execute(text(f"UPDATE event SET body = '{{}}' WHERE position = {position}"))
     before = log_of(log)
     with pytest.raises(ArchiveForeign):
-        restore(log, archived)
+        restore(log, read.read(archived))
     assert log_of(log) == before
 
 
@@ -96,9 +96,9 @@ def test_a_restore_that_was_interrupted_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(module, "append_recorded", fail_at_the_third)
         with pytest.raises(KeyboardInterrupt):
-            restore(log, archived)
+            restore(log, read.read(archived))
     assert len(read_log(log)) == 8
-    assert restore(log, archived).events == 2
+    assert restore(log, read.read(archived)).events == 2
     assert log_of(log) == expected
 
 
@@ -113,7 +113,7 @@ def test_another_writer_meanwhile_is_noticed(
 
     monkeypatch.setattr(module, "append_recorded", after_another)
     with pytest.raises(DatabaseBusy, match="moved the log to position 1"):
-        restore(log, archived)
+        restore(log, read.read(archived))
     assert len(read_log(log)) == 1
 
 
@@ -124,7 +124,7 @@ def test_a_file_that_was_changed_is_not_restored(
     path = folder / read.read(archived).files[1].name
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(ArchiveBroken, match="SHA-256"):
-        restore(log, archived)
+        restore(log, read.read(archived))
     assert len(read_log(log)) == 4
 
 
@@ -147,7 +147,7 @@ def test_events_that_contradict_the_log_are_refused(log: Database, many: bool) -
 
 def test_restored_events_are_counted_as_earlier_ones(log: Database, archived: Shelf) -> None:
     wipe(log)
-    restore(log, archived)
+    restore(log, read.read(archived))
     with log.reading() as connection:
         [row] = connection.execute(select(feed_hour)).mappings().all()
     assert (row["channel"], row["outcome"], row["sender"]) == ("earlier", "appended", "")
@@ -157,4 +157,4 @@ def test_restored_events_are_counted_as_earlier_ones(log: Database, archived: Sh
 
 def test_without_an_archive_nothing_is_restored(log: Database, stored: Shelf) -> None:
     with pytest.raises(NotArchived):
-        restore(log, stored)
+        restore(log, read.read(stored))
