@@ -12,6 +12,19 @@ from projector.errors.answers import (
     QuarantineEntryNotFound,
     TokenNotFound,
 )
+from projector.errors.archive import (
+    ArchiveAhead,
+    ArchiveBroken,
+    ArchiveForeign,
+    ArchiveNotGiven,
+    ArchiveSchemaUnknown,
+    ArchiveUnreachable,
+    BadArchiveUrl,
+    LogHole,
+    LogUnreadable,
+    NotArchived,
+    Taken,
+)
 from projector.errors.base import ProjectorError
 from projector.errors.database import (
     BadDatabaseUrl,
@@ -86,8 +99,15 @@ from projector.errors.usage import (
 __all__ = [
     "AddressPublic",
     "AddressUnusable",
+    "ArchiveAhead",
+    "ArchiveBroken",
+    "ArchiveForeign",
+    "ArchiveNotGiven",
+    "ArchiveSchemaUnknown",
+    "ArchiveUnreachable",
     "BackupExists",
     "BackupUnsupported",
+    "BadArchiveUrl",
     "BadConsoleSetting",
     "BadCursor",
     "BadDatabaseUrl",
@@ -123,8 +143,11 @@ __all__ = [
     "JobsWaiting",
     "LogHeadAhead",
     "LogHeadBehind",
+    "LogHole",
     "LogTablesMissing",
+    "LogUnreadable",
     "LogUnsound",
+    "NotArchived",
     "NotMigrated",
     "NotOne",
     "NothingConcerns",
@@ -154,6 +177,7 @@ __all__ = [
     "SpillUnwritable",
     "TableTaken",
     "TablesTaken",
+    "Taken",
     "TokenNotFound",
     "WorkerDied",
 ]

@@ -65,10 +65,13 @@ class AddressPublic(ProjectorError):
 
 
 class ExtraMissing(ProjectorError):
-    """A required package is not installed: {reason}"""
+    """The extra `{extra}` is not installed: {reason}. Run pip install '{package}[{extra}]'."""
 
     exit_code = 2
-    hint = "Install the extra: pip install 'customer-state-projector[server]'."
+    hint = "Run pip in the environment of this program."
+
+    def __init__(self, *, extra: str, reason: object) -> None:
+        super().__init__(extra=extra, reason=reason, package="customer-state-projector")
 
 
 class CustomerNotGiven(ProjectorError):

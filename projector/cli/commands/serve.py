@@ -48,7 +48,7 @@ def serve(
         from projector.server.context import ServerConfig
         from projector.server.main import serve as run
     except ImportError as error:
-        raise ExtraMissing(reason=error) from error
+        raise ExtraMissing(extra="server", reason=error) from error
     from projector.server.access import is_loopback
 
     for name, value, most in (("--port", port, 65_535), ("--lag-max", lag_max, 2**63 - 1)):

@@ -1,0 +1,7 @@
+"""Archives of the log: sealed ranges of positions as Parquet files, with a chain of manifests.
+
+In the order in which data meets them: `manifest` says what an archive contains, `shelf` stores its
+files, `rows` converts events to Parquet and back, `seal` writes, `read` opens, `check` compares
+with the manifests and the log, `restore` fills a log. An archive is a copy: nothing leaves the
+log. `rows` and the modules that import it need the extra `archive`.
+"""

@@ -1,0 +1,102 @@
+"""Opens archives: finds the newest manifest and the files, and compares an archive with a log."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import chain
+
+from attrs import field, frozen
+from sqlalchemy import Connection
+
+from projector.errors import ArchiveAhead, ArchiveBroken, ArchiveForeign, NotArchived
+from projector.store import log, log_ranges
+from replay.archive import manifest, shelf
+from replay.archive.manifest import MANIFESTS, File, Link, Manifest
+from replay.archive.shelf import Shelf
+from replay.archive.tally import row_digest
+
+
+@frozen(kw_only=True)
+class Archive:
+    """An archive as its newest manifest describes it; without files if it has none."""
+
+    shelf: Shelf
+    #: The digest of the row at position 1, which identifies the log; empty without files.
+    log: str
+    #: The files, in the order of their positions, without a hole.
+    files: tuple[File, ...]
+    #: The newest manifest and the link to it.
+    newest: Manifest | None = field(default=None, repr=False)
+    link: Link | None = field(default=None, repr=False)
+
+    @property
+    def last(self) -> int:
+        """The last archived position; 0 for none."""
+        return self.files[-1].last if self.files else 0
+
+
+def opened(url: str) -> Archive:
+    """Open the archive at a URL; without files if there is no manifest.
+
+    Raises BadArchiveUrl, ArchiveUnreachable, ArchiveBroken or ArchiveSchemaUnknown.
+    """
+    return read(shelf.opened(url))
+
+
+def read(stored: Shelf) -> Archive:
+    """Return the archive on a shelf; the errors are those of `opened`."""
+    newest = max((each.name for each in stored.names(MANIFESTS)), default=None)
+    if newest is None:
+        return Archive(shelf=stored, log="", files=())
+    encoded = stored.read(newest)
+    page = manifest.decode(newest, encoded, url=stored.url)
+    pages = [page]
+    while pages[-1].page is not None:
+        pages.append(_follow_link(stored, pages[-1], pages[-1].page))
+    return Archive(
+        shelf=stored,
+        log=page.log,
+        files=tuple(chain.from_iterable(each.files for each in reversed(pages))),
+        newest=page,
+        link=manifest.link_to(newest, encoded),
+    )
+
+
+def _follow_link(stored: Shelf, page: Manifest, link: Link) -> Manifest:
+    """Return the page before one; raises ArchiveBroken unless it is the one that was linked."""
+    encoded = stored.read(link.name)
+    if sha256(encoded).hexdigest() != link.sha256:
+        reason = f"it has changed since {page.name} was written"
+        raise ArchiveBroken(url=stored.url, name=link.name, reason=reason)
+    before = manifest.decode(link.name, encoded, url=stored.url)
+    if before.last != page.first - 1 or before.log != page.log:
+        reason = f"it does not precede {page.name}"
+        raise ArchiveBroken(url=stored.url, name=link.name, reason=reason)
+    return before
+
+
+def require_files(archive: Archive) -> None:
+    """Raise NotArchived unless the archive has files."""
+    if not archive.files:
+        raise NotArchived(url=archive.shelf.url)
+
+
+def require_same_log(connection: Connection, archive: Archive) -> None:
+    """Raise an error unless the log is the one that was archived, and goes at least as far.
+
+    NotArchived without files; ArchiveForeign if the log's first event, or the one at which the
+    archive ends, is another one; ArchiveAhead if the log ends before the archive.
+    """
+    require_files(archive)
+    head = log.head(connection)
+    if head:
+        _require_row(connection, archive, 1, archive.log)
+    if archive.last > head:
+        raise ArchiveAhead(url=archive.shelf.url, last=archive.last, head=head)
+    _require_row(connection, archive, archive.last, archive.files[-1].last_digest)
+
+
+def _require_row(connection: Connection, archive: Archive, position: int, digest: str) -> None:
+    row = log_ranges.read_one(connection, position)
+    if row is None or row_digest(row) != digest:
+        raise ArchiveForeign(url=archive.shelf.url, position=position)
