@@ -6,6 +6,7 @@ with the process that started it. `python -m tests.support.spark` starts one for
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -91,7 +92,6 @@ class Cluster:
         return {
             **_variables(self.folder),
             "SPARK_CONF_DIR": str(self.folder / "driver"),
-            "TMPDIR": str(self.folder / "tmp"),
         }
 
     def start(
@@ -120,6 +120,19 @@ class Cluster:
         """Run this project's program in a folder, as a driver of the cluster."""
         return self.start(folder, *arguments, variables=variables).ended()
 
+    def attempts(self) -> list[Attempt]:
+        """The attempts at tasks of the last driver, in the order of their ends."""
+        newest = max((self.folder / "events").iterdir(), key=lambda each: each.stat().st_mtime_ns)
+        ends = (json.loads(line) for line in newest.read_text().splitlines() if "TaskEnd" in line)
+        return [
+            Attempt(each["Task End Reason"]["Reason"], each["Task Info"]["Speculative"])
+            for each in ends
+        ]
+
+    def temporary_files(self) -> list[str]:
+        """The names of what processes have left in the folder for temporary files."""
+        return sorted(each.name for each in (self.folder / "tmp").iterdir())
+
     def until_idle(self) -> None:
         """Wait until drivers have ended with their JVMs, executors and Pythons."""
         deadline = time.monotonic() + _START_SECONDS_MAX
@@ -130,6 +143,15 @@ class Cluster:
             time.sleep(0.05)
         left = [*self._processes(), *in_sessions({*self.drivers})]
         raise AssertionError(f"Processes of a driver that has ended live on: {left}")
+
+
+@frozen
+class Attempt:
+    """An attempt at a task, that has ended."""
+
+    #: Spark's word, such as `Success`, `ExceptionFailure` or `ExecutorLostFailure`.
+    end: str
+    is_speculative: bool
 
 
 @frozen
@@ -253,6 +275,7 @@ def _variables(folder: Path) -> Mapping[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "SPARK_LOCAL_DIRS": str(folder / "local"),
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "TMPDIR": str(folder / "tmp"),
     }
 
 

@@ -1,0 +1,45 @@
+"""A rebuild on a cluster gives the tables of a rebuild in one process, and a dry run changes none."""
+
+from tests.spark.archived import Archived, differences
+from tests.spark.conftest import ARCHIVED_EVENTS, EVENTS
+from tests.support.databases import Contents
+from tests.support.spark import Cluster
+
+
+def test_the_tables_are_those_of_a_rebuild_in_one_process(
+    cluster: Cluster, archived: Archived, expected: Contents
+) -> None:
+    """Rows, dead letters, sizes of groups, snapshots, digests; the tail is folded by the runner."""
+    assert differences(archived.contents(), expected) == {}, "in one process, on both databases"
+    archived.mark()
+    done = archived.rebuild(cluster, "--partitions", "5")
+    assert (done.code, done.err) == (0, "")
+    assert differences(archived.contents(), expected) == {}
+    assert [(each["position"], each["matched"]) for each in done.json["rebuilt"]] == [
+        (EVENTS, True)
+    ] * len(done.json["rebuilt"])
+    assert (done.json["engine"], done.json["engine_position"]) == ("spark", ARCHIVED_EVENTS)
+    assert done.json["events"] == EVENTS
+    assert done.json["found_leftovers"] is False
+    assert archived.left() == []
+
+
+def test_a_dry_run_leaves_the_tables_as_they_are(
+    cluster: Cluster, sqlite_archived: Archived, expected: Contents
+) -> None:
+    sqlite_archived.mark()
+    before = sqlite_archived.contents()
+    done = sqlite_archived.rebuild(cluster, "--dry-run")
+    assert (done.code, done.err) == (0, "")
+    assert done.json["swapped"] is False
+    marked = [row for row in before["customer"] if "'marked'" in row]
+    changes = {
+        each["projection"]: (each["rows_new"], each["rows_gone"])
+        for each in done.json["impact"]["rows"]
+    }
+    assert changes.pop("customer") == (len(marked), len(marked))
+    assert {*changes.values()} == {(0, 0)}
+    assert differences(sqlite_archived.contents(), before) == {}
+    assert sqlite_archived.left() == []
+    assert sqlite_archived.command("rebuild", "customer").code == 0
+    assert differences(sqlite_archived.contents(), expected) == {}
