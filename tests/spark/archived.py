@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 from sqlalchemy import Column, Table, select, text
 
 from projector.projections import discover
@@ -31,12 +31,17 @@ class Archived:
 
     url: str
     archive: Path
-    #: The program's environment beside the database's URL.
-    variables: dict[str, str] = field(factory=dict)
+    #: The `PYTHONPATH` of the program.
+    packages: str = ""
 
     def command(self, *arguments: str) -> Done:
         """Run the program on the database, without a cluster."""
-        return run_program(self.archive.parent, *arguments, **self._variables())
+        return run_program(
+            self.archive.parent,
+            *arguments,
+            PROJECTOR_DATABASE_URL=self.url,
+            PYTHONPATH=self.packages,
+        )
 
     def seal(self, range_events: int) -> None:
         """Archive the complete ranges of so many events."""
@@ -52,7 +57,11 @@ class Archived:
             "--json",
             *engine,
             *options,
-            variables={**self._variables(), **variables},
+            variables={
+                "PROJECTOR_DATABASE_URL": self.url,
+                "PYTHONPATH": self.packages,
+                **variables,
+            },
         )
 
     def rebuild(self, cluster: Cluster, *options: str, **variables: str) -> Done:
@@ -92,8 +101,6 @@ class Archived:
         with closing(Database(self.url)) as database:
             yield database
 
-    def _variables(self) -> dict[str, str]:
-        return {"PROJECTOR_DATABASE_URL": self.url, **self.variables}
 
 
 def _written() -> list[Table]:

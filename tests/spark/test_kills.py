@@ -1,4 +1,4 @@
-"""Whatever is killed amid a rebuild on a cluster, tables are as before or right, and nothing stays."""
+"""Whatever is killed amid a rebuild on a cluster, the tables are right or as before."""
 
 import signal
 import time

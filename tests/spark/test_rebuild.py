@@ -1,4 +1,4 @@
-"""A rebuild on a cluster gives the tables of a rebuild in one process, and a dry run changes none."""
+"""A rebuild on a cluster gives the tables of a rebuild in one process."""
 
 from tests.spark.archived import Archived, differences
 from tests.spark.conftest import ARCHIVED_EVENTS, EVENTS
