@@ -5,45 +5,84 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 
 from projector.errors import RowsLost
 from projector.projections.projection import Projection
+from projector.runner import runner
 from projector.store import checkpoints, dead_letters, digest, group_sizes, snapshots
 from projector.store.database import Database
 from projector.store.rebuild import shadow, staging
 from projector.store.row_tables import fingerprint
-from replay.engines.engine import Engine, EnginePiece, Job
+from replay.engines.engine import NO_COST, Cost, Engine, EnginePiece, Job
 
 
-def fill(job: Job, engine: Engine) -> None:
+@frozen(kw_only=True)
+class Filled:
+    """The part of a rebuild that an engine did."""
+
+    #: The last position that it folded.
+    until: int
+    cost: Cost
+
+
+def fill(job: Job, engine: Engine) -> Filled:
     """Create the shadows of the plan's projections and fill them up to the plan's position.
 
-    Raises RowsLost if a shadow has another number of rows than the engine wrote.
+    The engine folds as far as it reaches, the runner what is left. Raises RowsLost if a shadow has
+    another number of rows than the engine wrote.
     """
-    shadows = job.plan.shadows
+    _create_shadows(job)
+    reach = engine.reach(job)
+    cost = _fold(evolve(job, plan=evolve(job.plan, until=reach)), engine)
+    if reach < job.plan.until:
+        _fold_rest(job)
+    return Filled(until=reach, cost=cost)
+
+
+def _fold_rest(job: Job) -> None:
+    """Fold the events behind the engine's reach; raises what stops a projection."""
+    failures = runner.catch_up(
+        job.database,
+        job.plan.shadows,
+        until=job.plan.until,
+        on_batch=lambda position: job.on_progress("catching up", position, job.plan.until),
+    )
+    if failures:
+        raise failures[0]
+
+
+def _create_shadows(job: Job) -> None:
     with job.database.writing() as connection:
         before = checkpoints.read(connection, [each.live for each in job.plan.pairs])
         for pair in job.plan.pairs:
             has_new_layout = before[pair.live.name].fingerprint != fingerprint(pair.live)
             shadow.create(connection, pair, has_new_layout=has_new_layout)
+
+
+def _fold(job: Job, engine: Engine) -> Cost:
+    """Run the engine, and store what it yields."""
+    shadows = job.plan.shadows
     tallies = [_Tally() for _ in shadows]
+    cost = NO_COST
     # Closed even after an error: workers must not go on writing to tables and files that are being
     # removed.
     with closing(_pieces(job, engine)) as pieces:
         for piece in pieces:
             _store_piece(job.database, shadows, piece)
+            cost += piece.cost
             for tally, folded in zip(tallies, piece.folded, strict=True):
                 tally.rows += folded.rows
                 tally.digest = digest.apply(tally.digest, folded.digest)
     for done, (each, tally) in enumerate(zip(shadows, tallies, strict=True)):
         job.on_progress("indexing", done, len(shadows))
         _finish(job, each, tally)
+    return cost
 
 
 def _pieces(job: Job, engine: Engine) -> Generator[EnginePiece, None, None]:
     """Yield the pieces of an engine; closing this generator closes the engine's iterator."""
-    yield from engine(job)
+    yield from engine.run(job)
 
 
 @define
@@ -55,8 +94,8 @@ class _Tally:
 
 
 def _store_piece(database: Database, shadows: Sequence[Projection], piece: EnginePiece) -> None:
-    """Load a piece's staged rows (SQLite only), and store what belongs to them."""
-    if database.is_sqlite:
+    """Load a piece's staged rows, and store what belongs to them."""
+    if piece.path is not None:
         staging.load(database, shadows, piece.path)
     if not any(folded.dead_letters or folded.snapshots or folded.sizes for folded in piece.folded):
         return

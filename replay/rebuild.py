@@ -17,7 +17,7 @@ from projector.store.database import Database
 from projector.store.rebuild import rights, shadow
 from replay import engines, impact, swap, workspace
 from replay.engines import Engine, Job
-from replay.engines.engine import OnProgress
+from replay.engines.engine import NO_COST, Cost, OnProgress
 from replay.fill import fill
 from replay.impact import Impact
 from replay.plan import RebuildPlan
@@ -49,6 +49,11 @@ class RebuildReport:
     swapped: bool
     #: The number of events folded from the beginning of the log.
     events: int
+    engine: str
+    #: The last position that the engine folded; the runner folded the rest.
+    engine_position: int
+    #: What the engine's processes on other machines took; None if there are none.
+    engine_cost: Cost | None
     #: The duration of the rebuild.
     seconds: float
     #: The part of it during which writers were blocked, for the swap.
@@ -100,7 +105,9 @@ def rebuild(
             workers=workers or engines.available_cores(),
             on_progress=on_progress,
         )
-        fill(job, engine or engines.choose(plan.until, workers))
+        engine = engine or engines.choose(plan.until, workers)
+        found_leftovers |= engine.clear(job)
+        filled = fill(job, engine)
         found = impact.compare(database, pairs) if is_compared else None
         if found and change_percent_max is not None and found.percent > change_percent_max:
             raise ImpactTooGreat(percent=found.percent, percent_max=change_percent_max)
@@ -110,6 +117,9 @@ def rebuild(
         rebuilt=rebuilt,
         swapped=swapped is not None,
         events=plan.until,
+        engine=engine.name,
+        engine_position=filled.until,
+        engine_cost=None if filled.cost == NO_COST else filled.cost,
         seconds=round(time.monotonic() - begin, 3),
         pause_seconds=round(swapped.pause_seconds, 6) if swapped else 0.0,
         dependents=tuple(swapped.dependents) if swapped else (),

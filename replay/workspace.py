@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import socket
 import stat
 import tempfile
 import time
@@ -77,8 +78,18 @@ def path_for(database: Database) -> Path:
     """
     if database.is_sqlite:
         return Path(f"{Path(database.url.database or '').resolve()}-rebuild")
-    name = blake2b(str(database).encode(), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"projector-rebuild-{os.getuid()}-{name}"
+    return Path(tempfile.gettempdir()) / f"projector-rebuild-{os.getuid()}-{key_of(database)}"
+
+
+def key_of(database: Database) -> str:
+    """Return a short name for a database that its next rebuild finds, too.
+
+    A SQLite database belongs to a machine, so the machine's name is a part of it.
+    """
+    place = str(database)
+    if database.is_sqlite:
+        place = f"{socket.gethostname()} {Path(database.url.database or '').resolve()}"
+    return blake2b(place.encode(), digest_size=8).hexdigest()
 
 
 def _locked(path: Path, database: Database) -> int:

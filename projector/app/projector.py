@@ -125,21 +125,26 @@ class Projector(Queries, Operations):
         *names: str,
         engine: str | None = None,
         workers: int | None = None,
+        spark: replay.engines.SparkOptions | None = None,
         dry_run: bool = False,
         change_percent_max: float | None = None,
         on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
     ) -> replay.RebuildReport:
         """Rebuild projections (default: all) from the log beside the live tables, then swap.
 
-        `engine` is `in-process` or `parallel`; by default the size of the log decides. Raises
-        ProjectionUnknown, EngineUnknown, and the errors of `replay.rebuild`.
+        `engine` is `in-process` or `parallel`; by default the size of the log decides. With `spark`
+        the engine is Spark, which folds an archive. Raises ProjectionUnknown, EngineUnknown, and
+        the errors of `replay.engines.on_spark` and `replay.rebuild`.
         """
         import replay
 
+        chosen = None if engine is None else replay.engines.by_name(engine)
+        if spark is not None:
+            chosen = replay.engines.on_spark(spark)
         return replay.rebuild(
             self.database,
             self._chosen(self.database, names),
-            None if engine is None else replay.engines.by_name(engine),
+            chosen,
             workers=workers,
             dry_run=dry_run,
             change_percent_max=change_percent_max,

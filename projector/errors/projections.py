@@ -65,6 +65,46 @@ class EventsLost(ProjectorError):
     hint = "The tables are unchanged. Check the disk, and try again."
 
 
+class EventsMissing(ProjectorError):
+    """The rebuild has {found} events of {expected} that the archive has."""
+
+    hint = "The tables are unchanged. Run `projector archive check --contents`, and try again."
+
+
+class JavaMissing(ProjectorError):
+    """Spark needs Java 17 or newer: {found}."""
+
+    exit_code = 2
+    hint = "Install it, or set JAVA_HOME; on Debian: apt install openjdk-17-jre-headless."
+
+
+class SparkUnreachable(ProjectorError):
+    """Spark at {master} cannot be used: {reason}."""
+
+    exit_code = 4
+    hint = (
+        "The tables are unchanged. Check that the master and its workers run, and that they have "
+        "cores and memory to spare."
+    )
+
+
+class WorkerUnfit(ProjectorError):
+    """An executor of Spark cannot fold: {reason}."""
+
+    exit_code = 4
+    hint = (
+        "The tables are unchanged. Executors need the driver's Python, and the same packages: "
+        "pip install 'customer-state-projector[spark]'; PYSPARK_PYTHON is their interpreter."
+    )
+
+
+class SparkFailed(ProjectorError):
+    """Spark failed: {reason}"""
+
+    exit_code = 4
+    hint = "The tables are unchanged. The logs of Spark's executors have more."
+
+
 class RowsLost(ProjectorError):
     """The new table of {projection!r} has {found} rows, but {expected} were written."""
 

@@ -81,6 +81,20 @@ class CustomerNotGiven(ProjectorError):
     hint = "Add --customer ID; or name projections: a rebuild of these is always of all customers."
 
 
+class SparkNotChosen(ProjectorError):
+    """--archive, --spark, --spark-conf and --partitions are for --engine spark."""
+
+    exit_code = 2
+    hint = "Add --engine spark, or leave them out."
+
+
+class BadSparkSetting(ProjectorError):
+    """Invalid setting of Spark {setting!r}."""
+
+    exit_code = 2
+    hint = "Give --spark-conf NAME=VALUE, such as spark.executor.memory=4g."
+
+
 class BadCursor(ProjectorError):
     """Invalid cursor {cursor!r} for this list."""
 

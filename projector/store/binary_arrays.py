@@ -30,17 +30,23 @@ class BinaryArray(bytes):
 
 def encode_array(type_name: str, values: Collection[Any]) -> BinaryArray:
     """Encode the values of a column of the type, such as `int8`; None is null."""
-    oid, encode = _TYPES[type_name]
+    oid = _TYPES[type_name][0]
     if not values:
         return BinaryArray(_EMPTY.pack(0, 0, oid))
-    has_null = None in values
-    if has_null:
-        some = iter(encode([value for value in values if value is not None]))
-        elements: Iterable[bytes] = [_NULL if value is None else next(some) for value in values]
-    else:
-        elements = encode(values)
-    header = _HEADER.pack(1, has_null, oid, len(values), 1)
-    return BinaryArray(b"".join((header, *elements)))
+    header = _HEADER.pack(1, None in values, oid, len(values), 1)
+    return BinaryArray(b"".join((header, *encode_elements(type_name, values))))
+
+
+def encode_elements(type_name: str, values: Collection[Any]) -> Iterable[bytes]:
+    """Encode each value of a column of the type with its length before it; None is null.
+
+    An element of an array and a field of a COPY in the binary format look like this.
+    """
+    encode = _TYPES[type_name][1]
+    if None not in values:
+        return encode(values)
+    some = iter(encode([value for value in values if value is not None]))
+    return [_NULL if value is None else next(some) for value in values]
 
 
 def register(connection: Any) -> None:

@@ -6,8 +6,10 @@ the types, but rows bypass its work per row, which would cost more than the inse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain, repeat
+from struct import Struct
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Table, insert
@@ -15,7 +17,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from projector.projections.projection import Values
-from projector.store.binary_arrays import encode_array
+from projector.store.binary_arrays import encode_array, encode_elements
 from projector.store.types import Instant, all_to_sqlite
 
 # ruff: noqa: S608 - the names in these statements are those of our own tables
@@ -25,6 +27,12 @@ from projector.store.types import Instant, all_to_sqlite
 #: takes several round trips; if the client is suspended (SIGSTOP) during one, the server waits for
 #: it until the client ends, and keeps its locks.
 FEW_ROWS_MAX = 300
+
+#: The parts of a COPY in the binary format: what stands before the rows (a signature, no flags, no
+#: extension), before the fields of each row (their number), and after all rows.
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_FIELDS = Struct("!h").pack
+_COPY_TRAILER = _FIELDS(-1)
 
 #: The number of rows in a statement with arrays, if there are more: a statement may have 1 GB.
 PIECE_ROWS_MAX = 500
@@ -222,10 +230,25 @@ def to_postgres_params(columns: Sequence[Column[Any]], rows: Sequence[Values]) -
 def _copy(
     connection: Connection, target: str, columns: Sequence[Column[Any]], rows: Sequence[Values]
 ) -> None:
+    copy_encoded(connection, target, columns, [encode_rows(columns, rows)])
+
+
+def encode_rows(columns: Sequence[Column[Any]], rows: Sequence[Values]) -> bytes:
+    """Encode rows for a COPY in the binary format, column by column; see `copy_encoded`."""
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    fields = map(encode_elements, map(_postgres_type, columns), values)
+    return b"".join(chain.from_iterable(zip(repeat(_FIELDS(len(columns))), *fields, strict=False)))
+
+
+def copy_encoded(
+    connection: Connection, target: str, columns: Sequence[Column[Any]], parts: Iterable[bytes]
+) -> None:
+    """Insert rows that `encode_rows` has encoded, cut anywhere, by one COPY; only on Postgres."""
     driver: Any = connection.connection.driver_connection
     names = ", ".join(column.name for column in columns)
     statement = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)"
     with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types([_postgres_type(column) for column in columns])
-        for row in rows:
-            copy.write_row(row)
+        copy.write(_COPY_HEADER)
+        for part in parts:
+            copy.write(part)
+        copy.write(_COPY_TRAILER)

@@ -10,20 +10,28 @@ import os
 from projector.errors import EngineUnknown
 from replay.engines import in_process, parallel
 from replay.engines.engine import Engine, EnginePiece, Job, ShadowResult
+from replay.engines.spark.options import SparkOptions
 
 __all__ = [
     "ENGINES",
     "PARALLEL_EVENTS_MIN",
+    "SPARK",
     "Engine",
     "EnginePiece",
     "Job",
     "ShadowResult",
+    "SparkOptions",
     "available_cores",
     "by_name",
     "choose",
+    "on_spark",
 ]
 
-ENGINES: dict[str, Engine] = {"in-process": in_process.run, "parallel": parallel.run}
+#: The engines that need nothing but the database.
+ENGINES = {each.name: each for each in (in_process.ENGINE, parallel.ENGINE)}
+
+#: The engine that needs an archive as well; see `on_spark`.
+SPARK = "spark"
 
 #: The number of events from which on worker processes save more time than they take to start.
 PARALLEL_EVENTS_MIN = 50_000
@@ -32,8 +40,22 @@ PARALLEL_EVENTS_MIN = 50_000
 def by_name(name: str) -> Engine:
     """Return the engine of a name; raises EngineUnknown."""
     if name not in ENGINES:
-        raise EngineUnknown(name=name, known=", ".join(ENGINES))
+        raise EngineUnknown(name=name, known=", ".join([*ENGINES, SPARK]))
     return ENGINES[name]
+
+
+def on_spark(options: SparkOptions) -> Engine:
+    """Return the engine that folds an archive on Spark.
+
+    Raises ExtraMissing, JavaMissing, and the errors of opening the archive.
+    """
+    from replay.engines.spark.install import require_extra
+
+    require_extra()
+    # This needs the extra.
+    from replay.engines.spark.engine import engine
+
+    return engine(options)
 
 
 def choose(events: int, workers: int | None) -> Engine:

@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from operator import itemgetter
 
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.facts.registry import facts
 from projector.projections.projection import KeyedFact
-from projector.runner.batch import fold_stream_facts, fold_streams
+from projector.runner.batch import fold_streams
 from projector.runner.projection_fold import ProjectionChange
 from projector.runner.stream_facts import StreamFacts
 from projector.store import log
 from replay import spill
-from replay.engines.engine import EnginePiece, Job, stage
+from replay.engines.engine import EnginePiece, Job, fold_parts, stage
 from replay.plan import PositionRange
 from replay.spill import NO_STREAM, Block, SpillRecord
 from replay.workspace import spilling
 
 #: The largest bucket that is sorted in memory; a larger one has customers with most of the events.
 SORTED_BYTES_MAX = 64 * 1024 * 1024
-
-#: The number of streams in a part of a bucket, which is folded and written in one go. Facts, states
-#: and rows of one part fit into the processor's cache.
-PART_STREAMS = 100
 
 _stream_id = itemgetter(0)
 
@@ -77,15 +73,7 @@ def _fold_sorted(job: Job, bucket: int) -> tuple[int, Iterable[list[ProjectionCh
         [StreamFacts(None, None, _facts(events.get(NO_STREAM, [])))],
         (StreamFacts(customer, each, _facts(events[each])) for each, customer in customers),
     )
-    parts = (
-        fold_stream_facts(
-            job.plan.shadows,
-            chain([first], islice(streams, PART_STREAMS - 1)),
-            takes_snapshots=True,
-        )
-        for first in streams
-    )
-    return sum(map(len, events.values())), parts
+    return sum(map(len, events.values())), fold_parts(job.plan.shadows, streams)
 
 
 def _fold_by_index(job: Job, bucket: int) -> tuple[int, Iterable[list[ProjectionChange]]]:

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count, islice
 from pathlib import Path
 
 from attrs import define, field, frozen
 
+from projector.projections.projection import Projection
 from projector.projections.snapshots import TakenSnapshot
+from projector.runner.batch import fold_stream_facts
 from projector.runner.projection_fold import ProjectionChange
+from projector.runner.stream_facts import StreamFacts
 from projector.store.database import Database
 from projector.store.dead_letters import DeadLetter
 from projector.store.group_sizes import Sizes
 from projector.store.rebuild import staging
+from projector.store.rebuild.staging import Sink
 from projector.store.table_rows import Rows
 from replay.plan import RebuildPlan
 
 #: A progress callback: (phase, done, total); the units depend on the phase.
 OnProgress = Callable[[str, int, int], None]
+
+#: The number of streams in a part, which is folded and written in one go. Facts, states and rows
+#: of one part fit into the processor's cache.
+PART_STREAMS = 100
 
 _numbers = count()
 
@@ -51,18 +59,59 @@ class ShadowResult:
 
 
 @frozen(kw_only=True)
+class Cost:
+    """What a part of the work took where it ran."""
+
+    #: The processor time of Python processes.
+    cpu_seconds: float = 0.0
+    #: The greatest resident memory of one of them.
+    memory_bytes_max: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        """Return the cost of both parts."""
+        return Cost(
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            memory_bytes_max=max(self.memory_bytes_max, other.memory_bytes_max),
+        )
+
+
+NO_COST = Cost()
+
+
+@frozen(kw_only=True)
 class EnginePiece:
-    """Some customers, folded; their rows are staged (SQLite) or in the shadows (Postgres)."""
+    """Some customers, folded; their rows are in a staging file, or in the shadows already."""
 
     #: One for each shadow, in the order of the plan.
     folded: list[ShadowResult]
-    #: The staging file of the rows; SQLite only.
-    path: Path
+    #: The staging file of the rows; None if they are in the shadows.
+    path: Path | None
+    #: What it took elsewhere than on this machine.
+    cost: Cost = NO_COST
 
 
-#: An engine folds the customers of the log, each in exactly one piece. Pieces are ordered: the
-#: customers of one come before those of the next one, by project and id.
-Engine = Callable[[Job], Iterator[EnginePiece]]
+def _whole(job: Job) -> int:
+    return job.plan.until
+
+
+def _nothing(_job: Job) -> bool:
+    return False
+
+
+@frozen(kw_only=True)
+class Engine:
+    """A way to fold the log."""
+
+    name: str
+    #: Folds the customers of the log, each in exactly one piece. Where it can, it orders the
+    #: pieces, so that indexes grow at their ends: the customers of one come before those of the
+    #: next one.
+    run: Callable[[Job], Iterator[EnginePiece]]
+    #: Returns the last position that it can fold, at most the plan's: the runner folds the rest.
+    reach: Callable[[Job], int] = _whole
+    #: Removes what a killed rebuild of this database left outside of it and of the job's folder;
+    #: returns whether there was anything.
+    clear: Callable[[Job], bool] = _nothing
 
 
 @define
@@ -79,7 +128,16 @@ def stage(job: Job, parts: Iterable[Sequence[ProjectionChange]]) -> EnginePiece:
     A part has the changes of each shadow; the customers of one come before those of the next one.
     """
     path = job.folder / f"rows-{os.getpid()}-{next(_numbers)}"
-    found = [_Found() for _ in job.plan.shadows]
+    shadows = job.plan.shadows
+    results = write_parts(staging.sink_for(job.database, shadows, path), shadows, parts)
+    return EnginePiece(folded=results, path=path if job.database.is_sqlite else None)
+
+
+def write_parts(
+    sink: Sink, shadows: Sequence[Projection], parts: Iterable[Sequence[ProjectionChange]]
+) -> list[ShadowResult]:
+    """Write the rows of parts to a sink; return what they contribute to each shadow."""
+    found = [_Found() for _ in shadows]
 
     def rows() -> Iterator[list[Rows]]:
         for changes in parts:
@@ -88,17 +146,22 @@ def stage(job: Job, parts: Iterable[Sequence[ProjectionChange]]) -> EnginePiece:
                 some.snapshots.extend(change.snapshots)
             yield [change.new for change in changes]
 
-    results = staging.write(job.database, job.plan.shadows, rows(), path)
-    return EnginePiece(
-        folded=[
-            ShadowResult(
-                rows=each.rows,
-                digest=each.digest,
-                sizes=each.sizes,
-                dead_letters=some.dead_letters,
-                snapshots=some.snapshots,
-            )
-            for each, some in zip(results, found, strict=True)
-        ],
-        path=path,
-    )
+    return [
+        ShadowResult(
+            rows=each.rows,
+            digest=each.digest,
+            sizes=each.sizes,
+            dead_letters=some.dead_letters,
+            snapshots=some.snapshots,
+        )
+        for each, some in zip(staging.write(sink, shadows, rows()), found, strict=True)
+    ]
+
+
+def fold_parts(
+    shadows: Sequence[Projection], streams: Iterator[StreamFacts]
+) -> Iterator[list[ProjectionChange]]:
+    """Fold streams part by part."""
+    for first in streams:
+        part = chain([first], islice(streams, PART_STREAMS - 1))
+        yield fold_stream_facts(shadows, part, takes_snapshots=True)

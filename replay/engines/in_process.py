@@ -9,7 +9,7 @@ from projector.envelope import RecordedEvent
 from projector.facts.registry import facts
 from projector.runner.batch import fold_streams
 from projector.store import customers, log
-from replay.engines.engine import EnginePiece, Job, stage
+from replay.engines.engine import Engine, EnginePiece, Job, stage
 
 #: The number of streams in a piece.
 STREAMS_MAX = 1_000
@@ -27,6 +27,9 @@ def run(job: Job) -> Iterator[EnginePiece]:
             job.on_progress("folding", done, until)
         rest = log.read_without_customer(connection, facts(), until=until)
         yield stage(job, [fold_streams(job.plan.shadows, rest)])
+
+
+ENGINE = Engine(name="in-process", run=run)
 
 
 class _Counted:

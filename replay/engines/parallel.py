@@ -26,7 +26,7 @@ from projector.store import customers
 from projector.store.database import Database
 from replay import spill, workspace
 from replay.engines import buckets
-from replay.engines.engine import EnginePiece, Job
+from replay.engines.engine import Engine, EnginePiece, Job
 from replay.plan import PositionRange, RebuildPlan
 from replay.spill import Assignment
 from replay.workspace import spilling
@@ -61,6 +61,9 @@ def run(job: Job) -> Iterator[EnginePiece]:
             job.on_progress("folding", done, spilled)
     if done != spilled:
         raise EventsLost(found=done, expected=spilled)
+
+
+ENGINE = Engine(name="parallel", run=run)
 
 
 def _in_order(

@@ -223,8 +223,7 @@ KINDS = (
         strikes=lambda step, database: (
             database == "postgres"
             and (
-                step.at == "psycopg:Copy.write_row"
-                or step.name in ("before the events", "before rows")
+                step.at == "psycopg:Copy.write" or step.name in ("before the events", "before rows")
             )
         ),
         strike=_cutting(COPY_CUT),

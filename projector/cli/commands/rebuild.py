@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up
 from projector.config import read_settings
-from projector.errors import BadNumber, CustomerNotGiven, NotOne
+from projector.errors import (
+    ArchiveNotGiven,
+    BadNumber,
+    BadSparkSetting,
+    CustomerNotGiven,
+    NotOne,
+    SparkNotChosen,
+)
 from projector.projections import named
 from replay import CustomerRebuild, RebuildReport
+from replay.engines import SparkOptions
 from replay.impact import GroupChange, Impact
 
 #: The maximum number of segments or tiers in a table for people.
@@ -20,6 +30,10 @@ def rebuild(
     url: Url,
     engine: str | None = None,
     workers: Whole | None = None,
+    archive: str | None = None,
+    spark: str | None = None,
+    spark_conf: tuple[str, ...] = (),
+    partitions: Whole | None = None,
     dry_run: Flag = False,
     max_change: float | None = None,
     customer: str | None = None,
@@ -36,9 +50,19 @@ def rebuild(
     names
         The projections to rebuild. Default: all.
     engine
-        The engine that folds: in-process or parallel. Default: chosen by the size of the log.
+        The engine that folds: in-process, parallel, or spark, which folds an archive. Default:
+        in-process or parallel, chosen by the size of the log.
     workers
         The number of processes of the parallel engine. Default: the number of cores.
+    archive
+        The folder or URL of the archive for Spark. Default: PROJECTOR_ARCHIVE_URL.
+    spark
+        The master of the Spark cluster, such as spark://HOST:7077. Default:
+        PROJECTOR_SPARK_MASTER, or else all cores of this machine.
+    spark_conf
+        A setting of Spark, such as spark.executor.memory=4g. May be repeated.
+    partitions
+        The number of tasks of Spark that fold. Default: one for about 50,000 events.
     dry_run
         Report what would change, and leave the tables as they are.
     max_change
@@ -53,6 +77,7 @@ def rebuild(
         Print one JSON document.
     """
     named(list(names))
+    options = _spark_options(engine, archive, spark, spark_conf, partitions)
     has_full_options = engine or workers is not None or dry_run or max_change is not None
     if customer is not None and has_full_options:
         raise NotOne(
@@ -61,10 +86,9 @@ def rebuild(
         )
     if customer is None and (project or source_id):
         raise CustomerNotGiven
-    if workers is not None and workers < 1:
-        raise BadNumber(name="--workers", value=workers, range="1 or more")
-    if max_change is not None and not 0 <= max_change <= 100:
-        raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
+    _require_numbers(workers, partitions, max_change)
+    if options is not None and workers is not None:
+        raise NotOne(options="--workers and --engine spark; --partitions is for Spark")
     with open_projector(url, direct_url=read_settings().direct_database_url) as projector:
         if customer is not None:
             rebuilt = projector.rebuild_customer(
@@ -75,8 +99,9 @@ def rebuild(
         with progress.phases_bar("rebuilding") as advance:
             done = projector.rebuild(
                 *names,
-                engine=engine,
+                engine=engine if options is None else None,
                 workers=workers,
+                spark=options,
                 dry_run=dry_run,
                 change_percent_max=max_change,
                 on_progress=advance,
@@ -87,6 +112,43 @@ def rebuild(
             _show(done)
         if done.swapped:
             catch_up(projector)
+
+
+def _require_numbers(
+    workers: int | None, partitions: int | None, max_change: float | None
+) -> None:
+    for name, value in (("--workers", workers), ("--partitions", partitions)):
+        if value is not None and value < 1:
+            raise BadNumber(name=name, value=value, range="1 or more")
+    if max_change is not None and not 0 <= max_change <= 100:
+        raise BadNumber(name="--max-change", value=max_change, range="0 to 100")
+
+
+def _spark_options(
+    engine: str | None,
+    archive: str | None,
+    master: str | None,
+    conf: tuple[str, ...],
+    partitions: int | None,
+) -> SparkOptions | None:
+    """Return the options of the engine spark; None for another one."""
+    if engine != "spark":
+        if archive or master or conf or partitions is not None:
+            raise SparkNotChosen
+        return None
+    settings = read_settings()
+    url = archive or settings.archive_url
+    if url is None:
+        raise ArchiveNotGiven
+    for each in conf:
+        if not re.fullmatch(r"spark\.[^=\s]+=.*", each):
+            raise BadSparkSetting(setting=each)
+    return SparkOptions(
+        archive_url=url,
+        master=master or settings.spark_master,
+        conf=dict(each.split("=", 1) for each in conf),
+        partitions=partitions,
+    )
 
 
 def _show_customer(done: CustomerRebuild, json: bool) -> None:
@@ -108,6 +170,18 @@ def _show(done: RebuildReport) -> None:
     if done.swapped:
         summary += f" Writers had to wait for {done.pause_seconds * 1000:.0f} ms."
     output.line(summary)
+    if done.engine_position < done.events:
+        output.line(
+            f"The engine folded up to position {done.engine_position}, where the archive ends, and"
+            f" this process the {done.events - done.engine_position} events behind it."
+            " `projector archive write` makes the archive longer."
+        )
+    if done.engine_cost is not None:
+        cost = done.engine_cost
+        output.line(
+            f"Executors took {cost.cpu_seconds:.1f} s of processors, and at most"
+            f" {cost.memory_bytes_max / 2**20:,.0f} MiB of memory in one Python process."
+        )
     for dependent in done.dependents:
         output.line(f"Copied rows instead of swapping tables, to keep: {dependent}.")
 

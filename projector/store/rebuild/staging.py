@@ -2,18 +2,20 @@
 
 On Postgres, each process writes directly to the tables. SQLite allows one writer at a time: there,
 each process writes its part of the rows to a file of its own, and the files are then loaded into
-the database one after another. Loading only copies rows, so it holds the write lock as briefly as
-possible.
+the database one after another. A process that does not reach the database writes a file in either
+case. A file has the rows in the form in which its database takes them, so loading only copies them:
+it holds the write lock of SQLite as briefly as possible.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 from projector.envelope import CustomerKey
 from projector.errors import SpillUnwritable
@@ -26,8 +28,14 @@ from projector.store.table_rows import Rows
 # ruff: noqa: S608 - the names in these statements are those of our own tables
 
 
-#: A function that inserts rows into the table of a shadow, or of the file that stands for it.
+#: A function that inserts rows into the table of a shadow, or into a file.
 _Insert = Callable[[Projection, list[Values]], None]
+
+#: The place of rows until they are loaded: entered once, and complete when it is left.
+Sink = AbstractContextManager[_Insert]
+
+#: The size of the pieces in which a file is read, in bytes.
+_PIECE_BYTES = 1024 * 1024
 
 
 class StagingResult(NamedTuple):
@@ -40,18 +48,26 @@ class StagingResult(NamedTuple):
     sizes: dict[GroupDay, Size]
 
 
+def sink_for(database: Database, shadows: Sequence[Projection], path: Path) -> Sink:
+    """Return the sink of a process that reaches the database: the tables, or on SQLite a file."""
+    return _to_file(path, shadows) if database.is_sqlite else _to_tables(database, shadows)
+
+
+def file_for(dialect: str, shadows: Sequence[Projection], path: Path) -> Sink:
+    """Return the sink of a process that does not reach the database: a file for `load`."""
+    return _to_file(path, shadows) if dialect == "sqlite" else _to_copy_file(path, shadows)
+
+
 def write(
-    database: Database, shadows: Sequence[Projection], parts: Iterable[Sequence[Rows]], path: Path
+    sink: Sink, shadows: Sequence[Projection], parts: Iterable[Sequence[Rows]]
 ) -> list[StagingResult]:
-    """Write customers' rows to the tables of shadows, or on SQLite to a file.
+    """Write customers' rows to a sink.
 
     A part has the rows of some customers for each shadow. Parts are converted and written one after
-    another, because rows that were made just now are still in the processor's cache. The file
-    `path` must not exist. Returns a result for each shadow; raises SpillUnwritable if the file
-    cannot be written.
+    another, because rows that were made just now are still in the processor's cache. Returns a
+    result for each shadow; raises SpillUnwritable if a file cannot be written.
     """
     results = [StagingResult(0, 0, {}) for _ in shadows]
-    sink = _to_file(path, shadows) if database.is_sqlite else _to_tables(database, shadows)
     with sink as insert:
         for part in parts:
             for index, (each, rows) in enumerate(zip(shadows, part, strict=True)):
@@ -67,6 +83,14 @@ def write(
 
 def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
     """Load the rows of a file into the shadows, in one transaction, and remove the file."""
+    if database.is_sqlite:
+        _load_attached(database, shadows, path)
+    else:
+        _load_copies(database, shadows, path)
+    path.unlink()
+
+
+def _load_attached(database: Database, shadows: Sequence[Projection], path: Path) -> None:
     with database.connected() as connection:
         driver: Any = connection.connection.driver_connection
         driver.execute("ATTACH DATABASE ? AS part", (str(path),))
@@ -86,7 +110,15 @@ def load(database: Database, shadows: Sequence[Projection], path: Path) -> None:
             with suppress(sqlite3.ProgrammingError):
                 driver.execute("PRAGMA synchronous = FULL")
                 driver.execute("DETACH DATABASE part")
-    path.unlink()
+
+
+def _load_copies(database: Database, shadows: Sequence[Projection], path: Path) -> None:
+    with ZipFile(path) as file, database.writing() as connection:
+        for each in shadows:
+            table = row_tables.table_of(each)
+            with file.open(each.name) as rows:
+                pieces = iter(partial(rows.read, _PIECE_BYTES), b"")
+                bulk.copy_encoded(connection, table.name, list(table.columns), pieces)
 
 
 def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
@@ -96,12 +128,40 @@ def _by_customer(rows: Rows) -> dict[CustomerKey, list[Row]]:
 
 @contextmanager
 def _to_tables(database: Database, shadows: Sequence[Projection]) -> Iterator[_Insert]:
-    """Collect rows, and insert them at the end: in one COPY for each table."""
-    collected: dict[str, list[Values]] = {each.name: [] for each in shadows}
-    yield lambda shadow, values: collected[shadow.name].extend(values)
+    """Collect encoded rows, and insert them at the end: in one COPY for each table."""
+    collected = _Encoded(shadows)
+    yield collected.add
     with database.writing() as connection:
         for each in shadows:
-            bulk.insert_many(connection, row_tables.table_of(each), collected[each.name])
+            table = row_tables.table_of(each)
+            bulk.copy_encoded(connection, table.name, list(table.columns), collected.of(each))
+
+
+@contextmanager
+def _to_copy_file(path: Path, shadows: Sequence[Projection]) -> Iterator[_Insert]:
+    """Collect encoded rows, and write them at the end: a member for each table, uncompressed."""
+    collected = _Encoded(shadows)
+    yield collected.add
+    with _writing(path), ZipFile(path, "w") as file:
+        for each in shadows:
+            with file.open(each.name, "w", force_zip64=True) as member:
+                member.writelines(collected.of(each))
+
+
+class _Encoded:
+    """The rows of each shadow, encoded for a COPY as they come, which takes the least memory."""
+
+    def __init__(self, shadows: Sequence[Projection]) -> None:
+        self._parts: dict[str, list[bytes]] = {each.name: [] for each in shadows}
+
+    def add(self, shadow: Projection, values: list[Values]) -> None:
+        """Add rows of a shadow."""
+        columns = list(row_tables.table_of(shadow).columns)
+        self._parts[shadow.name].append(bulk.encode_rows(columns, values))
+
+    def of(self, shadow: Projection) -> list[bytes]:
+        """Return the rows of a shadow."""
+        return self._parts[shadow.name]
 
 
 @contextmanager
@@ -137,5 +197,5 @@ def _writing(path: Path) -> Iterator[None]:
     """Translate an error of a file's connection into SpillUnwritable."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise SpillUnwritable(path=path, reason=error) from error

@@ -1,0 +1,282 @@
+"""Folds an archive on machines that reach the archive and no database.
+
+An engine distributes two tasks. `read_facts` reads some row groups of a file and yields what folds
+need of their events. `fold_facts` gets all of that of some streams, in canonical order, folds them,
+and puts the result into the archive's folder `work`: the rows in the form in which the database
+takes them, and what belongs to them. Between the two tasks the engine shuffles and sorts.
+
+With the facts of the events travels a tally for each task that read some, so that the engine can
+tell whether all of them arrived.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import chain, groupby
+from operator import attrgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+from attrs import frozen
+
+from projector.envelope import CanonicalKey, CustomerKey
+from projector.facts.codec import decode_body, decode_encoded, encode
+from projector.projections import named
+from projector.projections.projection import KeyedFact, Projection
+from projector.projections.rebuilding import rebuilding
+from projector.projections.snapshots import TakenSnapshot
+from projector.runner.stream_facts import StreamFacts
+from projector.store.dead_letters import DeadLetter
+from projector.store.group_sizes import GroupDay, Size
+from projector.store.rebuild import staging
+from replay.archive import rows, shelf
+from replay.archive.shelf import Shelf
+from replay.engines.engine import Cost, ShadowResult, fold_parts, write_parts
+
+#: The columns of an archive's file that are read.
+COLUMNS = (
+    "position",
+    "project_id",
+    "event_id",
+    "type",
+    "stream_id",
+    "customer_id",
+    "occurred_at",
+    "source",
+    "body",
+)
+
+#: The number that stands in place of a stream's id in a tally.
+TALLY = 0
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class FactRow(NamedTuple):
+    """What folds need of an event; or a tally, whose `fact` is an encoded `Tally`."""
+
+    #: The stream's id; for an event about no customer its negative position, so that such events
+    #: do not all meet in one task.
+    stream: int
+    #: `occurred_at`, in microseconds since 1970.
+    at: int
+    event_id: str
+    position: int
+    type: str
+    #: The fact as encoded by the codec.
+    fact: bytes
+    project_id: str
+    customer_id: str | None
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """The count of a task that read events."""
+
+    #: The events that it read.
+    events: int
+    #: Those among them that a projection can read.
+    facts: int
+    cpu_seconds: float
+    memory_bytes: int
+
+
+@frozen(kw_only=True)
+class ArchiveWork:
+    """What the tasks have in common; it travels to other machines."""
+
+    archive_url: str
+    #: The beginning of the names in the archive of the results of this rebuild.
+    prefix: str
+    #: The names of the live projections; the tasks fold for their shadows.
+    projections: tuple[str, ...]
+    #: The database's dialect, `sqlite` or `postgresql`.
+    dialect: str
+
+
+@frozen(kw_only=True)
+class FilePart:
+    """A part of a file: its row groups, divided by a number of parts."""
+
+    name: str
+    index: int
+    parts: int
+
+    def of(self, row_groups: int) -> range:
+        """Return the row groups of this part, of all that the file has."""
+        return range(
+            self.index * row_groups // self.parts, (self.index + 1) * row_groups // self.parts
+        )
+
+
+@frozen(kw_only=True)
+class FoldResult:
+    """The result of a task that folded streams."""
+
+    #: The name of its results in the archive; None if it got no event.
+    name: str | None
+    #: The number of facts folded.
+    facts: int
+    #: The tallies that it got, added up.
+    tally: Tally
+    cost: Cost
+
+
+NO_TALLY = Tally(0, 0, 0.0, 0)
+
+
+def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
+    """Yield the facts of a part of a file, by row group, and a tally in the end."""
+    start = time.process_time()
+    events = facts = 0
+    with _shelf(work.archive_url).reader(part.name) as source, rows.opened(source) as file:
+        for group in part.of(file.num_row_groups):
+            table = file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
+            found = list(_facts(table))
+            events += len(table)
+            facts += len(found)
+            yield found
+    tally = Tally(events, facts, time.process_time() - start, memory_bytes_max())
+    yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
+
+
+def _facts(table: pa.Table) -> Iterator[FactRow]:
+    """Decode a row group; leave out the events that no projection can read."""
+    at = table.schema.get_field_index("occurred_at")
+    instants = table.column(at).cast(pa.int64())
+    columns = (each.to_pylist() for each in table.set_column(at, "occurred_at", instants).columns)
+    for row in zip(*columns, strict=True):
+        position, project_id, event_id, type_, stream_id, customer_id, at, source, body = row
+        fact = decode_body(type_, source, body, is_nameless=stream_id is None)
+        if fact is not None:
+            stream = -position if stream_id is None else stream_id
+            yield FactRow(
+                stream, at, event_id, position, type_, encode(fact), project_id, customer_id
+            )
+
+
+def fold_facts(work: ArchiveWork, task: str, facts: Iterable[FactRow]) -> FoldResult:
+    """Fold facts that come stream by stream, each in canonical order, and store the result.
+
+    `task` is a name that no other attempt at any task of this work has, so that an attempt whose
+    result is not used leaves a file that is not used either.
+    """
+    start = time.process_time()
+    shadows = shadows_of(work.projections)
+    streams = _Streams(facts)
+    name = work.prefix + task
+    with TemporaryDirectory(prefix="projector-fold-") as temporary:
+        path = Path(temporary) / "rows"
+        sink = staging.file_for(work.dialect, shadows, path)
+        results = write_parts(sink, shadows, fold_parts(shadows, iter(streams)))
+        if streams.facts:
+            put_results(_shelf(work.archive_url), name, path, results)
+    return FoldResult(
+        name=name if streams.facts else None,
+        facts=streams.facts,
+        tally=streams.tally,
+        cost=Cost(
+            cpu_seconds=time.process_time() - start,
+            memory_bytes_max=memory_bytes_max(),
+        ),
+    )
+
+
+class _Streams:
+    """The streams of sorted rows, iterated once; counts the facts, and adds up the tallies."""
+
+    def __init__(self, rows: Iterable[FactRow]) -> None:
+        self._rows = rows
+        self.facts = 0
+        self.tally = NO_TALLY
+
+    def __iter__(self) -> Iterator[StreamFacts]:
+        for stream, rows in groupby(self._rows, key=attrgetter("stream")):
+            if stream == TALLY:
+                for row in rows:
+                    self.tally = add(self.tally, msgspec.msgpack.decode(row.fact, type=Tally))
+            elif stream < 0:
+                yield StreamFacts(None, None, self._decode(rows))
+            else:
+                first = next(rows)
+                assert first.customer_id is not None, "a stream has a customer"  # noqa: S101
+                customer = CustomerKey(first.project_id, first.customer_id)
+                whole = chain([first], rows)  # noqa: B031 - iterated once
+                yield StreamFacts(customer, stream, self._decode(whole))
+
+    def _decode(self, rows: Iterable[FactRow]) -> Iterator[KeyedFact]:
+        for _, at, event_id, position, type_, fact, _, _ in rows:
+            self.facts += 1
+            key = CanonicalKey(_EPOCH + timedelta(microseconds=at), event_id)
+            yield key, decode_encoded(type_, fact), position
+
+
+def add(one: Tally, other: Tally) -> Tally:
+    """Return the tally of two tasks."""
+    return Tally(
+        one.events + other.events,
+        one.facts + other.facts,
+        one.cpu_seconds + other.cpu_seconds,
+        max(one.memory_bytes, other.memory_bytes),
+    )
+
+
+class _Result(msgspec.Struct, array_like=True):
+    """A ShadowResult in the archive."""
+
+    rows: int
+    #: In hexadecimal: it has more than 64 bits.
+    digest: str
+    sizes: list[tuple[GroupDay, Size]]
+    dead_letters: list[DeadLetter]
+    snapshots: list[TakenSnapshot]
+
+
+def put_results(to: Shelf, name: str, rows: Path, results: Iterable[ShadowResult]) -> None:
+    """Put the rows of a task and what belongs to them into the archive."""
+    to.put(f"{name}.rows", rows)
+    encoded = [
+        _Result(
+            each.rows, f"{each.digest:x}", [*each.sizes.items()], each.dead_letters, each.snapshots
+        )
+        for each in results
+    ]
+    to.put_bytes(f"{name}.results", msgspec.msgpack.encode(encoded))
+
+
+def take_results(of: Shelf, name: str, rows: Path) -> list[ShadowResult]:
+    """Copy the rows of a task to a local file, and return what belongs to them."""
+    of.get(f"{name}.rows", rows)
+    decoded = msgspec.msgpack.decode(of.read(f"{name}.results"), type=list[_Result])
+    return [
+        ShadowResult(
+            rows=each.rows,
+            digest=int(each.digest, 16),
+            sizes=dict(each.sizes),
+            dead_letters=each.dead_letters,
+            snapshots=each.snapshots,
+        )
+        for each in decoded
+    ]
+
+
+def shadows_of(names: Iterable[str]) -> tuple[Projection, ...]:
+    """Return the shadows of live projections; raises ProjectionUnknown."""
+    return tuple(rebuilding(live).shadow for live in named(list(names)))
+
+
+def memory_bytes_max() -> int:
+    """Return the greatest resident memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@cache
+def _shelf(url: str) -> Shelf:
+    """Return the open archive of a process: connections are made once."""
+    return shelf.opened(url)

@@ -1,0 +1,121 @@
+"""Folds an archive on Spark: on a cluster, or on all cores of this machine.
+
+Executors read the archive and put their results into its folder `work`; they reach no database.
+The driver loads the results into the shadows. Executors name their results by the attempt at a
+task, and the driver takes those of the attempt that Spark kept: so one that was killed, or ran
+twice, leaves results that are not used. See docs/adr/0022.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import reduce
+from itertools import chain
+
+from attrs import frozen
+
+from projector.errors import EventsMissing, ProjectorError
+from replay import workspace
+from replay.archive import read
+from replay.archive.manifest import WORK, File
+from replay.archive.read import Archive
+from replay.engines.engine import Engine, EnginePiece, Job
+from replay.engines.spark import archive_fold, install, session
+from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FoldResult, FilePart
+from replay.engines.spark.options import SparkOptions
+
+#: The approximate number of events that one task reads, and that another one folds.
+PARTITION_EVENTS = 50_000
+
+
+@frozen(kw_only=True)
+class _Spark:
+    archive: Archive
+    options: SparkOptions
+
+    def reach(self, job: Job) -> int:
+        """Return the end of the last whole file.
+
+        Raises ArchiveForeign, ArchiveAhead or NotArchived.
+        """
+        with job.database.reading() as connection:
+            read.require_same_log(connection, self.archive)
+        return max((each.last for each in self._files(job.plan.until)), default=0)
+
+    def clear(self, job: Job) -> bool:
+        """Remove the results of killed rebuilds of this database; return whether there were any."""
+        shelf, folder = self.archive.shelf, _folder(job)
+        hidden = (each for each in shelf.leftovers() if each.name.startswith(folder))
+        names = [each.name for each in chain(shelf.names(folder), hidden)]
+        for name in names:
+            shelf.remove(name)
+        return bool(names)
+
+    def run(self, job: Job) -> Iterator[EnginePiece]:
+        """Fold all files up to the plan's position; raises EventsMissing and Spark's errors."""
+        files = self._files(job.plan.until)
+        if not files:
+            return
+        work = ArchiveWork(
+            archive_url=self.archive.shelf.url,
+            prefix=f"{_folder(job)}{secrets.token_hex(4)}-",
+            projections=tuple(each.live.name for each in job.plan.pairs),
+            dialect="sqlite" if job.database.is_sqlite else "postgresql",
+        )
+        try:
+            yield from self._pieces(job, work, files)
+        finally:
+            # The next rebuild removes what is left, if the archive cannot be reached now.
+            with suppress(ProjectorError):
+                self.clear(job)
+
+    def _pieces(self, job: Job, work: ArchiveWork, files: Sequence[File]) -> Iterator[EnginePiece]:
+        partitions = self.options.partitions or -(-job.plan.until // PARTITION_EVENTS)
+        with session.opened(self.options, job.folder, work, job.on_progress) as opened:
+            results = opened.fold(work, [*_parts(files)], partitions)
+        _require_all(results, events=job.plan.until)
+        for done, result in enumerate(results):
+            job.on_progress("loading", done, len(results))
+            if result.name is None:
+                continue
+            path = job.folder / f"rows-{done}"
+            folded = archive_fold.take_results(self.archive.shelf, result.name, path)
+            yield EnginePiece(folded=folded, path=path, cost=result.cost)
+
+    def _files(self, until: int) -> list[File]:
+        return [each for each in self.archive.files if each.last <= until]
+
+
+def engine(options: SparkOptions) -> Engine:
+    """Return the engine that folds an archive on Spark.
+
+    Raises JavaMissing, and the errors of opening the archive.
+    """
+    install.require_java()
+    spark = _Spark(archive=read.opened(options.archive_url), options=options)
+    return Engine(name="spark", run=spark.run, reach=spark.reach, clear=spark.clear)
+
+
+def _folder(job: Job) -> str:
+    """Return the folder for the results of a database's rebuilds."""
+    return f"{WORK}/{workspace.key_of(job.database)}/"
+
+
+def _parts(files: Sequence[File]) -> Iterator[FilePart]:
+    """Divide files into parts of about PARTITION_EVENTS, each of which one task reads."""
+    for file in files:
+        parts = -(-file.events // PARTITION_EVENTS)
+        for index in range(parts):
+            yield FilePart(name=file.name, index=index, parts=parts)
+
+
+def _require_all(results: Sequence[FoldResult], *, events: int) -> None:
+    """Raise EventsMissing unless all events were read once, and all facts of them folded."""
+    read_ = reduce(archive_fold.add, (each.tally for each in results), NO_TALLY)
+    if read_.events != events:
+        raise EventsMissing(found=read_.events, expected=events)
+    folded = sum(each.facts for each in results)
+    if folded != read_.facts:
+        raise EventsMissing(found=folded, expected=read_.facts)
