@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Column, Table, select, text
+from sqlalchemy import Row, Select, Table, select, text
 
 from projector.projections import discover
 from projector.store import tables
@@ -18,11 +19,18 @@ from tests.support.command import Done, run_program
 from tests.support.databases import Contents
 from tests.support.spark import Cluster, Driver
 
-#: The tables that a rebuild writes beside the projections' own.
-_ABOUT_ROWS = (tables.dead_letter, tables.dead_letter_reason, tables.group_size, tables.snapshot)
+#: The tables that a rebuild writes besides those of rows.
+_ABOUT_ROWS = (
+    tables.checkpoint,
+    tables.dead_letter,
+    tables.dead_letter_reason,
+    tables.group_size,
+    tables.snapshot,
+)
 
-#: The columns that count rebuilds.
-_NOT_COMPARED = {tables.checkpoint.c.generation}
+#: Columns that depend on the way to equal tables: how many rebuilds there were, and how late
+#: events came, of which `tails` tells.
+_NOT_COMPARED = {tables.checkpoint.c.generation, tables.snapshot.c.tail_after}
 
 
 @frozen(eq=False)
@@ -45,8 +53,10 @@ class Archived:
 
     def seal(self, range_events: int) -> None:
         """Archive the complete ranges of so many events."""
-        done = self.command("archive", "write", str(self.archive), "--range", str(range_events))
-        assert done.code == 0, done.err
+        from replay.archive import seal, shelf
+
+        with self.opened() as database:
+            seal.seal(database, shelf.opened(str(self.archive)), range_events=range_events)
 
     def start(self, cluster: Cluster, *options: str, **variables: str) -> Driver:
         """Start a rebuild by a cluster; `options` come after those that name the cluster."""
@@ -80,11 +90,17 @@ class Archived:
         """The tables that a rebuild writes, as values that do not depend on the database."""
         with self.opened() as database, database.reading() as connection:
             return {
-                table.name: sorted(
-                    repr(tuple(row)) for row in connection.execute(select(*_columns(table)))
-                )
-                for table in _written()
+                table.name: sorted(map(_text, connection.execute(_select(table))))
+                for table in (*map(table_of, discover()), *_ABOUT_ROWS)
             }
+
+    def tails(self) -> dict[tuple[object, ...], int]:
+        """The column `tail_after` of snapshots, by their keys."""
+        columns = tables.snapshot.c
+        key = (columns.projection, columns.stream_id, columns.occurred_at, columns.event_id)
+        with self.opened() as database, database.reading() as connection:
+            found = connection.execute(select(columns.tail_after, *key))
+            return {tuple(row[1:]): row[0] for row in found}
 
     def mark(self) -> None:
         """Change a row by SQL: tables that are left as they were keep it, new ones do not."""
@@ -102,21 +118,29 @@ class Archived:
             yield database
 
 
+def _select(table: Table) -> Select[Any]:
+    found = select(*(each for each in table.columns if each not in _NOT_COMPARED))
+    if table is tables.group_size:
+        # Sums that have come to nothing may stay.
+        return found.where((table.c.entries != 0) | (table.c.exits != 0))
+    return found
 
-def _written() -> list[Table]:
-    return [*map(table_of, discover()), *_ABOUT_ROWS, tables.checkpoint]
+
+def _text(row: Row[Any]) -> str:
+    values = row._asdict()
+    if "state" in values:
+        # The rows of a snapshot have no order.
+        values["state"] = sorted(map(repr, json.loads(values["state"])))
+    return repr(tuple(values.values()))
 
 
-def _columns(table: Table) -> list[Column[Any]]:
-    return [each for each in table.columns if each not in _NOT_COMPARED]
-
-
-def differences(found: Contents, expected: Contents) -> dict[str, list[Sequence[str]]]:
-    """Return up to three rows that are too many and too few, by table; empty if all are equal."""
-    unequal = {}
-    for name in {*found, *expected}:
+def differences(found: Contents, expected: Contents) -> str:
+    """Return the first rows that are too many and too few in each table; empty if all are equal."""
+    told = []
+    for name in sorted({*found, *expected}):
         some, others = found.get(name, []), expected.get(name, [])
         if some != others:
-            more, fewer = sorted({*some} - {*others}), sorted({*others} - {*some})
-            unequal[name] = [(str(len(some)), str(len(others))), more[:3], fewer[:3]]
-    return unequal
+            told.append(f"{name} has {len(some)} rows, not {len(others)}")
+            told += [f"+ {each}" for each in sorted({*some} - {*others})[:3]]
+            told += [f"- {each}" for each in sorted({*others} - {*some})[:3]]
+    return "\n".join(told)

@@ -29,7 +29,8 @@ def cluster(shared_cluster: Cluster) -> Iterator[Cluster]:
     """The shared cluster; a test ends only when nothing of its drivers and executors is left."""
     yield shared_cluster
     shared_cluster.until_idle()
-    assert shared_cluster.temporary_files() == []
+    left = shared_cluster.take_temporary_files()
+    assert left == []
 
 
 @pytest.fixture(scope="session")

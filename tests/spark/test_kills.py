@@ -26,7 +26,7 @@ def _check(archived: Archived, driver: Driver, expected: Contents) -> None:
     done = driver.ended()
     assert (done.code, done.err) == (0, "")
     assert {each["matched"] for each in done.json["rebuilt"]} == {True}
-    assert differences(archived.contents(), expected) == {}
+    assert differences(archived.contents(), expected) == ""
     assert archived.left() == []
 
 
@@ -88,9 +88,9 @@ def test_a_driver_that_is_killed_leaves_the_tables_as_they_were(
     _until(driver, archived.parts)
     driver.kill()
     cluster.until_idle()
-    assert differences(archived.contents(), before) == {}
+    assert differences(archived.contents(), before) == ""
     assert archived.parts() != []
     done = archived.rebuild(cluster)
     assert (done.code, done.err, done.json["found_leftovers"]) == (0, "", True)
-    assert differences(archived.contents(), expected) == {}
+    assert differences(archived.contents(), expected) == ""
     assert archived.left() == []

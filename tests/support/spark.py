@@ -129,9 +129,12 @@ class Cluster:
             for each in ends
         ]
 
-    def temporary_files(self) -> list[str]:
-        """The names of what processes have left in the folder for temporary files."""
-        return sorted(each.name for each in (self.folder / "tmp").iterdir())
+    def take_temporary_files(self) -> list[str]:
+        """Remove what processes have left in the folder for temporary files; return the names."""
+        left = sorted((self.folder / "tmp").iterdir())
+        for each in left:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        return [each.name for each in left]
 
     def until_idle(self) -> None:
         """Wait until drivers have ended with their JVMs, executors and Pythons."""
