@@ -20,6 +20,10 @@ DATABASE_URL_DEFAULT = "sqlite:///projector.db"
 #: The same database of Postgres without a connection pooler, or with more rights, for rebuilds.
 DIRECT_DATABASE_URL_VARIABLE = "PROJECTOR_DIRECT_DATABASE_URL"
 
+ARCHIVE_URL_VARIABLE = "PROJECTOR_ARCHIVE_URL"
+SPARK_MASTER_VARIABLE = "PROJECTOR_SPARK_MASTER"
+SPARK_MASTER_DEFAULT = "local[*]"
+
 WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
 #: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
@@ -52,6 +56,10 @@ class Settings:
 
     database_url: str = field(default=DATABASE_URL_DEFAULT, repr=False)
     direct_database_url: str | None = field(default=None, repr=False)
+    #: The folder or URL of the archive.
+    archive_url: str | None = None
+    #: The master of Spark: by default all cores of this machine.
+    spark_master: str = SPARK_MASTER_DEFAULT
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -59,6 +67,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     return Settings(
         database_url=environment.get(DATABASE_URL_VARIABLE) or DATABASE_URL_DEFAULT,
         direct_database_url=environment.get(DIRECT_DATABASE_URL_VARIABLE) or None,
+        archive_url=environment.get(ARCHIVE_URL_VARIABLE) or None,
+        spark_master=environment.get(SPARK_MASTER_VARIABLE) or SPARK_MASTER_DEFAULT,
     )
 
 

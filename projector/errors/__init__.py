@@ -91,7 +91,6 @@ from projector.errors.usage import (
     BadNumber,
     BadSecrets,
     BadSparkSetting,
-    SparkNotChosen,
     CustomerNotGiven,
     ExtraMissing,
     FileCorrupt,
@@ -101,6 +100,7 @@ from projector.errors.usage import (
     OutputUnwritable,
     ScopeMissing,
     ScopeUnknown,
+    SparkNotChosen,
 )
 
 __all__ = [
@@ -123,7 +123,6 @@ __all__ = [
     "BadNumber",
     "BadSecrets",
     "BadSparkSetting",
-    "SparkNotChosen",
     "CheckpointMoved",
     "CopyIncomplete",
     "CustomerAmbiguous",
@@ -186,6 +185,7 @@ __all__ = [
     "ScopeMissing",
     "ScopeUnknown",
     "SparkFailed",
+    "SparkNotChosen",
     "SparkUnreachable",
     "SpillUnwritable",
     "TableTaken",

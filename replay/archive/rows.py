@@ -105,13 +105,20 @@ def writer(path: Path, *, zstd_level: int = ZSTD_LEVEL) -> Iterator[pq.ParquetWr
         yield opened
 
 
-def blocks(source: Path | BinaryIO) -> Iterator[Block]:
-    """Yield the row groups of a file; raises ValueError unless it has the columns of SCHEMA.
+@contextmanager
+def opened(source: Path | BinaryIO) -> Iterator[pq.ParquetFile]:
+    """Open a file for reading; raises ValueError unless it has the columns of SCHEMA.
 
     Checksums of pages are verified.
     """
     with pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=True) as file:
         require_schema(file)
+        yield file
+
+
+def blocks(source: Path | BinaryIO) -> Iterator[Block]:
+    """Yield the row groups of a file; raises as `opened` does."""
+    with opened(source) as file:
         for group in range(file.num_row_groups):
             yield as_block(file.read_row_group(group))
 

@@ -118,9 +118,9 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
     def noting(name: str) -> Engine:
         def run(job: Job) -> Iterator[EnginePiece]:
             used.append((name, job.workers))
-            return in_process(job)
+            return in_process.run(job)
 
-        return run
+        return Engine(name=name, run=run)
 
     monkeypatch.setattr(engines, "ENGINES", {each: noting(each) for each in engines.ENGINES})
     assert cli("rebuild", *given).code == 0

@@ -16,8 +16,9 @@ from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild, spill
-from replay.engines import ENGINES, Engine, EnginePiece, Job, buckets, parallel
+from replay.engines import ENGINES, Engine, EnginePiece, Job, buckets, engine, parallel
 from tests.support.databases import dead_letters, positions, stored, wipe
+from tests.support.engines import as_engine
 from tests.support.given import RECEIVED_AT, append_and_project, delivery, entered, joined
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.logs import MONDAY, by_steps, cut_small, sql
@@ -35,7 +36,7 @@ _arriving = histories().flatmap(arrivals)
     projections=st.sampled_from([list(discover()), FUSSY]),
     size=st.sampled_from([1, 2, 3, 1000]),
     sorted_bytes_max=st.sampled_from([0, buckets.SORTED_BYTES_MAX]),
-    part_streams=st.sampled_from([1, 2, buckets.PART_STREAMS]),
+    part_streams=st.sampled_from([1, 2, engine.PART_STREAMS]),
 )
 def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     database: Database,
@@ -50,7 +51,7 @@ def test_a_log_cut_into_ranges_and_buckets_folds_to_the_same_bytes(
     live = _found(database)
     with cut_small(size), pytest.MonkeyPatch.context() as patched:
         patched.setattr(buckets, "SORTED_BYTES_MAX", sorted_bytes_max)
-        patched.setattr(buckets, "PART_STREAMS", part_streams)
+        patched.setattr(engine, "PART_STREAMS", part_streams)
         rebuild(database, projections, by_steps)
     assert _found(database) == live
 
@@ -69,16 +70,16 @@ def test_worker_processes_fold_to_the_same_bytes(
     assert _found(database) == live
 
 
-@pytest.mark.parametrize("run", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
-def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, run: Engine) -> None:
-    done = rebuild(database, discover(), run)
+@pytest.mark.parametrize("engine_", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+def test_an_empty_log_is_rebuilt_to_empty_tables(database: Database, engine_: Engine) -> None:
+    done = rebuild(database, discover(), engine_)
     assert {each.rows for each in done.rebuilt} == {0}
     assert {each.position for each in done.rebuilt} == {0}
 
 
-@pytest.mark.parametrize("run", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
+@pytest.mark.parametrize("engine_", [*ENGINES.values(), by_steps], ids=[*ENGINES, "by-steps"])
 def test_undecodable_events_are_dead_letters_of_the_shadow_first(
-    database: Database, run: Engine
+    database: Database, engine_: Engine
 ) -> None:
     append_and_project(
         database,
@@ -89,7 +90,7 @@ def test_undecodable_events_are_dead_letters_of_the_shadow_first(
     )
     assert len(dead_letters(database)) == 5
     live = _found(database)
-    rebuild(database, discover(), run)
+    rebuild(database, discover(), engine_)
     assert _found(database) == live
 
 
@@ -99,14 +100,15 @@ def test_a_worker_that_is_killed_ends_the_rebuild_and_leaves_everything_as_it_wa
     append_and_project(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(20)))
     live = _found(database)
 
-    def murdered(job: Job) -> Iterator[object]:
+    @as_engine
+    def murdered(job: Job) -> Iterator[EnginePiece]:
         for piece in parallel.run(job):
             yield piece
             for child in _children():
                 os.kill(child, signal.SIGKILL)
 
     with cut_small(2), pytest.raises(WorkerDied, match="killed"):
-        rebuild(database, discover(), murdered, workers=2)  # type: ignore[arg-type]
+        rebuild(database, discover(), murdered, workers=2)
     assert _found(database) == live
     assert _children() == []
     assert rebuild(database, discover(), ENGINES["parallel"]).found_leftovers is False
@@ -118,6 +120,7 @@ def test_a_bucket_that_is_gone_ends_the_rebuild_and_leaves_everything_as_it_was(
     append_and_project(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(40)))
     live = _found(database)
 
+    @as_engine
     def robbed(job: Job) -> Iterator[EnginePiece]:
         for piece in parallel.run(job):
             yield piece

@@ -17,6 +17,7 @@ from projector.store.rebuild import shadow, staging, swap
 from replay import fill, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import stored
+from tests.support.engines import as_engine
 from tests.support.given import append_and_project
 from tests.support.logs import sql
 from tests.support.tampering import life
@@ -41,9 +42,10 @@ def test_an_engine_is_closed_before_its_tables_and_files_are_removed(
 ) -> None:
     seen = []
 
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
         try:
-            yield from IN_PROCESS(job)
+            yield from IN_PROCESS.run(job)
         finally:
             with database.reading() as connection:
                 seen.append(

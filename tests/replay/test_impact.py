@@ -17,6 +17,7 @@ from replay import RebuildReport, rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.impact import GroupChange, Impact
 from tests.support.databases import dead_letters, positions, stored
+from tests.support.engines import as_engine
 from tests.support.given import (
     append_and_project,
     append_webhooks,
@@ -191,8 +192,9 @@ def test_an_empty_log_has_no_impact(migrated_url: str) -> None:
 
 
 def test_live_rows_that_go_on_meanwhile_are_met_where_they_are(database: Database) -> None:
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
-        yield from IN_PROCESS(job)
+        yield from IN_PROCESS.run(job)
         append_and_project(database, entered("cust_9", "seg_2", at=WEDNESDAY))
 
     done = rebuild(database, discover(), engine, dry_run=True)

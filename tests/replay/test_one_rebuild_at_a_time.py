@@ -13,6 +13,7 @@ from projector.store.rebuild import shadow
 from replay import rebuild, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from tests.support.databases import stored
+from tests.support.engines import as_engine
 from tests.support.given import append_and_project, entered, joined
 from tests.support.logs import TUESDAY, sql
 
@@ -42,8 +43,9 @@ def test_a_rebuild_during_another_one_is_refused_and_changes_nothing(
     monkeypatch.setattr("projector.store.rebuild.shadow.LOCK_SECONDS_MAX", 0.1)
     refused = []
 
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
-        yield from IN_PROCESS(job)
+        yield from IN_PROCESS.run(job)
         with pytest.raises(RebuildRunning, match="is already running") as told:
             rebuild(other, discover(), IN_PROCESS)
         refused.append(told)
@@ -77,8 +79,9 @@ def test_on_postgres_a_rebuild_that_lost_its_lock_does_not_swap(
         append_and_project(database, *HISTORY)
         found = []
 
+        @as_engine
         def engine(job: Job) -> Iterator[EnginePiece]:
-            yield from IN_PROCESS(job)
+            yield from IN_PROCESS.run(job)
             held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
             ended = sql(other, f"SELECT pg_terminate_backend(pid, 5000) FROM ({held}) AS holder")
             assert ended == [(True,)]

@@ -22,6 +22,7 @@ from replay import rebuild, swap, verify
 from replay.engines import ENGINES, EnginePiece, Job
 from replay.workspace import path_for
 from tests.support.databases import dead_letters, positions, stored
+from tests.support.engines import as_engine
 from tests.support.given import append_and_project, append_webhooks, created, entered, joined, left
 from tests.support.logs import (
     MONDAY,
@@ -95,8 +96,9 @@ def test_nothing_is_left_over(database: Database) -> None:
 def test_events_appended_during_a_rebuild_are_in_the_new_tables(
     database: Database, other: Database
 ) -> None:
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
-        yield from IN_PROCESS(job)
+        yield from IN_PROCESS.run(job)
         append_webhooks(other, *MORE)
 
     done = rebuild(database, discover(), engine)
@@ -111,8 +113,9 @@ def test_a_long_tail_is_caught_up_before_writers_have_to_wait(
     monkeypatch.setattr(swap, "TAIL_EVENTS_MAX", 0)
     phases = []
 
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
-        yield from by_steps(job)
+        yield from by_steps.run(job)
         append_webhooks(other, *MORE)
 
     rebuild(
@@ -138,8 +141,9 @@ def test_a_rebuild_reports_whether_the_rows_were_the_same_before(database: Datab
 def test_live_rows_that_are_ahead_of_the_shadow_are_compared_where_they_are(
     database: Database, other: Database
 ) -> None:
+    @as_engine
     def engine(job: Job) -> Iterator[EnginePiece]:
-        yield from IN_PROCESS(job)
+        yield from IN_PROCESS.run(job)
         append_and_project(other, *MORE)
 
     assert [each.matched for each in rebuild(database, discover(), engine).rebuilt] == [True] * 5
@@ -181,8 +185,9 @@ def test_a_workspace_that_cannot_be_created_fails_the_rebuild_without_changes(
 def test_rows_that_did_not_arrive_are_noticed_before_the_swap(database: Database) -> None:
     before = _found(database)
 
+    @as_engine
     def losing(job: Job) -> Iterator[EnginePiece]:
-        for piece in IN_PROCESS(job):
+        for piece in IN_PROCESS.run(job):
             yield evolve(piece, folded=[evolve(each, rows=each.rows + 1) for each in piece.folded])
 
     with pytest.raises(RowsLost, match="'customer_shadow' has 2 rows, but 4 were written"):

@@ -11,6 +11,7 @@ from projector.store.database import Database
 from replay import plan, spill
 from replay.engines import EnginePiece, Job, buckets
 from replay.spill import Assignment
+from tests.support.engines import as_engine
 
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6, 7))
 
@@ -24,6 +25,7 @@ def cut_small(events: int) -> Iterator[None]:
         yield
 
 
+@as_engine
 def by_steps(job: Job) -> Iterator[EnginePiece]:
     """An engine: what the workers of the parallel one do, one after the other in this process."""
     with job.database.reading() as connection:

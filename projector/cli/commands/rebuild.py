@@ -114,9 +114,7 @@ def rebuild(
             catch_up(projector)
 
 
-def _require_numbers(
-    workers: int | None, partitions: int | None, max_change: float | None
-) -> None:
+def _require_numbers(workers: int | None, partitions: int | None, max_change: float | None) -> None:
     for name, value in (("--workers", workers), ("--partitions", partitions)):
         if value is not None and value < 1:
             raise BadNumber(name=name, value=value, range="1 or more")

@@ -197,17 +197,17 @@ class _Streams:
         self.tally = NO_TALLY
 
     def __iter__(self) -> Iterator[StreamFacts]:
-        for stream, rows in groupby(self._rows, key=attrgetter("stream")):
+        for stream, facts in groupby(self._rows, key=attrgetter("stream")):
             if stream == TALLY:
-                for row in rows:
+                for row in facts:
                     self.tally = add(self.tally, msgspec.msgpack.decode(row.fact, type=Tally))
             elif stream < 0:
-                yield StreamFacts(None, None, self._decode(rows))
+                yield StreamFacts(None, None, self._decode(facts))
             else:
-                first = next(rows)
+                first = next(facts)
                 assert first.customer_id is not None, "a stream has a customer"  # noqa: S101
                 customer = CustomerKey(first.project_id, first.customer_id)
-                whole = chain([first], rows)  # noqa: B031 - iterated once
+                whole = chain([first], facts)  # noqa: B031 - iterated once
                 yield StreamFacts(customer, stream, self._decode(whole))
 
     def _decode(self, rows: Iterable[FactRow]) -> Iterator[KeyedFact]:

@@ -17,7 +17,7 @@ from attrs import frozen
 from projector.errors import SparkUnreachable
 from replay.engines.engine import OnProgress
 from replay.engines.spark import install
-from replay.engines.spark.archive_fold import ArchiveWork, FoldResult, FilePart
+from replay.engines.spark.archive_fold import ArchiveWork, FilePart, FoldResult
 from replay.engines.spark.failures import translating
 from replay.engines.spark.options import SparkOptions
 from replay.engines.spark.probe import require_fit
@@ -113,7 +113,7 @@ def opened(
     install.require_reachable(options.master)
     existing = SparkSession.getActiveSession()
     with _existing(existing) if existing else _started(options, folder) as spark:
-        is_local = spark.sparkContext.master.startswith("local")
+        is_local = str(spark.sparkContext.master).startswith("local")
         if not is_local:
             _await_executor(spark.sparkContext)
         require_fit(spark.sparkContext, work)
@@ -129,14 +129,14 @@ def _existing(spark: SparkSession) -> Iterator[SparkSession]:
 def _started(options: SparkOptions, folder: Path) -> Iterator[SparkSession]:
     import signal
 
-    from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
+    from pyspark import SparkConf, SparkContext, java_gateway
     from pyspark.sql import SparkSession
 
     conf = _configure(SparkConf(), options)
     before = signal.getsignal(signal.SIGINT)
     with (folder / "spark.log").open("wb") as log, translating(folder / "spark.log"):
-        gateway = launch_gateway(conf, {"stdout": log, "stderr": log})
+        launch: Any = java_gateway.launch_gateway  # untyped
+        gateway = launch(conf, {"stdout": log, "stderr": log})
         try:
             context = SparkContext(conf=conf, gateway=gateway)
             try:
