@@ -28,9 +28,10 @@ _ABOUT_ROWS = (
     tables.snapshot,
 )
 
-#: Columns that depend on the way to equal tables: how many rebuilds there were, and how late
-#: events came, of which `tails` tells.
-_NOT_COMPARED = {tables.checkpoint.c.generation, tables.snapshot.c.tail_after}
+#: Columns that depend on the way to equal tables: how many rebuilds there were; and bounds of
+#: positions, of which `bounds` tells.
+_BOUNDS = (tables.snapshot.c.complete_at, tables.snapshot.c.tail_after)
+_NOT_COMPARED = {tables.checkpoint.c.generation, *_BOUNDS}
 
 
 @frozen(eq=False)
@@ -94,13 +95,13 @@ class Archived:
                 for table in (*map(table_of, discover()), *_ABOUT_ROWS)
             }
 
-    def tails(self) -> dict[tuple[object, ...], int]:
-        """The column `tail_after` of snapshots, by their keys."""
+    def bounds(self) -> dict[tuple[object, ...], tuple[int, int]]:
+        """The columns `complete_at` and `tail_after` of snapshots, by their keys."""
         columns = tables.snapshot.c
         key = (columns.projection, columns.stream_id, columns.occurred_at, columns.event_id)
         with self.opened() as database, database.reading() as connection:
-            found = connection.execute(select(columns.tail_after, *key))
-            return {tuple(row[1:]): row[0] for row in found}
+            found = connection.execute(select(*_BOUNDS, *key))
+            return {tuple(row[2:]): (row[0], row[1]) for row in found}
 
     def mark(self) -> None:
         """Change a row by SQL: tables that are left as they were keep it, new ones do not."""

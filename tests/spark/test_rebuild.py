@@ -11,12 +11,15 @@ def test_the_tables_are_those_of_a_rebuild_in_one_process(
 ) -> None:
     """Rows, dead letters, sizes of groups, snapshots, digests; the tail is folded by the runner."""
     assert differences(archived.contents(), expected) == "", "in one process, on both databases"
-    tails = archived.tails()
+    bounds = archived.bounds()
     archived.mark()
     done = archived.rebuild(cluster, "--partitions", "5")
     assert (done.code, done.err) == (0, "")
     assert differences(archived.contents(), expected) == ""
-    assert all(tails[key] >= tail for key, tail in archived.tails().items()), "a lower bound"
+    for key, (complete_at, tail_after) in archived.bounds().items():
+        # In one process, they also count events that the projection does not read.
+        assert complete_at <= bounds[key][0]
+        assert tail_after <= bounds[key][1]
     assert [(each["position"], each["matched"]) for each in done.json["rebuilt"]] == [
         (EVENTS, True)
     ] * len(done.json["rebuilt"])
@@ -36,8 +39,7 @@ def test_a_dry_run_leaves_the_tables_as_they_are(
     assert done.json["swapped"] is False
     marked = [row for row in before["customer"] if "'marked'" in row]
     changes = {
-        each["projection"]: (each["rows_new"], each["rows_gone"])
-        for each in done.json["impact"]["rows"]
+        each["name"]: (each["rows_new"], each["rows_gone"]) for each in done.json["impact"]["rows"]
     }
     assert changes.pop("customer") == (len(marked), len(marked))
     assert {*changes.values()} == {(0, 0)}
