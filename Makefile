@@ -7,13 +7,15 @@ ARGS ?=
 # The browser for the browser tests.
 CHROMIUM ?= chromium
 export CHROMIUM
+# Debian's package of Java for Spark; where only newer ones are: JAVA=openjdk-21-jre-headless.
+JAVA ?= openjdk-17-jre-headless
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-browser test-processes faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark faults lint pages bench bench-peers fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -35,6 +37,10 @@ test-browser: $(INSTALLED) programs ## run the tests of the pages in a real brow
 
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
+
+test-spark: $(INSTALLED) programs ## run the tests of rebuilds on a real Spark cluster
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark,dev]'
+	$(BIN)/python -m pytest -o addopts="-n 0" tests/spark $(ARGS)
 
 faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/faults $(ARGS)
@@ -77,12 +83,17 @@ clean: ## remove everything that these targets created
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Programs for the tests that pip cannot install: curl for the README's examples, a connection pooler
-# for Postgres, which Debian puts where only root looks, and a browser.
+# for Postgres, which Debian puts where only root looks, a browser, and Java 17 or newer for Spark.
 PROGRAMS := curl pgbouncer
 test-browser pictures: PROGRAMS := "$(CHROMIUM)"
+test-spark: PROGRAMS := $(JAVA)
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(PROGRAMS); do \
-	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \
+	  case "$$each" in \
+	    openjdk-*) "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | \
+	      grep -Eq 'version "(1[7-9]|[2-9][0-9])' ;; \
+	    *) command -v "$$each" >/dev/null ;; \
+	  esac || missing="$$missing $$each"; done; \
 	test -z "$$missing" || { \
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  echo "Installing$$missing by apt-get" >&2 && \

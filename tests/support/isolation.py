@@ -35,6 +35,7 @@ _EXTERNAL_FOLDERS = {
     "plans",
     "server",
     "serving",
+    "spark",
 }
 
 #: Audit events of the interpreter that reach outside of the process.

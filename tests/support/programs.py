@@ -1,8 +1,9 @@
-"""Starts programs as another user than root, each in a folder of its own."""
+"""Starts programs that end with the process that started them, also as another user than root."""
 
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from pathlib import Path
 #: it ends. It runs in an interpreter of its own, because code between fork and exec can
 #: deadlock in a process with threads, which a test worker is.
 _LAUNCHER = """
-import ctypes, os, signal, sys
+import ctypes, os, sys
 
-parent, uid, gid = map(int, sys.argv[1:4])
+parent, uid, gid, end = map(int, sys.argv[1:5])
 library = ctypes.CDLL(None)
 if os.geteuid() == 0:
     os.setgroups([])
@@ -24,10 +25,10 @@ if os.geteuid() == 0:
     os.setuid(uid)
 if sys.platform == "linux":
     # After the change of user, which would clear it. 1 is PR_SET_PDEATHSIG.
-    library.prctl(1, signal.SIGQUIT)
+    library.prctl(1, end)
 if os.getppid() != parent:
     sys.exit("whoever asked for this has ended")
-os.execv(sys.argv[4], sys.argv[4:])
+os.execv(sys.argv[5], sys.argv[5:])
 """
 
 
@@ -48,11 +49,9 @@ def own_folder(*, durable: bool = False) -> Iterator[Path]:
 
 def launch(folder: Path, *command: str | Path) -> subprocess.Popen[bytes]:
     """Start a program as a user that Postgres accepts, in a session that Ctrl-C does not reach."""
-    uid, gid = _user()
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(uid), str(gid)]
     with log_of(folder).open("ab") as log:
         return subprocess.Popen(
-            [*launcher, *command],
+            [*_launcher(*_user(), end=signal.SIGQUIT), *command],
             cwd=folder,
             # Not the caller's, in which PGDATA, PGPORT and the like have a say.
             env={"PATH": os.defpath, "LC_ALL": "C"},
@@ -61,6 +60,19 @@ def launch(folder: Path, *command: str | Path) -> subprocess.Popen[bytes]:
             stderr=log,
             start_new_session=True,
         )
+
+
+def tied(*command: str | Path) -> list[str | Path]:
+    """Return the command of a program that is killed when the thread that started it ends.
+
+    So it is on Linux; the program runs as this process's user.
+    """
+    return [*_launcher(os.geteuid(), os.getegid(), end=signal.SIGKILL), *command]
+
+
+def _launcher(uid: int, gid: int, *, end: signal.Signals) -> list[str]:
+    numbers = map(str, (os.getpid(), uid, gid, end.value))
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, *numbers]
 
 
 def _user() -> tuple[int, int]:

@@ -56,6 +56,9 @@ COLUMNS = (
 #: The number that stands in place of a stream's id in a tally.
 TALLY = 0
 
+#: The processor time of this process when its cost was last taken.
+_cpu_seconds_taken = time.process_time()
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -77,14 +80,16 @@ class FactRow(NamedTuple):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """The count of a task that read events."""
+    """The count of a task that read events.
+
+    As everything that is shuffled, it follows from the archive alone: of a lost task Spark accepts
+    no output but the same.
+    """
 
     #: The events that it read.
     events: int
     #: Those among them that a projection can read.
     facts: int
-    cpu_seconds: float
-    memory_bytes: int
 
 
 @frozen(kw_only=True)
@@ -128,12 +133,11 @@ class FoldResult:
     cost: Cost
 
 
-NO_TALLY = Tally(0, 0, 0.0, 0)
+NO_TALLY = Tally(0, 0)
 
 
 def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
     """Yield the facts of a part of a file, by row group, and a tally in the end."""
-    start = time.process_time()
     events = facts = 0
     with _shelf(work.archive_url).reader(part.name) as source, rows.opened(source) as file:
         for group in part.of(file.num_row_groups):
@@ -142,7 +146,7 @@ def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
             events += len(table)
             facts += len(found)
             yield found
-    tally = Tally(events, facts, time.process_time() - start, memory_bytes_max())
+    tally = Tally(events, facts)
     yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
 
 
@@ -161,17 +165,19 @@ def _facts(table: pa.Table) -> Iterator[FactRow]:
             )
 
 
-def fold_facts(work: ArchiveWork, task: str, facts: Iterable[FactRow]) -> FoldResult:
+def fold_facts(
+    work: ArchiveWork, task: str, facts: Iterable[FactRow], folder: str | None = None
+) -> FoldResult:
     """Fold facts that come stream by stream, each in canonical order, and store the result.
 
     `task` is a name that no other attempt at any task of this work has, so that an attempt whose
-    result is not used leaves a file that is not used either.
+    result is not used leaves a file that is not used either. Temporary files are in a folder, by
+    default the system's.
     """
-    start = time.process_time()
     shadows = shadows_of(work.projections)
     streams = _Streams(facts)
     name = work.prefix + task
-    with TemporaryDirectory(prefix="projector-fold-") as temporary:
+    with TemporaryDirectory(prefix="projector-fold-", dir=folder) as temporary:
         path = Path(temporary) / "rows"
         sink = staging.file_for(work.dialect, shadows, path)
         results = write_parts(sink, shadows, fold_parts(shadows, iter(streams)))
@@ -181,10 +187,7 @@ def fold_facts(work: ArchiveWork, task: str, facts: Iterable[FactRow]) -> FoldRe
         name=name if streams.facts else None,
         facts=streams.facts,
         tally=streams.tally,
-        cost=Cost(
-            cpu_seconds=time.process_time() - start,
-            memory_bytes_max=memory_bytes_max(),
-        ),
+        cost=_take_cost(),
     )
 
 
@@ -219,12 +222,7 @@ class _Streams:
 
 def add(one: Tally, other: Tally) -> Tally:
     """Return the tally of two tasks."""
-    return Tally(
-        one.events + other.events,
-        one.facts + other.facts,
-        one.cpu_seconds + other.cpu_seconds,
-        max(one.memory_bytes, other.memory_bytes),
-    )
+    return Tally(one.events + other.events, one.facts + other.facts)
 
 
 class _Result(msgspec.Struct, array_like=True):
@@ -271,9 +269,12 @@ def shadows_of(names: Iterable[str]) -> tuple[Projection, ...]:
     return tuple(rebuilding(live).shadow for live in named(list(names)))
 
 
-def memory_bytes_max() -> int:
-    """Return the greatest resident memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _take_cost() -> Cost:
+    """Return the cost of this process since the last call: of what it has read and folded."""
+    global _cpu_seconds_taken
+    before, _cpu_seconds_taken = _cpu_seconds_taken, time.process_time()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return Cost(cpu_seconds=_cpu_seconds_taken - before, memory_bytes_max=memory)
 
 
 @cache

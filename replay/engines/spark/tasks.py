@@ -7,6 +7,7 @@ extra `spark`, but no driver of a database.
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -71,14 +72,17 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     context = TaskContext.get()
     assert context is not None, "this runs in a task"  # noqa: S101
     task = f"{context.partitionId():05}-{context.taskAttemptId()}"
-    result = archive_fold.fold_facts(work, task, chain.from_iterable(map(to_rows, batches)))
+    facts = chain.from_iterable(map(to_rows, batches))
+    # Spark's own folders go with the executor, also if this process is killed.
+    folder = os.environ["SPARK_LOCAL_DIRS"].split(",")[0]
+    result = archive_fold.fold_facts(work, task, facts, folder)
     row = (
         result.name,
         result.facts,
         result.tally.events,
         result.tally.facts,
-        result.tally.cpu_seconds + result.cost.cpu_seconds,
-        max(result.tally.memory_bytes, result.cost.memory_bytes_max),
+        result.cost.cpu_seconds,
+        result.cost.memory_bytes_max,
     )
     yield pa.record_batch([[value] for value in row], schema=_RESULTS)
 
@@ -89,7 +93,7 @@ def to_result(row: Sequence[object]) -> FoldResult:
     return FoldResult(
         name=name,  # type: ignore[arg-type]
         facts=facts,  # type: ignore[arg-type]
-        tally=Tally(events_read, facts_read, 0.0, 0),  # type: ignore[arg-type]
+        tally=Tally(events_read, facts_read),  # type: ignore[arg-type]
         cost=Cost(cpu_seconds=cpu_seconds, memory_bytes_max=memory_bytes),  # type: ignore[arg-type]
     )
 
