@@ -18,8 +18,10 @@ from projector.errors import (
     LogUnreadable,
     PositionUnknown,
 )
+from projector.projections import discover
 from projector.store import log_ranges
 from projector.store.database import Database
+from replay import rebuild
 from replay.archive import check, manifest, read, rows, seal, shelf
 from replay.archive.folder import Folder
 from replay.archive.seal import SealReport
@@ -137,6 +139,25 @@ def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
         assert [*stored.leftovers()] == []
         assert check.check(stored).is_right
     assert ends == {0, 4, 8}
+
+
+def test_events_are_appended_and_tables_rebuilt_while_an_archive_is_written(
+    log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
+    heads = []
+
+    def work(done: int, total: int) -> None:
+        append_ten(log, 10 * (len(heads) + 1))
+        rebuild(log, discover())
+        heads.append((done, total))
+
+    done = seal.seal(log, stored, until="head", range_events=6, on_progress=work)
+    assert heads == [(2, 10), (4, 10), (6, 10), (8, 10), (10, 10)]
+    assert (done.last, done.head) == (10, 10)
+    seal.seal(log, stored, until="head", range_events=100)
+    found = check.check(stored, log, contents=True)
+    assert (found.faults, found.last) == ((), 60)
 
 
 @frozen
