@@ -145,7 +145,7 @@ def test_events_are_appended_and_tables_rebuilt_while_an_archive_is_written(
     log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
-    heads = []
+    heads: list[tuple[int, int]] = []
 
     def work(done: int, total: int) -> None:
         append_ten(log, 10 * (len(heads) + 1))
