@@ -11,7 +11,7 @@ class BadArchiveUrl(ProjectorError):
     exit_code = 2
     hint = (
         "Give a folder, or a URL such as s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
-        "az://ACCOUNT/CONTAINER/PREFIX; credentials belong into environment variables."
+        "az://CONTAINER/PREFIX; credentials belong into environment variables."
     )
 
 

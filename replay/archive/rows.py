@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from projector.store import log_ranges
 from projector.store.log_ranges import Block
 from replay.archive.manifest import SCHEMA as SCHEMA_NUMBER
 
 #: The most rows of a row group: what a reader of one event must read, and a writer holds in memory.
-ROW_GROUP_ROWS = log_ranges.BLOCK_ROWS_MAX
+ROW_GROUP_ROWS = 2000
+
+#: A row group ends once its columns take so much memory.
+ROW_GROUP_BYTES = 32 * 1024 * 1024
 
 ZSTD_LEVEL = 3
 
@@ -84,9 +86,35 @@ def _as_text(column: Any) -> Any:
     return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), "Z", "")
 
 
+class Writer:
+    """Writes batches of SCHEMA to a file, in row groups that are bounded in rows and in bytes."""
+
+    def __init__(self, file: pq.ParquetWriter) -> None:
+        self._file = file
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add a batch, which is never divided."""
+        if self._rows + batch.num_rows > ROW_GROUP_ROWS:
+            self.flush()
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added as a row group."""
+        if self._batches:
+            table = pa.Table.from_batches(self._batches)
+            self._file.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._batches, self._rows, self._bytes = [], 0, 0
+
+
 @contextmanager
-def writer(path: Path, *, zstd_level: int = ZSTD_LEVEL) -> Iterator[pq.ParquetWriter]:
-    """Open a file for batches of SCHEMA, each of which becomes a row group."""
+def writer(path: Path, *, zstd_level: int = ZSTD_LEVEL) -> Iterator[Writer]:
+    """Open a file for batches of SCHEMA."""
     with pq.ParquetWriter(
         path,
         SCHEMA,
@@ -102,7 +130,9 @@ def writer(path: Path, *, zstd_level: int = ZSTD_LEVEL) -> Iterator[pq.ParquetWr
         store_schema=False,
     ) as opened:
         opened.add_key_value_metadata(_METADATA)
-        yield opened
+        added = Writer(opened)
+        yield added
+        added.flush()
 
 
 @contextmanager

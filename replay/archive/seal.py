@@ -150,7 +150,7 @@ def _write_range(
                 batch = rows.as_batch(block)
             if tally.hole is not None:
                 raise LogHole(url=database, position=tally.hole)
-            writer.write_batch(batch)
+            writer.add(batch)
             on_progress(tally.last)
     if tally.last != last:
         raise LogHole(url=database, position=tally.last + 1)

@@ -107,7 +107,7 @@ def test_rows_that_are_not_those_of_the_manifest_are_named(
     with rows.writer(folder / "forged") as writer:
         for block in blocks:
             changed = (*block[:-1], ["{}"] * len(block[-1]))
-            writer.write_batch(rows.as_batch(changed))
+            writer.add(rows.as_batch(changed))
     forged = (folder / "forged").read_bytes()
     entry = msgspec.json.decode((folder / manifest.manifest_name(0)).read_bytes())["files"][0]
     it = evolve(

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from projector.errors import ArchiveBroken, ArchiveUnreachable
+from projector.store import log_ranges
 from projector.store.database import Database
 from replay.archive import check, object_store, read, rows, seal, shelf
 from replay.archive.restore import restore
@@ -125,8 +126,8 @@ def test_a_name_is_given_once_whatever_the_number_of_those_who_want_it(stored: S
 def test_one_row_group_is_read_by_ranges(
     log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projector.store.log_ranges.BLOCK_ROWS_MAX", 2)
-    monkeypatch.setattr("projector.store.log_ranges._FETCH_ROWS", 1)
+    monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(rows, "ROW_GROUP_ROWS", 2)
     seal.seal(log, stored, until="head")
     [file] = read.read(stored).files
     asked: list[int] = []

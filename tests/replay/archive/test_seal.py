@@ -18,9 +18,11 @@ from projector.errors import (
     LogUnreadable,
     PositionUnknown,
 )
+from projector.projections import discover
 from projector.store import log_ranges
 from projector.store.database import Database
-from replay.archive import check, manifest, read, seal, shelf
+from replay import rebuild
+from replay.archive import check, manifest, read, rows, seal, shelf
 from replay.archive.folder import Folder
 from replay.archive.seal import SealReport
 from replay.archive.shelf import Shelf, Taken
@@ -87,19 +89,26 @@ def test_both_databases_give_the_same_digests(
     assert sqlite.files == postgres.files
 
 
+@pytest.mark.parametrize(
+    ("rows_max", "bytes_max", "expected"),
+    [(2000, 2**25, [10]), (4, 2**25, [4, 4, 2]), (3, 2**25, [2, 2, 2, 2, 2]), (2000, 1, [2] * 5)],
+    ids=["one", "rows", "a block is not divided", "bytes"],
+)
 def test_a_row_group_is_bounded_in_rows_and_in_bytes(
-    log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch
+    log: Database,
+    stored: Shelf,
+    monkeypatch: pytest.MonkeyPatch,
+    rows_max: int,
+    bytes_max: int,
+    expected: list[int],
 ) -> None:
-    def groups(**bounds: int) -> list[int]:
-        monkeypatch.setattr(log_ranges, "_FETCH_ROWS", 1)
-        for name, value in bounds.items():
-            monkeypatch.setattr(log_ranges, name, value)
-        with log.reading() as connection:
-            return [len(block[0]) for block in log_ranges.read(connection, after=0, until=10)]
-
-    assert groups() == [10]
-    assert groups(BLOCK_ROWS_MAX=4) == [4, 4, 2]
-    assert groups(BLOCK_CHARACTERS_MAX=1) == [1] * 10
+    monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(rows, "ROW_GROUP_ROWS", rows_max)
+    monkeypatch.setattr(rows, "ROW_GROUP_BYTES", bytes_max)
+    seal.seal(log, stored, until="head")
+    [file] = read.read(stored).files
+    with stored.reader(file.name) as opened:
+        assert [len(block[0]) for block in rows.blocks(opened)] == expected
 
 
 def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
@@ -130,6 +139,25 @@ def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
         assert [*stored.leftovers()] == []
         assert check.check(stored).is_right
     assert ends == {0, 4, 8}
+
+
+def test_events_are_appended_and_tables_rebuilt_while_an_archive_is_written(
+    log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
+    heads: list[tuple[int, int]] = []
+
+    def work(done: int, total: int) -> None:
+        append_ten(log, 10 * (len(heads) + 1))
+        rebuild(log, discover())
+        heads.append((done, total))
+
+    done = seal.seal(log, stored, until="head", range_events=6, on_progress=work)
+    assert heads == [(2, 10), (4, 10), (6, 10), (8, 10), (10, 10)]
+    assert (done.last, done.head) == (10, 10)
+    seal.seal(log, stored, until="head", range_events=100)
+    found = check.check(stored, log, contents=True)
+    assert (found.faults, found.last) == ((), 60)
 
 
 @frozen
