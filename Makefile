@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark faults lint pages bench bench-peers bench-scale fuzz mutants clean programs
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -64,6 +64,11 @@ bench: $(INSTALLED) ## measure speed and memory
 	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
+bench-scale: $(INSTALLED) programs ## measure archives and rebuilds on Spark, and write docs/scale.md
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench,spark]'
+	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
+	$(BIN)/python -m tests.benchmarks --only scale $(ARGS)
+
 bench-peers: $(INSTALLED) ## run the benchmarks against other tools, and write docs/benchmarks.md
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]'
 	@$(BIN)/python -m compileall -q projector replay # as pip does when it installs a wheel
@@ -86,7 +91,7 @@ clean: ## remove everything that these targets created
 # for Postgres, which Debian puts where only root looks, a browser, and Java 17 or newer for Spark.
 PROGRAMS := curl pgbouncer
 test-browser pictures: PROGRAMS := "$(CHROMIUM)"
-test-spark: PROGRAMS := $(JAVA)
+test-spark bench-scale: PROGRAMS := $(JAVA)
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(PROGRAMS); do \
 	  case "$$each" in \

@@ -32,6 +32,7 @@ _PARTS = [
     "large",
     "growth",
     "console",
+    "scale",
 ]
 
 
@@ -108,6 +109,14 @@ def main() -> None:
         if options.only == "console":
             with running_server(fsync=True) as server:
                 console.run(server, folder, customers=options.customers // share)
+        if options.only == "scale":
+            # Here, because it needs Spark.
+            from tests.benchmarks import scaling
+
+            with running_server(fsync=True) as server:
+                scaling.run(
+                    server, folder, events=200_000 // share, share=share, machine=_machine()
+                )
         if options.only in (None, "memory"):
             memory.run(folder, events=2_000_000 // share, customers=200_000 // share)
     finally:

@@ -3,7 +3,7 @@
 Executors read the archive and put their results into its folder `work`; they reach no database.
 The driver loads the results into the shadows. Executors name their results by the attempt at a
 task, and the driver takes those of the attempt that Spark kept: so one that was killed, or ran
-twice, leaves results that are not used. See docs/adr/0022.
+twice, leaves results that are not used. See docs/adr/0021.
 """
 
 from __future__ import annotations
