@@ -19,12 +19,16 @@ _KEYS = [
     "rebuilt",
     "swapped",
     "events",
+    "engine",
+    "engine_position",
+    "engine_cost",
     "seconds",
     "pause_seconds",
     "dependents",
     "found_leftovers",
     "impact",
 ]
+_SPARK = ["--engine", "spark", "--archive", "a"]
 #: Three of four customers are in it no more.
 _LOSE = (
     "UPDATE segment_membership SET is_member = 0"
@@ -133,7 +137,19 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        pytest.param(["--engine", "spark"], "'spark'; known engines: in-process, parallel", id="e"),
+        pytest.param(
+            ["--engine", "flink"],
+            "'flink'; known engines: in-process, parallel, spark",
+            id="engine",
+        ),
+        pytest.param(["--engine", "spark"], "No archive is given", id="no archive"),
+        pytest.param(["--archive", "a"], "are for --engine spark", id="only an archive"),
+        pytest.param(["--engine", "parallel", "--spark", "local"], "are for", id="another engine"),
+        pytest.param(
+            [*_SPARK, "--workers", "2"], "--partitions is for Spark", id="Spark's workers"
+        ),
+        pytest.param([*_SPARK, "--partitions", "0"], "--partitions must be 1", id="no partition"),
+        pytest.param([*_SPARK, "--spark-conf", "x=1"], "setting of Spark 'x=1'", id="no setting"),
         pytest.param(["--engine", ""], "Unknown engine ''", id="no engine"),
         pytest.param(["--workers", "0"], "--workers must be 1 or more, not 0.", id="no workers"),
         pytest.param(
@@ -154,7 +170,7 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
         pytest.param(["--customer", "cust_1", "--dry-run"], "exactly one", id="dry repair"),
         pytest.param(["--customer", "cust_1", "--workers", "1"], "exactly one", id="workers"),
         pytest.param(["--customer", "cust_1", "--max-change", "0"], "exactly one", id="impact"),
-        pytest.param(["--customer", "cust_1", "--engine", "parallel"], "exactly one", id="engine"),
+        pytest.param(["--customer", "cust_1", "--engine", "parallel"], "exactly one", id="repair"),
     ],
 )
 def test_contradictory_options_of_rebuild_exit_with_2_and_change_nothing(

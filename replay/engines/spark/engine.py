@@ -100,7 +100,7 @@ def engine(options: SparkOptions) -> Engine:
 
 def _folder(job: Job) -> str:
     """Return the folder for the results of a database's rebuilds."""
-    return f"{WORK}/{workspace.key_of(job.database)}/"
+    return f"{WORK}{workspace.key_of(job.database)}/"
 
 
 def _parts(files: Sequence[File]) -> Iterator[FilePart]:

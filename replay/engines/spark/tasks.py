@@ -61,7 +61,7 @@ def read(
     for batch in batches:
         for index in batch.column(0).to_pylist():
             for rows in archive_fold.read_facts(work, parts[index]):
-                yield _to_batch(rows)
+                yield to_batch(rows)
 
 
 def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -72,7 +72,7 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     context = TaskContext.get()
     assert context is not None, "this runs in a task"  # noqa: S101
     task = f"{context.partitionId():05}-{context.taskAttemptId()}"
-    facts = chain.from_iterable(map(_to_rows, batches))
+    facts = chain.from_iterable(map(to_rows, batches))
     # Spark's own folders go with the executor, also if this process is killed.
     folder = os.environ["SPARK_LOCAL_DIRS"].split(",")[0]
     result = archive_fold.fold_facts(work, task, facts, folder)
@@ -98,13 +98,15 @@ def to_result(row: Sequence[object]) -> FoldResult:
     )
 
 
-def _to_batch(rows: Sequence[FactRow]) -> pa.RecordBatch:
+def to_batch(rows: Sequence[FactRow]) -> pa.RecordBatch:
+    """Convert rows to a batch."""
     columns = zip(*rows, strict=True) if rows else [()] * len(_FACTS)
     arrays = [pa.array(values, each.type) for values, each in zip(columns, _FACTS, strict=True)]
     return pa.record_batch(arrays, schema=_FACTS)
 
 
-def _to_rows(batch: pa.RecordBatch) -> Iterator[FactRow]:
+def to_rows(batch: pa.RecordBatch) -> Iterator[FactRow]:
+    """Yield the rows of a batch."""
     columns = (column.to_pylist() for column in batch.columns)
     return map(FactRow._make, zip(*columns, strict=True))
 
