@@ -92,10 +92,16 @@ def archived(request: pytest.FixtureRequest, engine: str) -> Archived:
 
 @pytest.fixture
 def small(sqlite_template: Path, tmp_path: Path) -> Archived:
-    """A small log in SQLite, of 450 events, of which 400 are archived; a row is marked."""
-    archived = Archived(copy_file(sqlite_template, tmp_path), str(tmp_path / "archive"))
-    (tmp_path / "file").write_bytes(b"".join(deliveries.lines(450)))
-    assert archived.command("ingest", str(tmp_path / "file")).code == 0
+    """A small log in SQLite; a row is marked."""
+    return small_log(sqlite_template, tmp_path / "small", seed=1)
+
+
+def small_log(template: Path, folder: Path, *, seed: int) -> Archived:
+    """A log of 450 events, of which 400 are archived, in a copy of a database; a row is marked."""
+    folder.mkdir()
+    archived = Archived(copy_file(template, folder), str(folder / "archive"))
+    (folder / "file").write_bytes(b"".join(deliveries.lines(450, seed=seed)))
+    assert archived.command("ingest", str(folder / "file")).code == 0
     archived.seal(100)
     archived.mark()
     return archived
