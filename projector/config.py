@@ -20,7 +20,9 @@ DATABASE_URL_DEFAULT = "sqlite:///projector.db"
 #: The same database of Postgres without a connection pooler, or with more rights, for rebuilds.
 DIRECT_DATABASE_URL_VARIABLE = "PROJECTOR_DIRECT_DATABASE_URL"
 
+#: The archive of the commands `archive`, and of rebuilds that read one.
 ARCHIVE_URL_VARIABLE = "PROJECTOR_ARCHIVE_URL"
+#: The master of the Spark cluster on which rebuilds run.
 SPARK_MASTER_VARIABLE = "PROJECTOR_SPARK_MASTER"
 SPARK_MASTER_DEFAULT = "local[*]"
 

@@ -7,6 +7,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from projector.app.archives import Archives
 from projector.app.operations import Operations
 from projector.app.queries import Queries
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from projector.store.backup import BackupReport
 
 
-class Projector(Queries, Operations):
+class Projector(Queries, Operations, Archives):
     """An open database; use it as a context manager, or close it."""
 
     def __init__(self, database: Database) -> None:

@@ -29,6 +29,7 @@ app = App(
     result_action="return_value",
 )
 for _name, _module, _object in (
+    ("archive", "archive", "archive"),
     ("backup", "backup", "backup"),
     ("customer", "customers", "customer"),
     ("dead-letters", "dead_letters", "dead_letters"),

@@ -87,6 +87,13 @@ class LogUnreadable(ProjectorError):
     hint = "Another program has written it. Restore the log from a backup."
 
 
+class EventsUnfit(ProjectorError):
+    """The events from position {position} on do not fit into the log of {url}: {reason}."""
+
+    exit_code = 1
+    hint = "Nothing of them was stored. Run `projector archive check --contents --log`."
+
+
 class Taken(ProjectorError):
     """{name} exists already in {url}."""
 

@@ -15,7 +15,7 @@ class ProjectorError(Exception):
     """Something went wrong."""
 
     exit_code: ClassVar[int] = 1
-    hint: ClassVar[str] = ""
+    hint: str = ""
 
     def __init__(self, **details: object) -> None:
         self.details = details

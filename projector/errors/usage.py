@@ -65,13 +65,13 @@ class AddressPublic(ProjectorError):
 
 
 class ExtraMissing(ProjectorError):
-    """The extra `{extra}` is not installed: {reason}. Run pip install '{package}[{extra}]'."""
+    """A required package is not installed: {reason}"""
 
     exit_code = 2
-    hint = "Run pip in the environment of this program."
 
     def __init__(self, *, extra: str, reason: object) -> None:
-        super().__init__(extra=extra, reason=reason, package="customer-state-projector")
+        super().__init__(reason=reason)
+        self.hint = f"Install the extra: pip install 'customer-state-projector[{extra}]'."
 
 
 class CustomerNotGiven(ProjectorError):

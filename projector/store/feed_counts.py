@@ -130,6 +130,11 @@ def _count(
     return counts
 
 
+def counted_type(type_: str) -> str:
+    """Return the name by which events of a type are counted."""
+    return type_ if type_ in _types() else OTHER
+
+
 @cache
 def _types() -> frozenset[str]:
     """Return the types that are counted by name."""

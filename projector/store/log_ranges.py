@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from projector.errors import LogUnreadable
 from projector.store import dialects
 from projector.store.read_errors import is_unreadable
-from projector.store.types import all_to_sqlite
+from projector.store.types import INSTANT_CHARACTERS, all_to_sqlite
 
 #: The columns of a range, in this order.
 COLUMNS = (
@@ -46,6 +46,8 @@ _BODY = COLUMNS.index("body")
 _LATE = COLUMNS.index("late")
 _INSTANTS = (COLUMNS.index("occurred_at"), COLUMNS.index("received_at"))
 
+_FLAGS = {0: False, 1: True}
+
 _RANGE = (
     "SELECT position, event.project_id, event_id, type, event.stream_id, customer_id,"
     " occurred_at, received_at, late, source, body"
@@ -67,7 +69,7 @@ def read(connection: Connection, *, after: int, until: int) -> Generator[Block]:
     try:
         for rows in _blocks(fetch(driver, after, until)):
             yield convert(rows)
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
         if isinstance(error, sqlite3.Error) and not is_unreadable(error):
             raise
         url = dialects.redact(connection.engine.url)
@@ -114,7 +116,11 @@ def _blocks(pieces: Iterator[list[tuple[Any, ...]]]) -> Iterator[list[tuple[Any,
 
 def _from_sqlite(rows: list[tuple[Any, ...]]) -> Block:
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    columns[_LATE] = list(map(bool, columns[_LATE]))
+    # A conversion by bool() would hide that another program has written something else.
+    columns[_LATE] = list(map(_FLAGS.__getitem__, columns[_LATE]))
+    for index in _INSTANTS:
+        if set(map(len, columns[index])) != {INSTANT_CHARACTERS}:
+            raise ValueError("an instant has not the width of instants")
     return tuple(columns)
 
 

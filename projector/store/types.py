@@ -17,7 +17,8 @@ Key = Text().with_variant(Text(collation="C"), "postgresql")
 #: The type of 64-bit keys. On SQLite INTEGER, because only an INTEGER primary key is the rowid.
 Long = BigInteger().with_variant(Integer(), "sqlite")
 
-_WIDTH = len("2024-03-01T10:00:00.000000Z")
+#: The width of an instant as SQLite stores it.
+INSTANT_CHARACTERS = len("2024-03-01T10:00:00.000000Z")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -63,7 +64,7 @@ def all_to_sqlite(values: Sequence[datetime | None]) -> list[str | None]:
     texts: Sequence[str | None] = to_builtins(values)
     return [
         text
-        if text is None or len(text) == _WIDTH
+        if text is None or len(text) == INSTANT_CHARACTERS
         else _to_fixed_width(text)
         if text[-1] == "Z"
         else to_sqlite(value)
@@ -76,7 +77,7 @@ def _to_fixed_width(text: str) -> str:
 
     msgspec formats an instant in a fifth of the time of datetime.isoformat.
     """
-    return text if len(text) == _WIDTH else f"{text[:-1]}.000000Z"
+    return text if len(text) == INSTANT_CHARACTERS else f"{text[:-1]}.000000Z"
 
 
 def _to_postgres(value: datetime | None) -> datetime | None:

@@ -117,10 +117,13 @@ def opened(source: Path | BinaryIO) -> Iterator[pq.ParquetFile]:
 
 
 def blocks(source: Path | BinaryIO) -> Iterator[Block]:
-    """Yield the row groups of a file; raises as `opened` does."""
-    with opened(source) as file:
-        for group in range(file.num_row_groups):
-            yield as_block(file.read_row_group(group))
+    """Yield the row groups of a file; raises ValueError if it cannot be read."""
+    try:
+        with opened(source) as file:
+            for group in range(file.num_row_groups):
+                yield as_block(file.read_row_group(group))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ValueError(f"its rows cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def require_schema(file: pq.ParquetFile) -> None:

@@ -6,8 +6,6 @@ never replaced, so one of them wins each range, and the others go on behind it.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -29,6 +27,7 @@ from projector.errors import (
 from projector.store import log, log_ranges
 from projector.store.database import Database
 from replay.archive import manifest, read, rows
+from replay.archive.local import sha256_of, temporary
 from replay.archive.manifest import File
 from replay.archive.read import Archive
 from replay.archive.shelf import Shelf, Taken
@@ -86,8 +85,7 @@ def seal(
     start, written = archive.last, list[File]()
     while archive.last < end:
         last = min((archive.last // range_events + 1) * range_events, end)
-        with tempfile.TemporaryDirectory(prefix="projector-archive-") as folder:
-            path = Path(folder, "range.parquet")
+        with temporary() as path:
             progress = partial(_report, on_progress, start, end)
             file = _write_range(
                 database, path, archive.last + 1, last, zstd_level=zstd_level, on_progress=progress
@@ -156,9 +154,7 @@ def _write_range(
             on_progress(tally.last)
     if tally.last != last:
         raise LogHole(url=database, position=tally.last + 1)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return tally.as_file(size=path.stat().st_size, sha256=sha256)
+    return tally.as_file(size=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _put_file(shelf: Shelf, file: File, path: Path) -> None:

@@ -63,13 +63,21 @@ def test_the_wheel_holds_the_files_of_the_pages(wheel: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("command", [("serve",), ("serve", "--host", "0.0.0.0")])  # noqa: S104 - it does not get that far
-def test_serving_without_the_extra_names_the_extra(
-    projector: Path, tmp_path: Path, command: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("extra", "command"),
+    [
+        ("server", ("serve",)),
+        ("server", ("serve", "--host", "0.0.0.0")),  # noqa: S104 - it does not get that far
+        ("archive", ("archive", "check", "folder")),
+        ("archive", ("archive", "prune", "s3://bucket/prefix")),
+    ],
+)
+def test_a_command_without_its_extra_names_the_extra(
+    projector: Path, tmp_path: Path, extra: str, command: tuple[str, ...]
 ) -> None:
     done = _done(projector, *command, folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Install the extra: pip install 'customer-state-projector[server]'" in done.stderr
+    assert f"Install the extra: pip install 'customer-state-projector[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
     # Nothing was begun.
     assert list(tmp_path.iterdir()) == []

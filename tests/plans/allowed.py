@@ -62,6 +62,7 @@ WHOLE = {
     "log.last_received_by_type": (
         "all events behind a position, which the caller keeps near the head"
     ),
+    "log_ranges._fetch_sqlite": "an archive takes whole ranges of positions, in their order",
     "log.scan": "a rebuild reads the whole log, range by range, in its order",
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",

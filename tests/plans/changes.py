@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
@@ -31,6 +32,7 @@ from projector.store import (
     dead_letters,
     direct_project,
     jobs,
+    log,
     log_head,
     projection_tables,
     schema,
@@ -40,6 +42,7 @@ from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.jobs import JobEnd, JobProgress
+from projector.store.log_restore import append_recorded
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
@@ -58,6 +61,7 @@ def change(database: Database) -> None:
     """Do all of it."""
     _open(database)
     _append_few(database)
+    _restore(database)
     _retry(database)
     _follow(database)
     _repair(database)
@@ -83,6 +87,27 @@ def _open(database: Database) -> None:
     if database.is_sqlite:
         with tempfile.TemporaryDirectory() as folder:
             back_up(database, f"{folder}/copy.db")
+
+
+def _restore(database: Database) -> None:
+    """Of customers whom the log knows, and of a new one; few events, and many."""
+    for number in (10, 1000):
+        with database.reading() as connection:
+            head, last_stream_id = log_head.read(connection)
+            [known] = log.read_at(connection, [15_000])
+        events = [
+            replace(known, position=head + each, event_id=f"restored_{head + each}", late=False)
+            for each in range(1, number)
+        ]
+        new = replace(
+            known,
+            position=head + number,
+            event_id=f"restored_{head}",
+            customer_id=f"restored_{head}",
+            stream_id=last_stream_id + 1,
+        )
+        append_recorded(database, [*events, new])
+    catch_up(database, discover())
 
 
 def _append_few(database: Database) -> None:

@@ -41,7 +41,7 @@ from projector.queries.why.case import Target
 from projector.queries.why.explain import WhyQuery, WhySegment, why
 from projector.runner.lease_monitor import LeaseMonitor
 from projector.server.positions import read_tables_position
-from projector.store import log, size_series
+from projector.store import log, log_ranges, size_series
 from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
@@ -69,6 +69,7 @@ def ask(database: Database) -> None:
     _look_at_dead_letters(database)
     _look_at_the_whole(database)
     _export(database)
+    _archive(database)
     _verify(database)
 
 
@@ -217,6 +218,12 @@ def _export(database: Database) -> None:
             answers = Projector(database).export_customers(at_position=at_position)
             assert len(list(islice(answers, 30))) == 30
             answers.close()
+
+
+def _archive(database: Database) -> None:
+    with database.reading() as connection:
+        first, *_ = log_ranges.read(connection, after=15_000, until=15_100)
+        assert log_ranges.read_one(connection, 15_001) == tuple(column[0] for column in first)
 
 
 def _verify(database: Database) -> None:

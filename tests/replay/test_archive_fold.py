@@ -52,7 +52,7 @@ class _Here:
         ]
         for attempt in range(self.attempts):
             results = [
-                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(rows))
+                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(rows), None)
                 for number, rows in enumerate(by_partition)
             ]
         return results

@@ -1,0 +1,132 @@
+"""Appends events as they were recorded: with their positions, streams, times and late flags.
+
+What follows from the events is written with them: the streams with their greatest keys, the head,
+and the counts of the feeds, where how the events came is not known (the channel `earlier`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
+from projector.errors import DatabaseBusy, EventsUnfit
+from projector.projections.projection import Values
+from projector.store import bulk, dialects, feed_counts, log_head, notifications
+from projector.store.append_plan import Outcome
+from projector.store.database import Database
+from projector.store.feed_counts import Channel
+from projector.store.predicates import in_values
+from projector.store.tables import event, stream
+
+
+def append_recorded(database: Database, events: Sequence[RecordedEvent]) -> None:
+    """Append events at their own positions, which must be the log's next ones; in one transaction.
+
+    Durable when it returns. Raises DatabaseBusy if the log has moved, and EventsUnfit if the events
+    contradict themselves or the log: an id or a customer twice, a stream id that is not the next.
+    """
+    with database.writing() as connection:
+        head = log_head.lock(connection)
+        if head.position != events[0].position - 1:
+            reason = f"another process has moved the log to position {head.position}"
+            raise DatabaseBusy(url=database, reason=reason)
+        new, advanced = _streams(connection, events, head.stream_id)
+        # COPY raises the driver's error.
+        integrity_errors = (IntegrityError, database.engine.dialect.loaded_dbapi.IntegrityError)
+        try:
+            bulk.insert_many(connection, event, [_row(each) for each in events])
+            bulk.insert_many(connection, stream, new)
+        except integrity_errors as error:
+            raise EventsUnfit(
+                url=database,
+                position=events[0].position,
+                reason="an id or a customer is there twice",
+            ) from error
+        bulk.update_many(connection, stream, ("last_occurred_at", "last_event_id"), advanced)
+        feed_counts.add(connection, _feed_rows(events))
+        log_head.advance(connection, events[-1].position, head.stream_id + len(new))
+        notifications.notify(connection)
+
+
+def _row(it: RecordedEvent) -> tuple[object, ...]:
+    """Return the tuple of table `event`, in the order of its columns."""
+    identity = (it.position, it.project_id, it.event_id, it.type, it.stream_id)
+    return (*identity, it.occurred_at, it.received_at, it.late, it.source, it.body)
+
+
+def _streams(
+    connection: Connection, events: Sequence[RecordedEvent], last_stream_id: int
+) -> tuple[list[Values], list[Values]]:
+    """Return the new rows of `stream`, and (key, stream_id) of those whose greatest key rises.
+
+    Raises EventsUnfit.
+    """
+    ids = {each.stream_id for each in events if each.stream_id is not None}
+    greatest = _read_greatest(connection, [each for each in ids if each <= last_stream_id])
+    customers: dict[int, CustomerKey] = {}
+    risen: set[int] = set()
+    for each in events:
+        if each.stream_id is None:
+            continue
+        known = greatest.get(each.stream_id)
+        if known is None:
+            if each.stream_id != last_stream_id + len(customers) + 1 or each.customer_id is None:
+                reason = f"stream {each.stream_id} is not the next one"
+                raise EventsUnfit(
+                    url=dialects.redact(connection.engine.url),
+                    position=each.position,
+                    reason=reason,
+                )
+            customers[each.stream_id] = CustomerKey(each.project_id, each.customer_id)
+        if known is None or each.key > known:
+            greatest[each.stream_id] = each.key
+            risen.add(each.stream_id)
+    new: list[Values] = [
+        (stream_id, *customer, *greatest[stream_id]) for stream_id, customer in customers.items()
+    ]
+    advanced: list[Values] = [(*greatest[each], each) for each in sorted(risen - customers.keys())]
+    return new, advanced
+
+
+def _read_greatest(connection: Connection, stream_ids: list[int]) -> dict[int, CanonicalKey]:
+    """Return the greatest canonical keys of streams, by stream id."""
+    statement = select(stream.c.stream_id, stream.c.last_occurred_at, stream.c.last_event_id).where(
+        in_values(connection, stream.c.stream_id, stream_ids)
+    )
+    return {row[0]: CanonicalKey(row[1], row[2]) for row in connection.execute(statement)}
+
+
+def _feed_rows(events: Iterable[RecordedEvent]) -> list[tuple[object, ...]]:
+    """Return the tuples of table `feed_hour`, each of an hour in which events were received.
+
+    Neither their senders nor how late they came are counted, as for the events that were in the
+    log before deliveries were counted.
+    """
+    counts: Counter[tuple[datetime, str, str]] = Counter()
+    last_at: dict[tuple[datetime, str, str], datetime] = {}
+    for each in events:
+        hour = each.received_at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        key = hour, each.project_id, feed_counts.counted_type(each.type)
+        counts[key] += 1
+        last_at[key] = max(last_at.get(key, each.received_at), each.received_at)
+    zeros = (0,) * (len(feed_counts.LATENESS) + 1)
+    channel, outcome = str(Channel.EARLIER), str(Outcome.APPENDED)
+    return [
+        (
+            hour,
+            project_id,
+            "",
+            type_,
+            channel,
+            outcome,
+            number,
+            *zeros,
+            last_at[hour, project_id, type_],
+        )
+        for (hour, project_id, type_), number in sorted(counts.items())
+    ]
