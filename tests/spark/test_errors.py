@@ -28,8 +28,10 @@ main()
 #: Makes a Python process of an executor one of another version; the driver's it leaves alone.
 _OTHER_VERSION = """
 import sys
+from collections import namedtuple
 if "pyspark.daemon" in sys.orig_argv:
-    sys.version_info = (3, 8, *sys.version_info[2:])
+    Version = namedtuple("Version", "major minor micro releaselevel serial")
+    sys.version_info = Version(3, 99, *sys.version_info[2:])
 """
 
 
@@ -114,7 +116,7 @@ def test_executors_with_another_python(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(_OTHER_VERSION)
     conf = ("--spark-conf", f"spark.executorEnv.PYTHONPATH={tmp_path}")
-    _check(small, before, cluster, *conf, code=4, words="3.8")
+    _check(small, before, cluster, *conf, code=4, words="3.99")
 
 
 def test_no_archive(small: Archived, before: Contents, cluster: Cluster) -> None:
@@ -153,4 +155,5 @@ def test_a_broken_file(small: Archived, before: Contents, cluster: Cluster, harm
     elif harm == "changed":
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-    _check(small, before, cluster, code=4, words=path.name)
+    conf = ("--spark-conf", "spark.task.maxFailures=1")
+    _check(small, before, cluster, *conf, code=4, words=path.name)
