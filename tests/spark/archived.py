@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 from sqlalchemy import Row, Select, Table, select, text
 
-from projector.projections import discover
+from projector.projections import own
 from projector.store import tables
 from projector.store.database import Database
 from projector.store.row_tables import table_of
-from tests.support.command import Done, run_program
+from tests.support.command import PROGRAM, Done, environment
 from tests.support.databases import Contents
 from tests.support.spark import Cluster, Driver
 
@@ -36,63 +37,71 @@ _NOT_COMPARED = {tables.checkpoint.c.generation, *_BOUNDS}
 
 @frozen(eq=False)
 class Archived:
-    """A database and its archive in a folder."""
+    """A database and its archive, in a folder or in an object store."""
 
     url: str
-    archive: Path
-    #: The `PYTHONPATH` of the program.
-    packages: str = ""
+    archive: str
+    #: Variables of the program's environment.
+    variables: Mapping[str, str] = field(factory=dict)
+
+    def elsewhere(self, archive: str, variables: Mapping[str, str] = {}) -> Archived:
+        """The same database with another archive."""
+        return evolve(self, archive=archive, variables={**self.variables, **variables})
 
     def command(self, *arguments: str) -> Done:
         """Run the program on the database, without a cluster."""
-        return run_program(
-            self.archive.parent,
-            *arguments,
-            PROJECTOR_DATABASE_URL=self.url,
-            PYTHONPATH=self.packages,
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env=environment(**{**self.variables, "PROJECTOR_DATABASE_URL": self.url}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def seal(self, range_events: int) -> None:
         """Archive the complete ranges of so many events."""
-        from replay.archive import seal, shelf
+        done = self.command("archive", "write", self.archive, "--range", str(range_events))
+        assert done.code == 0, done.err
 
-        with self.opened() as database:
-            seal.seal(database, shelf.opened(str(self.archive)), range_events=range_events)
-
-    def start(self, cluster: Cluster, *options: str, **variables: str) -> Driver:
+    def start(
+        self,
+        cluster: Cluster,
+        *options: str,
+        variables: Mapping[str, str] = {},
+        program: Sequence[str] = PROGRAM,
+    ) -> Driver:
         """Start a rebuild by a cluster; `options` come after those that name the cluster."""
-        engine = ("--engine", "spark", "--spark", cluster.master, "--archive", str(self.archive))
-        return cluster.start(
-            self.archive.parent,
-            "rebuild",
-            "--json",
-            *engine,
-            *options,
-            variables={
-                "PROJECTOR_DATABASE_URL": self.url,
-                "PYTHONPATH": self.packages,
-                **variables,
-            },
-        )
+        engine = ("--engine", "spark", "--spark", cluster.master, "--archive", self.archive)
+        variables = {**self.variables, **variables, "PROJECTOR_DATABASE_URL": self.url}
+        command = ("rebuild", "--json", *engine, *options)
+        return cluster.start(cluster.folder, *command, variables=variables, program=program)
 
-    def rebuild(self, cluster: Cluster, *options: str, **variables: str) -> Done:
-        """Rebuild by a cluster."""
-        return self.start(cluster, *options, **variables).ended()
+    def rebuild(self, cluster: Cluster, *options: str, **more: Any) -> Done:
+        """Rebuild by a cluster, as `start` does."""
+        return self.start(cluster, *options, **more).ended()
+
+    def rebuild_in_one_process(self) -> Contents:
+        """Rebuild without a cluster, and return the contents."""
+        done = self.command("rebuild", "--engine", "in-process")
+        assert done.code == 0, done.err
+        return self.contents()
 
     def parts(self) -> list[Path]:
-        """The files of a rebuild on the archive's shelf, those of puts under way included."""
-        return [each for each in (self.archive / "work").rglob("*") if each.is_file()]
+        """The files of a rebuild in the archive's folder, those of puts under way included."""
+        return [each for each in (Path(self.archive) / "work").rglob("*") if each.is_file()]
 
     def left(self) -> list[Path]:
-        """Whatever a rebuild has left on the archive's shelf, empty folders included."""
-        return sorted((self.archive / "work").rglob("*"))
+        """What a rebuild has left in the archive's folder, empty folders included."""
+        return sorted((Path(self.archive) / "work").rglob("*"))
 
     def contents(self) -> Contents:
         """The tables that a rebuild writes, as values that do not depend on the database."""
         with self.opened() as database, database.reading() as connection:
             return {
                 table.name: sorted(map(_text, connection.execute(_select(table))))
-                for table in (*map(table_of, discover()), *_ABOUT_ROWS)
+                for table in (*map(table_of, own()), *_ABOUT_ROWS)
             }
 
     def bounds(self) -> dict[tuple[object, ...], tuple[int, int]]:

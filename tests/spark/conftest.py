@@ -48,7 +48,7 @@ def sqlite_archived(
 ) -> Archived:
     """A large log in SQLite."""
     folder = tmp_path_factory.mktemp("sqlite")
-    return _filled(Archived(copy_file(sqlite_template, folder), folder / "archive"), file)
+    return _filled(Archived(copy_file(sqlite_template, folder), str(folder / "archive")), file)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,8 @@ def postgres_archived(
 ) -> Iterator[Archived]:
     """A large log in Postgres."""
     with postgres_server.database(postgres_template) as url:
-        yield _filled(Archived(url, tmp_path_factory.mktemp("postgres") / "archive"), file)
+        folder = tmp_path_factory.mktemp("postgres")
+        yield _filled(Archived(url, str(folder / "archive")), file)
 
 
 def _filled(archived: Archived, file: Path) -> Archived:
@@ -69,7 +70,7 @@ def _filled(archived: Archived, file: Path) -> Archived:
     assert done["appended"] == EVENTS
     assert done["duplicates"] > 0
     assert done["conflicts"] > 0
-    assert archived.command("rebuild", "--engine", "in-process").code == 0
+    archived.rebuild_in_one_process()
     archived.seal(RANGE_EVENTS)
     return archived
 
@@ -91,10 +92,16 @@ def archived(request: pytest.FixtureRequest, engine: str) -> Archived:
 
 @pytest.fixture
 def small(sqlite_template: Path, tmp_path: Path) -> Archived:
-    """A small log in SQLite, of 450 events, of which 400 are archived; a row is marked."""
-    archived = Archived(copy_file(sqlite_template, tmp_path), tmp_path / "archive")
-    (tmp_path / "file").write_bytes(b"".join(deliveries.lines(450)))
-    assert archived.command("ingest", str(tmp_path / "file")).code == 0
+    """A small log in SQLite; a row is marked."""
+    return small_log(sqlite_template, tmp_path / "small", seed=1)
+
+
+def small_log(template: Path, folder: Path, *, seed: int) -> Archived:
+    """A log of 450 events, of which 400 are archived, in a copy of a database; a row is marked."""
+    folder.mkdir()
+    archived = Archived(copy_file(template, folder), str(folder / "archive"))
+    (folder / "file").write_bytes(b"".join(deliveries.lines(450, seed=seed)))
+    assert archived.command("ingest", str(folder / "file")).code == 0
     archived.seal(100)
     archived.mark()
     return archived

@@ -85,10 +85,10 @@ def deliveries(events: int, *, seed: int = 1) -> Iterator[Delivery]:
 
 
 def of_one(events: int, customer_id: str) -> Iterator[bytes]:
-    """Yield lines with so many events of one customer, in order, about two segments."""
+    """Yield lines with so many events of one customer, in order, who seldom leaves a segment."""
     for number in range(events):
         at = (_BEGIN + timedelta(seconds=number)).isoformat()
-        build = given.left if number % 4 > 1 else given.entered
+        build = given.left if number % 20 > 17 else given.entered
         segment_id = f"seg_{number % 2}"
         event = build(customer_id, segment_id, at=at, id=f"one_{number:07}")
         yield json.dumps(event).encode() + b"\n"

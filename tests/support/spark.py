@@ -107,7 +107,7 @@ class Cluster:
             process = subprocess.Popen(
                 tied(*program, *arguments),
                 cwd=folder,
-                env=environment(**self.variables(), **variables),
+                env=environment(**{**self.variables(), **variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -27,6 +27,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from projector.envelope import CanonicalKey, CustomerKey
+from projector.errors import ArchiveBroken
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.projections import named
 from projector.projections.projection import KeyedFact, Projection
@@ -137,17 +138,28 @@ NO_TALLY = Tally(0, 0)
 
 
 def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
-    """Yield the facts of a part of a file, by row group, and a tally in the end."""
+    """Yield the facts of a part of a file, by row group, and a tally in the end.
+
+    Raises ArchiveBroken, ArchiveUnreachable.
+    """
     events = facts = 0
-    with _shelf(work.archive_url).reader(part.name) as source, rows.opened(source) as file:
-        for group in part.of(file.num_row_groups):
-            table = file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
-            found = list(_facts(table))
-            events += len(table)
-            facts += len(found)
-            yield found
+    for table in _row_groups(_shelf(work.archive_url), part):
+        found = list(_facts(table))
+        events += len(table)
+        facts += len(found)
+        yield found
     tally = Tally(events, facts)
     yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
+
+
+def _row_groups(stored: Shelf, part: FilePart) -> Iterator[pa.Table]:
+    try:
+        with stored.reader(part.name) as source, rows.opened(source) as file:
+            for group in part.of(file.num_row_groups):
+                yield file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = f"its rows cannot be read: {str(error).splitlines()[0]}"
+        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason) from error
 
 
 def _facts(table: pa.Table) -> Iterator[FactRow]:

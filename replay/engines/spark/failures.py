@@ -34,9 +34,10 @@ def reason_of(text: str) -> str:
     if traceback:
         lines = [line for line in rest.splitlines() if line and not line.startswith(" ")]
         if lines:
-            return lines[-1][:_REASON_CHARACTERS_MAX]
+            # More lines may follow, with advice.
+            return lines[0][:_REASON_CHARACTERS_MAX].rstrip(".")
     lines = [line.strip() for line in before_java.splitlines() if line.strip()]
-    return lines[-1][:_REASON_CHARACTERS_MAX] if lines else "Spark gives no reason"
+    return lines[-1][:_REASON_CHARACTERS_MAX].rstrip(".") if lines else "Spark gives no reason"
 
 
 def _last_line(log: Path) -> str:
