@@ -101,7 +101,7 @@ class Writer:
         self._batches.append(batch)
         self._rows += batch.num_rows
         self._bytes += batch.nbytes
-        if self._rows >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+        if self._bytes >= ROW_GROUP_BYTES:
             self.flush()
 
     def flush(self) -> None:

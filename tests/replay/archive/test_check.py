@@ -98,6 +98,23 @@ def test_every_manifest_that_was_rewritten_or_removed_is_named(
     assert _faults(archived) == {}
 
 
+def test_a_word_that_was_changed_in_a_manifest_is_named_by_the_next_one(
+    archived: Shelf, folder: Path
+) -> None:
+    """A key that no other check looks at; two of these manifests end a page, which readers follow."""
+    for after, ends_page in ((0, False), (2, True), (4, False), (6, True)):
+        path = folder / manifest.manifest_name(after)
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b'"made_by": "', b'"made_by": "other '))
+        problem = f"{manifest.manifest_name(after)} has changed since this was written"
+        assert _faults(archived) == {manifest.manifest_name(after + 2): problem}
+        if ends_page:
+            with pytest.raises(ArchiveBroken, match="it has changed since"):
+                read.read(archived)
+        path.write_bytes(content)
+    assert read.read(archived).last == 10
+
+
 def test_rows_that_are_not_those_of_the_manifest_are_named(
     log: Database, archived: Shelf, folder: Path
 ) -> None:
