@@ -52,7 +52,7 @@ class _Here:
         ]
         for attempt in range(self.attempts):
             results = [
-                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(rows), None)
+                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(rows))
                 for number, rows in enumerate(by_partition)
             ]
         return results
