@@ -40,7 +40,7 @@ test-processes: $(INSTALLED) ## run the tests with several processes: concurrenc
 
 test-spark: $(INSTALLED) programs ## run the tests of rebuilds on a real Spark cluster
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark,dev]'
-	$(BIN)/python -m pytest -o addopts="-n 0" tests/spark $(ARGS)
+	$(BIN)/python -m pytest -o addopts="-n 0" -o timeout=900 tests/spark $(ARGS)
 
 faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/faults $(ARGS)
