@@ -106,6 +106,8 @@ class CustomerList:
     _number: int = 1
     #: Those of the page before, or of the whole millisecond: they may come again.
     _known: set[str] = field(factory=set)
+    #: Those of the millisecond's pages so far.
+    _of_moment: set[str] = field(factory=set)
     #: The number of customers so far.
     _count: int = 0
 
@@ -126,17 +128,20 @@ class CustomerList:
         """Return the ids of the page's customers that are new; raises ListStuck."""
         new = [each.customer_id for each in page.customers if each.customer_id not in self._known]
         self._count += len(new)
+        ids = {each.customer_id for each in page.customers}
+        # A page that is not full is the last one, unless the total says that it is not.
+        has_more = page.has_more or (page.is_unclear and self._count < (page.total or 0))
         if self._moment is None:
-            # A page that is not full is the last one, unless the total says that it is not.
-            is_short = page.is_unclear and bool(new) and self._count < (page.total or 0)
-            self._follow_times(page, has_more=page.has_more or is_short)
+            self._known = ids
+            self._follow_times(page, has_more=has_more and (page.has_more or bool(new)))
         else:
-            self._follow_moment(self._moment, has_more=page.has_more and bool(new))
-            self._known.update(new)
+            leads_on = not ids <= self._of_moment
+            self._known |= ids
+            self._of_moment |= ids
+            self._follow_moment(self._moment, has_more=has_more and leads_on)
         return new
 
     def _follow_times(self, page: CustomerPage, *, has_more: bool) -> None:
-        self._known = {each.customer_id for each in page.customers}
         if not has_more:
             self.is_done = True
             return
@@ -147,7 +152,7 @@ class CustomerList:
         if before is not None and (self._after is None or before > self._after):
             self._after = before
         else:
-            self._moment, self._number = last, 1
+            self._moment, self._number, self._of_moment = last, 1, set()
 
     def _follow_moment(self, moment: datetime, *, has_more: bool) -> None:
         if has_more:
