@@ -61,11 +61,13 @@ def duration_text(seconds: float) -> str:
     """Return a length of time in its two largest units, such as `11 d 14 h`."""
     if seconds < _MINUTE:
         return f"{ceil(seconds)} s"
-    minutes = ceil(seconds / _MINUTE)
-    if minutes < _HOUR // _MINUTE:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < _DAY // _HOUR:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+    if seconds < _HOUR:
+        return f"{ceil(seconds / _MINUTE)} min"
+    if seconds < _DAY:
+        return _two(ceil(seconds / _MINUTE), 60, "h", "min")
+    return _two(ceil(seconds / _HOUR), 24, "d", "h")
+
+
+def _two(number: int, size: int, large: str, small: str) -> str:
+    whole, rest = divmod(number, size)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
