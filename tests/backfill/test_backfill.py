@@ -1,0 +1,339 @@
+"""A backfill from a real server into a real database."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from projector.backfill.backfill import FAILURES_MAX
+from projector.backfill.options import (
+    BackfillOptions,
+    InFile,
+    Known,
+    Listed,
+    Named,
+    Suspicious,
+    Whom,
+)
+from projector.backfill.report import BackfillReport
+from projector.errors import BudgetTooSmall, VoucherifyRefused, VoucherifyUnexpected
+from projector.store.database import Database
+from projector.store.tables import activity, feed_hour
+from projector.voucherify.manners import StopReason
+from tests.backfill.conftest import Prepare
+from tests.support.databases import dead_letters, rows
+from tests.support.given import append_and_project, delivery, entered, joined, left, tier_left
+from tests.support.items import quarantined, read_log
+from tests.support.voucherify_api import Entry, Reply, VoucherifyApi, entry
+
+#: Prepare and run a backfill.
+Run = Callable[..., BackfillReport]
+
+
+@pytest.fixture
+def run(prepare: Prepare) -> Run:
+    def run(whom: Whom, **options: Any) -> BackfillReport:
+        return prepare(whom, BackfillOptions(per_minute=100_000, **options)).run()
+
+    return run
+
+
+def _add(api: VoucherifyApi, customer: str, events: int = 5) -> list[Entry]:
+    entries = [
+        entry(f"evcus_{customer}_{n}", f"2024-03-01T1{n}:00:00.000Z", customer=customer)
+        for n in range(events)
+    ]
+    api.add(customer, *entries)
+    api.created[customer] = "2024-01-01T00:00:00.000Z"
+    return entries
+
+
+def _counts(report: BackfillReport) -> tuple[int, int, int, int]:
+    """The customers: fresh, done, absent, failed."""
+    return report.fresh, report.done, report.absent, report.failed
+
+
+def _asked(api: VoucherifyApi) -> list[str]:
+    """Whose activity was asked for, in this order; forgets the requests."""
+    found = [each.path.split("/")[3] for each in api.requests if "activity" in each.path]
+    api.requests.clear()
+    return found
+
+
+def _readings(database: Database) -> list[dict[str, Any]]:
+    statement = select(activity).order_by(activity.c.customer_id, activity.c.scope)
+    with database.reading() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def test_an_empty_log_gets_each_customers_events_in_their_order(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    api.page_max = 2
+    whole = [_add(api, f"cust_{number}") for number in range(3)]
+    report = run(Listed())
+    assert _counts(report) == (0, 3, 0, 0)
+    assert (report.read, report.appended, report.head) == (15, 15, 15)
+    assert (report.customers, report.stopped, report.requests) == (3, None, len(api.requests))
+    logged = read_log(wiped_database)
+    for entries in whole:
+        ours = [each for each in logged if each.event_id in {entry["id"] for entry in entries}]
+        assert [each.event_id for each in ours] == [each["id"] for each in entries]
+        assert not any(each.late for each in ours)
+        assert {(each.project_id, each.source) for each in ours} == {("proj_1", "activity")}
+    assert [
+        (each["status"], each["requests"], each["entries"]) for each in _readings(wiped_database)
+    ] == [("done", 3, 5)] * 3
+
+
+def test_after_the_webhooks_everything_is_a_duplicate_and_nothing_a_conflict(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    """The customer of an activity may have changed, or be left out; an offer is not in it."""
+    database = wiped_database
+    at = "2024-03-01T10:00:00.000Z"
+    segment = {"id": "seg_1", "name": "VIP", "object": "segment"}
+    offer = {"voucher": {"id": "v_1", "code": "SPRING"}, "publication": {"id": "pub_1"}}
+    kind = "customer.segment.entered"
+    append_and_project(
+        database,
+        delivery(kind, "cust_1", at=at, id="evcus_1", segment=segment, **offer),
+        delivery(kind, "cust_1", at=at, id="evcus_2", segment=segment),
+    )
+    before = rows(database), len(read_log(database))
+    api.add(
+        "cust_1",
+        entry("evcus_1", at, kind, segment=segment),
+        entry("evcus_2", at, kind, None, segment=segment),
+    )
+    report = run(Known())
+    assert (report.duplicates, report.conflicts, report.appended) == (2, 0, 0)
+    append_and_project(database)
+    assert (rows(database), len(read_log(database))) == before
+    assert dead_letters(database) == []
+
+
+def test_an_entry_belongs_to_the_customer_who_was_asked_for(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    api.add(
+        "cust_1",
+        entry("evcus_1", "2024-03-01T10:00:00.000Z", customer=None),
+        entry("evcus_2", "2024-03-01T11:00:00.000Z", customer="cust_2"),
+    )
+    report = run(Named(("cust_1",)))
+    assert (report.appended, report.quarantined, report.done) == (1, 1, 1)
+    assert [each.customer_id for each in read_log(wiped_database)] == ["cust_1"]
+    assert [each["reason"] for each in quarantined(wiped_database)] == ["other_customer"]
+    append_and_project(wiped_database)
+    assert dead_letters(wiped_database) == []
+
+
+def test_entries_are_counted_as_fetched_and_not_as_arrived(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    _add(api, "cust_1")
+    run(Named(("cust_1",)))
+    columns = feed_hour.c.channel, feed_hour.c.outcome, feed_hour.c.deliveries
+    with wiped_database.reading() as connection:
+        counted = [tuple(row) for row in connection.execute(select(*columns))]
+    assert counted == [("backfill", "appended", 5)]
+
+
+def test_who_was_read_lately_is_left_out_unless_named(api: VoucherifyApi, run: Run) -> None:
+    for number in range(2):
+        _add(api, f"cust_{number}")
+    run(Named(("cust_0",)))
+    _add(api, "cust_2")
+    run(Named(("cust_2",)))
+    _asked(api)
+    assert _counts(run(Known())) == (2, 0, 0, 0)
+    assert _asked(api) == []
+    assert _counts(run(Known(), again=True)) == (0, 2, 0, 0)
+    assert sorted(_asked(api)) == ["cust_0", "cust_2"]
+    assert _counts(run(Known(), unread_since=datetime.now(UTC))) == (0, 2, 0, 0)
+    assert _counts(run(Named(("cust_0",)))) == (0, 1, 0, 0)
+    assert _counts(run(Listed())) == (2, 1, 0, 0)
+
+
+def test_a_later_reading_asks_only_for_what_is_new(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    api.page_max = 2
+    _add(api, "cust_1", events=9)
+    run(Named(("cust_1",)))
+    api.requests.clear()
+    api.add("cust_1", entry("evcus_new", "2024-03-02T10:00:00.000Z"))
+    report = run(Named(("cust_1",)))
+    assert (report.requests, report.appended, report.duplicates) == (2, 1, 2)
+    assert api.requests[0].query["start_date"] == "2024-03-01T17:00:00.000Z"
+    assert len(read_log(wiped_database)) == 10
+
+
+def test_suspicious_are_those_whom_the_tables_doubt(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    at, later = "2024-03-01T10:00:00Z", "2024-03-02T10:00:00Z"
+    append_and_project(
+        wiped_database,
+        entered("cust_sure", "seg_1", at=at),
+        left("cust_gap", "seg_1", at=at),
+        joined("cust_uncertain", "ltr_1", "camp_1", at=at),
+        tier_left("cust_uncertain", "ltr_9", "camp_1", at=later),
+        joined("cust_letter", "", "camp_1", at=at),
+        left("cust_elsewhere", "seg_1", at=at, project_id="proj_2"),
+    )
+    for customer in ("gap", "uncertain", "letter", "sure", "elsewhere"):
+        api.add(f"cust_{customer}")
+    assert _counts(run(Suspicious())) == (0, 3, 0, 0)
+    assert sorted(_asked(api)) == ["cust_gap", "cust_letter", "cust_uncertain"]
+
+
+def test_customers_are_found_by_the_shops_own_ids(
+    api: VoucherifyApi, run: Run, wiped_database: Database, tmp_path: Any
+) -> None:
+    _add(api, "cust_1")
+    api.source_ids["anna@shop.test/1"] = "cust_1"
+    file = tmp_path / "ids.csv"
+    file.write_text("Source_Id,name\nanna@shop.test/1,Anna\nnobody,N\ncust_none,C\n")
+    assert _counts(run(InFile(str(file)))) == (0, 1, 2, 0)
+    assert {each.customer_id for each in read_log(wiped_database)} == {"cust_1"}
+    asked = len(api.requests)
+    assert _counts(run(InFile(str(file)))) == (2, 0, 1, 0)
+    assert len(api.requests) == asked + 2
+
+
+def test_each_type_is_read_by_itself_and_leaves_the_others_to_be_read(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    _add(api, "cust_1", events=3)
+    api.add("cust_1", entry("evcus_left", "2024-03-01T10:30:00.000Z", "customer.segment.left"))
+    types = ("customer.segment.left", "customer.updated")
+    since = datetime(2024, 3, 1, 10, 15, tzinfo=UTC)
+    assert run(Named(("cust_1",)), types=types, since=since).appended == 1
+    assert [each.event_id for each in read_log(wiped_database)] == ["evcus_left"]
+    assert [each["scope"] for each in _readings(wiped_database)] == [
+        f"type={each} since=2024-03-01T10:15:00.000Z" for each in types
+    ]
+    assert run(Known()).appended == 3
+
+
+def test_the_members_of_a_segment_are_read(api: VoucherifyApi, run: Run) -> None:
+    for number in range(3):
+        _add(api, f"cust_{number}")
+    assert run(Listed("seg_1")).done == 3
+    assert api.requests[0].query["segment_id"] == "seg_1"
+
+
+def test_more_than_the_budget_is_refused_before_a_request(
+    api: VoucherifyApi, prepare: Prepare
+) -> None:
+    for number in range(3):
+        _add(api, f"cust_{number}")
+    named = Named(("cust_0", "cust_1", "cust_2"))
+    with pytest.raises(BudgetTooSmall, match="needs 3 requests or more, and may make 2"):
+        prepare(named, BackfillOptions(requests_max=2)).run()
+    assert api.requests == []
+    backfill = prepare(Listed(), BackfillOptions(requests_max=3))
+    assert backfill.estimate(may_ask=False).customers is None
+    assert api.requests == []
+    assert (backfill.estimate().customers, backfill.estimate().requests) == (3, 4)
+    with pytest.raises(BudgetTooSmall):
+        backfill.run()
+    assert len(api.requests) == 1
+
+
+def test_a_budget_ends_a_run_exactly_and_the_next_one_goes_on(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    api.page_max = 1
+    for number in range(2):
+        _add(api, f"cust_{number}", events=4)
+    stopped = 0
+    named = Named(("cust_0", "cust_1"))
+    report = run(named, requests_max=3, workers=1)
+    while report.stopped is not None:
+        stopped += 1
+        assert (report.stopped, report.requests, report.customers) == (StopReason.BUDGET, 3, 2)
+        assert report.duplicates <= 1
+        report = run(Known() if stopped > 1 else named, requests_max=3, workers=1)
+    assert stopped == 2
+    assert len(read_log(wiped_database)) == 8
+    assert len(api.requests) <= 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ({"X-Rate-Limit-Type": "api_calls_cycle"}, StopReason.CYCLE_QUOTA),
+        ({"Retry-After": "3600"}, StopReason.RATE_LIMIT),
+    ],
+)
+def test_a_quota_ends_a_run_and_what_was_read_stays(
+    api: VoucherifyApi, run: Run, headers: dict[str, str], reason: StopReason
+) -> None:
+    named = Named(tuple(f"cust_{number}" for number in range(3)))
+    for each in named.identifiers:
+        _add(api, each)
+    api.replies = [Reply(), Reply(status=429, headers=headers)]
+    report = run(named, workers=1)
+    assert (report.stopped, report.done, report.appended, report.requests) == (reason, 1, 5, 2)
+    few = {"X-Rate-Limit-Limit": "100", "X-Rate-Limit-Remaining": "29", **headers}
+    api.replies = [Reply(), Reply(), Reply(headers=few)]
+    report = run(named, workers=1)
+    assert (report.stopped, report.done) == (None, 3), "the last answer was the one that was needed"
+
+
+def test_one_customer_that_cannot_be_read_holds_up_no_other(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    for number in range(4):
+        _add(api, f"cust_{number}")
+    circle = b'{"object":"list","data":[{"id":"evcus_x"}],"has_more":true}'
+    api.replies = [
+        *[Reply(status=200, body=circle)] * 2,
+        Reply(body=b'{"object":"list"}'),
+        *[Reply(status=500)] * 5,
+    ]
+    named = Named(tuple(f"cust_{number}" for number in range(4)))
+    report = run(named, workers=1)
+    assert (_counts(report), report.stopped) == ((0, 1, 0, 3), None)
+    problems = [each["problem"] for each in _readings(wiped_database)]
+    assert problems[0] == "The pages go in a circle at the event evcus_x."
+    assert "it is no page of activity" in problems[1]
+    assert problems[2:] == ["Voucherify's API failed: it answers with 500.", None]
+    assert _counts(run(named)) == (0, 4, 0, 0)
+    assert [each["problem"] for each in _readings(wiped_database)] == [None] * 4
+
+
+def test_too_many_failures_in_a_row_end_the_run(api: VoucherifyApi, run: Run) -> None:
+    named = Named(tuple(f"cust_{number:02}" for number in range(FAILURES_MAX + 5)))
+    for each in named.identifiers:
+        _add(api, each)
+    api.replies, api.repeats = [Reply(body=b"[]")], True
+    report = run(named, workers=1)
+    assert (report.stopped, report.failed) == (StopReason.FAILURES, FAILURES_MAX)
+
+
+def test_another_server_makes_no_customer_absent(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    for status, body in ((404, b"<html>Not here</html>"), (302, b"")):
+        api.replies = [Reply(status=status, body=body)]
+        with pytest.raises(VoucherifyUnexpected):
+            run(Named(("cust_1",)))
+    assert _readings(wiped_database) == []
+
+
+def test_credentials_that_are_refused_meanwhile_lose_nothing(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    api.page_max = 2
+    _add(api, "cust_1")
+    api.replies = [Reply(), Reply(status=401)]
+    with pytest.raises(VoucherifyRefused):
+        run(Named(("cust_1",)))
+    assert len(read_log(wiped_database)) == 2
+    assert run(Named(("cust_1",))).appended == 3
