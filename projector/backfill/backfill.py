@@ -162,7 +162,7 @@ class Backfill:
             for each in threads:
                 each.start()
             while any(each.is_alive() for each in threads):
-                if grace_end is None and self._pace.reason is not None:
+                if grace_end is None and self._pace.has_ended:
                     grace_end = time.monotonic() + _GRACE_SECONDS
                 if grace_end is not None and time.monotonic() > grace_end:
                     break

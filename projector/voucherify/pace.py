@@ -80,6 +80,14 @@ class Pace:
             raise Stopped(self.reason)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether no further request may be sent; takes no lock, as a signal's handler may hold it.
+
+        So also while all threads wait for answers, and none of them checks.
+        """
+        return self.reason is not None or self._stop.is_set()
+
+    @property
     def held_seconds(self) -> float:
         """For how long no thread may take a turn yet; 0 if one may."""
         return max(self._held_until - self._clock(), 0.0)

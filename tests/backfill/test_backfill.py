@@ -95,7 +95,10 @@ def test_after_the_webhooks_everything_is_a_duplicate_and_nothing_a_conflict(
     database = wiped_database
     at = "2024-03-01T10:00:00.000Z"
     segment = {"id": "seg_1", "name": "VIP", "object": "segment"}
-    offer = {"voucher": {"id": "v_1", "code": "SPRING"}, "publication": {"id": "pub_1"}}
+    offer: dict[str, Any] = {
+        "voucher": {"id": "v_1", "code": "SPRING"},
+        "publication": {"id": "pub_1"},
+    }
     kind = "customer.segment.entered"
     append_and_project(
         database,

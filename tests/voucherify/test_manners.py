@@ -58,7 +58,8 @@ def test_all_threads_wait_after_429_as_long_as_it_says() -> None:
 
 def test_a_429_ends_the_run_if_waiting_is_no_use() -> None:
     assert _judge(429, is_of_cycle=True, retry_after_seconds=1).stop is StopReason.CYCLE_QUOTA
-    for limits in ({"retry_after_seconds": WAIT_SECONDS_MAX + 1}, {"reset_seconds": 3600.0}):
+    for name in ("retry_after_seconds", "reset_seconds"):
+        limits: dict[str, Any] = {name: WAIT_SECONDS_MAX + 1}
         verdict = _judge(429, **limits)
         assert (verdict.action, verdict.stop) == (Action.STOP, StopReason.RATE_LIMIT)
     assert _judge(429, retry_after_seconds=WAIT_SECONDS_MAX).action is Action.REPEAT

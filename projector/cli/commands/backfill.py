@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,12 +20,14 @@ from projector.backfill.options import (
     Named,
     Suspicious,
     Whom,
+    check,
     check_whom,
 )
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up
 from projector.config import read_settings, read_voucherify_access
 from projector.errors import BudgetTooSmall
+from projector.intake.files import size
 from projector.text.instants import parse_option
 from projector.voucherify.manners import StopReason
 
@@ -118,6 +121,9 @@ def backfill(
         again=again,
         unread_since=parse_option(unread_since),
     )
+    check(options, now=datetime.now(UTC))
+    if isinstance(whom, InFile):
+        size(whom.path)
     access = read_voucherify_access(project)
     direct_url = read_settings().direct_database_url
     stop = Event()
