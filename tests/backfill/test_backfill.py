@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from projector.backfill import backfill
 from projector.backfill.backfill import FAILURES_MAX
 from projector.backfill.options import (
     BackfillOptions,
@@ -188,6 +189,10 @@ def test_suspicious_are_those_whom_the_tables_doubt(
         joined("cust_letter", "", "camp_1", at=at),
         left("cust_elsewhere", "seg_1", at=at, project_id="proj_2"),
     )
+    with wiped_database.writing() as connection:
+        connection.execute(
+            text("UPDATE loyalty_tier SET gaps = 0 WHERE customer_id = 'cust_uncertain'")
+        )
     for customer in ("gap", "uncertain", "letter", "sure", "elsewhere"):
         api.add(f"cust_{customer}")
     assert _counts(run(Suspicious())) == (0, 3, 0, 0)
@@ -239,12 +244,12 @@ def test_more_than_the_budget_is_refused_before_a_request(
     with pytest.raises(BudgetTooSmall, match="needs 3 requests or more, and may make 2"):
         prepare(named, BackfillOptions(requests_max=2)).run()
     assert api.requests == []
-    backfill = prepare(Listed(), BackfillOptions(requests_max=3))
-    assert backfill.estimate(may_ask=False).customers is None
+    prepared = prepare(Listed(), BackfillOptions(requests_max=3))
+    assert prepared.estimate(may_ask=False).customers is None
     assert api.requests == []
-    assert (backfill.estimate().customers, backfill.estimate().requests) == (3, 4)
+    assert (prepared.estimate().customers, prepared.estimate().requests) == (3, 4)
     with pytest.raises(BudgetTooSmall):
-        backfill.run()
+        prepared.run()
     assert len(api.requests) == 1
 
 
@@ -318,6 +323,19 @@ def test_too_many_failures_in_a_row_end_the_run(api: VoucherifyApi, run: Run) ->
     api.replies, api.repeats = [Reply(body=b"[]")], True
     report = run(named, workers=1)
     assert (report.stopped, report.failed) == (StopReason.FAILURES, FAILURES_MAX)
+
+
+def test_a_success_between_failures_lets_the_run_go_on(
+    api: VoucherifyApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "FAILURES_MAX", 2)
+    named = Named(tuple(f"cust_{number}" for number in range(5)))
+    for each in named.identifiers:
+        _add(api, each)
+    bad = Reply(body=b"[]")
+    api.replies = [bad, Reply(), bad, Reply(), bad]
+    report = run(named, workers=1)
+    assert (report.stopped, report.failed, report.done) == (None, 3, 2)
 
 
 def test_another_server_makes_no_customer_absent(
