@@ -11,9 +11,12 @@ export CHROMIUM
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# The vendor's published API description (OpenAPI), which is not copied into the project.
+OPENAPI ?=
+PRISM := .prism/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-browser test-processes faults lint pages bench bench-peers fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-browser test-processes test-vendor faults lint pages bench bench-peers fuzz mutants clean programs description
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -35,6 +38,9 @@ test-browser: $(INSTALLED) programs ## run the tests of the pages in a real brow
 
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
+
+test-vendor: description $(INSTALLED) $(PRISM) ## run the tests against a mock server of the vendor's API; OPENAPI is its description
+	OPENAPI="$(abspath $(OPENAPI))" $(BIN)/python -m pytest -o addopts="-n 0" tests/prism $(ARGS)
 
 faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/faults $(ARGS)
@@ -73,7 +79,7 @@ mutants: $(INSTALLED) ## run mutation testing of the pure modules
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prism build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Programs for the tests that pip cannot install: curl for the README's examples, a connection pooler
@@ -90,6 +96,19 @@ programs:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
 	} || { \
 	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test-browser CHROMIUM=/its/path" >&2; exit 1; }
+
+# Node.js and npm are needed only here.
+description:
+	@test -n "$(OPENAPI)" && test -f "$(OPENAPI)" || { \
+	  echo "The vendor's API description is not in the project. Say where it is: make test-vendor OPENAPI=FILE" >&2; exit 1; }
+
+$(PRISM): tests/prism/package-lock.json
+	@command -v npm >/dev/null || { \
+	  echo "npm is not here: install Node.js 20 or newer; on Debian, run: apt install npm" >&2; exit 1; }
+	@mkdir -p $(@D)
+	@cp tests/prism/package.json tests/prism/package-lock.json $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(INSTALLED): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \

@@ -33,6 +33,7 @@ class PageUnreadable(Exception):
 class _Page(Struct, gc=False):
     object: str
     data: list[Raw]
+    data_ref: Any = None
     has_more: bool = False
     more_starting_after: Any = None
 
@@ -114,8 +115,8 @@ def read_page(body: bytes) -> ActivityPage:
         page = _page.decode(surrogates.mask(body.decode()))
     except (ValueError, RecursionError) as error:
         raise PageUnreadable(f"it is no page of activity: {error}") from None
-    if page.object != "list":
-        raise PageUnreadable(f"it is {page.object!r}, and no list")
+    if page.object != "list" or page.data_ref not in (None, "data"):
+        raise PageUnreadable("it is no list of data")
     entries = [*map(_decode_entry, page.data)]
     event_ids = tuple(each.id for each in entries if id_problem(each.id) is None)
     more = page.more_starting_after

@@ -51,7 +51,16 @@ def test_broken_entries_hide_no_others() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"<html>", b"[]", b'{"object":"x","data":[]}', b'{"object":"list"}', b"\xff"],
+    [
+        b"",
+        b"{}",
+        b"<html>",
+        b"[]",
+        b'{"object":"x","data":[]}',
+        b'{"object":"list"}',
+        b'{"object":"list","data":[],"data_ref":"events"}',
+        b"\xff",
+    ],
 )
 def test_an_answer_that_is_no_page_is_noticed(body: bytes) -> None:
     with pytest.raises(PageUnreadable):
