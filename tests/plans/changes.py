@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from projector.backfill.backfill import Backfill
+from projector.backfill.options import BackfillOptions, Known, Named, Suspicious
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
 from projector.intake import sources
@@ -40,6 +42,8 @@ from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.jobs import JobEnd, JobProgress
+from projector.voucherify.address import parse_url
+from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
@@ -47,6 +51,7 @@ from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
+from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _MANY_STREAMS = """
     INSERT INTO stream SELECT 1000000 + number, 'proj_9', number::text, now(), number::text
@@ -67,6 +72,7 @@ def change(database: Database) -> None:
     _extend(database)
     _use_tokens(database)
     _do_jobs(database)
+    _backfill(database)
     # The last one, for its streams have no events.
     _append_many(database)
 
@@ -259,6 +265,24 @@ def _use_tokens(database: Database) -> None:
         sessions.see(connection, found.digest, at=found.seen_at - 2 * SEEN_INTERVAL)
     find_session(database, secret)
     end_session(database, secret)
+
+
+def _backfill(database: Database) -> None:
+    """Read known and new customers, by either id, twice; and count those whom it could be."""
+    with voucherify_api() as api, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("projector.backfill.customers.CHUNK_CUSTOMERS", 20)
+        for customer in ("cust_7", "cust_fetched"):
+            api.add(customer, entry(f"of {customer}", "2024-03-02T12:00:00Z", customer=customer))
+        api.source_ids["shop_fetched"] = "cust_fetched"
+        credentials = Credentials(project_id="proj_1", app_id=APP_ID, app_token=APP_TOKEN)
+        access = Access(project_id="proj_1", address=parse_url(api.url), credentials=credentials)
+        options = BackfillOptions(per_minute=100_000)
+        named = Named(("cust_7", "shop_fetched", "cust_absent"))
+        for whom in (named, named, Suspicious(), Known()):
+            with Backfill(database, access, whom, options) as backfill:
+                assert backfill.estimate().customers
+                if whom is named:
+                    assert backfill.run().done == 2
 
 
 def _do_jobs(database: Database) -> None:
