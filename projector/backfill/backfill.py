@@ -147,6 +147,9 @@ class Backfill:
     def _ask_total(self) -> int | None:
         try:
             return self._chosen.ask_total()
+        except Stopped:
+            # The run will report why.
+            return None
         except RequestFailed as error:
             raise VoucherifyUnreachable(host=self._client.host, reason=error) from None
 

@@ -64,7 +64,7 @@ class Scope:
         """The scope as it is stored; empty for all events.
 
         Readings of different scopes go on separately: one of few events must not let another
-        believe that all were read.
+        believe that all were read. `store.activity` looks for `since=` in it.
         """
         parts = [] if self.type is None else [f"type={self.type}"]
         parts += [] if self.since is None else [f"since={instants.to_text(self.since)}"]

@@ -8,12 +8,15 @@ from enum import StrEnum
 from functools import cache
 
 from attrs import astuple, frozen
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from projector.envelope import CustomerKey
 from projector.store import bulk
 from projector.store.predicates import in_values
 from projector.store.tables import activity
+
+#: Precedes the time in the scope of a reading from some time on; it ends with `=`.
+SINCE = "since="
 
 
 class Status(StrEnum):
@@ -59,10 +62,28 @@ def find(connection: Connection, customer: CustomerKey, scope: str) -> Reading:
 
 
 def save(connection: Connection, reading: Reading) -> None:
-    """Store how far a customer's activity was read."""
+    """Store how far a customer's activity was read.
+
+    A reading from some time on replaces those of the same events from other times: else each run
+    with a time of its own would leave a row for each customer.
+    """
     values = astuple(reading, recurse=False)
     row = tuple(str(each) if isinstance(each, Status) else each for each in values)
     bulk.upsert_many_by(connection, activity, [row], _on_conflict())
+    before, since, _ = reading.scope.partition(SINCE)
+    if since:
+        begin = before + since
+        # `>` is the character behind `=`: a range of the primary key.
+        end = f"{begin[:-1]}>"
+        connection.execute(
+            delete(activity).where(
+                activity.c.project_id == reading.project_id,
+                activity.c.customer_id == reading.customer_id,
+                activity.c.scope >= begin,
+                activity.c.scope < end,
+                activity.c.scope != reading.scope,
+            )
+        )
 
 
 def read_at_since(

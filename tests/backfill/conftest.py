@@ -1,6 +1,7 @@
 """The API on the loopback interface, and a backfill from it."""
 
 from collections.abc import Callable, Iterator
+from threading import Event
 
 import pytest
 
@@ -11,8 +12,8 @@ from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, VoucherifyApi, voucherify_api
 
-#: Prepare a backfill of the customers who are given.
-Prepare = Callable[[Whom, BackfillOptions], Backfill]
+#: Prepare a backfill of the customers who are given; an event may stop it.
+Prepare = Callable[..., Backfill]
 
 
 @pytest.fixture
@@ -37,8 +38,8 @@ def prepare(
     monkeypatch.setattr("random.random", lambda: 0.0)
     made: list[Backfill] = []
 
-    def prepare(whom: Whom, options: BackfillOptions) -> Backfill:
-        made.append(Backfill(wiped_database, access, whom, options))
+    def prepare(whom: Whom, options: BackfillOptions, stop: Event | None = None) -> Backfill:
+        made.append(Backfill(wiped_database, access, whom, options, stop=stop))
         return made[-1]
 
     yield prepare

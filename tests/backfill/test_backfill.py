@@ -1,7 +1,10 @@
 """A backfill from a real server into a real database."""
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import pytest
@@ -228,6 +231,21 @@ def test_each_type_is_read_by_itself_and_leaves_the_others_to_be_read(
     assert run(Known()).appended == 3
 
 
+def test_a_time_of_its_own_for_each_run_leaves_no_row_of_each(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    _add(api, "cust_1")
+    for day in (1, 2, 3):
+        for types in ((), ("customer.segment.left",)):
+            run(Named(("cust_1",)), types=types, since=datetime(2024, 2, day, tzinfo=UTC))
+    run(Named(("cust_1",)))
+    assert [each["scope"] for each in _readings(wiped_database)] == [
+        "",
+        "since=2024-02-03T00:00:00.000Z",
+        "type=customer.segment.left since=2024-02-03T00:00:00.000Z",
+    ]
+
+
 def test_the_members_of_a_segment_are_read(api: VoucherifyApi, run: Run) -> None:
     for number in range(3):
         _add(api, f"cust_{number}")
@@ -288,6 +306,8 @@ def test_a_quota_ends_a_run_and_what_was_read_stays(
     api.replies = [Reply(), Reply(status=429, headers=headers)]
     report = run(named, workers=1)
     assert (report.stopped, report.done, report.appended, report.requests) == (reason, 1, 5, 2)
+    api.replies = [Reply(status=429, headers=headers)]
+    assert run(Listed()).stopped == reason
     few = {"X-Rate-Limit-Limit": "100", "X-Rate-Limit-Remaining": "29", **headers}
     api.replies = [Reply(), Reply(), Reply(headers=few)]
     report = run(named, workers=1)
@@ -358,3 +378,23 @@ def test_credentials_that_are_refused_meanwhile_lose_nothing(
         run(Named(("cust_1",)))
     assert len(read_log(wiped_database)) == 2
     assert run(Named(("cust_1",))).appended == 3
+
+
+def test_an_answer_that_comes_after_the_end_is_not_filed(
+    api: VoucherifyApi, prepare: Prepare, wiped_database: Database
+) -> None:
+    """Otherwise it would be filed while the caller closes the database."""
+    _add(api, "cust_1")
+    stop = Event()
+    api.replies = [Reply(drips=(2.0,))]
+    api.before = lambda _request: stop.set()
+    begin = time.monotonic()
+    report = prepare(Named(("cust_1",)), BackfillOptions(), stop).run()
+    assert (report.stopped, report.requests, report.read) == (StopReason.INTERRUPTED, 1, 0)
+    assert time.monotonic() - begin < 2
+    # The thread has got its answer once it has ended.
+    while any(each.name.startswith("backfill-") for each in threading.enumerate()):
+        assert time.monotonic() - begin < 30
+        time.sleep(0.01)
+    assert read_log(wiped_database) == []
+    assert _readings(wiped_database) == []

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from projector.backfill.backfill import Backfill
-from projector.backfill.options import BackfillOptions, Known, Named, Suspicious
+from projector.backfill.options import BackfillOptions, Known, Named, Suspicious, Whom
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
 from projector.intake import sources
@@ -277,9 +277,15 @@ def _backfill(database: Database) -> None:
         credentials = Credentials(project_id="proj_1", app_id=APP_ID, app_token=APP_TOKEN)
         access = Access(project_id="proj_1", address=parse_url(api.url), credentials=credentials)
         options = BackfillOptions(per_minute=100_000)
+        since = evolve(options, since=THEN)
         named = Named(("cust_7", "shop_fetched", "cust_absent"))
-        for whom in (named, named, Suspicious(), Known()):
-            with Backfill(database, access, whom, options) as backfill:
+        asked_of: list[tuple[Whom, BackfillOptions]] = [
+            *((named, each) for each in (options, options, since)),
+            (Suspicious(), options),
+            (Known(), options),
+        ]
+        for whom, asked in asked_of:
+            with Backfill(database, access, whom, asked) as backfill:
                 assert backfill.estimate().customers
                 if whom is named:
                     assert backfill.run().done == 2
