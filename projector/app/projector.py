@@ -21,7 +21,7 @@ from projector.store.stream_cache import StreamCache
 if TYPE_CHECKING:
     import replay
     from projector.backfill.backfill import Backfill
-    from projector.backfill.options import BackfillOptions, Whom
+    from projector.backfill.options import BackfillOptions, CustomerChoice
     from projector.intake.ingest import IngestReport
     from projector.runner.follower import Follower
     from projector.runner.lease_monitor import LeaseMonitor
@@ -105,7 +105,12 @@ class Projector(Queries, Operations):
         return self.ingest(read_chunks(path), defaults)
 
     def backfill(
-        self, access: Access, whom: Whom, options: BackfillOptions, *, stop: Event | None = None
+        self,
+        access: Access,
+        choice: CustomerChoice,
+        options: BackfillOptions,
+        *,
+        stop: Event | None = None,
     ) -> Backfill:
         """Create a backfill, which reads customers' activity from Voucherify's API into the log.
 
@@ -116,7 +121,7 @@ class Projector(Queries, Operations):
         """
         from projector.backfill.backfill import Backfill
 
-        return Backfill(self._prepared(), access, whom, options, stop=stop)
+        return Backfill(self._prepared(), access, choice, options, stop=stop)
 
     def catch_up(
         self,

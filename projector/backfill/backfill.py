@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 
 from projector.backfill.cost import Estimate, estimate, list_requests
-from projector.backfill.customers import Chosen, Target
+from projector.backfill.customers import CustomerSelection, Target
 from projector.backfill.filing import Filing
-from projector.backfill.options import BackfillOptions, Whom, check, check_whom
+from projector.backfill.options import BackfillOptions, CustomerChoice, check, check_choice
 from projector.backfill.reading import ActivityReader
 from projector.backfill.report import BackfillProgress, BackfillReport
 from projector.errors import BudgetTooSmall, VoucherifyUnreachable
@@ -19,7 +19,7 @@ from projector.store.database import Database
 from projector.voucherify.client import Client, RequestFailed
 from projector.voucherify.credentials import Access
 from projector.voucherify.manners import StopReason
-from projector.voucherify.pace import Pace, Stopped
+from projector.voucherify.pace import Pace, RunStopped
 
 #: The customers in a row that may fail; then a fault of the API or of the network is likely.
 FAILURES_MAX = 20
@@ -38,7 +38,7 @@ class Backfill:
         self,
         database: Database,
         access: Access,
-        whom: Whom,
+        choice: CustomerChoice,
         options: BackfillOptions,
         *,
         stop: Event | None = None,
@@ -66,10 +66,10 @@ class Backfill:
         self._reader = ActivityReader(
             self._client, self._filing, access.project_id, again=options.again
         )
-        self._chosen = Chosen(
+        self._chosen = CustomerSelection(
             database,
             access.project_id,
-            check_whom([whom]),
+            check_choice([choice]),
             scopes=options.scopes,
             fresh_since=options.fresh_since(now),
             client=lambda: self._client,
@@ -147,7 +147,7 @@ class Backfill:
     def _ask_total(self) -> int | None:
         try:
             return self._chosen.ask_total()
-        except Stopped:
+        except RunStopped:
             # The run will report why.
             return None
         except RequestFailed as error:
@@ -184,7 +184,7 @@ class Backfill:
         try:
             while (target := self._next()) is not None:
                 self._read(target)
-        except Stopped:
+        except RunStopped:
             self._is_cut = True
         except RequestFailed as error:
             # Of the list of customers: without it no other customer is known.

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from projector.backfill.id_files import IdFile
-from projector.backfill.options import InFile, Known, Listed, Named, Scope, Suspicious, Whom
+from projector.backfill.options import (
+    CustomerChoice,
+    CustomersInFile,
+    KnownCustomers,
+    ListedCustomers,
+    NamedCustomers,
+    Scope,
+    SuspiciousCustomers,
+)
 from projector.errors import VoucherifyUnexpected
 from projector.projections import discover
 from projector.store import activity, suspects
@@ -75,14 +83,14 @@ class CustomerListing:
             raise VoucherifyUnexpected(host=self._client.host, reason=error) from None
 
 
-class Chosen:
+class CustomerSelection:
     """The customers of a backfill; close it."""
 
     def __init__(
         self,
         database: Database,
         project_id: str,
-        whom: Whom,
+        choice: CustomerChoice,
         *,
         scopes: Sequence[Scope],
         fresh_since: datetime | None,
@@ -92,9 +100,9 @@ class Chosen:
         self._project_id = project_id
         self._scopes = scopes
         # Who is named is meant.
-        self._fresh_since = None if isinstance(whom, Named) else fresh_since
-        self._whom = whom
-        self._file = IdFile(whom.path) if isinstance(whom, InFile) else None
+        self._fresh_since = None if isinstance(choice, NamedCustomers) else fresh_since
+        self._choice = choice
+        self._file = IdFile(choice.path) if isinstance(choice, CustomersInFile) else None
         self._listing: CustomerListing | None = None
         self._client = client
 
@@ -105,7 +113,7 @@ class Chosen:
 
     def count(self) -> Tally | None:
         """Count the customers; None if only the API knows them."""
-        if isinstance(self._whom, Listed):
+        if isinstance(self._choice, ListedCustomers):
             return None
         customers = by_source_id = fresh = 0
         for chunk in self.chunks():
@@ -133,7 +141,7 @@ class Chosen:
             yield Chunk(targets, len(fresh))
 
     def _listed(self) -> CustomerListing:
-        segment_id = self._whom.segment_id if isinstance(self._whom, Listed) else None
+        segment_id = self._choice.segment_id if isinstance(self._choice, ListedCustomers) else None
         if self._listing is None:
             self._listing = CustomerListing(self._client(), segment_id)
         return self._listing
@@ -158,16 +166,16 @@ class Chosen:
         return found
 
     def _identifiers(self) -> Iterator[Sequence[str]]:
-        match self._whom:
-            case Named(identifiers):
+        match self._choice:
+            case NamedCustomers(identifiers):
                 yield from _pieces(iter(identifiers))
-            case InFile() if self._file is not None:
+            case CustomersInFile() if self._file is not None:
                 yield from _pieces(self._file.read())
-            case Listed():
+            case ListedCustomers():
                 yield from self._listed().chunks()
-            case Known():
+            case KnownCustomers():
                 yield from self._in_log()
-            case Suspicious():
+            case SuspiciousCustomers():
                 yield from self._in_doubt()
 
     def _in_log(self) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from projector.store.append import Channel, Outcome, append
 from projector.store.database import Database
 from projector.store.stream_cache import StreamCache
 from projector.voucherify.manners import StopReason
-from projector.voucherify.pace import Stopped
+from projector.voucherify.pace import RunStopped
 
 
 class Filing:
@@ -57,7 +57,7 @@ class Filing:
     def file(self, items: Sequence[Item], reading: Reading) -> None:
         """Append the entries of a page, durably, and then store how far it was read.
 
-        Raises Stopped, and files nothing, once this is closed.
+        Raises RunStopped, and files nothing, once this is closed.
         """
         with self._lock:
             self._check_open()
@@ -86,4 +86,4 @@ class Filing:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise Stopped(StopReason.INTERRUPTED)
+            raise RunStopped(StopReason.INTERRUPTED)

@@ -18,38 +18,40 @@ WORKERS_MAX = 64
 
 
 @frozen
-class Suspicious:
+class SuspiciousCustomers:
     """The customers with a gap, an uncertain tier or a dead letter."""
 
 
 @frozen
-class Known:
+class KnownCustomers:
     """All customers of the log."""
 
 
 @frozen
-class Listed:
+class ListedCustomers:
     """The customers whom the API lists: all, or the members of a segment."""
 
     segment_id: str | None = None
 
 
 @frozen
-class Named:
+class NamedCustomers:
     """Customers by Voucherify's ids or the shop's own; also those who are fresh."""
 
     identifiers: tuple[str, ...]
 
 
 @frozen
-class InFile:
+class CustomersInFile:
     """The customers whom a file names; `-` is standard input."""
 
     path: str
 
 
 #: Whose activity is read.
-Whom = Suspicious | Known | Listed | Named | InFile
+CustomerChoice = (
+    SuspiciousCustomers | KnownCustomers | ListedCustomers | NamedCustomers | CustomersInFile
+)
 
 
 @frozen(kw_only=True)
@@ -103,20 +105,24 @@ class BackfillOptions:
         return self.unread_since or now - FRESH
 
 
-def check_whom(given: Sequence[Whom]) -> Whom:
+def check_choice(given: Sequence[CustomerChoice]) -> CustomerChoice:
     """Return the only one of some, or the default; raises NotOne, or BadIdentifier for an id."""
     if len(given) > 1:
         raise NotOne(options="IDs, --customers, --known, --all, --suspicious and --segment")
-    whom: Whom = given[0] if given else Suspicious()
-    named = whom.identifiers if isinstance(whom, Named) else ()
-    segments = [whom.segment_id] if isinstance(whom, Listed) and whom.segment_id is not None else []
+    choice: CustomerChoice = given[0] if given else SuspiciousCustomers()
+    named = choice.identifiers if isinstance(choice, NamedCustomers) else ()
+    segments = (
+        [choice.segment_id]
+        if isinstance(choice, ListedCustomers) and choice.segment_id is not None
+        else []
+    )
     for name, identifier in [
         *(("customer", each) for each in named),
         *(("--segment", each) for each in segments),
     ]:
         if problem := id_problem(identifier):
             raise BadIdentifier(name=name, text=identifier, reason=problem)
-    return whom
+    return choice
 
 
 def check(options: BackfillOptions, *, now: datetime) -> None:

@@ -56,7 +56,7 @@ class ActivityReader:
     def read(self, customer_id: str, scope: Scope) -> Status:
         """Read a customer's activity to its end; return how it ended.
 
-        Raises Stopped, which leaves it to be gone on with, and the errors of `Client.get`;
+        Raises RunStopped, which leaves it to be gone on with, and the errors of `Client.get`;
         RequestFailed is stored as the customer's failure, and raised.
         """
         customer = CustomerKey(self._project_id, customer_id)

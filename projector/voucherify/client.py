@@ -25,7 +25,7 @@ from projector.voucherify.address import Address
 from projector.voucherify.credentials import Credentials
 from projector.voucherify.limits import Limits, read_limits
 from projector.voucherify.manners import Action, Verdict, judge
-from projector.voucherify.pace import Pace, Stopped
+from projector.voucherify.pace import Pace, RunStopped
 from projector.voucherify.pages import error_text
 
 try:
@@ -80,7 +80,7 @@ class Answer:
 
 
 @frozen(kw_only=True)
-class _Received:
+class _Response:
     """A status with its body and limits; a status of None is a failure, with the reason."""
 
     status: int | None
@@ -135,8 +135,9 @@ class Client:
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Send a GET request, again if need be, and return its answer.
 
-        Raises RequestFailed if every try fails; Stopped if the run ends before; VoucherifyRefused
-        (401, 403), VoucherifyRejected (other 4xx) or VoucherifyUnexpected (redirects and others).
+        Raises RequestFailed if every try fails; RunStopped if the run ends before;
+        VoucherifyRefused (401, 403), VoucherifyRejected (other 4xx) or VoucherifyUnexpected
+        (redirects and others).
         """
         tries = throttled = 0
         while True:
@@ -175,9 +176,9 @@ class Client:
         if verdict.stop is not None:
             self.pace.end(verdict.stop)
 
-    def _raise(self, verdict: Verdict, received: _Received, path: str) -> NoReturn:
+    def _raise(self, verdict: Verdict, received: _Response, path: str) -> NoReturn:
         if verdict.stop is not None:
-            raise Stopped(verdict.stop)
+            raise RunStopped(verdict.stop)
         detail = error_text(received.body, secrets=self._secrets)
         if verdict.action is Action.FAIL:
             reason = received.problem or f"it answers with {received.status}{detail}"
@@ -190,7 +191,7 @@ class Client:
             )
         raise VoucherifyUnexpected(host=self.host, reason=f"it answers with {received.status}")
 
-    def _send(self, path: str, query: Mapping[str, str]) -> _Received:
+    def _send(self, path: str, query: Mapping[str, str]) -> _Response:
         has_connected = False
         try:
             response = self._pool.request(
@@ -206,13 +207,13 @@ class Client:
             limits = read_limits(headers, now=datetime.now(UTC))
             body = _read(response)
         except HTTPError as error:
-            return _Received(
+            return _Response(
                 status=None, limits=Limits(), problem=_problem(error), has_connected=has_connected
             )
         if body is None:
             problem = f"its answer has more than {BODY_BYTES_MAX:,} bytes, or does not end"
-            return _Received(status=None, limits=limits, problem=problem, is_final=True)
-        return _Received(status=response.status, limits=limits, body=body)
+            return _Response(status=None, limits=limits, problem=problem, is_final=True)
+        return _Response(status=response.status, limits=limits, body=body)
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes | None:

@@ -12,7 +12,7 @@ from projector.voucherify.manners import StopReason
 _WAIT_SECONDS_MAX = 0.5
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """The run has ended: no further request may be sent."""
 
     def __init__(self, reason: StopReason) -> None:
@@ -51,7 +51,7 @@ class Pace:
         self.reason: StopReason | None = None
 
     def take(self) -> None:
-        """Wait for a turn, and count it; raises Stopped."""
+        """Wait for a turn, and count it; raises RunStopped."""
         while (seconds := self._try_take()) > 0:
             self._sleep(seconds)
 
@@ -61,7 +61,7 @@ class Pace:
             self._held_until = max(self._held_until, self._clock() + seconds)
 
     def rest(self, seconds: float) -> None:
-        """Let only this thread wait; raises Stopped."""
+        """Let only this thread wait; raises RunStopped."""
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
             self._sleep(left)
@@ -73,11 +73,11 @@ class Pace:
             self.reason = self.reason or reason
 
     def check(self) -> None:
-        """Raise Stopped if the run has ended."""
+        """Raise RunStopped if the run has ended."""
         if self._stop.is_set():
             self.end(StopReason.INTERRUPTED)
         if self.reason is not None:
-            raise Stopped(self.reason)
+            raise RunStopped(self.reason)
 
     @property
     def has_ended(self) -> bool:
@@ -98,7 +98,7 @@ class Pace:
         with self._lock:
             if self.requests >= self._requests_max:
                 self.reason = self.reason or StopReason.BUDGET
-                raise Stopped(self.reason)
+                raise RunStopped(self.reason)
             now = self._clock()
             seconds = max(self._next_at, self._held_until) - now
             if seconds <= 0:

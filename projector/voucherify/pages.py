@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,9 @@ PAGE_ENTRIES_MAX = 100
 #: How far a reading goes back before what an earlier one has read: an event may appear in the
 #: activity so long after its time, and its place is then before the end of what was read.
 OVERLAP = timedelta(hours=1)
+
+#: The events that a chain of pages remembers.
+RECENT_EVENTS_MAX = 5_000
 
 
 class PageUnreadable(Exception):
@@ -157,26 +161,35 @@ class Step:
 
 @mutable
 class PageChain:
-    """The pages of one reading: whether each leads on.
+    """The pages of one reading: whether each leads on. Its memory is bounded.
 
-    A server may say for ever that there is more. So a page must have an event that no earlier one
-    had, and name a place that none has named.
+    A server may say for ever that there is more. So a page must have an event that none of the last
+    RECENT_EVENTS_MAX was, and its cursor must not be one of before (Brent's algorithm: a mark,
+    which is moved to the present cursor after 1, 2, 4, 8 … pages, is met again in every circle).
     """
 
-    _event_ids: set[str] = field(factory=set)
-    _cursors: set[str] = field(factory=set)
+    #: An ordered set.
+    _event_ids: dict[str, None] = field(factory=dict)
+    _mark: str | None = None
+    _pages: int = 0
 
     def follow(self, page: ActivityPage) -> Step:
         """Return what follows a page."""
-        is_new = not self._event_ids.issuperset(page.event_ids)
-        self._event_ids.update(page.event_ids)
+        is_new = not self._event_ids.keys() >= set(page.event_ids)
+        self._event_ids.update(dict.fromkeys(page.event_ids))
+        for event_id in list(
+            islice(self._event_ids, max(len(self._event_ids) - RECENT_EVENTS_MAX, 0))
+        ):
+            del self._event_ids[event_id]
         if not page.has_more:
             return Step()
         if page.cursor is None:
             return Step(problem="The page says that there is more, but not behind which event.")
-        if not is_new or page.cursor in self._cursors:
+        if not is_new or page.cursor == self._mark:
             return Step(problem=f"The pages go in a circle at the event {page.cursor}.")
-        self._cursors.add(page.cursor)
+        self._pages += 1
+        if self._pages.bit_count() == 1:
+            self._mark = page.cursor
         return Step(cursor=page.cursor)
 
 

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 from projector.backfill.backfill import Backfill
-from projector.backfill.options import BackfillOptions, Whom
+from projector.backfill.options import BackfillOptions, CustomerChoice
 from projector.store.database import Database
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
@@ -38,8 +38,10 @@ def prepare(
     monkeypatch.setattr("random.random", lambda: 0.0)
     made: list[Backfill] = []
 
-    def prepare(whom: Whom, options: BackfillOptions, stop: Event | None = None) -> Backfill:
-        made.append(Backfill(wiped_database, access, whom, options, stop=stop))
+    def prepare(
+        choice: CustomerChoice, options: BackfillOptions, stop: Event | None = None
+    ) -> Backfill:
+        made.append(Backfill(wiped_database, access, choice, options, stop=stop))
         return made[-1]
 
     yield prepare

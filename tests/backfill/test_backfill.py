@@ -14,12 +14,12 @@ from projector.backfill import backfill
 from projector.backfill.backfill import FAILURES_MAX
 from projector.backfill.options import (
     BackfillOptions,
-    InFile,
-    Known,
-    Listed,
-    Named,
-    Suspicious,
-    Whom,
+    CustomerChoice,
+    CustomersInFile,
+    KnownCustomers,
+    ListedCustomers,
+    NamedCustomers,
+    SuspiciousCustomers,
 )
 from projector.backfill.report import BackfillReport
 from projector.errors import BudgetTooSmall, VoucherifyRefused, VoucherifyUnexpected
@@ -38,8 +38,8 @@ Run = Callable[..., BackfillReport]
 
 @pytest.fixture
 def run(prepare: Prepare) -> Run:
-    def run(whom: Whom, **options: Any) -> BackfillReport:
-        return prepare(whom, BackfillOptions(per_minute=100_000, **options)).run()
+    def run(choice: CustomerChoice, **options: Any) -> BackfillReport:
+        return prepare(choice, BackfillOptions(per_minute=100_000, **options)).run()
 
     return run
 
@@ -77,7 +77,7 @@ def test_an_empty_log_gets_each_customers_events_in_their_order(
 ) -> None:
     api.page_max = 2
     whole = [_add(api, f"cust_{number}") for number in range(3)]
-    report = run(Listed())
+    report = run(ListedCustomers())
     assert _counts(report) == (0, 3, 0, 0)
     assert (report.read, report.appended, report.head) == (15, 15, 15)
     assert (report.customers, report.stopped, report.requests) == (3, None, len(api.requests))
@@ -115,7 +115,7 @@ def test_after_the_webhooks_everything_is_a_duplicate_and_nothing_a_conflict(
         entry("evcus_1", at, kind, segment=segment),
         entry("evcus_2", at, kind, None, segment=segment),
     )
-    report = run(Known())
+    report = run(KnownCustomers())
     assert (report.duplicates, report.conflicts, report.appended) == (2, 0, 0)
     append_and_project(database)
     assert (rows(database), len(read_log(database))) == before
@@ -130,7 +130,7 @@ def test_an_entry_belongs_to_the_customer_who_was_asked_for(
         entry("evcus_1", "2024-03-01T10:00:00.000Z", customer=None),
         entry("evcus_2", "2024-03-01T11:00:00.000Z", customer="cust_2"),
     )
-    report = run(Named(("cust_1",)))
+    report = run(NamedCustomers(("cust_1",)))
     assert (report.appended, report.quarantined, report.done) == (1, 1, 1)
     assert [each.customer_id for each in read_log(wiped_database)] == ["cust_1"]
     assert [each["reason"] for each in quarantined(wiped_database)] == ["other_customer"]
@@ -142,7 +142,7 @@ def test_entries_are_counted_as_fetched_and_not_as_arrived(
     api: VoucherifyApi, run: Run, wiped_database: Database
 ) -> None:
     _add(api, "cust_1")
-    run(Named(("cust_1",)))
+    run(NamedCustomers(("cust_1",)))
     columns = feed_hour.c.channel, feed_hour.c.outcome, feed_hour.c.deliveries
     with wiped_database.reading() as connection:
         counted = [tuple(row) for row in connection.execute(select(*columns))]
@@ -152,17 +152,17 @@ def test_entries_are_counted_as_fetched_and_not_as_arrived(
 def test_who_was_read_lately_is_left_out_unless_named(api: VoucherifyApi, run: Run) -> None:
     for number in range(2):
         _add(api, f"cust_{number}")
-    run(Named(("cust_0",)))
+    run(NamedCustomers(("cust_0",)))
     _add(api, "cust_2")
-    run(Named(("cust_2",)))
+    run(NamedCustomers(("cust_2",)))
     _asked(api)
-    assert _counts(run(Known())) == (2, 0, 0, 0)
+    assert _counts(run(KnownCustomers())) == (2, 0, 0, 0)
     assert _asked(api) == []
-    assert _counts(run(Known(), again=True)) == (0, 2, 0, 0)
+    assert _counts(run(KnownCustomers(), again=True)) == (0, 2, 0, 0)
     assert sorted(_asked(api)) == ["cust_0", "cust_2"]
-    assert _counts(run(Known(), unread_since=datetime.now(UTC))) == (0, 2, 0, 0)
-    assert _counts(run(Named(("cust_0",)))) == (0, 1, 0, 0)
-    assert _counts(run(Listed())) == (2, 1, 0, 0)
+    assert _counts(run(KnownCustomers(), unread_since=datetime.now(UTC))) == (0, 2, 0, 0)
+    assert _counts(run(NamedCustomers(("cust_0",)))) == (0, 1, 0, 0)
+    assert _counts(run(ListedCustomers())) == (2, 1, 0, 0)
 
 
 def test_a_later_reading_asks_only_for_what_is_new(
@@ -170,16 +170,16 @@ def test_a_later_reading_asks_only_for_what_is_new(
 ) -> None:
     api.page_max = 2
     _add(api, "cust_1", events=9)
-    run(Named(("cust_1",)))
+    run(NamedCustomers(("cust_1",)))
     api.requests.clear()
     api.add("cust_1", entry("evcus_new", "2024-03-02T10:00:00.000Z"))
-    report = run(Named(("cust_1",)))
+    report = run(NamedCustomers(("cust_1",)))
     assert (report.requests, report.appended, report.duplicates) == (2, 1, 2)
     assert api.requests[0].query["start_date"] == "2024-03-01T17:00:00.000Z"
     assert len(read_log(wiped_database)) == 10
 
 
-def test_suspicious_are_those_whom_the_tables_doubt(
+def test_suspicious_are_those_choice_the_tables_doubt(
     api: VoucherifyApi, run: Run, wiped_database: Database
 ) -> None:
     at, later = "2024-03-01T10:00:00Z", "2024-03-02T10:00:00Z"
@@ -198,7 +198,7 @@ def test_suspicious_are_those_whom_the_tables_doubt(
         )
     for customer in ("gap", "uncertain", "letter", "sure", "elsewhere"):
         api.add(f"cust_{customer}")
-    assert _counts(run(Suspicious())) == (0, 3, 0, 0)
+    assert _counts(run(SuspiciousCustomers())) == (0, 3, 0, 0)
     assert sorted(_asked(api)) == ["cust_gap", "cust_letter", "cust_uncertain"]
 
 
@@ -209,10 +209,10 @@ def test_customers_are_found_by_the_shops_own_ids(
     api.source_ids["anna@shop.test/1"] = "cust_1"
     file = tmp_path / "ids.csv"
     file.write_text("Source_Id,name\nanna@shop.test/1,Anna\nnobody,N\ncust_none,C\n")
-    assert _counts(run(InFile(str(file)))) == (0, 1, 2, 0)
+    assert _counts(run(CustomersInFile(str(file)))) == (0, 1, 2, 0)
     assert {each.customer_id for each in read_log(wiped_database)} == {"cust_1"}
     asked = len(api.requests)
-    assert _counts(run(InFile(str(file)))) == (2, 0, 1, 0)
+    assert _counts(run(CustomersInFile(str(file)))) == (2, 0, 1, 0)
     assert len(api.requests) == asked + 2
 
 
@@ -223,12 +223,12 @@ def test_each_type_is_read_by_itself_and_leaves_the_others_to_be_read(
     api.add("cust_1", entry("evcus_left", "2024-03-01T10:30:00.000Z", "customer.segment.left"))
     types = ("customer.segment.left", "customer.updated")
     since = datetime(2024, 3, 1, 10, 15, tzinfo=UTC)
-    assert run(Named(("cust_1",)), types=types, since=since).appended == 1
+    assert run(NamedCustomers(("cust_1",)), types=types, since=since).appended == 1
     assert [each.event_id for each in read_log(wiped_database)] == ["evcus_left"]
     assert [each["scope"] for each in _readings(wiped_database)] == [
         f"type={each} since=2024-03-01T10:15:00.000Z" for each in types
     ]
-    assert run(Known()).appended == 3
+    assert run(KnownCustomers()).appended == 3
 
 
 def test_a_time_of_its_own_for_each_run_leaves_no_row_of_each(
@@ -237,8 +237,8 @@ def test_a_time_of_its_own_for_each_run_leaves_no_row_of_each(
     _add(api, "cust_1")
     for day in (1, 2, 3):
         for types in ((), ("customer.segment.left",)):
-            run(Named(("cust_1",)), types=types, since=datetime(2024, 2, day, tzinfo=UTC))
-    run(Named(("cust_1",)))
+            run(NamedCustomers(("cust_1",)), types=types, since=datetime(2024, 2, day, tzinfo=UTC))
+    run(NamedCustomers(("cust_1",)))
     assert [each["scope"] for each in _readings(wiped_database)] == [
         "",
         "since=2024-02-03T00:00:00.000Z",
@@ -249,7 +249,7 @@ def test_a_time_of_its_own_for_each_run_leaves_no_row_of_each(
 def test_the_members_of_a_segment_are_read(api: VoucherifyApi, run: Run) -> None:
     for number in range(3):
         _add(api, f"cust_{number}")
-    assert run(Listed("seg_1")).done == 3
+    assert run(ListedCustomers("seg_1")).done == 3
     assert api.requests[0].query["segment_id"] == "seg_1"
 
 
@@ -258,11 +258,11 @@ def test_more_than_the_budget_is_refused_before_a_request(
 ) -> None:
     for number in range(3):
         _add(api, f"cust_{number}")
-    named = Named(("cust_0", "cust_1", "cust_2"))
+    named = NamedCustomers(("cust_0", "cust_1", "cust_2"))
     with pytest.raises(BudgetTooSmall, match="needs 3 requests or more, and may make 2"):
         prepare(named, BackfillOptions(requests_max=2)).run()
     assert api.requests == []
-    prepared = prepare(Listed(), BackfillOptions(requests_max=3))
+    prepared = prepare(ListedCustomers(), BackfillOptions(requests_max=3))
     assert prepared.estimate(may_ask=False).customers is None
     assert api.requests == []
     assert (prepared.estimate().customers, prepared.estimate().requests) == (3, 4)
@@ -278,13 +278,13 @@ def test_a_budget_ends_a_run_exactly_and_the_next_one_goes_on(
     for number in range(2):
         _add(api, f"cust_{number}", events=4)
     stopped = 0
-    named = Named(("cust_0", "cust_1"))
+    named = NamedCustomers(("cust_0", "cust_1"))
     report = run(named, requests_max=3, workers=1)
     while report.stopped is not None:
         stopped += 1
         assert (report.stopped, report.requests, report.customers) == (StopReason.BUDGET, 3, 2)
         assert report.duplicates <= 1
-        report = run(Known() if stopped > 1 else named, requests_max=3, workers=1)
+        report = run(KnownCustomers() if stopped > 1 else named, requests_max=3, workers=1)
     assert stopped == 2
     assert len(read_log(wiped_database)) == 8
     assert len(api.requests) <= 10
@@ -300,14 +300,14 @@ def test_a_budget_ends_a_run_exactly_and_the_next_one_goes_on(
 def test_a_quota_ends_a_run_and_what_was_read_stays(
     api: VoucherifyApi, run: Run, headers: dict[str, str], reason: StopReason
 ) -> None:
-    named = Named(tuple(f"cust_{number}" for number in range(3)))
+    named = NamedCustomers(tuple(f"cust_{number}" for number in range(3)))
     for each in named.identifiers:
         _add(api, each)
     api.replies = [Reply(), Reply(status=429, headers=headers)]
     report = run(named, workers=1)
     assert (report.stopped, report.done, report.appended, report.requests) == (reason, 1, 5, 2)
     api.replies = [Reply(status=429, headers=headers)]
-    assert run(Listed()).stopped == reason
+    assert run(ListedCustomers()).stopped == reason
     few = {"X-Rate-Limit-Limit": "100", "X-Rate-Limit-Remaining": "29", **headers}
     api.replies = [Reply(), Reply(), Reply(headers=few)]
     report = run(named, workers=1)
@@ -325,7 +325,7 @@ def test_one_customer_that_cannot_be_read_holds_up_no_other(
         Reply(body=b'{"object":"list"}'),
         *[Reply(status=500)] * 5,
     ]
-    named = Named(tuple(f"cust_{number}" for number in range(4)))
+    named = NamedCustomers(tuple(f"cust_{number}" for number in range(4)))
     report = run(named, workers=1)
     assert (_counts(report), report.stopped) == ((0, 1, 0, 3), None)
     problems = [each["problem"] for each in _readings(wiped_database)]
@@ -337,7 +337,7 @@ def test_one_customer_that_cannot_be_read_holds_up_no_other(
 
 
 def test_too_many_failures_in_a_row_end_the_run(api: VoucherifyApi, run: Run) -> None:
-    named = Named(tuple(f"cust_{number:02}" for number in range(FAILURES_MAX + 5)))
+    named = NamedCustomers(tuple(f"cust_{number:02}" for number in range(FAILURES_MAX + 5)))
     for each in named.identifiers:
         _add(api, each)
     api.replies, api.repeats = [Reply(body=b"[]")], True
@@ -349,7 +349,7 @@ def test_a_success_between_failures_lets_the_run_go_on(
     api: VoucherifyApi, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "FAILURES_MAX", 2)
-    named = Named(tuple(f"cust_{number}" for number in range(5)))
+    named = NamedCustomers(tuple(f"cust_{number}" for number in range(5)))
     for each in named.identifiers:
         _add(api, each)
     bad = Reply(body=b"[]")
@@ -364,7 +364,7 @@ def test_another_server_makes_no_customer_absent(
     for status, body in ((404, b"<html>Not here</html>"), (302, b"")):
         api.replies = [Reply(status=status, body=body)]
         with pytest.raises(VoucherifyUnexpected):
-            run(Named(("cust_1",)))
+            run(NamedCustomers(("cust_1",)))
     assert _readings(wiped_database) == []
 
 
@@ -375,9 +375,9 @@ def test_credentials_that_are_refused_meanwhile_lose_nothing(
     _add(api, "cust_1")
     api.replies = [Reply(), Reply(status=401)]
     with pytest.raises(VoucherifyRefused):
-        run(Named(("cust_1",)))
+        run(NamedCustomers(("cust_1",)))
     assert len(read_log(wiped_database)) == 2
-    assert run(Named(("cust_1",))).appended == 3
+    assert run(NamedCustomers(("cust_1",))).appended == 3
 
 
 def test_an_answer_that_comes_after_the_end_is_not_filed(
@@ -389,7 +389,7 @@ def test_an_answer_that_comes_after_the_end_is_not_filed(
     api.replies = [Reply(drips=(2.0,))]
     api.before = lambda _request: stop.set()
     begin = time.monotonic()
-    report = prepare(Named(("cust_1",)), BackfillOptions(), stop).run()
+    report = prepare(NamedCustomers(("cust_1",)), BackfillOptions(), stop).run()
     assert (report.stopped, report.requests, report.read) == (StopReason.INTERRUPTED, 1, 0)
     assert time.monotonic() - begin < 2
     # The thread has got its answer once it has ended.

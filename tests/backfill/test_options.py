@@ -8,12 +8,12 @@ import pytest
 from projector.backfill.cost import duration_text, estimate, list_requests, sentence
 from projector.backfill.options import (
     BackfillOptions,
-    Known,
-    Listed,
-    Named,
-    Suspicious,
+    KnownCustomers,
+    ListedCustomers,
+    NamedCustomers,
+    SuspiciousCustomers,
     check,
-    check_whom,
+    check_choice,
 )
 from projector.errors import BadIdentifier, BadInstant, BadNumber, NotOne, ProjectorError
 
@@ -46,13 +46,13 @@ def test_options_that_make_no_sense_are_refused(
 
 def test_one_choice_of_customers_is_made() -> None:
     check(BackfillOptions(since=_NOW, unread_since=_NOW), now=_NOW)
-    assert check_whom([]) == Suspicious()
-    assert check_whom([Known()]) == Known()
+    assert check_choice([]) == SuspiciousCustomers()
+    assert check_choice([KnownCustomers()]) == KnownCustomers()
     with pytest.raises(NotOne):
-        check_whom([Known(), Listed()])
-    for wrong in (Named(("",)), Named(("a\0",)), Listed("x" * 201)):
+        check_choice([KnownCustomers(), ListedCustomers()])
+    for wrong in (NamedCustomers(("",)), NamedCustomers(("a\0",)), ListedCustomers("x" * 201)):
         with pytest.raises(BadIdentifier):
-            check_whom([wrong])
+            check_choice([wrong])
 
 
 def test_readings_of_some_events_are_kept_apart_from_those_of_all() -> None:

@@ -9,7 +9,13 @@ import pytest
 from attrs import evolve
 
 from projector.backfill.backfill import Backfill
-from projector.backfill.options import BackfillOptions, Known, Named, Suspicious, Whom
+from projector.backfill.options import (
+    BackfillOptions,
+    CustomerChoice,
+    KnownCustomers,
+    NamedCustomers,
+    SuspiciousCustomers,
+)
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
 from projector.intake import sources
@@ -278,16 +284,16 @@ def _backfill(database: Database) -> None:
         access = Access(project_id="proj_1", address=parse_url(api.url), credentials=credentials)
         options = BackfillOptions(per_minute=100_000)
         since = evolve(options, since=THEN)
-        named = Named(("cust_7", "shop_fetched", "cust_absent"))
-        asked_of: list[tuple[Whom, BackfillOptions]] = [
+        named = NamedCustomers(("cust_7", "shop_fetched", "cust_absent"))
+        asked_of: list[tuple[CustomerChoice, BackfillOptions]] = [
             *((named, each) for each in (options, options, since)),
-            (Suspicious(), options),
-            (Known(), options),
+            (SuspiciousCustomers(), options),
+            (KnownCustomers(), options),
         ]
-        for whom, asked in asked_of:
-            with Backfill(database, access, whom, asked) as backfill:
+        for choice, asked in asked_of:
+            with Backfill(database, access, choice, asked) as backfill:
                 assert backfill.estimate().customers
-                if whom is named:
+                if choice is named:
                     assert backfill.run().done == 2
 
 

@@ -18,7 +18,7 @@ from projector.voucherify.address import parse_url
 from projector.voucherify.client import Client, RequestFailed
 from projector.voucherify.credentials import Credentials
 from projector.voucherify.manners import StopReason
-from projector.voucherify.pace import Pace, Stopped
+from projector.voucherify.pace import Pace, RunStopped
 from tests.support.programs import free_port
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, Reply, VoucherifyApi, voucherify_api
 
@@ -115,14 +115,14 @@ def test_the_reserve_is_left_to_others_after_the_answer_was_used(api: Voucherify
         api.replies = [Reply(headers=headers)]
         assert client.get(_PATH, _QUERY).is_found
         before = len(api.requests)
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(RunStopped) as caught:
             client.get(_PATH, _QUERY)
         assert (caught.value.reason, len(api.requests)) == (reason, before)
 
 
 def test_the_budget_counts_every_try(api: VoucherifyApi) -> None:
     api.replies, api.repeats = [Reply(status=500)], True
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(RunStopped) as caught:
         _client(api.url, requests_max=3).get(_PATH, _QUERY)
     assert (caught.value.reason, len(api.requests)) == (StopReason.BUDGET, 3)
 

@@ -6,7 +6,7 @@ from threading import Event, Thread
 import pytest
 
 from projector.voucherify.manners import StopReason
-from projector.voucherify.pace import Pace, Stopped
+from projector.voucherify.pace import Pace, RunStopped
 
 
 class _Time:
@@ -63,7 +63,7 @@ def test_the_budget_ends_the_run_exactly_and_without_a_wait() -> None:
     _times(pace, time, 3)
     pace.hold(500)
     before = time.now
-    with pytest.raises(Stopped) as caught:
+    with pytest.raises(RunStopped) as caught:
         pace.take()
     assert (caught.value.reason, pace.requests, time.now) == (StopReason.BUDGET, 3, before)
 
@@ -73,7 +73,7 @@ def test_the_first_reason_stays() -> None:
     pace.end(StopReason.CYCLE_QUOTA)
     pace.end(StopReason.INTERRUPTED)
     for act in (pace.take, pace.check, lambda: pace.rest(1)):
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(RunStopped) as caught:
             act()
         assert caught.value.reason is StopReason.CYCLE_QUOTA
 
@@ -85,7 +85,7 @@ def test_a_stop_ends_a_long_wait_at_once() -> None:
     ended: list[StopReason] = []
 
     def wait() -> None:
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(RunStopped) as caught:
             pace.take()
         ended.append(caught.value.reason)
 
@@ -100,7 +100,7 @@ def test_threads_share_the_pace_and_the_budget() -> None:
     pace = Pace(per_minute=100_000, requests_max=500, stop=Event())
 
     def work() -> None:
-        with suppress(Stopped):
+        with suppress(RunStopped):
             while True:
                 pace.take()
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from projector.voucherify.pages import (
     OVERLAP,
+    RECENT_EVENTS_MAX,
     ActivityPage,
     PageChain,
     PageUnreadable,
@@ -155,6 +156,32 @@ def test_pages_that_lead_nowhere_are_noticed(second: ActivityPage) -> None:
         _page(entry("a", "2024-03-01T10:00:00Z"), more_starting_after="string")
     ).cursor
     assert chain.follow(second).problem
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 7, 40])
+def test_a_circle_of_pages_is_noticed_in_bounded_memory(period: int) -> None:
+    """Whether its events come again or its cursors do, and after however many pages before it."""
+    for is_of_events in (True, False):
+        chain, pages, problem = PageChain(), 0, None
+        while problem is None:
+            at = pages % period if pages > 10 else 1000 + pages
+            names = (f"event {at}", f"cursor {pages}") if is_of_events else (f"e{pages}", f"c{at}")
+            step = chain.follow(
+                _page(entry(names[0], "2024-03-01T10:00:00Z"), more_starting_after=names[1])
+            )
+            pages, problem = pages + 1, step.problem
+            assert pages < 4 * (period + 11)
+
+
+def test_a_long_activity_takes_no_more_memory_than_a_short_one() -> None:
+    chain = PageChain()
+    for number in range(100):
+        ids = tuple(f"{number}-{each}" for each in range(100))
+        page = ActivityPage(
+            event_ids=ids, entries=100, newest_at=None, has_more=True, cursor=ids[-1]
+        )
+        assert chain.follow(page).cursor == ids[-1]
+    assert len(chain._event_ids) == RECENT_EVENTS_MAX
 
 
 def test_only_voucherify_says_that_a_customer_is_absent() -> None:

@@ -14,14 +14,14 @@ from projector.app import open_projector
 from projector.backfill.cost import Estimate, sentence
 from projector.backfill.options import (
     BackfillOptions,
-    InFile,
-    Known,
-    Listed,
-    Named,
-    Suspicious,
-    Whom,
+    CustomerChoice,
+    CustomersInFile,
+    KnownCustomers,
+    ListedCustomers,
+    NamedCustomers,
+    SuspiciousCustomers,
     check,
-    check_whom,
+    check_choice,
 )
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up
@@ -110,7 +110,7 @@ def backfill(
     json
         Print one JSON document.
     """
-    whom = _whom(ids, customers, known=known, all_=all, suspicious=suspicious, segment=segment)
+    choice = _choice(ids, customers, known=known, all_=all, suspicious=suspicious, segment=segment)
     options = BackfillOptions(
         since=parse_option(since),
         types=tuple(filter(None, map(str.strip, (types or "").split(",")))),
@@ -122,14 +122,14 @@ def backfill(
         unread_since=parse_option(unread_since),
     )
     check(options, now=datetime.now(UTC))
-    if isinstance(whom, InFile):
-        size(whom.path)
+    if isinstance(choice, CustomersInFile):
+        size(choice.path)
     access = read_voucherify_access(project)
     direct_url = read_settings().direct_database_url
     stop = Event()
     with (
         open_projector(url, create=True, direct_url=direct_url) as projector,
-        projector.backfill(access, whom, options, stop=stop) as prepared,
+        projector.backfill(access, choice, options, stop=stop) as prepared,
     ):
         cost = prepared.estimate(may_ask=not dry_run)
         if dry_run:
@@ -148,7 +148,7 @@ def backfill(
     return int(report.stopped is not None or report.failed > 0)
 
 
-def _whom(
+def _choice(
     ids: tuple[str, ...],
     file: str | None,
     *,
@@ -156,16 +156,16 @@ def _whom(
     all_: bool,
     suspicious: bool,
     segment: str | None,
-) -> Whom:
+) -> CustomerChoice:
     """Return whose activity is meant; raises NotOne or BadIdentifier."""
-    given: list[Whom] = []
-    given += [Named(ids)] if ids else []
-    given += [] if file is None else [InFile(file)]
-    given += [Known()] if known else []
-    given += [Listed()] if all_ else []
-    given += [Suspicious()] if suspicious else []
-    given += [] if segment is None else [Listed(segment)]
-    return check_whom(given)
+    given: list[CustomerChoice] = []
+    given += [NamedCustomers(ids)] if ids else []
+    given += [] if file is None else [CustomersInFile(file)]
+    given += [KnownCustomers()] if known else []
+    given += [ListedCustomers()] if all_ else []
+    given += [SuspiciousCustomers()] if suspicious else []
+    given += [] if segment is None else [ListedCustomers(segment)]
+    return check_choice(given)
 
 
 def _run(prepared: Backfill, cost: Estimate, stop: Event) -> BackfillReport:
