@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import select, text
 
 from projector.backfill import backfill
-from projector.backfill.backfill import FAILURES_MAX
 from projector.backfill.options import (
     BackfillOptions,
     CustomerChoice,
@@ -336,16 +335,7 @@ def test_one_customer_that_cannot_be_read_holds_up_no_other(
     assert [each["problem"] for each in _readings(wiped_database)] == [None] * 4
 
 
-def test_too_many_failures_in_a_row_end_the_run(api: VoucherifyApi, run: Run) -> None:
-    named = NamedCustomers(tuple(f"cust_{number:02}" for number in range(FAILURES_MAX + 5)))
-    for each in named.identifiers:
-        _add(api, each)
-    api.replies, api.repeats = [Reply(body=b"[]")], True
-    report = run(named, workers=1)
-    assert (report.stopped, report.failed) == (StopReason.FAILURES, FAILURES_MAX)
-
-
-def test_a_success_between_failures_lets_the_run_go_on(
+def test_failures_in_a_row_end_the_run_and_a_success_between_them_lets_it_go_on(
     api: VoucherifyApi, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "FAILURES_MAX", 2)
@@ -356,6 +346,9 @@ def test_a_success_between_failures_lets_the_run_go_on(
     api.replies = [bad, Reply(), bad, Reply(), bad]
     report = run(named, workers=1)
     assert (report.stopped, report.failed, report.done) == (None, 3, 2)
+    api.replies = [Reply(), bad, bad]
+    report = run(named, workers=1)
+    assert (report.stopped, report.failed, report.done) == (StopReason.FAILURES, 2, 1)
 
 
 def test_another_server_makes_no_customer_absent(
