@@ -38,7 +38,7 @@ class _Page(Struct, gc=False):
     object: str
     data: list[Raw]
     data_ref: Any = None
-    has_more: bool = False
+    has_more: bool | None = None
     more_starting_after: Any = None
 
 
@@ -125,11 +125,15 @@ def read_page(body: bytes) -> ActivityPage:
     event_ids = tuple(each.id for each in entries if id_problem(each.id) is None)
     more = page.more_starting_after
     last_id = event_ids[-1] if event_ids else None
+    has_more = page.has_more
+    if has_more is None:
+        # It must say so; if it does not, a page that is not full is the last one.
+        has_more = len(entries) >= PAGE_ENTRIES_MAX
     return ActivityPage(
         event_ids=event_ids,
         entries=len(entries),
         newest_at=max(_times(entries), default=None),
-        has_more=page.has_more,
+        has_more=has_more,
         cursor=last_id if id_problem(more) else more,
     )
 

@@ -26,8 +26,18 @@ from projector.store.database import Database
 from projector.store.tables import activity, feed_hour
 from projector.voucherify.manners import StopReason
 from tests.backfill.conftest import Prepare
-from tests.support.databases import dead_letters, rows
-from tests.support.given import append_and_project, delivery, entered, joined, left, tier_left
+from tests.support.databases import dead_letters, rows, wipe
+from tests.support.given import (
+    append_and_project,
+    created,
+    delivery,
+    entered,
+    in_shape,
+    joined,
+    left,
+    tier_left,
+    upgraded,
+)
 from tests.support.items import quarantined, read_log
 from tests.support.voucherify_api import Entry, Reply, VoucherifyApi, entry
 
@@ -391,3 +401,31 @@ def test_an_answer_that_comes_after_the_end_is_not_filed(
         time.sleep(0.01)
     assert read_log(wiped_database) == []
     assert _readings(wiped_database) == []
+
+
+#: What happened to a customer; of these, only some arrived by webhook.
+_LIFE = [
+    created("cust_1", at="2024-03-01T09:00:00Z", name="Ada"),
+    entered("cust_1", "seg_1", at="2024-03-01T10:00:00Z"),
+    joined("cust_1", "ltr_1", "camp_1", at="2024-03-01T11:00:00Z"),
+    left("cust_1", "seg_1", at="2024-03-02T10:00:00Z"),
+    upgraded("cust_1", "ltr_1", "ltr_2", "camp_1", at="2024-03-03T10:00:00Z"),
+    entered("cust_1", "seg_2", at="2024-03-03T11:00:00Z"),
+    tier_left("cust_1", "ltr_2", "camp_1", at="2024-03-04T10:00:00Z"),
+]
+
+
+@pytest.mark.parametrize("arrived", [[], [3, 6], [0, 2, 6], [5, 3, 1]])
+def test_the_tables_are_as_if_everything_had_arrived(
+    api: VoucherifyApi, run: Run, wiped_database: Database, arrived: list[int]
+) -> None:
+    append_and_project(wiped_database, *_LIFE)
+    expected = rows(wiped_database)
+    wipe(wiped_database)
+    append_and_project(wiped_database, *(_LIFE[number] for number in arrived))
+    assert rows(wiped_database) != expected
+    api.add("cust_1", *(in_shape("activity", each) for each in _LIFE))
+    report = run(NamedCustomers(("cust_1",)))
+    assert (report.appended, report.duplicates) == (len(_LIFE) - len(arrived), len(arrived))
+    append_and_project(wiped_database)
+    assert rows(wiped_database) == expected

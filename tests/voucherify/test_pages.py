@@ -43,6 +43,14 @@ def test_a_page_says_where_the_next_one_begins() -> None:
         assert _page(*entries, **missing).cursor == "b"
 
 
+def test_a_full_page_that_says_nothing_of_a_next_one_is_not_taken_for_the_last() -> None:
+    entries = [entry(f"e{number}", "2024-03-01T10:00:00Z") for number in range(100)]
+    found = {"object": "list", "data": entries}
+    for silent in (found, {**found, "has_more": None}):
+        assert read_page(json.dumps(silent).encode()).has_more
+    assert not read_page(b'{"object":"list","data":[]}').has_more
+
+
 def test_broken_entries_hide_no_others() -> None:
     broken: list[Any] = [None, 7, {"id": 7}, {"id": "", "created_at": "noon"}, {"created_at": 9}]
     page = _page(*broken, entry("a", "2024-03-01T10:00:00Z", note="\ud83c"))
