@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from threading import Event, Lock
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -20,13 +20,10 @@ from projector.store.stream_cache import StreamCache
 
 if TYPE_CHECKING:
     import replay
-    from projector.backfill.backfill import Backfill
-    from projector.backfill.options import BackfillOptions, CustomerChoice
     from projector.intake.ingest import IngestReport
     from projector.runner.follower import Follower
     from projector.runner.lease_monitor import LeaseMonitor
     from projector.store.backup import BackupReport
-    from projector.voucherify.credentials import Access
 
 
 class Projector(Queries, Operations):
@@ -103,25 +100,6 @@ class Projector(Queries, Operations):
         from projector.intake.files import read_chunks
 
         return self.ingest(read_chunks(path), defaults)
-
-    def backfill(
-        self,
-        access: Access,
-        choice: CustomerChoice,
-        options: BackfillOptions,
-        *,
-        stop: Event | None = None,
-    ) -> Backfill:
-        """Create a backfill, which reads customers' activity from Voucherify's API into the log.
-
-        Its `estimate` states the cost, its `run` reads until the end or until `stop` is set; the
-        tables do not change before `catch_up`. Close it. A SQLite database is created or migrated
-        if necessary. Raises ClientMissing without the extra, and BadNumber, BadInstant,
-        BadIdentifier or FileUnreadable for options.
-        """
-        from projector.backfill.backfill import Backfill
-
-        return Backfill(self._prepared(), access, choice, options, stop=stop)
 
     def catch_up(
         self,

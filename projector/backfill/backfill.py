@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from threading import Event, Lock, Thread
@@ -29,6 +30,34 @@ _JOIN_SECONDS = 0.1
 
 #: How long threads that wait for an answer are waited for after the end, in seconds.
 _GRACE_SECONDS = 0.6
+
+
+class _CustomerCounts:
+    """The customers so far, by how their reading ended. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._failed_in_a_row = 0
+        # All keys from the beginning: another thread may iterate over them.
+        self.ends = Counter(dict.fromkeys(Status, 0))
+        self.fresh = 0
+
+    @property
+    def finished(self) -> int:
+        """The number of those who were asked for."""
+        return self.ends.total()
+
+    def add_fresh(self, count: int) -> None:
+        """Count customers who were left out."""
+        with self._lock:
+            self.fresh += count
+
+    def add(self, status: Status) -> int:
+        """Count a customer; return how many have failed in a row."""
+        with self._lock:
+            self.ends[status] += 1
+            self._failed_in_a_row = self._failed_in_a_row + 1 if status is Status.FAILED else 0
+            return self._failed_in_a_row
 
 
 class Backfill:
@@ -77,10 +106,7 @@ class Backfill:
         self._estimate: Estimate | None = None
         self._targets = self._each_target()
         self._choosing = Lock()
-        self._counting = Lock()
-        self._ends = dict.fromkeys(Status, 0)
-        self._fresh = 0
-        self._failed_in_a_row = 0
+        self._counts = _CustomerCounts()
         self._has_answered = False
         self._error: BaseException | None = None
         #: Whether no customer is left, and whether one was left unfinished.
@@ -193,8 +219,7 @@ class Backfill:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
-        with self._counting:
-            self._error = self._error or error
+        self._error = self._error or error
         self._pace.end(StopReason.ERROR)
 
     def _next(self) -> Target | None:
@@ -208,7 +233,7 @@ class Backfill:
 
     def _each_target(self) -> Iterator[Target]:
         for chunk in self._chosen.chunks():
-            self._fresh += chunk.fresh
+            self._counts.add_fresh(chunk.fresh)
             yield from chunk.targets
 
     def _read(self, target: Target) -> None:
@@ -218,14 +243,9 @@ class Backfill:
             if not (error.has_connected or self._has_answered):
                 raise
             status = Status.FAILED
-        with self._counting:
-            if status is None:
-                self._fresh += 1
-                return
-            self._ends[status] += 1
-            self._failed_in_a_row = self._failed_in_a_row + 1 if status is Status.FAILED else 0
-            has_failed = self._failed_in_a_row >= FAILURES_MAX
-        if has_failed:
+        if status is None:
+            self._counts.add_fresh(1)
+        elif self._counts.add(status) >= FAILURES_MAX:
             self._pace.end(StopReason.FAILURES)
 
     def _read_scopes(self, target: Target) -> Status | None:
@@ -247,7 +267,7 @@ class Backfill:
     def _progress(self, total: int | None, seconds: float) -> BackfillProgress:
         requests = self._pace.requests
         return BackfillProgress(
-            customers=sum(self._ends.values()),
+            customers=self._counts.finished,
             total=total,
             requests=requests,
             per_minute=requests / seconds * 60 if seconds else 0.0,
@@ -256,16 +276,15 @@ class Backfill:
         )
 
     def _report(self, found: Estimate) -> BackfillReport:
-        with self._counting:
-            ends, fresh = dict(self._ends), self._fresh
-        finished = sum(ends.values()) + fresh
+        counts = self._counts
+        finished = counts.finished + counts.fresh
         is_known = self._stopped is not None and found.customers is not None
         return BackfillReport(
             customers=(found.customers or 0) + (found.fresh or 0) if is_known else finished,
-            fresh=fresh,
-            done=ends[Status.DONE],
-            absent=ends[Status.ABSENT],
-            failed=ends[Status.FAILED],
+            fresh=counts.fresh,
+            done=counts.ends[Status.DONE],
+            absent=counts.ends[Status.ABSENT],
+            failed=counts.ends[Status.FAILED],
             requests=self._pace.requests,
             **self._filing.counts(),
             head=self._filing.head(),
