@@ -1,5 +1,6 @@
 """A backfill from a real server into a real database."""
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from projector.backfill.options import (
     SuspiciousCustomers,
 )
 from projector.backfill.report import BackfillReport
+from projector.envelope import NO_DEFAULTS
 from projector.errors import BudgetTooSmall, VoucherifyRefused, VoucherifyUnexpected
+from projector.intake.ingest import ingest
 from projector.store.database import Database
 from projector.store.tables import activity, feed_hour
 from projector.voucherify.manners import StopReason
@@ -129,6 +132,23 @@ def test_after_the_webhooks_everything_is_a_duplicate_and_nothing_a_conflict(
     append_and_project(database)
     assert (rows(database), len(read_log(database))) == before
     assert dead_letters(database) == []
+
+
+def test_a_webhook_after_the_backfill_still_brings_its_offer(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    """The activity has the event alone; its webhooks carry an offer each."""
+    at, kind = "2024-03-01T10:00:00.000Z", "customer.segment.entered"
+    segment = {"id": "seg_1", "name": "VIP", "object": "segment"}
+    api.add("cust_1", entry("evcus_1", at, kind, segment=segment))
+    assert run(NamedCustomers(("cust_1",))).appended == 1
+    offer: dict[str, Any] = {"voucher": {"id": "v_1", "code": "SPRING"}}
+    webhook = delivery(kind, "cust_1", at=at, id="evcus_1", segment=segment, **offer)
+    taken = ingest(wiped_database, [json.dumps(webhook).encode()], NO_DEFAULTS)
+    assert (taken.duplicates, taken.appended, taken.conflicts) == (1, 1, 0)
+    assert [each.type for each in read_log(wiped_database)] == [kind, "projector.offer.sent"]
+    assert "SPRING" in read_log(wiped_database)[1].body
+    assert run(NamedCustomers(("cust_1",))).conflicts == 0
 
 
 def test_an_entry_belongs_to_the_customer_who_was_asked_for(
