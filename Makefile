@@ -39,7 +39,7 @@ test-browser: $(INSTALLED) programs ## run the tests of the pages in a real brow
 test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
 
-test-vendor: description $(INSTALLED) $(PRISM) ## run the tests against a mock server of the vendor's API; OPENAPI is its description
+test-vendor: description $(INSTALLED) programs $(PRISM) ## run the tests against a mock server of the vendor's API; OPENAPI is its description
 	OPENAPI="$(abspath $(OPENAPI))" $(BIN)/python -m pytest -o addopts="-n 0" tests/prism $(ARGS)
 
 faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
@@ -83,9 +83,10 @@ clean: ## remove everything that these targets created
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Programs for the tests that pip cannot install: curl for the README's examples, a connection pooler
-# for Postgres, which Debian puts where only root looks, and a browser.
+# for Postgres, which Debian puts where only root looks, a browser, and Node.js's package manager.
 PROGRAMS := curl pgbouncer
 test-browser pictures: PROGRAMS := "$(CHROMIUM)"
+test-vendor: PROGRAMS := npm
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(PROGRAMS); do \
 	  command -v "$$each" >/dev/null || missing="$$missing $$each"; done; \
@@ -97,14 +98,11 @@ programs:
 	} || { \
 	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test-browser CHROMIUM=/its/path" >&2; exit 1; }
 
-# Node.js and npm are needed only here.
 description:
 	@test -n "$(OPENAPI)" && test -f "$(OPENAPI)" || { \
 	  echo "The vendor's API description is not in the project. Say where it is: make test-vendor OPENAPI=FILE" >&2; exit 1; }
 
 $(PRISM): tests/prism/package-lock.json
-	@command -v npm >/dev/null || { \
-	  echo "npm is not here: install Node.js 20 or newer; on Debian, run: apt install npm" >&2; exit 1; }
 	@mkdir -p $(@D)
 	@cp tests/prism/package.json tests/prism/package-lock.json $(@D)
 	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
