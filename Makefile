@@ -13,9 +13,12 @@ JAVA ?= openjdk-17-jre-headless
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# The vendor's published API description (OpenAPI), which is not copied into the project.
+OPENAPI ?=
+PRISM := .prism/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark faults lint pages bench bench-peers bench-scale fuzz mutants clean programs
+.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark test-vendor faults lint pages bench bench-peers bench-scale fuzz mutants clean programs description
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -41,6 +44,9 @@ test-processes: $(INSTALLED) ## run the tests with several processes: concurrenc
 test-spark: $(INSTALLED) programs ## run the tests of rebuilds on a real Spark cluster
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark,dev]'
 	$(BIN)/python -m pytest -o addopts="-n 0" -o timeout=900 tests/spark $(ARGS)
+
+test-vendor: description $(INSTALLED) programs $(PRISM) ## run the tests against a mock server of the vendor's API; OPENAPI is its description
+	OPENAPI="$(abspath $(OPENAPI))" $(BIN)/python -m pytest -o addopts="-n 0" tests/prism $(ARGS)
 
 faults: $(INSTALLED) ## run the fault injection tests: a kill or error at every step, on both databases
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/faults $(ARGS)
@@ -84,14 +90,16 @@ mutants: $(INSTALLED) ## run mutation testing of the pure modules
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prism build dist .fuzz mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find projector replay migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Programs for the tests that pip cannot install: curl for the README's examples, a connection pooler
-# for Postgres, which Debian puts where only root looks, a browser, and Java 17 or newer for Spark.
+# for Postgres, which Debian puts where only root looks, a browser, Java 17 or newer for Spark, and
+# Node.js's package manager.
 PROGRAMS := curl pgbouncer
 test-browser pictures: PROGRAMS := "$(CHROMIUM)"
 test-spark bench-scale: PROGRAMS := $(JAVA)
+test-vendor: PROGRAMS := npm
 programs:
 	@missing=; PATH="$$PATH:/usr/sbin"; for each in $(PROGRAMS); do \
 	  case "$$each" in \
@@ -106,6 +114,16 @@ programs:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing </dev/null >/dev/null; \
 	} || { \
 	  echo "The tests need$$missing: on Debian, run: apt install$$missing. Another browser of Chromium's family: make test-browser CHROMIUM=/its/path" >&2; exit 1; }
+
+description:
+	@test -n "$(OPENAPI)" && test -f "$(OPENAPI)" || { \
+	  echo "The vendor's API description is not in the project. Say where it is: make test-vendor OPENAPI=FILE" >&2; exit 1; }
+
+$(PRISM): tests/prism/package-lock.json
+	@mkdir -p $(@D)
+	@cp tests/prism/package.json tests/prism/package-lock.json $(@D)
+	@cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(INSTALLED): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \

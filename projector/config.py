@@ -10,9 +10,12 @@ from zoneinfo import available_timezones
 
 from attrs import field, frozen
 
-from projector.errors import BadConsoleSetting, BadSecrets
+from projector.errors import BadConsoleSetting, BadCredentials, BadSecrets
 from projector.intake import webhook_secrets
 from projector.intake.webhook_secrets import WebhookSecret
+from projector.voucherify import credentials
+from projector.voucherify.address import URL_DEFAULT, parse_url
+from projector.voucherify.credentials import Access
 
 DATABASE_URL_VARIABLE = "PROJECTOR_DATABASE_URL"
 DATABASE_URL_DEFAULT = "sqlite:///projector.db"
@@ -30,6 +33,22 @@ WEBHOOK_SECRET_VARIABLE = "PROJECTOR_WEBHOOK_SECRET"  # noqa: S105 - a name
 #: The path of a file with the same value, because other users may read a process's environment.
 WEBHOOK_SECRET_FILE_VARIABLE = "PROJECTOR_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
 
+#: The credentials of Voucherify's API, each also as the path of a file, and the API's address.
+VOUCHERIFY_APP_ID_VARIABLE = "PROJECTOR_VOUCHERIFY_APP_ID"
+VOUCHERIFY_APP_TOKEN_VARIABLE = "PROJECTOR_VOUCHERIFY_APP_TOKEN"  # noqa: S105 - a name
+VOUCHERIFY_URL_VARIABLE = "PROJECTOR_VOUCHERIFY_URL"
+_FILE = "_FILE"
+
+#: The variables whose values are secret, or lead to a secret.
+SECRET_VARIABLES = (
+    WEBHOOK_SECRET_VARIABLE,
+    WEBHOOK_SECRET_FILE_VARIABLE,
+    *(
+        name + suffix
+        for name in (VOUCHERIFY_APP_ID_VARIABLE, VOUCHERIFY_APP_TOKEN_VARIABLE)
+        for suffix in ("", _FILE)
+    ),
+)
 
 CONSOLE_TIMEZONE_VARIABLE = "PROJECTOR_CONSOLE_TIMEZONE"
 CONSOLE_ORIGIN_VARIABLE = "PROJECTOR_CONSOLE_ORIGIN"
@@ -112,3 +131,34 @@ def read_webhook_secrets(
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise BadSecrets(reason=f"{path}: {reason}") from None
+
+
+def read_voucherify_access(
+    project_id: str | None, environment: Mapping[str, str] = os.environ
+) -> Access:
+    """Return the way to a project's API; None stands for the only project that is set.
+
+    Raises CredentialsMissing, BadCredentials, BadVoucherifyUrl or ProjectNotGiven; no message
+    contains a credential.
+    """
+    known = credentials.parse(
+        _read_setting(VOUCHERIFY_APP_ID_VARIABLE, environment),
+        _read_setting(VOUCHERIFY_APP_TOKEN_VARIABLE, environment),
+    )
+    chosen, found = credentials.choose(known, project_id)
+    address = parse_url(environment.get(VOUCHERIFY_URL_VARIABLE) or URL_DEFAULT)
+    return Access(project_id=chosen, address=address, credentials=found)
+
+
+def _read_setting(name: str, environment: Mapping[str, str]) -> str:
+    """Return the value of a variable, or the content of the file that another one names."""
+    text, path = environment.get(name) or "", environment.get(name + _FILE)
+    if not path:
+        return text
+    if text:
+        raise BadCredentials(reason=f"{name} and {name}{_FILE} are both set")
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BadCredentials(reason=f"{path}: {reason}") from None

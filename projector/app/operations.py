@@ -1,8 +1,9 @@
-"""The methods for operators: the quarantine, dead letters and access tokens."""
+"""The methods for operators: backfills, the quarantine, dead letters and access tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import Event
 from typing import TYPE_CHECKING
 
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
@@ -10,6 +11,8 @@ from projector.projections import discover, named
 from projector.store.database import Database
 
 if TYPE_CHECKING:
+    from projector.backfill.backfill import Backfill
+    from projector.backfill.options import BackfillOptions, CustomerChoice
     from projector.operate.dead_letters import (
         DeadLetterDetail,
         DeadLetterPage,
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
         QuarantineRetryReport,
     )
     from projector.operate.tokens import NewToken, Token
+    from projector.voucherify.credentials import Access
 
 
 class Operations:
@@ -30,6 +34,28 @@ class Operations:
     def database(self) -> Database:
         """The database."""
         raise NotImplementedError
+
+    def _prepared(self) -> Database:
+        """Return the database for a writer."""
+        raise NotImplementedError
+
+    def backfill(
+        self,
+        access: Access,
+        choice: CustomerChoice,
+        options: BackfillOptions,
+        *,
+        stop: Event | None = None,
+    ) -> Backfill:
+        """Prepare a backfill of the log from Voucherify's API; it ends early once `stop` is set.
+
+        Its `estimate` states the cost, its `run` reads; the tables do not change before `catch_up`.
+        Close it. A SQLite database is created or migrated if necessary. Raises ExtraMissing
+        without the extra, BadNumber, BadInstant, BadIdentifier or FileUnreadable.
+        """
+        from projector.backfill.backfill import Backfill
+
+        return Backfill(self._prepared(), access, choice, options, stop=stop)
 
     def quarantine(
         self,

@@ -30,6 +30,7 @@ app = App(
 )
 for _name, _module, _object in (
     ("archive", "archive", "archive"),
+    ("backfill", "backfill", "backfill"),
     ("backup", "backup", "backup"),
     ("customer", "customers", "customer"),
     ("dead-letters", "dead_letters", "dead_letters"),
@@ -84,7 +85,7 @@ def launch(
         from projector.cli import progress
 
         progress.report_to(progress_fd)
-    if tokens[:1] == ("ingest",):
+    if tokens[:1] in (("ingest",), ("backfill",)):
         # cyclopts takes a lone hyphen for an option.
         tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)

@@ -50,6 +50,28 @@ def count_bar(label: str, unit: str, total: int | None = None) -> Iterator[Advan
 
 
 @contextmanager
+def noted_bar(label: str, unit: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """Show a bar that counts things, with a note behind it that changes."""
+    if _pipe is not None:
+        pipe = _pipe
+        yield lambda done, _note: pipe.report(label, done, total)
+        return
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn(label), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task(label, total=total, note="")
+        yield lambda done, note: progress.update(task, completed=done, note=note)
+
+
+@contextmanager
 def phases_bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar with its speed, which starts again at 0 with each phase."""
     if _pipe is not None:

@@ -15,6 +15,9 @@ from projector.store.feed_reads import FeedRow
 #: The days of which the deliveries are listed.
 DAYS = 42
 
+#: The channels whose deliveries say nothing about the sender.
+_FETCHED = (Channel.FILE, Channel.BACKFILL)
+
 
 @define
 class FeedSeries:
@@ -26,7 +29,7 @@ class FeedSeries:
     last_at: datetime | None = None
     live_at: datetime | None = None
     in_log: int = 0
-    #: Whether any came otherwise than from a file.
+    #: Whether any came otherwise than by being fetched.
     may_be_live: bool = False
 
     def add(self, row: FeedRow, *, keeps_hours: bool = True) -> None:
@@ -36,7 +39,7 @@ class FeedSeries:
         if row.channel == Channel.RETRY:
             return
         self.last_at = max(self.last_at or row.last_at, row.last_at)
-        self.may_be_live |= row.channel != Channel.FILE
+        self.may_be_live |= row.channel not in _FETCHED
         if row.channel == Channel.LIVE:
             self.live_at = max(self.live_at or row.last_at, row.last_at)
         if keeps_hours and row.channel != Channel.EARLIER:

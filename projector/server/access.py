@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from projector.operate.tokens import Scope, StoredToken, authenticate, read_tokens
 from projector.server.errors import HostForeign, ScopeNeeded, TokenMissing
 from projector.store.database import Database
+from projector.text.hosts import is_loopback
 
 #: How long the tokens that were read are cached, in seconds.
 TOKENS_SECONDS = 2.0
@@ -26,16 +26,6 @@ _FORWARDED_PREFIXES = (b"x-forwarded-", b"cf-")
 #: `Sec-Fetch-Site` values that are not cross-site: the header is missing (no browser), the page
 #: has this origin, or the user typed the address.
 _OWN_SITES = (None, "same-origin", "none")
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether an address or a host name belongs to the loopback interface."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Authenticator:

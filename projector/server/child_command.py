@@ -19,17 +19,10 @@ from typing import IO
 import msgspec
 from attrs import frozen
 
-from projector.config import (
-    DATABASE_URL_VARIABLE,
-    WEBHOOK_SECRET_FILE_VARIABLE,
-    WEBHOOK_SECRET_VARIABLE,
-)
+from projector.config import DATABASE_URL_VARIABLE, SECRET_VARIABLES
 
 #: The program, imported from where it is installed and not from the current folder (`-P`).
 _PROGRAM = (sys.executable, "-P", "-c", "from projector.cli import main; main()")
-
-#: The variables that commands do not need.
-_SECRETS = (WEBHOOK_SECRET_VARIABLE, WEBHOOK_SECRET_FILE_VARIABLE)
 
 _READ_BYTES = 64 * 1024
 
@@ -126,5 +119,5 @@ def _file() -> IO[bytes]:
 
 
 def _environment(own: Mapping[str, str], database_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in own.items() if name not in _SECRETS}
+    kept = {name: value for name, value in own.items() if name not in SECRET_VARIABLES}
     return {**kept, DATABASE_URL_VARIABLE: database_url}

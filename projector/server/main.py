@@ -15,7 +15,6 @@ import uvicorn
 from projector import logs
 from projector.errors import AddressPublic, AddressUnusable
 from projector.operate.tokens import read_tokens
-from projector.server.access import is_loopback
 from projector.server.connections import (
     EXTRA_CONNECTIONS_MAX,
     HEADERS_BYTES_MAX,
@@ -24,6 +23,7 @@ from projector.server.connections import (
 from projector.server.context import ServerConfig, ServerContext
 from projector.server.routes import build
 from projector.store.database import Database
+from projector.text.hosts import is_loopback
 
 #: The most concurrent connections; requests on further ones are refused with 503.
 CONNECTIONS_MAX = 1_000

@@ -59,6 +59,8 @@ class Channel(StrEnum):
     LIVE = "live"
     #: Files that are ingested.
     FILE = "file"
+    #: Activity that was read from Voucherify's API.
+    BACKFILL = "backfill"
     #: Deliveries that waited in the quarantine and are read again.
     RETRY = "retry"
     #: Events that were in the log before deliveries were counted.

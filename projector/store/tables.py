@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0015"
+SCHEMA_REVISION = "0017"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -254,7 +254,7 @@ feed_hour = Table(
     Column("sender", Key, primary_key=True),
     # `other` if the vocabulary lacks it; empty if the delivery could not be read.
     Column("type", Key, primary_key=True),
-    # live, file, retry or earlier: see `feed_counts.Channel`.
+    # live, file, backfill, retry or earlier: see `feed_counts.Channel`.
     Column("channel", Key, primary_key=True),
     Column("outcome", Key, primary_key=True),
     Column("deliveries", BigInteger, nullable=False),
@@ -306,6 +306,31 @@ job = Table(
     # Why it failed, as a sentence; null if it did not.
     Column("problem", Text),
     Index("job_unended_idx", "job_id", sqlite_where=_UNENDED, postgresql_where=_UNENDED),
+)
+
+#: How far each customer's activity was read from Voucherify: see `projector.backfill`.
+activity = Table(
+    "activity",
+    metadata,
+    Column("project_id", Key, primary_key=True),
+    Column("customer_id", Key, primary_key=True),
+    # The events that were asked for: empty for all, else a type, a time or both.
+    Column("scope", Key, primary_key=True),
+    # reading, done, absent or failed: see `store.activity.Status`.
+    Column("status", Text, nullable=False),
+    # The last event of the last page that is in the log.
+    Column("cursor", Text),
+    # When the reading with that page began, by the API's clock.
+    Column("begun_at", Instant),
+    # The time of the newest event that was read, but no later than the reading with it began.
+    Column("newest_at", Instant),
+    # When the activity was last read to its end, or the customer found to be absent.
+    Column("read_at", Instant),
+    # The requests and the entries of all readings.
+    Column("requests", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    # Why the last reading failed, as a sentence; null if it did not.
+    Column("problem", Text),
 )
 
 #: Leases: which one of several processes does a job (leader election).

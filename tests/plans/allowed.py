@@ -26,6 +26,8 @@ PAGES = {
     "quarantine.newest": _PAGE,
     "search.by_beginning": _PAGE,
     "search.by_value": _PAGE,
+    "suspects.last_stream_id": "the last entry of an index",
+    "suspects.page": _PAGE,
     "size_series._row_of_tier": "one entry of an index, whichever",
 }
 

@@ -9,6 +9,14 @@ import pytest
 from attrs import evolve
 from msgspec.structs import replace
 
+from projector.backfill.backfill import Backfill
+from projector.backfill.options import (
+    BackfillOptions,
+    CustomerChoice,
+    KnownCustomers,
+    NamedCustomers,
+    SuspiciousCustomers,
+)
 from projector.envelope import DeliveryDefaults, Envelope
 from projector.errors import CheckpointMoved
 from projector.intake import sources
@@ -43,6 +51,8 @@ from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
+from projector.voucherify.address import parse_url
+from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
@@ -50,6 +60,7 @@ from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
+from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _MANY_STREAMS = """
     INSERT INTO stream SELECT 1000000 + number, 'proj_9', number::text, now(), number::text
@@ -71,6 +82,7 @@ def change(database: Database) -> None:
     _extend(database)
     _use_tokens(database)
     _do_jobs(database)
+    _backfill(database)
     # The last one, for its streams have no events.
     _append_many(database)
 
@@ -284,6 +296,30 @@ def _use_tokens(database: Database) -> None:
         sessions.see(connection, found.digest, at=found.seen_at - 2 * SEEN_INTERVAL)
     find_session(database, secret)
     end_session(database, secret)
+
+
+def _backfill(database: Database) -> None:
+    """Read known and new customers, by either id, twice; and count those whom it could be."""
+    with voucherify_api() as api, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("projector.backfill.customers.CHUNK_CUSTOMERS", 20)
+        for customer in ("cust_7", "cust_fetched"):
+            api.add(customer, entry(f"of {customer}", "2024-03-02T12:00:00Z", customer=customer))
+        api.source_ids["shop_fetched"] = "cust_fetched"
+        credentials = Credentials(project_id="proj_1", app_id=APP_ID, app_token=APP_TOKEN)
+        access = Access(project_id="proj_1", address=parse_url(api.url), credentials=credentials)
+        options = BackfillOptions(per_minute=100_000)
+        since = evolve(options, since=THEN)
+        named = NamedCustomers(("cust_7", "shop_fetched", "cust_absent"))
+        asked_of: list[tuple[CustomerChoice, BackfillOptions]] = [
+            *((named, each) for each in (options, options, since)),
+            (SuspiciousCustomers(), options),
+            (KnownCustomers(), options),
+        ]
+        for choice, asked in asked_of:
+            with Backfill(database, access, choice, asked) as backfill:
+                assert backfill.estimate().customers
+                if choice is named:
+                    assert backfill.run().done == 2
 
 
 def _do_jobs(database: Database) -> None:

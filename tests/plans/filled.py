@@ -13,7 +13,7 @@ from projector.runner.runner import catch_up
 from projector.store import bulk
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.tables import feed_hour, quarantine
+from projector.store.tables import activity, feed_hour, quarantine
 from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery
 from tests.support.items import rejected
@@ -39,6 +39,7 @@ def fill(database: Database) -> None:
     append(database, events[:4_000], received_at=RECEIVED_AT)
     append(database, _broken(), received_at=RECEIVED_AT)
     _count_feeds(database)
+    _read_activity(database)
     with database.writing() as connection:
         resolved = {"resolved_at": RECEIVED_AT, "resolved_position": quarantine.c.quarantine_id}
         connection.execute(
@@ -62,6 +63,26 @@ def _count_feeds(database: Database) -> None:
     ]
     with database.writing() as connection:
         bulk.insert_many(connection, feed_hour, counted)
+
+
+def _read_activity(database: Database) -> None:
+    """Every customer's activity was read, of all events and of some."""
+    read = [
+        (
+            f"proj_{number % 2}",
+            f"cust_{number}",
+            scope,
+            "done",
+            *[None, RECEIVED_AT] * 2,
+            1,
+            1,
+            None,
+        )
+        for number in range(CUSTOMERS)
+        for scope in ("", "type=customer.updated")
+    ]
+    with database.writing() as connection:
+        bulk.insert_many(connection, activity, read)
 
 
 @cache

@@ -84,8 +84,11 @@ def test_a_sender_that_another_one_replaces_has_ended(database: Database) -> Non
     assert _verdicts(feeds)["distr_1", _ENTERED] == "ended"
 
 
-def test_files_have_no_rhythm_and_an_older_log_is_learnt(database: Database) -> None:
+def test_files_and_backfills_have_no_rhythm_and_an_older_log_is_learnt(database: Database) -> None:
     arrive(database, _ENTERED, until=timedelta(days=3), channel=Channel.FILE)
+    assert _verdicts(_read(database)) == {("distr_1", _ENTERED): "files"}
+    with database.writing() as connection:
+        connection.execute(update(feed_hour).values(channel=str(Channel.BACKFILL)))
     assert _verdicts(_read(database)) == {("distr_1", _ENTERED): "files"}
     with database.writing() as connection:
         connection.execute(update(feed_hour).values(channel=str(Channel.EARLIER)))

@@ -33,6 +33,7 @@ _EXTERNAL_FOLDERS = {
     "faults",
     "fuzz",
     "plans",
+    "prism",
     "server",
     "serving",
     "spark",

@@ -7,6 +7,7 @@ from projector.cli import output
 from projector.cli.application import Flag, Url, Whole
 from projector.config import read_console_settings, read_settings, read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
+from projector.text.hosts import is_loopback
 
 HOST_DEFAULT = "127.0.0.1"
 PORT_DEFAULT = 8000
@@ -49,7 +50,6 @@ def serve(
         from projector.server.main import serve as run
     except ImportError as error:
         raise ExtraMissing(extra="server", reason=error) from error
-    from projector.server.access import is_loopback
 
     for name, value, most in (("--port", port, 65_535), ("--lag-max", lag_max, 2**63 - 1)):
         if not 0 <= value <= most:

@@ -13,12 +13,13 @@ from starlette.requests import Request
 from projector.config import ConsoleSettings
 from projector.operate.sessions import find_session, new_secret
 from projector.operate.tokens import Scope
-from projector.server.access import Authenticator, check_local, is_loopback
+from projector.server.access import Authenticator, check_local
 from projector.server.console import cookies, form_tokens
 from projector.server.console.cookies import Cookies
 from projector.server.console.page import Visitor
 from projector.server.errors import ConsoleOff, FormForged
 from projector.store.database import Database
+from projector.text.hosts import is_loopback
 
 #: How long a session that was read is cached, in seconds: it ends so much later elsewhere.
 SESSION_SECONDS = 2.0
