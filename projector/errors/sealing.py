@@ -12,6 +12,13 @@ class SealingExtraMissing(ExtraMissing):
     hint = "Install the extra: pip install 'customer-state-projector[seal]'."
 
 
+class CheckpointOptions(ProjectorError):
+    """Checkpoints need a key, a file and a follower."""
+
+    exit_code = 2
+    hint = "Give --checkpoint-key FILE and --checkpoint-out FILE, and not --no-follower."
+
+
 class BadKeyName(ProjectorError):
     """Invalid key name {name!r}: {reason}."""
 

@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0015"
+SCHEMA_REVISION = "0016"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -87,6 +87,29 @@ log_head = Table(
     # The last stream_id that was assigned.
     Column("stream_id", BigInteger, nullable=False),
     CheckConstraint("log_head_id = 1", name="one_row"),
+)
+
+#: The seal of each event: see `projector.tlog.record`.
+leaf = Table(
+    "leaf",
+    metadata,
+    # That of the event.
+    Column("position", Long, primary_key=True, autoincrement=False),
+    # Random bytes, without which nobody can guess an event by its commitment. Null if they are
+    # destroyed.
+    Column("salt", LargeBinary),
+    # SHA-256 of the salt and the event's record.
+    Column("commitment", LargeBinary, nullable=False),
+)
+
+#: Roots of complete subtrees of 256 ** level leaves: a cache, which may be emptied any time.
+subtree = Table(
+    "subtree",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    # How many subtrees of this level come before it.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
 )
 
 #: The condition of a quarantine entry that no retry has resolved so far.

@@ -7,7 +7,7 @@ two events have the same record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 
 PREFIX = b"projector/event/v1\0"
@@ -39,6 +39,6 @@ def commit(salt: bytes, record: bytes) -> bytes:
     return sha256(salt + record).digest()
 
 
-def cut_salts(entropy: bytes) -> Sequence[bytes]:
+def cut_salts(entropy: bytes) -> list[bytes]:
     """Cut random bytes into salts."""
     return [entropy[at : at + SALT_BYTES] for at in range(0, len(entropy), SALT_BYTES)]
