@@ -1,7 +1,7 @@
 """Makes a checkpoint from time to time, in the process of a follower, while that leads.
 
-It runs in a thread of its own, so that projections do not wait for it. After each batch it rests for
-as long as that took, because appends in the same process share the interpreter with it.
+It runs in a thread of its own, so that projections do not wait for it. After each batch it rests
+for as long as that took, because appends in the same process share the interpreter with it.
 """
 
 from __future__ import annotations
