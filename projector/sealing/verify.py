@@ -131,7 +131,7 @@ def _check_ranges(
         if tally.seen == before:
             # Nothing is there, however far: a position that another program wrote may be any.
             later = leaves.next_position(connection, until) or last + 1
-            tally.add_faults(_without_event(until + 1, later - 1))
+            tally.add_faults(_without_event(after + 1, later - 1))
             until = later - 1
         yield until
         after = until
@@ -155,7 +155,8 @@ def _check_range(
             yield from _check_event(leaf, event_record)
         elif position <= size:
             yield f"The event at position {position} is not sealed."
-    yield from _without_event(expected, until)
+    if expected > after + 1 or found:
+        yield from _without_event(expected, until)
     completed = tally.tree.add(leaf_hash(each.commitment) for each in found)
     # Unless a leaf is missing, in which case all subtrees are others.
     if tally.tree.size == min(until, size):
