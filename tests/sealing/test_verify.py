@@ -203,7 +203,7 @@ def test_a_tail_that_was_cut_off_with_its_seal_is_found_by_a_checkpoint_alone(
 
 
 def test_several_checkpoints_bound_the_place(wiped_database: Database, tmp_path: Path) -> None:
-    paths = []
+    paths = list[Path]()
     for before, size in ((0, 3), (3, 3), (3, 6), (6, 9)):
         fill(wiped_database, range(before, size))
         paths.append(sign(wiped_database, tmp_path / f"{len(paths)}"))
