@@ -62,7 +62,9 @@ WHOLE = {
     "log.last_received_by_type": (
         "all events behind a position, which the caller keeps near the head"
     ),
-    "log.scan": "a rebuild reads the whole log, range by range, in its order",
+    "driver_rows.stream_range": (
+        "a rebuild or the sealing reads the whole log, range by range, in its order"
+    ),
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,

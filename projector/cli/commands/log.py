@@ -206,9 +206,8 @@ def _print_report(found: SealReport) -> None:
             ("file", "log", "size", "right"),
             [(each.file, each.origin, each.size, each.ok) for each in found.checkpoints],
         )
-    faults = len(found.faults) or "no"
     output.line(
-        f"Compared {found.checked} events with their seal: {faults} faults. "
-        f"Not sealed yet: {found.unsealed}."
+        f"Compared {found.checked} events with their seal. Faults: {len(found.faults)}. "
+        f"Events that are not sealed yet: {found.unsealed}."
     )
     output.line(f"The root of the first {found.size} events: {found.root}")
