@@ -16,14 +16,10 @@ from projector.store.tables import subtree
 from projector.tlog.growing_tree import Subtree
 from projector.tlog.tree import BLOCK, BLOCK_BITS, Tree, leaf_hash, root_of
 
-_READ = (
-    select(subtree.c.number, subtree.c.hash)
-    .where(
-        subtree.c.level == bindparam("level"),
-        subtree.c.number >= bindparam("first"),
-        subtree.c.number < bindparam("last"),
-    )
-    .order_by(subtree.c.number)
+_READ = select(subtree.c.number, subtree.c.hash).where(
+    subtree.c.level == bindparam("level"),
+    subtree.c.number >= bindparam("first"),
+    subtree.c.number < bindparam("last"),
 )
 
 
