@@ -70,6 +70,7 @@ PAGES = (
     Page(path="docs/sql.md", on_postgres=True),
     Page(path="docs/python.md"),
     Page(path="docs/operations.md"),
+    Page(path="docs/sealed-log.md"),
     Page(path="docs/extending.md"),
 )
 
