@@ -9,11 +9,20 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import answers, console, growing, log_and_tables, memory, rebuilding, serving
+from tests.benchmarks import (
+    answers,
+    console,
+    growing,
+    log_and_tables,
+    memory,
+    rebuilding,
+    sealing,
+    serving,
+)
 from tests.support.postgres import running_server
 
 #: The last three, of up to ten million events, run only when they are asked for.
-_PARTS = ["log", "answers", "serve", "memory", "rebuild", "large", "growth", "console"]
+_PARTS = ["log", "answers", "serve", "memory", "rebuild", "seal", "large", "growth", "console"]
 
 
 def main() -> None:
@@ -76,6 +85,9 @@ def main() -> None:
                     rounds=min(rounds, 3),
                 )
             rebuilding.memory(folder, events=1_000_000 // share, customers=100_000 // share)
+        if options.only in (None, "seal"):
+            with running_server(fsync=True) as server:
+                sealing.run(server, folder, events=1_000_000 // share, customers=100_000 // share)
         if options.only == "large":
             rebuilding.memory(folder, events=10_000_000 // share, customers=1_000_000 // share)
         if options.only == "growth":
