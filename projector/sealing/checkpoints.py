@@ -51,7 +51,7 @@ def make_checkpoint(
         with database.writing() as connection:
             subtrees.add(connection, blocks.computed)
     signed = checkpoint.sign(head, key)
-    if out is not None and (last is None or last.size <= size):
+    if out is not None:
         _replace(Path(out), signed.note)
     return signed
 

@@ -174,6 +174,14 @@ def test_a_false_inclusion_is_refused(size: int, data: st.DataObject) -> None:
     assert not accepted(leaf, index, size, proof, _flipped(root))
 
 
+def test_a_node_is_not_taken_for_a_leaf() -> None:
+    tree = Tree(4, _blocks(4))
+    inner = root_of(_LEAVES[:2])
+    proof = tree.inclusion_proof(0)[1:]
+    assert root_of([inner, *proof]) == tree.root()
+    assert not is_included(inner, index=0, size=4, proof=proof, root=tree.root())
+
+
 @given(st.integers(2, 600), st.data())
 def test_a_false_consistency_is_refused(size: int, data: st.DataObject) -> None:
     old = data.draw(st.integers(1, size - 1))
