@@ -164,7 +164,7 @@ def test_a_record_that_was_changed_in_its_proof_is_noticed(database: Database, p
     changed = [
         *(
             evolve(detail, leaf=evolve(detail.leaf, record=record.replace(*words, 1)))
-            for words in (("\0e3\0", "\0e4\0"), ("proj_1", "proj_2"), ("v1\04\0", "v1\05\0"))
+            for words in (("\0e3\0", "\0e4\0"), ("proj_1", "proj_2"), ("v1\x004\0", "v1\x005\0"))
         ),
         evolve(detail, index=4),
         evolve(detail, position=5),
