@@ -107,4 +107,5 @@ def prove_extension(
 def _read(path: str) -> tuple[str, Checkpoint]:
     """Return the note in a file and its checkpoint, whoever signed it."""
     signed = read_note(path)
-    return signed.decode(), Checkpoint.parse(note.read_text(signed, what=path), what=path)
+    checkpoint = Checkpoint.parse(note.read_text(signed, what=path), what=path)
+    return signed.decode(), checkpoint

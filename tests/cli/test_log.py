@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from projector.cli.commands.log import PROOF_BYTES_MAX
 from projector.tlog import keys
 from tests.cli.conftest import Cli, Write
 from tests.support.given import created
@@ -167,19 +168,26 @@ def test_a_log_is_proved_to_extend_an_older_one(
         (["prove", "1"], 2),
         (["prove", "1", "--checkpoint", "none"], 2),
         (["prove", "1", "--checkpoint", "log.key"], 2),
+        (["prove", "1", "--checkpoint", "broken"], 2),
+        (["prove", "1", "--checkpoint", "."], 2),
         (["verify", "--against", "checkpoint"], 2),
+        (["verify", "--against", "broken", "--vkey", "VKEY"], 2),
         (["verify", "--against", "none", "--vkey", "VKEY"], 2),
         (["verify", "--against", "checkpoint", "--vkey", "no key"], 2),
         (["verify", "--against", "checkpoint", "--vkey", "OTHER"], 2),
         (["check", "none", "--vkey", "VKEY"], 2),
         (["check", "checkpoint", "--vkey", "VKEY"], 2),
+        (["check", "broken", "--vkey", "VKEY"], 2),
+        (["check", "huge", "--vkey", "VKEY"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_wrong_usage_ends_in_a_sentence(
-    cli: Cli, vkey: str, arguments: list[str], code: int
+    cli: Cli, folder: Path, vkey: str, arguments: list[str], code: int
 ) -> None:
     _checkpoint(cli)
+    (folder / "broken").write_bytes(b"\xff\n\n")
+    (folder / "huge").write_bytes(b"{" * (PROOF_BYTES_MAX + 1))
     other = keys.SigningKey.create("shop.example/projector", bytes(32)).verifier
     given = {"VKEY": vkey, "OTHER": str(other)}
     done = cli("log", *(given.get(each, each) for each in arguments))

@@ -10,12 +10,16 @@ from cyclopts import App, Parameter
 from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Json, Url, Whole
-from projector.errors import FileUnreadable, NotOne
+from projector.errors import FileUnreadable, NotOne, ProofUnreadable
 from projector.sealing.prove import EventProof, ExtensionProof
 from projector.sealing.verify import SealReport
 from projector.tlog.proofs import ConsistencyProof, InclusionProof
 
 log = App(name="log", help="Sign the head of the log, prove what is in it, and verify it.")
+
+#: The largest proof that is read, in bytes. Its JSON has the event, in which a character may take
+#: several bytes.
+PROOF_BYTES_MAX = 16_000_000
 
 #: The maximum number of faults that are printed for people.
 FAULTS_SHOWN_MAX = 50
@@ -190,9 +194,13 @@ def check(
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            read = file.read(PROOF_BYTES_MAX + 1)
     except OSError as error:
         raise FileUnreadable(path=path, reason=error.strerror) from error
+    if len(read) > PROOF_BYTES_MAX:
+        raise ProofUnreadable(what=path, reason=f"it has more than {PROOF_BYTES_MAX:,} bytes")
+    return read
 
 
 def _print_report(found: SealReport) -> None:
