@@ -12,7 +12,7 @@ from projector.sealing.seal import seal
 from projector.sealing.verify import NAMED_MAX, verify_log
 from projector.store.database import Database
 from projector.tlog.keys import SigningKey
-from tests.support.databases import unguarded
+from tests.support.databases import unguarded, wipe
 from tests.support.seals import KEY, against, commitments, fill, sign
 from tests.support.verification import run
 
@@ -216,6 +216,35 @@ def test_several_checkpoints_bound_the_place(wiped_database: Database, tmp_path:
         (6, False),
         (9, False),
     ]
+
+
+#: Values that this program cannot have written, by database.
+_FOREIGN = {
+    "sqlite": [
+        "body = x'00ff'",
+        "source = CAST(x'61ff' AS TEXT)",
+        "late = 'x'",
+        "late = 2",
+        "occurred_at = 'soon'",
+        "received_at = replace(received_at, 'Z', '+00:00')",
+        "type = type || char(0)",
+    ],
+    "postgresql": [
+        "occurred_at = 'infinity'",
+        "occurred_at = '-infinity'",
+        "received_at = '0044-03-15 12:00:00 BC'",
+        "received_at = '10000-01-01 00:00:00Z'",
+    ],
+}
+
+
+def test_values_that_cannot_be_read_are_faults_like_others(database: Database) -> None:
+    for cell in _FOREIGN[database.url.get_backend_name()]:
+        wipe(database)
+        fill(database, range(10))
+        seal(database)
+        _attack(database, f"UPDATE event SET {cell} WHERE position = 4")
+        assert list(verify_log(database).faults) == _CHANGED, cell
 
 
 def _reseal_from(database: Database, position: int) -> None:
