@@ -34,7 +34,7 @@ def create_key(name: str, path: str) -> VerifierKey:
 def read_key(path: str) -> SigningKey:
     """Read a key; raises KeyUnreadable, KeyExposed or SealingExtraMissing.
 
-    A file of this user must be accessible to no one else. One of another user, as systemd passes
+    A file of this user must be accessible to this user only. One of another user, as systemd passes
     credentials, may be readable by a group.
     """
     try:

@@ -105,7 +105,7 @@ def prove_extension(
 
 
 def _read(path: str) -> tuple[str, Checkpoint]:
-    """Return the note in a file and its checkpoint, whoever signed it."""
+    """Return the note in a file and its checkpoint, without verifying the signature."""
     signed = read_note(path)
     checkpoint = Checkpoint.parse(note.read_text(signed, what=path), what=path)
     return signed.decode(), checkpoint

@@ -95,7 +95,7 @@ leaf = Table(
     metadata,
     # That of the event.
     Column("position", Long, primary_key=True, autoincrement=False),
-    # Random bytes, without which nobody can guess an event by its commitment. Null if they are
+    # Random bytes, without which an event cannot be guessed by its commitment. Null if they are
     # destroyed.
     Column("salt", LargeBinary),
     # SHA-256 of the salt and the event's record.

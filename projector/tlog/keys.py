@@ -29,7 +29,7 @@ NAME_CHARACTERS_MAX = 200
 
 @frozen(kw_only=True)
 class VerifierKey:
-    """The public key of a log, by which anyone can verify its checkpoints."""
+    """The public key of a log, which verifies its checkpoints."""
 
     name: str
     #: 32 bytes.

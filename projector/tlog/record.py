@@ -25,7 +25,7 @@ FIELDS = (
     "source",
 )
 
-#: The size of a salt, in bytes: each event has one of its own, which no one can guess.
+#: The size of a salt, in bytes: each event has a random one of its own.
 SALT_BYTES = 16
 
 

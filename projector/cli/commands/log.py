@@ -37,7 +37,7 @@ def key(name: Annotated[str, Parameter(name="NAME")], /, *, out: str, json: Json
     name
         The name of the log, such as shop.example/projector.
     out
-        The file to create. Keep it where nobody who can write to the database can read it.
+        The file to create. Keep it out of reach of users who can write to the database.
     json
         Print one JSON document.
     """

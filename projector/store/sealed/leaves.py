@@ -46,7 +46,7 @@ def next_position(connection: Connection, after: int) -> int | None:
 
 
 def last_locked(connection: Connection) -> int:
-    """Return the last position that is sealed, and let nobody else seal until the commit.
+    """Return the last position that is sealed, and let no other process seal until the commit.
 
     Writers of the log are not kept out on Postgres. On SQLite a transaction that writes has the one
     write lock anyway.
