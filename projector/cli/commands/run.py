@@ -71,7 +71,7 @@ def run(
 
 
 def _work_until_signalled(works: Sequence[Callable[[Event], None]]) -> int | None:
-    """Do each work in a thread until a signal stops all of them; return the signal."""
+    """Do each work in a thread until a signal, or the end of one, stops all; return the signal."""
     stop, caught = Event(), list[int]()
 
     def end(number: int, _frame: FrameType | None) -> None:
@@ -83,7 +83,7 @@ def _work_until_signalled(works: Sequence[Callable[[Event], None]]) -> int | Non
 
     # A signal handler interrupts the main thread anywhere, and would deadlock on a lock that this
     # thread already holds, such as that of `stop`. So the main thread does nothing but wait.
-    threads = [Thread(target=work, args=(stop,), daemon=True) for work in works]
+    threads = [Thread(target=_work, args=(work, stop), daemon=True) for work in works]
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         for thread in threads:
@@ -95,3 +95,10 @@ def _work_until_signalled(works: Sequence[Callable[[Event], None]]) -> int | Non
         for number, handler in before.items():
             signal.signal(number, handler)
     return caught[0] if caught else None
+
+
+def _work(work: Callable[[Event], None], stop: Event) -> None:
+    try:
+        work(stop)
+    finally:
+        stop.set()
