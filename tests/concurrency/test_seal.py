@@ -81,6 +81,9 @@ def test_several_processes_seal_one_log_while_it_grows(migrated_url: str, tmp_pa
         processes = [_start(tmp_path, migrated_url) for _ in range(3)]
         for begin in range(1_000, 2_000, 50):
             fill(database, range(begin, begin + 50))
+            # From one snapshot, whatever is appended and sealed meanwhile.
+            found = verify_log(database)
+            assert found.is_right, found
         assert [each.wait(_LONG) for each in processes] == [0, 0, 0]
         found = verify_log(database, against=[str(tmp_path / "checkpoint")], keys=[key])
         assert found.is_right, found
