@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from projector.app.archives import Archives
 from projector.app.operations import Operations
 from projector.app.queries import Queries
+from projector.app.sealed_log import SealedLog
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
 from projector.errors import DatabaseEmpty, DatabaseMissing, NotMigrated, ProjectorError
 from projector.facts.registry import facts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from projector.store.backup import BackupReport
 
 
-class Projector(Queries, Operations, Archives):
+class Projector(Queries, Operations, Archives, SealedLog):
     """An open database; use it as a context manager, or close it."""
 
     def __init__(self, database: Database) -> None:
@@ -60,6 +61,12 @@ class Projector(Queries, Operations, Archives):
             with self._database.reading() as connection:
                 log_head.check(connection)
             self._is_checked = True
+        return self._database
+
+    def _migrated(self) -> Database:
+        """Return the database, which has the schema; its log may be unsound."""
+        if not self._is_checked:
+            schema.check(self._database)
         return self._database
 
     def _prepared(self) -> Database:
@@ -187,10 +194,9 @@ class Projector(Queries, Operations, Archives):
         """
         import replay
 
-        if not self._is_checked:
-            schema.check(self._database)
-        projections = self._chosen(self._database, names)
-        return replay.verify(self._database, projections, sample=sample, on_piece=on_piece)
+        database = self._migrated()
+        projections = self._chosen(database, names)
+        return replay.verify(database, projections, sample=sample, on_piece=on_piece)
 
     def follower(
         self,

@@ -36,6 +36,7 @@ for _name, _module, _object in (
     ("dead-letters", "dead_letters", "dead_letters"),
     ("export", "export", "export"),
     ("ingest", "ingest", "ingest"),
+    ("log", "log", "log"),
     ("members", "groups", "members"),
     ("migrate", "migrate", "migrate"),
     ("quarantine", "quarantine", "quarantine"),

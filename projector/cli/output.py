@@ -40,6 +40,13 @@ def line(words: str, *, stderr: bool = False) -> None:
         console(stderr=stderr).print(Text(_without_control(words)), soft_wrap=True)
 
 
+def write(text: str) -> None:
+    """Print a text for programs as it is."""
+    with _writing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+
+
 def flush() -> None:
     """Flush stdout; raises OutputUnwritable."""
     with _writing():

@@ -12,7 +12,8 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from threading import Event
 
 from attrs import frozen
@@ -106,6 +107,11 @@ class Follower:
         self._wal = WalMonitor(database)
         self._failures = 0
         self._is_outdated = False
+        self._is_leading = False
+
+    def is_leading(self) -> bool:
+        """Return whether this follower holds the lease, as far as it knows; thread-safe."""
+        return self._is_leading
 
     def wake(self) -> None:
         """Wake the follower, because this process has appended events; thread-safe."""
@@ -130,10 +136,18 @@ class Follower:
         while not stop.is_set():
             if self._has_lease():
                 # Listen before the first poll: otherwise an event appended in between is missed.
-                with listen(self._database, self._bell) as listener:
+                with listen(self._database, self._bell) as listener, self._leading():
                     self._work_while_leading(listener, stop)
             else:
                 stop.wait(self._intervals.poll_seconds)
+
+    @contextmanager
+    def _leading(self) -> Iterator[None]:
+        self._is_leading = True
+        try:
+            yield
+        finally:
+            self._is_leading = False
 
     def _has_lease(self) -> bool:
         """Return whether this follower holds the lease; take it if it is free or has expired."""

@@ -16,6 +16,7 @@ from projector.config import ConsoleSettings
 from projector.intake.webhook_secrets import WebhookSecret
 from projector.projections import discover
 from projector.runner.follower import Follower
+from projector.sealing.sealer import Sealer, SealerConfig
 from projector.server.access import Authenticator
 from projector.server.bodies import BodyBudget
 from projector.server.bulk import BulkIngest
@@ -50,6 +51,8 @@ class ServerConfig:
     lag_max: int = LAG_EVENTS_MAX
     #: The settings of the console; None switches it off.
     console: ConsoleSettings | None = None
+    #: How checkpoints of the log are made behind it; None for none. It needs a follower.
+    sealer: SealerConfig | None = None
 
 
 class ServerContext:
@@ -83,6 +86,11 @@ class ServerContext:
             if config.runs_follower
             else None
         )
+        self._sealer = (
+            Sealer(database, config.sealer, is_leading=self._follower.is_leading)
+            if config.sealer is not None and self._follower is not None
+            else None
+        )
 
     def mark_stopping(self) -> None:
         """Report the server as not ready from now on, so that load balancers leave it out."""
@@ -98,6 +106,7 @@ class ServerContext:
         stop = Event()
         # In a thread of its own, because requests could use up all threads of the shared pool.
         follower = asyncio.create_task(self._follow(stop))
+        sealer = asyncio.create_task(self._seal(stop))
         jobs = asyncio.create_task(asyncio.to_thread(self.jobs.run))
         try:
             yield
@@ -113,6 +122,7 @@ class ServerContext:
                 # alive.
                 stop.set()
             await follower
+            await sealer
             await jobs
             monitor.cancel()
             with suppress(asyncio.CancelledError):
@@ -122,6 +132,10 @@ class ServerContext:
     async def _follow(self, stop: Event) -> None:
         if self._follower is not None:
             await asyncio.to_thread(self._follower.run, stop)
+
+    async def _seal(self, stop: Event) -> None:
+        if self._sealer is not None:
+            await asyncio.to_thread(self._sealer.run, stop)
 
     def _on_commit(self, commit: Commit) -> None:
         """Count a commit and wake the follower. The writer's thread calls it."""

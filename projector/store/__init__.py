@@ -5,10 +5,12 @@
 - Schema: `types`, `tables`, `row_tables` (of projections), `schema` (migrations), `ownership` (of
   tables that exist), `projection_tables` (of other packages).
 - Event log: `append_plan`, `append`, `direct_append` (new events only) and `stream_cache` (write
-  side), `log` and `stream_log` (read side), `notifications` (wake-ups), `duplicates`, `quarantine`.
+  side), `log` and `stream_log` (read side), `notifications` (wake-ups), `duplicates`, `quarantine`;
+  `sealed` has the seal of the log.
 - Projections: `lease` (which process projects), `checkpoints`, `table_rows` and `history_rows`
   (current-state rows), `direct_project` (a few new events), `digest` (of rows), `group_sizes`,
   `snapshots`, `dead_letters`, `read_errors`; `rebuild` and `verify` serve those operations.
 - Look-ups: `customer_rows` with `union_layout`, `customers`, `members`, `tokens`.
-- Statements: `bulk` and `binary_arrays` (many rows in one) and `predicates` (many keys in one).
+- Statements: `bulk` and `binary_arrays` (many rows in one), `predicates` (many keys in one),
+  `driver_rows` (streamed).
 """

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select
 
 from projector.envelope import CustomerKey, RecordedEvent
 from projector.store import log_head
+from projector.store.driver_rows import stream_range
 from projector.store.predicates import array_parameter, in_array, in_values
 from projector.store.tables import event, stream
 
@@ -45,9 +46,6 @@ _SCAN = (
     "SELECT position, stream_id, occurred_at, event_id, type, source, body FROM event"
     " WHERE position > {0} AND position <= {0} ORDER BY position"
 )
-
-#: The number of rows that a scan holds in memory at once, of Postgres's.
-SCAN_ROWS = 100
 
 #: The row of a scan: position, stream_id, occurred_at (as the driver returns it, so text on
 #: SQLite), event_id, type, source, body.
@@ -198,21 +196,10 @@ def read_without_customer(
 def scan(connection: Connection, *, after: int, until: int) -> Generator[ScanRow]:
     """Yield the events with after < position <= until, by position, as rows for a fold.
 
-    They lack the customer, which the caller looks up once for each stream. Rows are the driver's,
-    because SQLAlchemy's work per row would take as long as the reading itself. On Postgres, to
-    close the generator before its end is to cancel the statement, with its transaction.
+    They lack the customer, which the caller looks up once for each stream. On Postgres, to close
+    the generator before its end is to cancel the statement, with its transaction.
     """
-    driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        yield from driver.execute(_SCAN.format("?"), (after, until))
-        return
-    from psycopg import capabilities
-
-    # Rows are taken from the one answer as they come, in chunks. A server-side cursor takes half as
-    # much again of both processes; before libpq 17, where there are no chunks, so does row by row.
-    size = SCAN_ROWS if capabilities.has_stream_chunked() else 1
-    with driver.cursor() as cursor:
-        yield from cursor.stream(_SCAN.format("%s"), (after, until), size=size)
+    yield from stream_range(connection, _SCAN, after=after, until=until)
 
 
 def last_stream_id(connection: Connection) -> int:

@@ -89,6 +89,29 @@ log_head = Table(
     CheckConstraint("log_head_id = 1", name="one_row"),
 )
 
+#: The seal of each event: see `projector.tlog.record`.
+leaf = Table(
+    "leaf",
+    metadata,
+    # That of the event.
+    Column("position", Long, primary_key=True, autoincrement=False),
+    # Random bytes, without which an event cannot be guessed by its commitment. Null if they are
+    # destroyed.
+    Column("salt", LargeBinary),
+    # SHA-256 of the salt and the event's record.
+    Column("commitment", LargeBinary, nullable=False),
+)
+
+#: Roots of complete subtrees of 256 ** level leaves: a cache, which may be emptied any time.
+subtree = Table(
+    "subtree",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    # How many subtrees of this level come before it.
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
 #: The condition of a quarantine entry that no retry has resolved so far.
 _UNRESOLVED = text("resolved_at IS NULL")
 

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     log_and_tables,
     memory,
     rebuilding,
+    sealing,
     serving,
 )
 from tests.support.postgres import running_server
@@ -33,6 +34,7 @@ _PARTS = [
     "growth",
     "console",
     "scale",
+    "seal",
 ]
 
 
@@ -99,6 +101,9 @@ def main() -> None:
         if options.only in (None, "archive"):
             with running_server() as server:
                 archiving.run(server, folder, events=120_000 // share, customers=12_000 // share)
+        if options.only in (None, "seal"):
+            with running_server(fsync=True) as server:
+                sealing.run(server, folder, events=1_000_000 // share, customers=100_000 // share)
         if options.only == "large":
             rebuilding.memory(folder, events=10_000_000 // share, customers=1_000_000 // share)
         if options.only == "growth":

@@ -15,6 +15,8 @@ PAGES = {
     "dead_letters.page_by_stream": _PAGE,
     "dead_letters.page": _PAGE,
     "dead_letters.newest": _PAGE,
+    "leaves.last": "the last entry of an index",
+    "leaves.last_event": "the last entry of an index",
     "log_counts.last_stream_id": "the last entry of an index",
     "log_counts.stream_ids": _PAGE,
     "log.read": _PAGE,
@@ -53,6 +55,8 @@ WHOLE = {
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
     "search.by_word": "a word may be within any name; only if nothing else is found",
+    "leaves.next_position.<genexpr>": "an entry of each of two indexes",
+    "leaves.read": "a range of the log, of which the caller bounds the number",
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",
@@ -65,10 +69,13 @@ WHOLE = {
         "all events behind a position, which the caller keeps near the head"
     ),
     "log_ranges._fetch_sqlite": "an archive takes whole ranges of positions, in their order",
-    "log.scan": "a rebuild reads the whole log, range by range, in its order",
+    "driver_rows.stream_range": (
+        "a rebuild or the sealing reads the whole log, range by range, in its order"
+    ),
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,
+    "subtrees.read": "a block of 256 roots",
     "size_series.in_all_projects": _ALL_SIZES,
     "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
     "size_series.since": _ALL_SIZES,

@@ -36,6 +36,9 @@ from projector.queries.status import read_status
 from projector.runner import direct
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
+from projector.sealing.checkpoints import make_checkpoint
+from projector.sealing.prove import prove_event, prove_extension
+from projector.sealing.verify import verify_log
 from projector.store import (
     dead_letters,
     direct_project,
@@ -51,6 +54,8 @@ from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
+from projector.store.sealed import leaves
+from projector.store.tables import subtree
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
@@ -60,6 +65,7 @@ from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
+from tests.support.seals import KEY
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _MANY_STREAMS = """
@@ -80,6 +86,7 @@ def change(database: Database) -> None:
     _rebuild_by_buckets(database)
     _project_directly(database)
     _extend(database)
+    _seal(database)
     _use_tokens(database)
     _do_jobs(database)
     _backfill(database)
@@ -281,6 +288,22 @@ def _extend(database: Database) -> None:
     rebuild(database, [evolve(shop, indexes=())], engines.ENGINES["in-process"])
     with database.writing() as connection:
         projection_tables.drop(connection, shop.name)
+
+
+def _seal(database: Database) -> None:
+    """Seal the log, sign its head, prove an event, and verify all of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/checkpoint"
+        made = make_checkpoint(database, KEY, path)
+        prove_event(database, made.size // 2, path)
+        # Roots that the cache lacks are computed, and kept.
+        with database.writing() as connection:
+            connection.execute(subtree.delete().where(subtree.c.number == 3))
+        prove_extension(database, made.size // 3, path)
+        make_checkpoint(database, KEY, path)
+        assert verify_log(database, against=[path], keys=[KEY.verifier]).is_right
+    with database.reading() as connection:
+        leaves.next_position(connection, made.size // 2)
 
 
 def _use_tokens(database: Database) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from projector.envelope import Envelope, Rejected
 from projector.projections import discover
 from projector.runner.runner import catch_up
+from projector.sealing.seal import seal
 from projector.store import bulk
 from projector.store.append import append
 from projector.store.database import Database
@@ -45,6 +46,7 @@ def fill(database: Database) -> None:
         connection.execute(
             update(quarantine).values(resolved).where(quarantine.c.quarantine_id < 3_000)
         )
+    seal(database)
     if not database.is_sqlite:
         # In time Postgres does so by itself.
         with database.outside_of_transactions() as connection:

@@ -11,6 +11,7 @@ from projector.operate.quarantine import retry_quarantine
 from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
 from projector.runner import refold, runner
+from projector.sealing.seal import seal
 from projector.store.database import Database
 from tests.support.items import envelope, put, rejected
 
@@ -48,7 +49,12 @@ def _refold(database: Database) -> None:
     refold.refold(database, discover(), [1])
 
 
-@pytest.mark.parametrize("job", [_append, _retry, _tokens, _refold])
+def _seal(database: Database) -> None:
+    """Or a checkpoint may be signed of salts that a power cut takes away."""
+    assert seal(database) == 1
+
+
+@pytest.mark.parametrize("job", [_append, _retry, _tokens, _refold, _seal])
 def test_an_append_is_synced_before_it_is_acknowledged(
     database: Database, job: Callable[[Database], None]
 ) -> None:

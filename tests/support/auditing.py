@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 _PROJECT = "customer-state-projector"
 
 #: What users install, too; of the tools that we work with, none comes to them.
-_EXTRAS = ("postgres", "server", "metrics", "spark", "voucherify")
+_EXTRAS = ("postgres", "server", "metrics", "archive", "seal", "spark", "voucherify")
 
 #: How long all of it may take, in seconds.
 SECONDS_MAX = 30.0

@@ -66,13 +66,16 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 _WIPE = sql.SQL(
     "; ".join(
         [
-            "ALTER TABLE event DISABLE TRIGGER ALL",
+            *(f"ALTER TABLE {name} DISABLE TRIGGER ALL" for name in ("event", "leaf")),
             *(
                 f"DELETE FROM {table.name}"
                 for table in (*metadata.sorted_tables, *projection_tables.values())
             ),
             "INSERT INTO log_head (log_head_id, position, stream_id) VALUES (1, 0, 0)",
-            "ALTER TABLE event ENABLE ALWAYS TRIGGER event_refuse_rewrite",
+            *(
+                f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {name}_refuse_rewrite"
+                for name in ("event", "leaf")
+            ),
         ]
     )
 )

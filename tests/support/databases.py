@@ -67,9 +67,12 @@ def wipe(database: Database) -> None:
 @contextmanager
 def unguarded(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
-        connection.execute(text("ALTER TABLE event DISABLE TRIGGER ALL"))
+        for name in ("event", "leaf"):
+            connection.execute(text(f"ALTER TABLE {name} DISABLE TRIGGER ALL"))
         yield
-        connection.execute(text("ALTER TABLE event ENABLE ALWAYS TRIGGER event_refuse_rewrite"))
+        for name in ("event", "leaf"):
+            trigger = f"{name}_refuse_rewrite"
+            connection.execute(text(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"))
         return
     found = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     triggers = connection.execute(found).all()

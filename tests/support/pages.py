@@ -73,6 +73,7 @@ PAGES = (
     Page(path="docs/python.md"),
     Page(path="docs/operations.md"),
     Page(path="docs/archive.md"),
+    Page(path="docs/sealed-log.md"),
     Page(path="docs/extending.md"),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Flag, Url, Whole
+from projector.cli.sealer_options import CHECKPOINT_SECONDS, sealer_config
 from projector.config import read_console_settings, read_settings, read_webhook_secrets
 from projector.errors import BadNumber, ExtraMissing
 from projector.text.hosts import is_loopback
@@ -26,6 +27,9 @@ def serve(
     no_follower: Flag = False,
     lag_max: Whole = 10_000,
     no_console: Flag = False,
+    checkpoint_key: str | None = None,
+    checkpoint_out: str | None = None,
+    checkpoint_every: Whole = CHECKPOINT_SECONDS,
 ) -> None:
     """Receive webhooks and answer queries over HTTP, until stopped.
 
@@ -44,6 +48,12 @@ def serve(
         The maximum lag of the tables, in events, with which /health/ready reports ready.
     no_console
         Do not serve the console, the pages at /console/.
+    checkpoint_key
+        The file of the key that signs checkpoints of the log, which is sealed behind the appends.
+    checkpoint_out
+        The file that has the last checkpoint.
+    checkpoint_every
+        The time between two checkpoints, in seconds.
     """
     try:
         from projector.server.context import ServerConfig
@@ -61,6 +71,9 @@ def serve(
         runs_follower=not no_follower,
         lag_max=lag_max,
         console=None if no_console else read_console_settings(),
+        sealer=sealer_config(
+            checkpoint_key, checkpoint_out, checkpoint_every, has_follower=not no_follower
+        ),
     )
 
     def started(address: str) -> None:
