@@ -10,7 +10,7 @@ from attrs import field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projector.errors import EventsMissing
+from projector.errors import ArchiveBroken, EventsMissing, WorkerUnfit
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import group_sizes
@@ -18,7 +18,7 @@ from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
 from replay.archive import rows, shelf
-from replay.archive.seal import seal
+from replay.archive.write import write
 from replay.engines import Engine, SparkOptions
 from replay.engines import engine as engines
 from replay.engines.spark import archive_fold, install, session, tasks
@@ -105,7 +105,7 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
         patched.setattr(rows, "ROW_GROUP_ROWS", row_group)
         patched.setattr(spark, "PARTITION_EVENTS", part_events)
         patched.setattr(engines, "PART_STREAMS", part_streams)
-        done = seal(database, shelf.opened(folder), range_events=range_events)
+        done = write(database, shelf.opened(folder), range_events=range_events)
         if not done.last:
             return
         with _engine(folder, _Here(attempts=2), partitions) as engine:
@@ -118,7 +118,7 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
 
 def test_a_fact_that_did_not_arrive_ends_the_rebuild(database: Database, tmp_path: Path) -> None:
     append_and_project(database, *(entered(f"cust_{n}", "seg_1", at=MONDAY) for n in range(20)))
-    seal(database, shelf.opened(str(tmp_path)), range_events=20)
+    write(database, shelf.opened(str(tmp_path)), range_events=20)
     live = _found(database)
     # The first of the sorted rows is the tally, without which no event was read; then an event.
     for lost, said in ((1, "has 0 events of 20"), (2, "has 0 events of 20")):
@@ -136,7 +136,7 @@ def test_a_rebuild_removes_what_one_that_was_killed_left_in_the_archive(
 ) -> None:
     append_and_project(database, entered("cust_1", "seg_1", at=MONDAY))
     stored_in = shelf.opened(str(tmp_path))
-    seal(database, stored_in, range_events=1)
+    write(database, stored_in, range_events=1)
     here = _Here()
     with _engine(str(tmp_path), here) as engine:
         assert not rebuild(database, discover(), engine).found_leftovers
@@ -148,6 +148,64 @@ def test_a_rebuild_removes_what_one_that_was_killed_left_in_the_archive(
     left = [each.name for each in stored_in.names("work/")]
     assert left == ["work/another-database/other-00000-0.rows"]
     assert not (tmp_path / folder).exists()
+
+
+@pytest.mark.parametrize("suffix", [".rows", ".results"])
+def test_results_that_were_changed_in_the_archive_are_refused(
+    database: Database, tmp_path: Path, suffix: str
+) -> None:
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY))
+    write(database, shelf.opened(str(tmp_path)), range_events=1)
+    live = _found(database)
+
+    @frozen
+    class Changing(_Here):
+        def fold(
+            self, work: ArchiveWork, parts: Sequence[FilePart], partitions: int
+        ) -> list[FoldResult]:
+            found = super().fold(work, parts, partitions)
+            [path] = tmp_path.glob(f"work/**/*{suffix}")
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+            return found
+
+    with (
+        _engine(str(tmp_path), Changing()) as engine,
+        pytest.raises(ArchiveBroken, match="not what an executor has put there"),
+    ):
+        rebuild(database, discover(), engine)
+    assert _found(database) == live
+
+
+def test_an_event_file_that_was_changed_is_refused(database: Database, tmp_path: Path) -> None:
+    append_and_project(database, entered("cust_1", "seg_1", at=MONDAY))
+    stored_in = shelf.opened(str(tmp_path))
+    write(database, stored_in, range_events=1)
+    live = _found(database)
+    [path] = tmp_path.glob("events/*")
+    with path.open("rb") as source:
+        [block] = rows.blocks(source)
+    body = rows.SCHEMA.names.index("body")
+    forged = [*block]
+    forged[body] = [each.replace("seg_1", "seg_2") for each in block[body]]
+    path.unlink()
+    with rows.writer(path) as writer:
+        writer.write_batch(rows.as_batch(tuple(forged)))
+    with (
+        _engine(str(tmp_path), _Here()) as engine,
+        pytest.raises(ArchiveBroken, match="SHA-256"),
+    ):
+        rebuild(database, discover(), engine)
+    assert _found(database) == live
+
+
+def test_a_process_that_folds_otherwise_is_refused() -> None:
+    mine = archive_fold.identity(["customer"])
+    other = mine | {"msgspec": "0.1", "projection customer_shadow": "version 1"}
+    with pytest.raises(WorkerUnfit, match=r"msgspec is '0.1' on node-7, not '\d"):
+        archive_fold.require_identity(mine, other, host="node-7")
+    archive_fold.require_identity(mine, mine, host="node-7")
 
 
 def _found(database: Database) -> tuple[object, ...]:
