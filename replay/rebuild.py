@@ -52,7 +52,7 @@ class RebuildReport:
     engine: str
     #: The last position that the engine folded; the runner folded the rest.
     engine_position: int
-    #: What the engine's processes on other machines took; None if there are none.
+    #: What it took in processes of another program, such as Spark's; None if there are none.
     engine_cost: Cost | None
     #: The duration of the rebuild.
     seconds: float

@@ -82,14 +82,11 @@ def path_for(database: Database) -> Path:
 
 
 def key_of(database: Database) -> str:
-    """Return a short name for a database that its next rebuild finds, too.
-
-    A SQLite database belongs to a machine, so the machine's name is a part of it.
-    """
+    """Return a short name for a database, as it is reached from this machine."""
     place = str(database)
     if database.is_sqlite:
-        place = f"{socket.gethostname()} {Path(database.url.database or '').resolve()}"
-    return blake2b(place.encode(), digest_size=8).hexdigest()
+        place = str(Path(database.url.database or "").resolve())
+    return blake2b(f"{socket.gethostname()} {place}".encode(), digest_size=8).hexdigest()
 
 
 def _locked(path: Path, database: Database) -> int:

@@ -26,7 +26,7 @@ from projector.errors.archive import (
     NotArchived,
     Taken,
 )
-from projector.errors.base import ProjectorError
+from projector.errors.base import ProjectorError, with_message
 from projector.errors.database import (
     BadDatabaseUrl,
     DatabaseBusy,
@@ -102,6 +102,7 @@ from projector.errors.usage import (
     ScopeMissing,
     ScopeUnknown,
     SparkNotChosen,
+    WorkersOfSpark,
 )
 
 __all__ = [
@@ -196,4 +197,6 @@ __all__ = [
     "TokenNotFound",
     "WorkerDied",
     "WorkerUnfit",
+    "WorkersOfSpark",
+    "with_message",
 ]

@@ -25,10 +25,11 @@ class ProjectorError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the message only: details may be open connections, which no process can share."""
-        return _unpickle, (type(self), str(self))
+        return with_message, (type(self), str(self))
 
 
-def _unpickle(kind: type[ProjectorError], message: str) -> ProjectorError:
+def with_message(kind: type[ProjectorError], message: str) -> ProjectorError:
+    """Return an error of a kind whose message another process has made, without its details."""
     error = kind.__new__(kind)
     Exception.__init__(error, message)
     error.details = {}

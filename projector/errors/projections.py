@@ -102,7 +102,7 @@ class SparkFailed(ProjectorError):
     """Spark failed: {reason}"""
 
     exit_code = 4
-    hint = "The tables are unchanged. The logs of Spark's executors have more."
+    hint = "The tables are unchanged. Look at the settings, and at the logs of Spark's executors."
 
 
 class RowsLost(ProjectorError):

@@ -88,11 +88,18 @@ class SparkNotChosen(ProjectorError):
     hint = "Add --engine spark, or leave them out."
 
 
+class WorkersOfSpark(ProjectorError):
+    """--workers is for the parallel engine."""
+
+    exit_code = 2
+    hint = "Spark's cluster has its own number; --partitions is the number of tasks that fold."
+
+
 class BadSparkSetting(ProjectorError):
     """Invalid setting of Spark {setting!r}."""
 
     exit_code = 2
-    hint = "Give --spark-conf NAME=VALUE, such as spark.executor.memory=4g."
+    hint = "Give --spark-conf NAME=VALUE, such as spark.executor.memory=4g; --spark is the master."
 
 
 class BadCursor(ProjectorError):

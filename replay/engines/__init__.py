@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from projector.errors import EngineUnknown
+from projector.errors import ArchiveNotGiven, EngineUnknown
 from replay.engines import in_process, parallel
 from replay.engines.engine import Engine, EnginePiece, Job, ShadowResult
 from replay.engines.spark.options import SparkOptions
@@ -38,7 +38,9 @@ PARALLEL_EVENTS_MIN = 50_000
 
 
 def by_name(name: str) -> Engine:
-    """Return the engine of a name; raises EngineUnknown."""
+    """Return the engine of a name; raises EngineUnknown, and ArchiveNotGiven for Spark."""
+    if name == SPARK:
+        raise ArchiveNotGiven
     if name not in ENGINES:
         raise EngineUnknown(name=name, known=", ".join([*ENGINES, SPARK]))
     return ENGINES[name]

@@ -60,7 +60,7 @@ class ShadowResult:
 
 @frozen(kw_only=True)
 class Cost:
-    """What a part of the work took where it ran."""
+    """What tasks took in processes that are not this program's own, such as Spark's."""
 
     #: The processor time of Python processes.
     cpu_seconds: float = 0.0
@@ -86,15 +86,15 @@ class EnginePiece:
     folded: list[ShadowResult]
     #: The staging file of the rows; None if they are in the shadows.
     path: Path | None
-    #: What it took elsewhere than on this machine.
+    #: What it took in processes of another program.
     cost: Cost = NO_COST
 
 
-def _whole(job: Job) -> int:
+def _up_to_the_plan(job: Job) -> int:
     return job.plan.until
 
 
-def _nothing(_job: Job) -> bool:
+def _clear_nothing(_job: Job) -> bool:
     return False
 
 
@@ -108,10 +108,10 @@ class Engine:
     #: next one.
     run: Callable[[Job], Iterator[EnginePiece]]
     #: Returns the last position that it can fold, at most the plan's: the runner folds the rest.
-    reach: Callable[[Job], int] = _whole
+    reach: Callable[[Job], int] = _up_to_the_plan
     #: Removes what a killed rebuild of this database left outside of it and of the job's folder;
     #: returns whether there was anything.
-    clear: Callable[[Job], bool] = _nothing
+    clear: Callable[[Job], bool] = _clear_nothing
 
 
 @define

@@ -15,8 +15,8 @@ from projector.store.database import Database
 from replay import rebuild
 from replay.archive import check, read, seal, shelf
 from replay.engines import ENGINES, Engine, EnginePiece, Job
-from replay.engines.spark import archive_fold
-from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart
+from replay.engines.spark import archive_fold, results
+from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult
 from tests.benchmarks.measure import processors
 from tests.benchmarks.processes import seconds_of_server
 from tests.support.postgres import Server
@@ -132,15 +132,16 @@ def _by_hand(
         archive_url=stored.url,
         prefix="work/benchmark/",
         projections=tuple(each.name for each in discover()),
-        dialect="sqlite" if database.is_sqlite else "postgresql",
+        is_sqlite=database.is_sqlite,
+        identity={},
     )
     facts: list[FactRow] = []
-    names: list[str] = []
+    found: list[FoldResult] = []
     clock.take("executor: read and decode", events, lambda: facts.extend(_read(work, stored)))
     facts.sort(key=lambda row: row[:3])
-    clock.take("executor: fold, and write rows", events, lambda: names.extend(_fold(work, facts)))
+    clock.take("executor: fold, and write rows", events, lambda: found.extend(_fold(work, facts)))
     row_bytes = sum(each.size for each in stored.names("work/") if each.name.endswith(".rows"))
-    engine = _loading(stored, names)
+    engine = _loading(stored, found)
     rows = 0
 
     def load() -> None:
@@ -162,26 +163,27 @@ def _by_hand(
 
 def _read(work: ArchiveWork, stored: shelf.Shelf) -> Iterator[FactRow]:
     for file in read.read(stored).files:
-        for rows in archive_fold.read_facts(work, FilePart(name=file.name, index=0, parts=1)):
+        for rows in archive_fold.read_facts(
+            work, FilePart(name=file.name, sha256=file.sha256, index=0, parts=1)
+        ):
             yield from rows
 
 
-def _fold(work: ArchiveWork, facts: Sequence[FactRow]) -> Iterator[str]:
-    """Fold facts, in tasks of some streams each; yield the names of the results."""
+def _fold(work: ArchiveWork, facts: Sequence[FactRow]) -> Iterator[FoldResult]:
+    """Fold facts, in tasks of some streams each."""
     tasks = groupby(facts, key=lambda row: row.stream // _TASK_STREAMS)
     for number, (_, rows) in enumerate(tasks):
-        result = archive_fold.fold_facts(work, f"{number}", rows)
-        if result.name is not None:
-            yield result.name
+        yield archive_fold.fold_facts(work, f"{number}", rows)
 
 
-def _loading(stored: shelf.Shelf, names: Sequence[str]) -> Engine:
+def _loading(stored: shelf.Shelf, found: Sequence[FoldResult]) -> Engine:
     """An engine whose results are there already."""
 
     def run(job: Job) -> Iterator[EnginePiece]:
-        for number, name in enumerate(names):
-            path = job.folder / f"rows-{number}"
-            folded = archive_fold.take_results(stored, name, path)
-            yield EnginePiece(folded=folded, path=path)
+        for number, each in enumerate(found):
+            if each.name is not None and each.seal is not None:
+                path = job.folder / f"rows-{number}"
+                folded = results.take(stored, each.name, path, seal=each.seal)
+                yield EnginePiece(folded=folded, path=path)
 
     return Engine(name="loading", run=run)

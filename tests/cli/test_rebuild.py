@@ -146,10 +146,11 @@ def test_without_a_name_the_engine_is_the_one_that_suits(
         pytest.param(["--archive", "a"], "are for --engine spark", id="only an archive"),
         pytest.param(["--engine", "parallel", "--spark", "local"], "are for", id="another engine"),
         pytest.param(
-            [*_SPARK, "--workers", "2"], "--partitions is for Spark", id="Spark's workers"
+            [*_SPARK, "--workers", "2"], "--workers is for the parallel", id="Spark's workers"
         ),
         pytest.param([*_SPARK, "--partitions", "0"], "--partitions must be 1", id="no partition"),
         pytest.param([*_SPARK, "--spark-conf", "x=1"], "setting of Spark 'x=1'", id="no setting"),
+        pytest.param([*_SPARK, "--spark-conf", "spark.master=x"], "'spark.master=x'", id="master"),
         pytest.param(["--engine", ""], "Unknown engine ''", id="no engine"),
         pytest.param(["--workers", "0"], "--workers must be 1 or more, not 0.", id="no workers"),
         pytest.param(

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from projector.errors import EventsMissing
 from projector.projections import discover
 from projector.runner.runner import catch_up
-from projector.store import group_sizes, log_ranges
+from projector.store import group_sizes
 from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
-from replay.archive import shelf
+from replay.archive import rows, shelf
 from replay.archive.seal import seal
 from replay.engines import Engine, SparkOptions
 from replay.engines import engine as engines
@@ -52,16 +52,16 @@ class _Here:
         ]
         for attempt in range(self.attempts):
             results = [
-                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(rows), None)
-                for number, rows in enumerate(by_partition)
+                archive_fold.fold_facts(work, f"{number}-{attempt}", iter(some))
+                for number, some in enumerate(by_partition)
             ]
         return results
 
 
 def _read(work: ArchiveWork, part: FilePart) -> Iterator[FactRow]:
     """The facts of a part, as they come out of Arrow's batches."""
-    for rows in archive_fold.read_facts(work, part):
-        yield from tasks.to_rows(tasks.to_batch(rows))
+    for some in archive_fold.read_facts(work, part):
+        yield from tasks.to_rows(tasks.to_batch(some))
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
     catch_up(database, discover(), batch_events_max=3)
     live = _found(database)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(log_ranges, "BLOCK_ROWS_MAX", row_group)
+        patched.setattr(rows, "ROW_GROUP_ROWS", row_group)
         patched.setattr(spark, "PARTITION_EVENTS", part_events)
         patched.setattr(engines, "PART_STREAMS", part_streams)
         done = seal(database, shelf.opened(folder), range_events=range_events)

@@ -154,4 +154,4 @@ def test_a_broken_file(small: Archived, before: Contents, cluster: Cluster, harm
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
     conf = ("--spark-conf", "spark.task.maxFailures=1")
-    _check(small, before, cluster, *conf, code=4, words=path.name)
+    _check(small, before, cluster, *conf, code=1, words=path.name)

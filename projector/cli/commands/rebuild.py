@@ -15,6 +15,7 @@ from projector.errors import (
     CustomerNotGiven,
     NotOne,
     SparkNotChosen,
+    WorkersOfSpark,
 )
 from projector.projections import named
 from replay import CustomerRebuild, RebuildReport
@@ -88,7 +89,7 @@ def rebuild(
         raise CustomerNotGiven
     _require_numbers(workers, partitions, max_change)
     if options is not None and workers is not None:
-        raise NotOne(options="--workers and --engine spark; --partitions is for Spark")
+        raise WorkersOfSpark
     with open_projector(url, direct_url=read_settings().direct_database_url) as projector:
         if customer is not None:
             rebuilt = projector.rebuild_customer(
@@ -139,7 +140,7 @@ def _spark_options(
     if url is None:
         raise ArchiveNotGiven
     for each in conf:
-        if not re.fullmatch(r"spark\.[^=\s]+=.*", each):
+        if not re.fullmatch(r"spark\.[^=\s]+=.*", each) or each.startswith("spark.master="):
             raise BadSparkSetting(setting=each)
     return SparkOptions(
         archive_url=url,
@@ -170,14 +171,14 @@ def _show(done: RebuildReport) -> None:
     output.line(summary)
     if done.engine_position < done.events:
         output.line(
-            f"The engine folded up to position {done.engine_position}, where the archive ends, and"
-            f" this process the {done.events - done.engine_position} events behind it."
-            " `projector archive write` makes the archive longer."
+            f"Spark folded the archive's files up to position {done.engine_position}, and this"
+            f" process the {done.events - done.engine_position} events behind it."
+            " `projector archive write` archives what is new."
         )
     if done.engine_cost is not None:
         cost = done.engine_cost
         output.line(
-            f"Executors took {cost.cpu_seconds:.1f} s of processors, and at most"
+            f"Executors took {cost.cpu_seconds:.1f} s of processor time in Python, and at most"
             f" {cost.memory_bytes_max / 2**20:,.0f} MiB of memory in one Python process."
         )
     for dependent in done.dependents:

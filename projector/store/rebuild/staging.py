@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from shutil import copyfileobj
+from typing import Any, BinaryIO, NamedTuple
 from zipfile import ZipFile
 
 from projector.envelope import CustomerKey
@@ -53,9 +54,9 @@ def sink_for(database: Database, shadows: Sequence[Projection], path: Path) -> S
     return _to_file(path, shadows) if database.is_sqlite else _to_tables(database, shadows)
 
 
-def file_for(dialect: str, shadows: Sequence[Projection], path: Path) -> Sink:
+def file_for(shadows: Sequence[Projection], path: Path, *, is_sqlite: bool) -> Sink:
     """Return the sink of a process that does not reach the database: a file for `load`."""
-    return _to_file(path, shadows) if dialect == "sqlite" else _to_copy_file(path, shadows)
+    return _to_file(path, shadows) if is_sqlite else _to_copy_file(path, shadows)
 
 
 def write(
@@ -139,13 +140,25 @@ def _to_tables(database: Database, shadows: Sequence[Projection]) -> Iterator[_I
 
 @contextmanager
 def _to_copy_file(path: Path, shadows: Sequence[Projection]) -> Iterator[_Insert]:
-    """Collect encoded rows, and write them at the end: a member for each table, uncompressed."""
-    collected = _Encoded(shadows)
-    yield collected.add
-    with _writing(path), ZipFile(path, "w") as file:
-        for each in shadows:
-            with file.open(each.name, "w", force_zip64=True) as member:
-                member.writelines(collected.of(each))
+    """Create a file with a member for each table, uncompressed.
+
+    Rows go to a file for each table as they come, and are put together at the end.
+    """
+    with _writing(path), ExitStack() as stack:
+        parts = {
+            each.name: stack.enter_context(path.with_name(f"{path.name}.{each.name}").open("w+b"))
+            for each in shadows
+        }
+        yield lambda shadow, values: _append_encoded(parts[shadow.name], shadow, values)
+        with ZipFile(path, "w") as file:
+            for name, part in parts.items():
+                part.seek(0)
+                with file.open(name, "w", force_zip64=True) as member:
+                    copyfileobj(part, member, _PIECE_BYTES)
+
+
+def _append_encoded(file: BinaryIO, shadow: Projection, values: list[Values]) -> None:
+    file.write(bulk.encode_rows(list(row_tables.table_of(shadow).columns), values))
 
 
 class _Encoded:

@@ -11,11 +11,14 @@ tell whether all of them arrived.
 
 from __future__ import annotations
 
+import hashlib
 import resource
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib.metadata import version
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
@@ -27,19 +30,19 @@ import pyarrow as pa
 from attrs import frozen
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.errors import ArchiveBroken
+from projector.errors import ArchiveBroken, WorkerUnfit
+from projector.facts import registry
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.projections import named
 from projector.projections.projection import KeyedFact, Projection
 from projector.projections.rebuilding import rebuilding
-from projector.projections.snapshots import TakenSnapshot
 from projector.runner.stream_facts import StreamFacts
-from projector.store.dead_letters import DeadLetter
-from projector.store.group_sizes import GroupDay, Size
 from projector.store.rebuild import staging
+from projector.store.row_tables import fingerprint
 from replay.archive import rows, shelf
 from replay.archive.shelf import Shelf
-from replay.engines.engine import Cost, ShadowResult, fold_parts, write_parts
+from replay.engines.engine import Cost, fold_parts, write_parts
+from replay.engines.spark import results
 
 #: The columns of an archive's file that are read.
 COLUMNS = (
@@ -92,6 +95,10 @@ class Tally(msgspec.Struct, frozen=True):
     #: Those among them that a projection can read.
     facts: int
 
+    def __add__(self, other: Tally) -> Tally:
+        """Return the tally of both."""
+        return Tally(self.events + other.events, self.facts + other.facts)
+
 
 @frozen(kw_only=True)
 class ArchiveWork:
@@ -102,8 +109,10 @@ class ArchiveWork:
     prefix: str
     #: The names of the live projections; the tasks fold for their shadows.
     projections: tuple[str, ...]
-    #: The database's dialect, `sqlite` or `postgresql`.
-    dialect: str
+    #: Whether the rows are for SQLite; otherwise for Postgres.
+    is_sqlite: bool
+    #: The `identity` of the driver, which that of every process must equal.
+    identity: dict[str, str]
 
 
 @frozen(kw_only=True)
@@ -111,6 +120,8 @@ class FilePart:
     """A part of a file: its row groups, divided by a number of parts."""
 
     name: str
+    #: The SHA-256 of the file, in hex.
+    sha256: str
     index: int
     parts: int
 
@@ -125,8 +136,9 @@ class FilePart:
 class FoldResult:
     """The result of a task that folded streams."""
 
-    #: The name of its results in the archive; None if it got no event.
+    #: The name of its results in the archive, and their seal; None if it got no event.
     name: str | None
+    seal: str | None
     #: The number of facts folded.
     facts: int
     #: The tallies that it got, added up.
@@ -155,11 +167,23 @@ def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
 def _row_groups(stored: Shelf, part: FilePart) -> Iterator[pa.Table]:
     try:
         with stored.reader(part.name) as source, rows.opened(source) as file:
+            if part.index == 0:
+                _require_same(stored, part)
             for group in part.of(file.num_row_groups):
                 yield file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = f"its rows cannot be read: {str(error).splitlines()[0]}"
         raise ArchiveBroken(url=stored.url, name=part.name, reason=reason) from error
+
+
+def _require_same(stored: Shelf, part: FilePart) -> None:
+    """Raise ArchiveBroken unless the file is the one that the manifest names."""
+    with stored.reader(part.name) as source:
+        # What Python types as a reader of its own files is read in pieces here.
+        found = hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+    if found != part.sha256:
+        reason = "its SHA-256 is not that of the manifest"
+        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason)
 
 
 def _facts(table: pa.Table) -> Iterator[FactRow]:
@@ -188,15 +212,16 @@ def fold_facts(
     """
     shadows = shadows_of(work.projections)
     streams = _Streams(facts)
-    name = work.prefix + task
+    name, seal = work.prefix + task, None
     with TemporaryDirectory(prefix="projector-fold-", dir=folder) as temporary:
         path = Path(temporary) / "rows"
-        sink = staging.file_for(work.dialect, shadows, path)
-        results = write_parts(sink, shadows, fold_parts(shadows, iter(streams)))
+        sink = staging.file_for(shadows, path, is_sqlite=work.is_sqlite)
+        folded = write_parts(sink, shadows, fold_parts(shadows, iter(streams)))
         if streams.facts:
-            put_results(_shelf(work.archive_url), name, path, results)
+            seal = results.put(_shelf(work.archive_url), name, path, folded)
     return FoldResult(
         name=name if streams.facts else None,
+        seal=seal,
         facts=streams.facts,
         tally=streams.tally,
         cost=_take_cost(),
@@ -215,7 +240,7 @@ class _Streams:
         for stream, facts in groupby(self._rows, key=attrgetter("stream")):
             if stream == TALLY:
                 for row in facts:
-                    self.tally = add(self.tally, msgspec.msgpack.decode(row.fact, type=Tally))
+                    self.tally += msgspec.msgpack.decode(row.fact, type=Tally)
             elif stream < 0:
                 yield StreamFacts(None, None, self._decode(facts))
             else:
@@ -232,53 +257,27 @@ class _Streams:
             yield key, decode_encoded(type_, fact), position
 
 
-def add(one: Tally, other: Tally) -> Tally:
-    """Return the tally of two tasks."""
-    return Tally(one.events + other.events, one.facts + other.facts)
-
-
-class _Result(msgspec.Struct, array_like=True):
-    """A ShadowResult in the archive."""
-
-    rows: int
-    #: In hexadecimal: it has more than 64 bits.
-    digest: str
-    sizes: list[tuple[GroupDay, Size]]
-    dead_letters: list[DeadLetter]
-    snapshots: list[TakenSnapshot]
-
-
-def put_results(to: Shelf, name: str, rows: Path, results: Iterable[ShadowResult]) -> None:
-    """Put the rows of a task and what belongs to them into the archive."""
-    to.put(f"{name}.rows", rows)
-    encoded = [
-        _Result(
-            each.rows, f"{each.digest:x}", [*each.sizes.items()], each.dead_letters, each.snapshots
-        )
-        for each in results
-    ]
-    to.put_bytes(f"{name}.results", msgspec.msgpack.encode(encoded))
-
-
-def take_results(of: Shelf, name: str, rows: Path) -> list[ShadowResult]:
-    """Copy the rows of a task to a local file, and return what belongs to them."""
-    of.get(f"{name}.rows", rows)
-    decoded = msgspec.msgpack.decode(of.read(f"{name}.results"), type=list[_Result])
-    return [
-        ShadowResult(
-            rows=each.rows,
-            digest=int(each.digest, 16),
-            sizes=dict(each.sizes),
-            dead_letters=each.dead_letters,
-            snapshots=each.snapshots,
-        )
-        for each in decoded
-    ]
-
-
 def shadows_of(names: Iterable[str]) -> tuple[Projection, ...]:
     """Return the shadows of live projections; raises ProjectionUnknown."""
     return tuple(rebuilding(live).shadow for live in named(list(names)))
+
+
+def identity(projections: Iterable[str]) -> dict[str, str]:
+    """Return what this process folds with, by the name of each thing; to be compared."""
+    found = {name: version(name) for name in ("customer-state-projector", "msgspec")}
+    found["Python"] = ".".join(map(str, sys.version_info[:2]))
+    found["event types"] = ", ".join(sorted(registry.facts()))
+    for each in shadows_of(projections):
+        found[f"projection {each.name}"] = f"version {each.version}, {fingerprint(each)}"
+    return found
+
+
+def require_identity(wanted: Mapping[str, str], found: Mapping[str, str], *, host: str) -> None:
+    """Raise WorkerUnfit if what a process on a machine folds with is not what the driver has."""
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            reason = f"{name} is {found.get(name)!r} on {host}, not {value!r}"
+            raise WorkerUnfit(reason=reason)
 
 
 def _take_cost() -> Cost:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from functools import reduce
-from itertools import chain
 
 from attrs import frozen
 
@@ -22,7 +20,7 @@ from replay.archive import read
 from replay.archive.manifest import WORK, File
 from replay.archive.read import Archive
 from replay.engines.engine import Engine, EnginePiece, Job
-from replay.engines.spark import archive_fold, install, session
+from replay.engines.spark import archive_fold, install, results, session
 from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FilePart, FoldResult
 from replay.engines.spark.options import SparkOptions
 
@@ -46,43 +44,50 @@ class _Spark:
 
     def clear(self, job: Job) -> bool:
         """Remove the results of killed rebuilds of this database; return whether there were any."""
-        shelf, folder = self.archive.shelf, _folder(job)
-        hidden = (each for each in shelf.leftovers() if each.name.startswith(folder))
-        names = [each.name for each in chain(shelf.names(folder), hidden)]
-        for name in names:
-            shelf.remove(name)
-        return bool(names)
+        return self._remove(_folder(job))
 
     def run(self, job: Job) -> Iterator[EnginePiece]:
         """Fold all files up to the plan's position; raises EventsMissing and Spark's errors."""
         files = self._files(job.plan.until)
         if not files:
             return
+        projections = tuple(each.live.name for each in job.plan.pairs)
         work = ArchiveWork(
             archive_url=self.archive.shelf.url,
             prefix=f"{_folder(job)}{secrets.token_hex(4)}-",
-            projections=tuple(each.live.name for each in job.plan.pairs),
-            dialect="sqlite" if job.database.is_sqlite else "postgresql",
+            projections=projections,
+            is_sqlite=job.database.is_sqlite,
+            identity=archive_fold.identity(projections),
         )
         try:
-            yield from self._pieces(job, work, files)
+            yield from self._fold(job, work, files)
         finally:
             # The next rebuild removes what is left, if the archive cannot be reached now.
             with suppress(ProjectorError):
-                self.clear(job)
+                self._remove(work.prefix)
 
-    def _pieces(self, job: Job, work: ArchiveWork, files: Sequence[File]) -> Iterator[EnginePiece]:
+    def _fold(self, job: Job, work: ArchiveWork, files: Sequence[File]) -> Iterator[EnginePiece]:
         partitions = self.options.partitions or -(-job.plan.until // PARTITION_EVENTS)
         with session.opened(self.options, job.folder, work, job.on_progress) as opened:
-            results = opened.fold(work, [*_parts(files)], partitions)
-        _require_all(results, events=job.plan.until)
-        for done, result in enumerate(results):
-            job.on_progress("loading", done, len(results))
-            if result.name is None:
+            found = opened.fold(work, [*_parts(files)], partitions)
+        _require_all(found, events=job.plan.until)
+        for done, result in enumerate(found):
+            job.on_progress("loading", done, len(found))
+            if result.name is None or result.seal is None:
                 continue
             path = job.folder / f"rows-{done}"
-            folded = archive_fold.take_results(self.archive.shelf, result.name, path)
+            folded = results.take(self.archive.shelf, result.name, path, seal=result.seal)
             yield EnginePiece(folded=folded, path=path, cost=result.cost)
+
+    def _remove(self, prefix: str) -> bool:
+        """Remove the files whose names begin with a prefix, and the hidden ones of their folder."""
+        shelf, folder = self.archive.shelf, prefix.rpartition("/")[0] + "/"
+        hidden = (each.name for each in shelf.leftovers() if each.name.startswith(folder))
+        found = (each.name for each in shelf.names(folder) if each.name.startswith(prefix))
+        names = [*found, *hidden]
+        for name in names:
+            shelf.remove(name)
+        return bool(names)
 
     def _files(self, until: int) -> list[File]:
         return [each for each in self.archive.files if each.last <= until]
@@ -108,14 +113,14 @@ def _parts(files: Sequence[File]) -> Iterator[FilePart]:
     for file in files:
         parts = -(-file.events // PARTITION_EVENTS)
         for index in range(parts):
-            yield FilePart(name=file.name, index=index, parts=parts)
+            yield FilePart(name=file.name, sha256=file.sha256, index=index, parts=parts)
 
 
-def _require_all(results: Sequence[FoldResult], *, events: int) -> None:
+def _require_all(found: Sequence[FoldResult], *, events: int) -> None:
     """Raise EventsMissing unless all events were read once, and all facts of them folded."""
-    read_ = reduce(archive_fold.add, (each.tally for each in results), NO_TALLY)
-    if read_.events != events:
-        raise EventsMissing(found=read_.events, expected=events)
-    folded = sum(each.facts for each in results)
-    if folded != read_.facts:
-        raise EventsMissing(found=folded, expected=read_.facts)
+    tally = sum((each.tally for each in found), NO_TALLY)
+    if tally.events != events:
+        raise EventsMissing(found=tally.events, expected=events)
+    folded = sum(each.facts for each in found)
+    if folded != tally.facts:
+        raise EventsMissing(found=folded, expected=tally.facts)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
+from typing import Any
 
 import pyarrow as pa
 
@@ -38,12 +40,13 @@ _FACTS = pa.schema(
 
 #: The columns of a FoldResult.
 RESULTS_DDL = (
-    "name string, facts long, events_read long, facts_read long, cpu_seconds double,"
-    " memory_bytes long"
+    "name string, seal string, facts long, events_read long, facts_read long,"
+    " cpu_seconds double, memory_bytes long"
 )
 _RESULTS = pa.schema(
     [
         ("name", pa.string()),
+        ("seal", pa.string()),
         ("facts", pa.int64()),
         ("events_read", pa.int64()),
         ("facts_read", pa.int64()),
@@ -57,6 +60,7 @@ def read(
     work: ArchiveWork, parts: Sequence[FilePart], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Read the parts whose indexes come in the batches, and yield their facts."""
+    _require_same(work)
     _set_up()
     for batch in batches:
         for index in batch.column(0).to_pylist():
@@ -68,6 +72,7 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     """Fold the facts of one partition, which are sorted; yield the one result."""
     from pyspark import TaskContext
 
+    _require_same(work)
     _set_up()
     context = TaskContext.get()
     assert context is not None, "this runs in a task"  # noqa: S101
@@ -78,6 +83,7 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     result = archive_fold.fold_facts(work, task, facts, folder)
     row = (
         result.name,
+        result.seal,
         result.facts,
         result.tally.events,
         result.tally.facts,
@@ -87,14 +93,15 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     yield pa.record_batch([[value] for value in row], schema=_RESULTS)
 
 
-def to_result(row: Sequence[object]) -> FoldResult:
+def to_result(row: Any) -> FoldResult:
     """Return the result that a row of `fold` states."""
-    name, facts, events_read, facts_read, cpu_seconds, memory_bytes = row
+    name, seal, facts, events_read, facts_read, cpu_seconds, memory_bytes = row
     return FoldResult(
-        name=name,  # type: ignore[arg-type]
-        facts=facts,  # type: ignore[arg-type]
-        tally=Tally(events_read, facts_read),  # type: ignore[arg-type]
-        cost=Cost(cpu_seconds=cpu_seconds, memory_bytes_max=memory_bytes),  # type: ignore[arg-type]
+        name=name,
+        seal=seal,
+        facts=facts,
+        tally=Tally(events_read, facts_read),
+        cost=Cost(cpu_seconds=cpu_seconds, memory_bytes_max=memory_bytes),
     )
 
 
@@ -109,6 +116,12 @@ def to_rows(batch: pa.RecordBatch) -> Iterator[FactRow]:
     """Yield the rows of a batch."""
     columns = (column.to_pylist() for column in batch.columns)
     return map(FactRow._make, zip(*columns, strict=True))
+
+
+def _require_same(work: ArchiveWork) -> None:
+    """Raise WorkerUnfit if this process would fold otherwise than the driver."""
+    found = archive_fold.identity(work.projections)
+    archive_fold.require_identity(work.identity, found, host=platform.node())
 
 
 @cache

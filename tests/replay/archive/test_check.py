@@ -101,7 +101,7 @@ def test_every_manifest_that_was_rewritten_or_removed_is_named(
 def test_a_word_that_was_changed_in_a_manifest_is_named_by_the_next_one(
     archived: Shelf, folder: Path
 ) -> None:
-    """A key that no other check looks at; two of these manifests end a page, which readers follow."""
+    """In a key that no other check looks at; readers follow those that end a page."""
     for after, ends_page in ((0, False), (2, True), (4, False), (6, True)):
         path = folder / manifest.manifest_name(after)
         content = path.read_bytes()
