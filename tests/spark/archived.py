@@ -18,7 +18,8 @@ from projector.store.database import Database
 from projector.store.row_tables import table_of
 from tests.support.command import PROGRAM, Done, environment
 from tests.support.databases import Contents
-from tests.support.spark import Cluster, Driver
+from tests.support.spark import Cluster
+from tests.support.spark_driver import Driver
 
 #: The tables that a rebuild writes besides those of rows.
 _ABOUT_ROWS = (

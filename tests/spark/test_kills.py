@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.spark.archived import Archived, differences
 from tests.spark.sabotage import STEPS, deadly, died
 from tests.support.databases import Contents
-from tests.support.spark import Cluster, Driver
+from tests.support.spark import Cluster
+from tests.support.spark_driver import Driver
 
 #: So many that something always falls between some.
 _MANY = ("--partitions", "16")

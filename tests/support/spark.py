@@ -25,12 +25,10 @@ from attrs import field, frozen
 from tests.support.command import PROGRAM, Done, environment
 from tests.support.processes import Process, end_sessions, in_sessions
 from tests.support.programs import free_port, tied
+from tests.support.spark_driver import Attempt, Driver
 
 _START_SECONDS_MAX = 60
 _START_ATTEMPTS_MAX = 3
-
-#: Of one rebuild, on a machine that does other things, too.
-RUN_SECONDS_MAX = 240
 
 #: JVMs that live for seconds: quick to start, and with nothing left in /tmp.
 _JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
@@ -146,49 +144,6 @@ class Cluster:
             time.sleep(0.05)
         left = [*self._processes(), *in_sessions({*self.drivers})]
         raise AssertionError(f"Processes of a driver that has ended live on: {left}")
-
-
-@frozen
-class Attempt:
-    """An attempt at a task, that has ended."""
-
-    #: Spark's word, such as `Success`, `ExceptionFailure` or `ExecutorLostFailure`.
-    end: str
-    is_speculative: bool
-
-
-@frozen
-class Driver:
-    """A driver that runs."""
-
-    process: subprocess.Popen[bytes]
-    _out: int
-    _err: int
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.process.poll() is None
-
-    def kill(self) -> None:
-        """SIGKILL, to the Python process alone."""
-        self.process.kill()
-        self.process.wait()
-
-    def ended(self, within_seconds: float = RUN_SECONDS_MAX) -> Done:
-        """Wait until it has ended; return its exit code and output."""
-        try:
-            code = self.process.wait(within_seconds)
-        except subprocess.TimeoutExpired:
-            end_sessions({self.process.pid})
-            self.process.wait()
-            raise AssertionError(f"It did not end: {self.told}") from None
-        return Done(code, _read(self._out), self.told)
-
-    @property
-    def told(self) -> str:
-        """Everything that it has written to stderr."""
-        return _read(self._err)
 
 
 @contextmanager
@@ -307,11 +262,6 @@ def _until(
 
 def _log(folder: Path, name: str) -> str:
     return (folder / f"{name}.log").read_text(errors="replace")
-
-
-def _read(descriptor: int) -> str:
-    size = os.fstat(descriptor).st_size
-    return os.pread(descriptor, size, 0).decode(errors="replace")
 
 
 def _main() -> None:
