@@ -10,7 +10,7 @@ from projector.store.database import Database
 if TYPE_CHECKING:
     from replay.archive.check import CheckReport
     from replay.archive.restore import RestoreReport
-    from replay.archive.seal import SealReport
+    from replay.archive.write import WriteReport
 
 
 class Archives:
@@ -37,7 +37,7 @@ class Archives:
         range_events: int | None = None,
         zstd_level: int | None = None,
         on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> SealReport:
+    ) -> WriteReport:
         """Copy the events that are not archived yet, in complete ranges, to an archive.
 
         `until` is the position at which a shorter last range ends. `on_progress` receives the
@@ -48,12 +48,12 @@ class Archives:
         from replay.archive.local import requiring_extra
 
         with requiring_extra():
-            from replay.archive import rows, seal
-        return seal.seal(
+            from replay.archive import rows, write
+        return write.write(
             self.database,
             shelf.opened(url),
             until=until,
-            range_events=seal.RANGE_EVENTS if range_events is None else range_events,
+            range_events=write.RANGE_EVENTS if range_events is None else range_events,
             zstd_level=rows.ZSTD_LEVEL if zstd_level is None else zstd_level,
             on_progress=on_progress,
         )

@@ -2,7 +2,7 @@
 
 In the order in which data meets them: `manifest` says what an archive contains; `shelf` stores its
 files by name, in a `folder` or an `object_store`; `tally` counts and hashes rows, `rows` converts
-them to Parquet and back; `seal` writes, `read` opens, `check` compares with the manifests and the
+them to Parquet and back; `write` writes, `read` opens, `check` compares with the manifests and the
 log, `restore` fills a log. An archive is a copy: nothing leaves the log. `rows` and the modules
 that import it need the extra `archive`.
 """

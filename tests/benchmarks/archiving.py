@@ -11,7 +11,7 @@ import msgspec
 from projector import Projector, open_projector
 from projector.store import schema
 from projector.store.database import Database
-from replay.archive import check, read, seal, shelf
+from replay.archive import check, read, shelf, write
 from replay.archive.restore import restore
 from tests.benchmarks.deliveries import deliveries
 from tests.benchmarks.measure import processors
@@ -49,7 +49,7 @@ def _measure(name: str, url: str, file: Path, folder: Path, events: int) -> None
             )
 
         print(f"{name:9} {'ingest':26} {ingested / events * 1e6:6.1f} µs of processor an event")
-        show("archive write", lambda: seal.seal(projector.database, stored, until="head"))
+        show("archive write", lambda: write.write(projector.database, stored, until="head"))
         show("archive check", lambda: check.check(stored))
         show("archive check --contents", lambda: check.check(stored, contents=True))
         show("archive check --log", lambda: check.check(stored, projector.database))

@@ -13,7 +13,7 @@ from projector.projections import discover
 from projector.store import schema
 from projector.store.database import Database
 from replay import rebuild
-from replay.archive import check, read, seal, shelf
+from replay.archive import check, read, shelf, write
 from replay.engines import ENGINES, Engine, EnginePiece, Job
 from replay.engines.spark import archive_fold, results
 from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult
@@ -103,7 +103,7 @@ def measure(
             with database.connected() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             log_bytes = Path(str(database.url.database)).stat().st_size / events
-        clock.take("archive write", events, lambda: seal.seal(database, stored, until="head"))
+        clock.take("archive write", events, lambda: write.write(database, stored, until="head"))
         clock.take("archive check", events, lambda: check.check(stored))
         clock.take("archive check --contents", events, lambda: check.check(stored, contents=True))
         clock.take("archive check --log", events, lambda: check.check(stored, database))
@@ -181,9 +181,9 @@ def _loading(stored: shelf.Shelf, found: Sequence[FoldResult]) -> Engine:
 
     def run(job: Job) -> Iterator[EnginePiece]:
         for number, each in enumerate(found):
-            if each.name is not None and each.seal is not None:
+            if each.name is not None and each.sha256 is not None:
                 path = job.folder / f"rows-{number}"
-                folded = results.take(stored, each.name, path, seal=each.seal)
+                folded = results.take(stored, each.name, path, sha256=each.sha256)
                 yield EnginePiece(folded=folded, path=path)
 
     return Engine(name="loading", run=run)

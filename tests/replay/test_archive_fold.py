@@ -191,7 +191,7 @@ def test_an_event_file_that_was_changed_is_refused(database: Database, tmp_path:
     forged[body] = [each.replace("seg_1", "seg_2") for each in block[body]]
     path.unlink()
     with rows.writer(path) as writer:
-        writer.write_batch(rows.as_batch(tuple(forged)))
+        writer.add(rows.as_batch(tuple(forged)))
     with (
         _engine(str(tmp_path), _Here()) as engine,
         pytest.raises(ArchiveBroken, match="SHA-256"),

@@ -61,7 +61,7 @@ class Archived:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def seal(self, range_events: int) -> None:
+    def archive_ranges(self, range_events: int) -> None:
         """Archive the complete ranges of so many events."""
         done = self.command("archive", "write", self.archive, "--range", str(range_events))
         assert done.code == 0, done.err

@@ -71,7 +71,7 @@ def _filled(archived: Archived, file: Path) -> Archived:
     assert done["duplicates"] > 0
     assert done["conflicts"] > 0
     archived.rebuild_in_one_process()
-    archived.seal(RANGE_EVENTS)
+    archived.archive_ranges(RANGE_EVENTS)
     return archived
 
 
@@ -102,6 +102,6 @@ def small_log(template: Path, folder: Path, *, seed: int) -> Archived:
     archived = Archived(copy_file(template, folder), str(folder / "archive"))
     (folder / "file").write_bytes(b"".join(deliveries.lines(450, seed=seed)))
     assert archived.command("ingest", str(folder / "file")).code == 0
-    archived.seal(100)
+    archived.archive_ranges(100)
     archived.mark()
     return archived

@@ -140,7 +140,7 @@ def test_a_log_that_was_restored_from_before(
     shutil.copy(name, tmp_path / "backup.db")
     (tmp_path / "later").write_bytes(b"".join(deliveries.lines(200, seed=3)))
     assert small.command("ingest", "--no-catch-up", str(tmp_path / "later")).code == 0
-    small.seal(100)
+    small.archive_ranges(100)
     restored = evolve(small, url=f"sqlite:///{tmp_path / 'backup.db'}")
     _check(restored, before, cluster, code=1, words="was the database restored?")
 

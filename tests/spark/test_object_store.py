@@ -17,7 +17,7 @@ def test_an_archive_in_an_object_store(
     small.mark()
     with running_store(tmp_path) as store:
         archived = small.elsewhere(store.url, store.variables)
-        archived.seal(100)
+        archived.archive_ranges(100)
         for_executors = [
             word
             for name, value in store.variables.items()

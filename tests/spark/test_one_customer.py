@@ -51,7 +51,7 @@ def test_memory_is_bounded(
         file.writelines(deliveries.lines(OTHERS, seed=2))
     assert archived.command("ingest", "--no-catch-up", str(path)).code == 0
     expected = archived.rebuild_in_one_process()
-    archived.seal(50_000)
+    archived.archive_ranges(50_000)
     archived.mark()
     with _peaks(cluster) as peaks:
         done = archived.rebuild(cluster, "--partitions", "6")

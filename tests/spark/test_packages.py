@@ -25,7 +25,7 @@ def shop(sqlite_template: Path, tmp_path: Path) -> Archived:
     )
     assert shop.command("migrate").code == 0
     assert shop.command("ingest", str(EXAMPLE / "redemptions.ndjson")).code == 0
-    shop.seal(3)
+    shop.archive_ranges(3)
     return shop
 
 

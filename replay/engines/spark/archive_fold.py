@@ -136,9 +136,9 @@ class FilePart:
 class FoldResult:
     """The result of a task that folded streams."""
 
-    #: The name of its results in the archive, and their seal; None if it got no event.
+    #: The name of its results in the archive, and their SHA-256; None if it got no event.
     name: str | None
-    seal: str | None
+    sha256: str | None
     #: The number of facts folded.
     facts: int
     #: The tallies that it got, added up.
@@ -212,16 +212,16 @@ def fold_facts(
     """
     shadows = shadows_of(work.projections)
     streams = _Streams(facts)
-    name, seal = work.prefix + task, None
+    name, sha256 = work.prefix + task, None
     with TemporaryDirectory(prefix="projector-fold-", dir=folder) as temporary:
         path = Path(temporary) / "rows"
         sink = staging.file_for(shadows, path, is_sqlite=work.is_sqlite)
         folded = write_parts(sink, shadows, fold_parts(shadows, iter(streams)))
         if streams.facts:
-            seal = results.put(_shelf(work.archive_url), name, path, folded)
+            sha256 = results.put(_shelf(work.archive_url), name, path, folded)
     return FoldResult(
         name=name if streams.facts else None,
-        seal=seal,
+        sha256=sha256,
         facts=streams.facts,
         tally=streams.tally,
         cost=_take_cost(),

@@ -73,10 +73,10 @@ class _Spark:
         _require_all(found, events=job.plan.until)
         for done, result in enumerate(found):
             job.on_progress("loading", done, len(found))
-            if result.name is None or result.seal is None:
+            if result.name is None or result.sha256 is None:
                 continue
             path = job.folder / f"rows-{done}"
-            folded = results.take(self.archive.shelf, result.name, path, seal=result.seal)
+            folded = results.take(self.archive.shelf, result.name, path, sha256=result.sha256)
             yield EnginePiece(folded=folded, path=path, cost=result.cost)
 
     def _remove(self, prefix: str) -> bool:

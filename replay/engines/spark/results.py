@@ -1,7 +1,7 @@
 """Carries the results of tasks through the archive: the rows, and what belongs to them.
 
-The archive is not trusted with them: a task returns a seal, which travels by Spark, and what is
-taken out must fit it. Otherwise whoever may write to the archive could choose the rows.
+The archive is not trusted with them: a task returns a SHA-256, which travels by Spark, and what
+is taken out must have it. Otherwise whoever may write to the archive could choose the rows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Result(msgspec.Struct, array_like=True):
 
 
 def put(to: Shelf, name: str, rows: Path, results: Iterable[ShadowResult]) -> str:
-    """Put the rows of a task and what belongs to them into the archive; return their seal."""
+    """Put the rows of a task and what belongs to them into the archive; return their SHA-256."""
     to.put(_rows(name), rows)
     encoded = msgspec.msgpack.encode(
         [
@@ -47,17 +47,17 @@ def put(to: Shelf, name: str, rows: Path, results: Iterable[ShadowResult]) -> st
         ]
     )
     to.put_bytes(_rest(name), encoded)
-    return _seal(rows, encoded)
+    return _sha256_of(rows, encoded)
 
 
-def take(of: Shelf, name: str, rows: Path, *, seal: str) -> list[ShadowResult]:
+def take(of: Shelf, name: str, rows: Path, *, sha256: str) -> list[ShadowResult]:
     """Copy the rows of a task to a local file, and return what belongs to them.
 
-    Raises ArchiveBroken if they are not what was sealed.
+    Raises ArchiveBroken if their SHA-256 is another one.
     """
     of.get(_rows(name), rows)
     encoded = of.read(_rest(name))
-    if _seal(rows, encoded) != seal:
+    if _sha256_of(rows, encoded) != sha256:
         reason = "it is not what an executor has put there"
         raise ArchiveBroken(url=of.url, name=name, reason=reason)
     return [
@@ -72,7 +72,7 @@ def take(of: Shelf, name: str, rows: Path, *, seal: str) -> list[ShadowResult]:
     ]
 
 
-def _seal(rows: Path, rest: bytes) -> str:
+def _sha256_of(rows: Path, rest: bytes) -> str:
     """Return the SHA-256 of the rows and the rest, in hex."""
     with rows.open("rb") as file:
         both = hashlib.file_digest(file, "sha256").digest() + hashlib.sha256(rest).digest()

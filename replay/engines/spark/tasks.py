@@ -40,13 +40,13 @@ _FACTS = pa.schema(
 
 #: The columns of a FoldResult.
 RESULTS_DDL = (
-    "name string, seal string, facts long, events_read long, facts_read long,"
+    "name string, sha256 string, facts long, events_read long, facts_read long,"
     " cpu_seconds double, memory_bytes long"
 )
 _RESULTS = pa.schema(
     [
         ("name", pa.string()),
-        ("seal", pa.string()),
+        ("sha256", pa.string()),
         ("facts", pa.int64()),
         ("events_read", pa.int64()),
         ("facts_read", pa.int64()),
@@ -83,7 +83,7 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     result = archive_fold.fold_facts(work, task, facts, folder)
     row = (
         result.name,
-        result.seal,
+        result.sha256,
         result.facts,
         result.tally.events,
         result.tally.facts,
@@ -95,10 +95,10 @@ def fold(work: ArchiveWork, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
 
 def to_result(row: Any) -> FoldResult:
     """Return the result that a row of `fold` states."""
-    name, seal, facts, events_read, facts_read, cpu_seconds, memory_bytes = row
+    name, sha256, facts, events_read, facts_read, cpu_seconds, memory_bytes = row
     return FoldResult(
         name=name,
-        seal=seal,
+        sha256=sha256,
         facts=facts,
         tally=Tally(events_read, facts_read),
         cost=Cost(cpu_seconds=cpu_seconds, memory_bytes_max=memory_bytes),

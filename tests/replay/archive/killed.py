@@ -16,7 +16,7 @@ from typing import Any
 import pandas  # noqa: F401
 
 from projector.store.database import Database
-from replay.archive import seal, shelf
+from replay.archive import shelf, write
 
 #: Audit events of the interpreter that come before a change of a file or a folder.
 _STEPS = {"open", "os.link", "os.mkdir", "os.remove"}
@@ -49,7 +49,7 @@ def _archive(url: str, folder: str, kill_at: int) -> None:
     os.fsync = lambda fd: step()
     sys.addaudithook(audit)
     with closing(Database(url)) as database:
-        seal.seal(database, shelf.opened(folder), range_events=4)
+        write.write(database, shelf.opened(folder), range_events=4)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from projector.runner.runner import catch_up
 from projector.store.append import append
 from projector.store.database import Database
 from replay import rebuild
-from replay.archive import check, read, rows, seal, shelf
+from replay.archive import check, read, rows, shelf, write
 from replay.archive.read import Archive
 from replay.archive.restore import restore
 from tests.replay.archive.conftest import log_of
@@ -42,8 +42,8 @@ def test_a_log_moves_through_archives_from_one_database_to_the_other(
         first, second = (shelf.opened(f"{folder}/{name}") for name in ("first", "second"))
         for each in data.draw(arrivals(history)):
             append(sqlite, each.envelopes, received_at=RECEIVED_AT)
-            seal.seal(sqlite, first, range_events=range_events)
-        seal.seal(sqlite, first, until="head", range_events=range_events)
+            write.write(sqlite, first, range_events=range_events)
+        write.write(sqlite, first, until="head", range_events=range_events)
         catch_up(sqlite, discover())
         log, tables = log_of(sqlite), databases.rows(sqlite)
 
@@ -51,7 +51,7 @@ def test_a_log_moves_through_archives_from_one_database_to_the_other(
         assert log_of(postgres) == log
         rebuild(postgres, discover())
         assert databases.rows(postgres) == tables
-        seal.seal(postgres, second, until="head", range_events=range_events)
+        write.write(postgres, second, until="head", range_events=range_events)
         archives = [read.read(each) for each in (first, second)]
         # What they have in common: not the bytes, where ranges were cut at other heads.
         assert _rows(archives[0]) == _rows(archives[1])

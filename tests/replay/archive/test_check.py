@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from projector.errors import ArchiveBroken, ArchiveSchemaUnknown, NotArchived
 from projector.store.database import Database
-from replay.archive import check, manifest, read, rows, seal
+from replay.archive import check, manifest, read, rows, write
 from replay.archive.shelf import Shelf
 from tests.replay.archive.conftest import Names, append_ten
 from tests.support.databases import unguarded, wipe
@@ -24,7 +24,7 @@ _DAY = 24 * 60 * 60
 def archived(log: Database, stored: Shelf, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     """An archive of five files, in pages of two."""
     monkeypatch.setattr(manifest, "PAGE_FILES_MAX", 2)
-    seal.seal(log, stored, range_events=2)
+    write.write(log, stored, range_events=2)
     return stored
 
 
@@ -261,5 +261,5 @@ def unlike(log: Database) -> Database:
 
 
 def test_events_behind_the_archive_are_no_fault(unlike: Database, stored: Shelf) -> None:
-    seal.seal(unlike, stored, until=12)
+    write.write(unlike, stored, until=12)
     assert check.check(stored, unlike, contents=True).is_right

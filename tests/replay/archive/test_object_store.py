@@ -18,7 +18,7 @@ import pytest
 from projector.errors import ArchiveBroken, ArchiveUnreachable
 from projector.store import log_ranges
 from projector.store.database import Database
-from replay.archive import check, object_store, read, rows, seal, shelf
+from replay.archive import check, object_store, read, rows, shelf, write
 from replay.archive.restore import restore
 from replay.archive.shelf import Shelf, Taken
 from tests.replay.archive.conftest import append_ten, log_of
@@ -93,8 +93,8 @@ def stored(bucket: str) -> Shelf:
 
 
 def test_a_log_goes_there_and_back(log: Database, stored: Shelf) -> None:
-    assert seal.seal(log, stored, range_events=4).files == 2
-    assert seal.seal(log, stored, until="head", range_events=4).files == 1
+    assert write.write(log, stored, range_events=4).files == 2
+    assert write.write(log, stored, until="head", range_events=4).files == 1
     again = shelf.opened(stored.url)
     found = check.check(again, log, contents=True)
     assert (found.files, found.last, found.faults, found.unnamed) == (3, 10, (), ())
@@ -106,7 +106,7 @@ def test_a_log_goes_there_and_back(log: Database, stored: Shelf) -> None:
     restore(log, read.read(again))
     assert log_of(log) == expected
     append_ten(log, 10)
-    assert seal.seal(log, stored, range_events=10).last == 20
+    assert write.write(log, stored, range_events=10).last == 20
 
 
 def test_a_name_is_given_once_whatever_the_number_of_those_who_want_it(stored: Shelf) -> None:
@@ -128,7 +128,7 @@ def test_one_row_group_is_read_by_ranges(
 ) -> None:
     monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
     monkeypatch.setattr(rows, "ROW_GROUP_ROWS", 2)
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     [file] = read.read(stored).files
     asked: list[int] = []
     read_range = object_store.ObjectStore.read_range
@@ -150,7 +150,7 @@ def test_one_row_group_is_read_by_ranges(
 
 
 def test_what_is_missing_or_removed_is_named(log: Database, stored: Shelf, tmp_path: Path) -> None:
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     [file] = read.read(stored).files
     for call in (
         lambda: stored.read("manifests/none"),

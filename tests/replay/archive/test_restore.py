@@ -20,7 +20,7 @@ from projector.store.append import Outcome
 from projector.store.database import Database
 from projector.store.tables import feed_hour
 from replay import verify
-from replay.archive import read, seal
+from replay.archive import read, write
 from replay.archive import restore as module
 from replay.archive.restore import restore
 from replay.archive.shelf import Shelf
@@ -32,7 +32,7 @@ from tests.support.items import RECEIVED_AT, envelope, put, read_log
 @pytest.fixture
 def archived(log: Database, stored: Shelf) -> Shelf:
     """An archive of ten events, in files of four."""
-    seal.seal(log, stored, until="head", range_events=4)
+    write.write(log, stored, until="head", range_events=4)
     return stored
 
 

@@ -22,10 +22,10 @@ from projector.projections import discover
 from projector.store import log_ranges
 from projector.store.database import Database
 from replay import rebuild
-from replay.archive import check, manifest, read, rows, seal, shelf
+from replay.archive import check, manifest, read, rows, shelf, write
 from replay.archive.folder import Folder
-from replay.archive.seal import SealReport
 from replay.archive.shelf import Shelf, Taken
+from replay.archive.write import WriteReport
 from tests.replay.archive.conftest import Names, append_ten
 from tests.support.databases import unguarded, url_of, wipe
 from tests.support.items import envelope, put
@@ -38,24 +38,24 @@ def _ends(stored: Shelf) -> list[int]:
 def test_ranges_end_at_multiples_and_only_complete_ones_are_written(
     log: Database, stored: Shelf
 ) -> None:
-    def write(**more: object) -> tuple[int, int]:
-        done = seal.seal(log, stored, range_events=4, **more)  # type: ignore[arg-type]
+    def run(**more: object) -> tuple[int, int]:
+        done = write.write(log, stored, range_events=4, **more)  # type: ignore[arg-type]
         return done.files, done.last
 
-    assert write() == (2, 8)
-    assert write() == (0, 8)
-    assert write(until=9) == (1, 9)
-    assert write(until=3) == (0, 9)
-    assert write() == (0, 9)
+    assert run() == (2, 8)
+    assert run() == (0, 8)
+    assert run(until=9) == (1, 9)
+    assert run(until=3) == (0, 9)
+    assert run() == (0, 9)
     append_ten(log, 10)
-    assert write() == (3, 20)
+    assert run() == (3, 20)
     assert _ends(stored) == [4, 8, 9, 12, 16, 20]
     assert check.check(stored, log, contents=True).faults == ()
 
 
 def test_a_manifest_counts_what_is_in_its_files(log: Database, stored: Shelf) -> None:
     put(log, envelope("other", type="some.type", project_id="proj_2", customer_id="cust_9"))
-    seal.seal(log, stored, until="head", range_events=100)
+    write.write(log, stored, until="head", range_events=100)
     [file] = read.read(stored).files
     with log.reading() as connection:
         count, late, streamless, streams, size, first, last = connection.execute(
@@ -82,7 +82,7 @@ def test_both_databases_give_the_same_digests(
     for database in both:
         append_ten(database)
         stored = shelf.opened(str(tmp_path / database.url.get_backend_name()))
-        seal.seal(database, stored, until="head", range_events=3)
+        write.write(database, stored, until="head", range_events=3)
         found.append(read.read(stored))
     sqlite, postgres = found
     assert sqlite.log == postgres.log
@@ -105,7 +105,7 @@ def test_a_row_group_is_bounded_in_rows_and_in_bytes(
     monkeypatch.setattr(log_ranges, "BLOCK_ROWS", 2)
     monkeypatch.setattr(rows, "ROW_GROUP_ROWS", rows_max)
     monkeypatch.setattr(rows, "ROW_GROUP_BYTES", bytes_max)
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     [file] = read.read(stored).files
     with stored.reader(file.name) as opened:
         assert [len(block[0]) for block in rows.blocks(opened)] == expected
@@ -132,7 +132,7 @@ def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
         ends.add(before.last)
         if before.files:
             assert check.check(stored, sqlite_database, contents=True).faults == ()
-        seal.seal(sqlite_database, stored, range_events=4)
+        write.write(sqlite_database, stored, range_events=4)
         found = check.check(stored, sqlite_database, contents=True)
         assert (found.last, found.files, found.faults, found.unnamed) == (8, 2, (), ())
         check.prune(stored, kept_seconds=0)
@@ -152,10 +152,10 @@ def test_events_are_appended_and_tables_rebuilt_while_an_archive_is_written(
         rebuild(log, discover())
         heads.append((done, total))
 
-    done = seal.seal(log, stored, until="head", range_events=6, on_progress=work)
+    done = write.write(log, stored, until="head", range_events=6, on_progress=work)
     assert heads == [(2, 10), (4, 10), (6, 10), (8, 10), (10, 10)]
     assert (done.last, done.head) == (10, 10)
-    seal.seal(log, stored, until="head", range_events=100)
+    write.write(log, stored, until="head", range_events=100)
     found = check.check(stored, log, contents=True)
     assert (found.faults, found.last) == ((), 60)
 
@@ -167,12 +167,12 @@ class _Interrupted:
     stored: Shelf
     database: Database
     range_events: int
-    reports: list[SealReport]
+    reports: list[WriteReport]
 
     def put_bytes(self, name: str, data: bytes) -> None:
         if not self.reports:
             self.reports.append(
-                seal.seal(self.database, self.stored, range_events=self.range_events)
+                write.write(self.database, self.stored, range_events=self.range_events)
             )
         self.stored.put_bytes(name, data)
 
@@ -184,9 +184,9 @@ class _Interrupted:
 def test_of_two_archivers_one_wins_and_the_other_goes_on_behind_it(
     log: Database, stored: Shelf, other: int, unnamed: int
 ) -> None:
-    theirs: list[SealReport] = []
+    theirs: list[WriteReport] = []
     interrupted = _Interrupted(stored, log, other, theirs)
-    ours = seal.seal(log, interrupted, until="head", range_events=4)  # type: ignore[arg-type]
+    ours = write.write(log, interrupted, until="head", range_events=4)  # type: ignore[arg-type]
     found = check.check(stored, log, contents=True)
     assert (found.faults, found.last) == ((), 10)
     assert len(found.unnamed) == unnamed
@@ -213,32 +213,32 @@ def test_a_file_that_a_killed_run_has_put_is_named_by_the_next_one(
     with monkeypatch.context() as patched:
         patched.setattr(Folder, "put_bytes", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            seal.seal(log, stored, until="head")
+            write.write(log, stored, until="head")
     [orphan] = names()
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     assert names() == [orphan, manifest.manifest_name(0)]
 
 
 def test_a_log_that_was_restored_from_an_older_backup_is_refused(
     log: Database, stored: Shelf
 ) -> None:
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     wipe(log)
     with pytest.raises(ArchiveAhead, match="ends at position 10, the log at 0"):
-        seal.seal(log, stored)
+        write.write(log, stored)
     put(log, envelope("elsewhere"))
     with pytest.raises(ArchiveForeign, match="position 1 "):
-        seal.seal(log, stored)
+        write.write(log, stored)
 
 
 def test_a_log_that_took_another_course_is_refused(log: Database, stored: Shelf) -> None:
     append_ten(log, 10)
-    seal.seal(log, stored, until="head")
+    write.write(log, stored, until="head")
     wipe(log)
     append_ten(log)
     append_ten(log, 50)
     with pytest.raises(ArchiveForeign, match="position 20 "):
-        seal.seal(log, stored)
+        write.write(log, stored)
 
 
 def test_two_logs_that_begin_one_archive_at_once_do_not_mix(
@@ -249,7 +249,7 @@ def test_two_logs_that_begin_one_archive_at_once_do_not_mix(
     append_ten(postgres, 10)
     interrupted = _Interrupted(stored, postgres, 4, [])
     with pytest.raises(ArchiveForeign, match="position 1 "):
-        seal.seal(sqlite, interrupted, range_events=4)  # type: ignore[arg-type]
+        write.write(sqlite, interrupted, range_events=4)  # type: ignore[arg-type]
     assert check.check(stored, postgres, contents=True).faults == ()
 
 
@@ -257,7 +257,7 @@ def test_a_log_with_a_hole_is_not_archived(log: Database, stored: Shelf, names: 
     with log.writing() as connection, unguarded(connection):
         connection.execute(text("DELETE FROM event WHERE position = 6"))
     with pytest.raises(LogHole, match="no event at position 6"):
-        seal.seal(log, stored, range_events=5)
+        write.write(log, stored, range_events=5)
     assert _ends(stored) == [5]
 
 
@@ -279,17 +279,17 @@ def test_a_value_that_another_program_has_written_is_named(
     with sqlite_database.writing() as connection, unguarded(connection):
         connection.execute(text(f"UPDATE event SET {change} WHERE position = 6"))
     with pytest.raises(LogUnreadable):
-        seal.seal(sqlite_database, stored, until="head")
+        write.write(sqlite_database, stored, until="head")
     assert read.read(stored).files == ()
 
 
 def test_numbers_out_of_range_are_refused(log: Database, stored: Shelf) -> None:
-    for number in (0, -1, seal.RANGE_EVENTS_MAX + 1):
+    for number in (0, -1, write.RANGE_EVENTS_MAX + 1):
         with pytest.raises(BadNumber, match="--range"):
-            seal.seal(log, stored, range_events=number)
+            write.write(log, stored, range_events=number)
     with pytest.raises(BadNumber, match="--zstd"):
-        seal.seal(log, stored, zstd_level=20)
+        write.write(log, stored, zstd_level=20)
     for position in (-1, 11):
         with pytest.raises(PositionUnknown):
-            seal.seal(log, stored, until=position)
+            write.write(log, stored, until=position)
     assert read.read(stored).files == ()

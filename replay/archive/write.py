@@ -43,7 +43,7 @@ ZSTD_LEVEL_MAX = 19
 
 
 @frozen(kw_only=True)
-class SealReport:
+class WriteReport:
     """The result of writing to an archive."""
 
     #: The files that were written, and their events and bytes.
@@ -56,7 +56,7 @@ class SealReport:
     seconds: float
 
 
-def seal(
+def write(
     database: Database,
     shelf: Shelf,
     *,
@@ -64,7 +64,7 @@ def seal(
     range_events: int = RANGE_EVENTS,
     zstd_level: int = rows.ZSTD_LEVEL,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> SealReport:
+) -> WriteReport:
     """Archive the events that are not archived yet, in ranges that end at multiples of a number.
 
     Only complete ranges are written, or up to the position `until`, which makes a shorter last
@@ -94,7 +94,7 @@ def seal(
         archive, is_ours = _put_manifest(database, archive, file)
         if is_ours:
             written.append(file)
-    return SealReport(
+    return WriteReport(
         files=len(written),
         events=sum(file.events for file in written),
         bytes=sum(file.bytes for file in written),
