@@ -198,9 +198,9 @@ def _plan(figures: _Figures) -> list[str]:
         "What the cluster needs:",
         "",
         f"- **Cores.** Tasks of about 50,000 events: {_EVENTS_A_DAY // 50_000:,} that read and as"
-        " many that fold. Any number of cores up to that shortens the folds; the load into the",
-        "  database is one connection's and does not get shorter. Divide the projections"
-        " (`projector rebuild NAME`), or the log by project.",
+        " many that fold. More cores shorten the folds, up to that number; the load into the"
+        " database is one connection's and does not get shorter: rebuild projections one by one"
+        " (`projector rebuild NAME`), or divide the log by project.",
         "- **Memory.** A Python of an executor holds one task: at most"
         f" {max(each.memory_bytes_max for each in figures.costs) / 2**20:.0f} MiB here, whatever"
         " the size of the log. The executor's Java sorts in its heap and spills; 1 GB is enough for"
