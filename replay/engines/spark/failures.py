@@ -63,7 +63,7 @@ def reason_of(text: str) -> str:
         if lines:
             # More lines may follow, with advice.
             return lines[0][:_REASON_CHARACTERS_MAX]
-    lines = [line.strip() for line in before_java.splitlines() if line.strip()]
+    lines = [line.strip(" \t:") for line in before_java.splitlines() if line.strip()]
     return lines[-1][:_REASON_CHARACTERS_MAX] if lines else "Spark gives no reason"
 
 
