@@ -12,7 +12,7 @@ from projector.app.operations import Operations
 from projector.app.queries import Queries
 from projector.app.sealed_log import SealedLog
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
-from projector.errors import DatabaseEmpty, DatabaseMissing, NotMigrated, ProjectorError
+from projector.errors import DatabaseEmpty, DatabaseMissing, NotMigrated, NotOne, ProjectorError
 from projector.facts.registry import facts
 from projector.projections import discover, named
 from projector.projections.projection import Projection
@@ -141,11 +141,13 @@ class Projector(Queries, Operations, Archives, SealedLog):
         """Rebuild projections (default: all) from the log beside the live tables, then swap.
 
         `engine` is `in-process` or `parallel`; by default the size of the log decides. With `spark`
-        the engine is Spark, which folds an archive. Raises ProjectionUnknown, EngineUnknown, and
-        the errors of `replay.engines.on_spark` and `replay.rebuild`.
+        in its place the engine is Spark, which folds an archive. Raises NotOne, ProjectionUnknown,
+        EngineUnknown, and the errors of `replay.engines.on_spark` and `replay.rebuild`.
         """
         import replay
 
+        if engine is not None and spark is not None:
+            raise NotOne(options="engine and spark")
         chosen = None if engine is None else replay.engines.by_name(engine)
         if spark is not None:
             chosen = replay.engines.on_spark(spark)

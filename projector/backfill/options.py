@@ -99,7 +99,7 @@ class BackfillOptions:
         return tuple(Scope(type=each, since=self.since) for each in types)
 
     def fresh_since(self, now: datetime) -> datetime | None:
-        """Return the time since when a customer who was read is fresh; None if nobody is."""
+        """Return the time since when a customer who was read is fresh; None if no customer is."""
         if self.again:
             return None
         return self.unread_since or now - FRESH

@@ -34,7 +34,7 @@ class BackfillReport:
 
 @frozen(kw_only=True)
 class BackfillProgress:
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     #: The customers that are finished, and all of them if known.
     customers: int

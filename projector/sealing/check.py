@@ -18,7 +18,7 @@ from projector.tlog.verification import is_consistent, is_included
 
 @frozen(kw_only=True)
 class ProofCheck:
-    """What a proof proves, which is right."""
+    """The statement of a proof that is right."""
 
     #: The log, and the number of its events that the checkpoint seals.
     origin: str

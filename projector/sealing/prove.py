@@ -16,7 +16,7 @@ from projector.tlog.proofs import ConsistencyProof, InclusionProof
 
 @frozen(kw_only=True)
 class LeafDetail:
-    """What is sealed of an event; commitment and salt in hex."""
+    """The sealed parts of an event; commitment and salt in hex."""
 
     commitment: str
     #: None if it was destroyed; then the record is None, too.

@@ -202,7 +202,7 @@ def _compare(
     for path, checkpoint in checkpoints.items():
         fault = None
         if checkpoint.size > size:
-            fault = f"The seal ends at {size}; a checkpoint tells of {checkpoint.size}."
+            fault = f"The seal ends at {size}; a checkpoint has {checkpoint.size}."
         elif tally.roots.get(checkpoint.size) != checkpoint.root:
             fault = f"The first {checkpoint.size} events are not those of the checkpoint."
         if fault is not None:

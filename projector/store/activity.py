@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 @frozen(kw_only=True)
 class Reading:
-    """How far a customer's activity was read: a row of the table, in the order of its columns."""
+    """The progress of reading a customer's activity: a row of the table, in its columns' order."""
 
     project_id: str
     customer_id: str

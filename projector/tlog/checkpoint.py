@@ -27,7 +27,7 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """What is signed."""
+        """The signed text."""
         return f"{self.origin}\n{self.size}\n{encode(self.root)}\n"
 
     @classmethod

@@ -45,7 +45,7 @@ class StopReason(StrEnum):
 
 
 class Action(StrEnum):
-    """What becomes of an answer."""
+    """The fate of an answer."""
 
     USE = "use"
     #: The object of the request does not exist.
@@ -66,7 +66,7 @@ class Action(StrEnum):
 
 @frozen(kw_only=True)
 class Verdict:
-    """What becomes of an answer, and of the next requests."""
+    """The consequence of an answer, for itself and for the next requests."""
 
     action: Action
     #: For how long no thread may send a request.

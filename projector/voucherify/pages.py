@@ -53,7 +53,7 @@ _entry = msgspec.json.Decoder(_Entry)
 
 @frozen(kw_only=True)
 class ActivityPage:
-    """What a page says of its entries and of the next page."""
+    """A page: its entries and the next page."""
 
     #: The ids of its entries, in order; those that are no identifiers are left out.
     event_ids: tuple[str, ...]
@@ -67,7 +67,7 @@ class ActivityPage:
 
 @frozen(kw_only=True)
 class Start:
-    """Where a reading begins: behind an event, from a time on, or at the beginning."""
+    """The beginning of a reading: behind an event, from a time on, or the first event."""
 
     cursor: str | None = None
     from_at: datetime | None = None
@@ -155,7 +155,7 @@ def _times(entries: list[_Entry]) -> Iterator[datetime]:
 
 @frozen(kw_only=True)
 class Step:
-    """What follows a page: a next one behind `cursor`, the end, or a failure."""
+    """The step after a page: a next one behind `cursor`, the end, or a failure."""
 
     #: None if no page follows.
     cursor: str | None = None

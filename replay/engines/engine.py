@@ -60,7 +60,7 @@ class ShadowResult:
 
 @frozen(kw_only=True)
 class Cost:
-    """What tasks took in processes that are not this program's own, such as Spark's."""
+    """The cost of tasks in processes of another program, such as Spark's."""
 
     #: The processor time of Python processes.
     cpu_seconds: float = 0.0

@@ -198,7 +198,7 @@ def test_a_tail_that_was_cut_off_with_its_seal_is_found_by_a_checkpoint_alone(
     _attack(database, *statements)
     assert _head_fits(verify_log(database).faults) == []
     assert _head_fits(against(database, path).faults) == [
-        "The seal ends at 8; a checkpoint tells of 10."
+        "The seal ends at 8; a checkpoint has 10."
     ]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an answer, and how long to wait: one line for each kind of answer."""
+"""The verdict on each kind of answer, and the wait after it: one line for each."""
 
 from typing import Any
 

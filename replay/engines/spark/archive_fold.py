@@ -67,7 +67,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FactRow(NamedTuple):
-    """What folds need of an event; or a tally, whose `fact` is an encoded `Tally`."""
+    """The part of an event that folds need; or a tally, whose `fact` is an encoded `Tally`."""
 
     #: The stream's id; for an event about no customer its negative position, so that such events
     #: do not all meet in one task.
@@ -102,7 +102,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 @frozen(kw_only=True)
 class ArchiveWork:
-    """What the tasks have in common; it travels to other machines."""
+    """The input that all tasks have in common; it travels to other machines."""
 
     archive_url: str
     #: The beginning of the names in the archive of the results of this rebuild.

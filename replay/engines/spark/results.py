@@ -1,7 +1,8 @@
 """Carries the results of tasks through the archive: the rows, and what belongs to them.
 
 The archive is not trusted with them: a task returns a SHA-256, which travels by Spark, and what
-is taken out must have it. Otherwise whoever may write to the archive could choose the rows.
+is taken out must have it. Otherwise a user with write access to the archive could
+choose the rows.
 """
 
 from __future__ import annotations

@@ -72,11 +72,12 @@ def _own_java(options: SparkOptions, log: Path) -> Iterator[Any]:
     from pyspark.errors import PySparkException
 
     launch: Any = java_gateway.launch_gateway  # untyped
-    with spilling(log), log.open("wb") as printed:
+    conf = _configure(SparkConf(), options)
+    with spilling(log):
+        printed = log.open("wb")
+    with printed:
         try:
-            gateway = launch(
-                _configure(SparkConf(), options), {"stdout": printed, "stderr": printed}
-            )
+            gateway = launch(conf, {"stdout": printed, "stderr": printed})
         except PySparkException as error:
             raise SparkFailed(reason=reason_in(log)) from error
         try:
