@@ -80,7 +80,14 @@ def _read_last(out: str | None, key: SigningKey) -> Checkpoint | None:
     """Return the checkpoint in the file; None if there is no such file."""
     if out is None or not os.path.lexists(out):
         return None
-    return checkpoint.open_checkpoint(read_note(out), [key.verifier], what=out)
+    try:
+        note = read_note(out)
+    except FileUnreadable as error:
+        # Removed in this moment. A link that leads nowhere is there, and is an error.
+        if isinstance(error.__cause__, FileNotFoundError) and not os.path.lexists(out):
+            return None
+        raise
+    return checkpoint.open_checkpoint(note, [key.verifier], what=out)
 
 
 def _replace(path: Path, text: str) -> None:
