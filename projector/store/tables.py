@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0017"
+SCHEMA_REVISION = "0018"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -42,6 +42,9 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+
+#: The condition of a marker of an erased event, or of an event of the program itself.
+_ERASED = text("source IN ('erased', 'projector')")
 
 event = Table(
     "event",
@@ -62,6 +65,8 @@ event = Table(
     # A stream's events by position. SQLite's indexes contain the primary key anyway.
     Index(None, "stream_id", info={ONLY_ON: "sqlite"}),
     Index(None, "stream_id", "position", info={ONLY_ON: "postgresql"}),
+    # Markers, and the events that tell of their erasures.
+    Index("event_erased_idx", "position", sqlite_where=_ERASED, postgresql_where=_ERASED),
 )
 
 stream = Table(
@@ -366,4 +371,57 @@ lease = Table(
     # Incremented by the holder: another process that sees no heartbeat for a while takes the lease
     # over. Times are not stored, because the clocks of several machines differ.
     Column("heartbeats", BigInteger, nullable=False),
+)
+
+#: Erasures of customers: see `projector.erasure`.
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("erasure_id", Long, primary_key=True, autoincrement=False),
+    Column("project_id", Key, nullable=False),
+    Column("erased_at", Instant, nullable=False),
+    # The operator's own, such as the number of a ticket; it may name no customer.
+    Column("reference", Text),
+    # How many customers, events, rows of projections and quarantine entries were erased.
+    Column("customers", BigInteger, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    # The position of the event that tells of the erasure. Null within the erasure's transaction
+    # only: then the triggers let events become markers.
+    Column("position", BigInteger),
+    # When what is left of the erased bytes in the files of the database was overwritten.
+    Column("purged_at", Instant),
+)
+
+#: The streams of erased customers; their ids are not assigned again.
+erased_stream = Table(
+    "erased_stream",
+    metadata,
+    Column("stream_id", Long, primary_key=True, autoincrement=False),
+    Column("erasure_id", BigInteger, nullable=False),
+)
+
+#: What is not let in again: see `projector.store.erasure.digests`.
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("digest", Key, primary_key=True),
+    Column("erasure_id", BigInteger, nullable=False),
+)
+
+#: Keys of the program's own: that of the digests in `suppressed`.
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+#: The keys that bodies in archives are encrypted with, one for each stream.
+archive_key = Table(
+    "archive_key",
+    metadata,
+    Column("stream_id", Long, primary_key=True, autoincrement=False),
+    Column("key", LargeBinary, nullable=False),
 )

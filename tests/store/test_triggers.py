@@ -100,7 +100,6 @@ _ONLY_SQLITE: dict[str, LiteralString] = {
 }
 
 _ONLY_POSTGRES: dict[str, LiteralString] = {
-    "update none": "UPDATE event SET body = 'no' WHERE position = 99",
     "truncate": "TRUNCATE event",
     "truncate with others": "TRUNCATE stream, event, log_head RESTART IDENTITY CASCADE",
     "delete within a query": "WITH gone AS (DELETE FROM event RETURNING 1) SELECT * FROM gone",

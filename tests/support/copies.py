@@ -13,7 +13,7 @@ from attrs import define, field
 from psycopg import sql
 
 from projector.store.tables import metadata
-from tests.support.databases import migrated, projection_tables
+from tests.support.databases import GUARDED, migrated, projection_tables
 from tests.support.postgres import Server
 
 #: Everything of a database that a test may change and `wipe` does not put back, as one text.
@@ -66,15 +66,16 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 _WIPE = sql.SQL(
     "; ".join(
         [
-            *(f"ALTER TABLE {name} DISABLE TRIGGER ALL" for name in ("event", "leaf")),
+            *(f"ALTER TABLE {name} DISABLE TRIGGER ALL" for name in GUARDED),
             *(
                 f"DELETE FROM {table.name}"
                 for table in (*metadata.sorted_tables, *projection_tables.values())
             ),
             "INSERT INTO log_head (log_head_id, position, stream_id) VALUES (1, 0, 0)",
             *(
-                f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {name}_refuse_rewrite"
-                for name in ("event", "leaf")
+                f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {name}_refuse_{rule}"
+                for name in GUARDED
+                for rule in ("rewrite", "change")
             ),
         ]
     )

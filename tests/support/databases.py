@@ -64,15 +64,20 @@ def wipe(database: Database) -> None:
         connection.execute(insert(log_head).values(log_head_id=1, position=0, stream_id=0))
 
 
+#: The tables whose triggers refuse to rewrite them.
+GUARDED = ("event", "leaf", "erasure")
+
+
 @contextmanager
 def unguarded(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "sqlite":
-        for name in ("event", "leaf"):
+        for name in GUARDED:
             connection.execute(text(f"ALTER TABLE {name} DISABLE TRIGGER ALL"))
         yield
-        for name in ("event", "leaf"):
-            trigger = f"{name}_refuse_rewrite"
-            connection.execute(text(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"))
+        for name in GUARDED:
+            for rule in ("rewrite", "change"):
+                trigger = f"{name}_refuse_{rule}"
+                connection.execute(text(f"ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"))
         return
     found = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
     triggers = connection.execute(found).all()

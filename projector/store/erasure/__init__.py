@@ -1,0 +1,1 @@
+"""Erases customers from the database, and keeps what was erased from coming back."""
