@@ -29,7 +29,7 @@ _projections = st.sampled_from([list(discover()), FUSSY])
 _arriving = histories().flatmap(lambda history: st.tuples(st.just(history), arrivals(history)))
 
 
-@settings(max_examples=40, suppress_health_check=_SHARED)
+@settings(max_examples=25, suppress_health_check=_SHARED)
 @given(projections=_projections, arriving=_arriving)
 def test_the_tables_follow_from_the_set_of_events_and_a_rebuild_gives_the_same_to_the_byte(
     database: Database,

@@ -50,7 +50,7 @@ _QUESTIONS: list[dict[str, Any]] = [
 ]
 
 
-@settings(max_examples=25, suppress_health_check=_SHARED)
+@settings(max_examples=15, suppress_health_check=_SHARED)
 @generated(projections=st.sampled_from([list(discover()), FUSSY]), arriving=_arriving)
 def test_the_tables_are_those_of_a_fold_from_the_beginning(
     database: Database,
@@ -71,7 +71,7 @@ def test_the_tables_are_those_of_a_fold_from_the_beginning(
     assert verify(database, projections).is_right
 
 
-@settings(max_examples=25, suppress_health_check=_SHARED)
+@settings(max_examples=15, suppress_health_check=_SHARED)
 @generated(arriving=_arriving, data=st.data())
 def test_the_answers_are_those_of_a_fold_from_the_beginning(
     database: Database, arriving: tuple[list[Delivery], list[Arrival]], data: st.DataObject

@@ -267,7 +267,7 @@ def test_every_law_holds_whatever_is_done(
         run_state_machine_as_test(
             lambda: Whole(migrated_url, fresh),  # type: ignore[arg-type]
             settings=settings(
-                max_examples=30,
+                max_examples=20,
                 stateful_step_count=15,
                 suppress_health_check=[HealthCheck.too_slow],
             ),

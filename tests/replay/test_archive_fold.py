@@ -79,7 +79,7 @@ def _engine(archive: str, here: _Here, partitions: int | None = None) -> Iterato
         yield spark.engine(SparkOptions(archive_url=archive, partitions=partitions))
 
 
-@settings(max_examples=15, suppress_health_check=_SHARED)
+@settings(max_examples=8, suppress_health_check=_SHARED)
 @given(
     arriving=histories().flatmap(arrivals),
     range_events=st.sampled_from([1, 2, 3, 7]),

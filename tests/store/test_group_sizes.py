@@ -44,7 +44,7 @@ _arriving = histories(size_max=20).flatmap(arrivals)
 CLUB: Projection = evolve(named(["segment_membership_history"])[0], name="club_history")
 
 
-@settings(max_examples=40, suppress_health_check=_SHARED)
+@settings(max_examples=20, suppress_health_check=_SHARED)
 @given(
     coming=_arriving,
     projections=st.sampled_from([list(discover()), FUSSY]),

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @settings(
-    max_examples=15,
+    max_examples=6,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data(), history=histories(), range_events=st.integers(1, 3))
