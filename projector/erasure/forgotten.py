@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 from attrs import asdict, frozen
 
 from projector.envelope import id_problem
+from projector.erasure import transaction
 from projector.erasure.forget import days_ago
 from projector.erasure.own_events import ErasureBody
 from projector.errors import BadIdentifier, ErasureNotFound, NotSuppressed
-from projector.store import log
+from projector.store import log, log_head
 from projector.store.database import Database
 from projector.store.erasure import digest_list, digests, keys, records, redaction
 from projector.store.erasure.records import Erasure
+
+#: The references of erasures of nothing, which record that something is let in again.
+ALLOWED = "A customer is let in again."
+EXPIRED = "What was erased long ago is kept out no longer."
 
 
 @frozen(kw_only=True)
@@ -65,20 +72,27 @@ def show_erasure(database: Database, erasure_id: int) -> ErasureDetail:
 def allow(database: Database, customer_id: str, *, project_id: str | None = None) -> int:
     """Let a customer's events in again, from now on; return the number of projects concerned.
 
-    What was erased stays erased, and so does what keeps out single events without a customer.
+    What was erased stays erased; single events that come without a customer stay out. The log
+    tells of it, as an erasure of nothing.
     Raises BadIdentifier or NotSuppressed.
     """
     problem = id_problem(customer_id)
     if problem:
         raise BadIdentifier(name="the customer", text=customer_id, reason=problem)
     with database.writing() as connection:
+        head = log_head.lock(connection)
         key = keys.read(connection)
         projects = [project_id] if project_id is not None else records.projects(connection)
-        sought = [digests.of_customer(key or b"", each, customer_id) for each in projects]
-        removed = digest_list.remove(connection, sought)
-    if not removed:
-        raise NotSuppressed(identifier=customer_id)
-    return removed
+        sought = {digests.of_customer(key or b"", each, customer_id): each for each in projects}
+        found = digest_list.find(connection, [*sought])
+        if not found:
+            raise NotSuppressed(identifier=customer_id)
+        digest_list.remove(connection, [*found])
+        for each in found:
+            head = transaction.record_nothing(
+                connection, sought[each], head, ALLOWED, at=datetime.now(UTC)
+            )
+    return len(found)
 
 
 def drop_older(database: Database, *, days: int) -> int:
@@ -88,4 +102,9 @@ def drop_older(database: Database, *, days: int) -> int:
     """
     before = days_ago(days)
     with database.writing() as connection:
-        return digest_list.remove_older(connection, before)
+        head = log_head.lock(connection)
+        projects = digest_list.projects_older(connection, before)
+        dropped = digest_list.remove_older(connection, before)
+        for each in projects:
+            head = transaction.record_nothing(connection, each, head, EXPIRED, at=datetime.now(UTC))
+    return dropped

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import count
 from uuid import uuid4
 
 import msgspec
 
-from projector.erasure.subjects import Subjects
 from projector.store.erasure.redaction import OwnEvent
 
 #: The most ranges of positions in one event: a body may have a megabyte.
@@ -26,18 +25,26 @@ class ErasureBody(msgspec.Struct, frozen=True):
     positions: list[tuple[int, int]]
 
 
-def make(erasure_id: int, found: Subjects, *, after: int, at: datetime) -> list[OwnEvent]:
+def make(
+    erasure_id: int,
+    project_id: str,
+    *,
+    customers: int,
+    positions: Sequence[int],
+    after: int,
+    at: datetime,
+) -> list[OwnEvent]:
     """Return the events that tell of an erasure, from the position behind `after` on.
 
     There are several if one cannot hold all positions; each of them has the counts of all.
     """
-    ranges = list(ranges_of(found.positions))
+    ranges = list(ranges_of(positions))
     pieces = [ranges[begin : begin + RANGES_MAX] for begin in range(0, len(ranges), RANGES_MAX)]
     made = []
-    for position, piece in zip(count(after + 1), pieces or [[]]):
-        body = ErasureBody(erasure_id, len(found.streams), len(found.positions), piece)
+    for position, piece in zip(count(after + 1), pieces or [[]], strict=False):
+        body = ErasureBody(erasure_id, customers, len(positions), piece)
         text = msgspec.json.encode(body).decode()
-        made.append(OwnEvent(position, found.project_id, f"erasure_{uuid4().hex}", text, at))
+        made.append(OwnEvent(position, project_id, f"erasure_{uuid4().hex}", text, at))
     return made
 
 

@@ -56,8 +56,8 @@ class Subjects:
     streams: Mapping[int, str]
     #: The positions of all events, ascending.
     positions: array[int]
-    identifiers: Identifiers = field(repr=False)
-    needles: Needles = field(repr=False)
+    identifiers: Identifiers = field(factory=Identifiers, repr=False)
+    needles: Needles = field(factory=lambda: Needles(()), repr=False)
 
 
 def choose(connection: Connection, order: ErasureOrder) -> Chosen:

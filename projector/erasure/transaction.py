@@ -8,6 +8,7 @@ is written unseen.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -73,20 +74,14 @@ def erase(
     suppressed = [digests.of_body(key, each) for each in _digests(connection, entries)]
     for piece in _pieces(entries):
         quarantined.empty(connection, piece, at=at)
-    records.open_door(
+    _open(
         connection,
-        Erasure(
-            erasure_id=erasure_id,
-            project_id=found.project_id,
-            erased_at=at,
-            reference=order.reference,
-            customers=len(found.streams),
-            events=len(found.positions),
-            rows=sum(deleted.values()),
-            quarantined=len(entries),
-            position=None,
-            purged_at=None,
-        ),
+        erasure_id,
+        found,
+        order.reference,
+        rows=sum(deleted.values()),
+        quarantined=len(entries),
+        at=at,
     )
     suppressed += [
         digests.of_customer(key, found.project_id, each) for each in found.streams.values()
@@ -107,6 +102,49 @@ def erase(
         duplicates=duplicates,
         quarantined=len(entries),
         suppressed=added + of_events,
+    )
+
+
+def record_nothing(
+    connection: Connection, project_id: str, head: Numbers, reference: str, *, at: datetime
+) -> Numbers:
+    """Record an erasure of nothing: the list of what is kept out has changed in another way.
+
+    Writers read that list again once there is a new erasure, and the log tells of it. Returns the
+    head of the log afterwards.
+    """
+    erasure_id = records.last_id(connection) + 1
+    nothing = Subjects(project_id=project_id, streams={}, positions=array("q"))
+    _open(connection, erasure_id, nothing, reference, at=at)
+    position = _record(connection, erasure_id, nothing, head, at=at)
+    return Numbers(position, head.stream_id)
+
+
+def _open(
+    connection: Connection,
+    erasure_id: int,
+    found: Subjects,
+    reference: str | None,
+    *,
+    rows: int = 0,
+    quarantined: int = 0,
+    at: datetime,
+) -> None:
+    """Open the door: insert the record of the erasure, whose counts are known by now."""
+    records.open_door(
+        connection,
+        Erasure(
+            erasure_id=erasure_id,
+            project_id=found.project_id,
+            erased_at=at,
+            reference=reference,
+            customers=len(found.streams),
+            events=len(found.positions),
+            rows=rows,
+            quarantined=quarantined,
+            position=None,
+            purged_at=None,
+        ),
     )
 
 
@@ -185,7 +223,14 @@ def _record(
     connection: Connection, erasure_id: int, found: Subjects, head: Numbers, *, at: datetime
 ) -> int:
     """Append the events that tell of the erasure, and shut the door; return the last position."""
-    events = own_events.make(erasure_id, found, after=head.position, at=at)
+    events = own_events.make(
+        erasure_id,
+        found.project_id,
+        customers=len(found.streams),
+        positions=found.positions,
+        after=head.position,
+        at=at,
+    )
     redaction.append_own(connection, events)
     position = events[-1].position
     log_head.advance(connection, position, head.stream_id)

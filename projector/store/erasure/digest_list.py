@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, exists, func, select
 
 from projector.store import bulk
 from projector.store.predicates import in_values
@@ -45,6 +45,13 @@ def remove(connection: Connection, digests: Sequence[str]) -> int:
     """Remove digests; return how many were in the list."""
     statement = delete(suppressed).where(in_values(connection, suppressed.c.digest, digests))
     return connection.execute(statement).rowcount
+
+
+def projects_older(connection: Connection, before: datetime) -> list[str]:
+    """Return the projects with digests of erasures before a time."""
+    has_any = exists().where(suppressed.c.erasure_id == erasure.c.erasure_id)
+    statement = select(erasure.c.project_id).where(erasure.c.erased_at < before, has_any)
+    return sorted(set(connection.execute(statement).scalars()))
 
 
 def remove_older(connection: Connection, before: datetime) -> int:
