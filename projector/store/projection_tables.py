@@ -50,6 +50,12 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             connection.execute(CreateTable(table_of(each)))
 
 
+def is_foreign(connection: Connection, name: str) -> bool:
+    """Return whether another program's table has the name of a projection."""
+    stored = checkpoints.read_one(connection, name)
+    return stored is not None and stored.error == _FOREIGN
+
+
 def require_own_tables(connection: Connection, projections: Iterable[Projection]) -> None:
     """Raise TableTaken for a projection whose name another program's table has."""
     for name, stored in checkpoints.read(connection, projections).items():
@@ -67,9 +73,7 @@ def drop(connection: Connection, name: str) -> None:
     candidates = [each for each in checkpoints.names(connection) if not is_own(each)]
     if name not in candidates:
         raise ProjectionUnknown(name=name, known=", ".join(candidates) or "none")
-    stored = checkpoints.read_one(connection, name)
-    is_foreign = stored is not None and stored.error == _FOREIGN
-    if not is_foreign and inspect(connection).has_table(name):
+    if not is_foreign(connection, name) and inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
     group_sizes.delete_all(connection, name)
