@@ -153,13 +153,15 @@ class Rejected:
     project_id: str | None = None
     event_id: str | None = None
     defaults: DeliveryDefaults = NO_DEFAULTS
+    #: The customer, if it could be read; it is not stored beside the body.
+    customer_id: str | None = None
 
     def identities(self) -> tuple[Identity | None, Identity | None]:
         """Return the identities of the customer and of the event, as far as they are known."""
         project_id = self.project_id or self.defaults.project_id
         if project_id is None:
             return None, None
-        customer_id = self.defaults.customer_id
+        customer_id = self.customer_id or self.defaults.customer_id
         return (
             None if customer_id is None else (project_id, customer_id),
             None if self.event_id is None else (project_id, self.event_id),

@@ -89,6 +89,7 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             project_id=_if_valid(raw.project_id),
             event_id=_if_valid(raw.event_id),
             defaults=defaults,
+            customer_id=_if_valid(raw.customer_id),
         )
 
 
