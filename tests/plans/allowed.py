@@ -6,6 +6,7 @@ What is not here finds its rows by an index that narrows, and sorts nothing.
 _PAGE = "a page: it begins at a place of an index, and ends at its limit"
 _ALL_LETTERS = "all letters of a projection are concerned"
 _ALL_SIZES = "all sizes of a projection are concerned: a line for each group and day"
+_ERASURES = "the last entry of an index, unless the erasures are so few that they fit on a page"
 _COUNTED = "what is counted must be gone through"
 _CHECKED = "a verification of everything looks at everything"
 _COMPARED = "a rebuild that is compared before it takes over compares everything"
@@ -44,7 +45,8 @@ WHOLE = {
     "dead_letters.count_by_projection": "a line for each reason",
     "dead_letters.count_by_reason": "a line for each reason",
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
-    "direct_append._read_head": "the last entries of two indexes",
+    "direct_append._look": _ERASURES,
+    "direct_append._read_head": "the last entries of three indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
     "feed_senders.find": "a project's senders, each by one entry of an index",
@@ -57,6 +59,7 @@ WHOLE = {
     "search.by_word": "a word may be within any name; only if nothing else is found",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",
     "leaves.read": "a range of the log, of which the caller bounds the number",
+    "log_head.read_with_erasure": _ERASURES,
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",
@@ -76,6 +79,8 @@ WHOLE = {
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,
     "subtrees.read": "a block of 256 roots",
+    "suppression.last_erasure": _ERASURES,
+    "suppression.read": "the whole list is kept in memory, up to a limit",
     "size_series.in_all_projects": _ALL_SIZES,
     "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
     "size_series.since": _ALL_SIZES,

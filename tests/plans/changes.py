@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from msgspec.structs import replace
+from sqlalchemy import insert
 
 from projector.backfill.backfill import Backfill
 from projector.backfill.options import (
@@ -55,13 +56,14 @@ from projector.store.database import Database
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
 from projector.store.sealed import leaves
-from projector.store.tables import subtree
+from projector.store.tables import subtree, suppressed
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
 from tests.support import given
+from tests.support.erasures import erase
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
@@ -89,6 +91,7 @@ def change(database: Database) -> None:
     _seal(database)
     _use_tokens(database)
     _do_jobs(database)
+    _suppress(database)
     _backfill(database)
     # The last one, for its streams have no events.
     _append_many(database)
@@ -304,6 +307,27 @@ def _seal(database: Database) -> None:
         assert verify_log(database, against=[path], keys=[KEY.verifier]).is_right
     with database.reading() as connection:
         leaves.next_position(connection, made.size // 2)
+
+
+def _suppress(database: Database) -> None:
+    """Deliveries of an erased customer, with the list in memory and without, and in quarantine."""
+    gone = envelope(given.created("cust_gone", at="2024-06-02T12:00:00Z"))
+    unfiled = json.dumps(
+        in_shape("activity", given.updated("cust_gone", at="2024-06-02T12:00:00Z"))
+    ).encode()
+    append(database, sources.read(unfiled, DeliveryDefaults()), received_at=RECEIVED_AT)
+    with database.writing() as connection:
+        erase(connection, (gone.project_id, "cust_gone"))
+        many = [{"digest": f"{number:064x}", "erasure_id": 1} for number in range(20_000)]
+        connection.execute(insert(suppressed), many)
+        connection.exec_driver_sql("ANALYZE suppressed")
+    for limit in (100_000, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("projector.store.erasure.suppression.DIGESTS_MAX", limit)
+            append(database, [gone, rejected(b"nothing")], received_at=RECEIVED_AT)
+    retry_quarantine(
+        database, reason="missing_project", defaults=DeliveryDefaults(project_id=gone.project_id)
+    )
 
 
 def _use_tokens(database: Database) -> None:

@@ -317,7 +317,7 @@ def test_the_list_is_read_once_for_each_erasure_and_never_without_one(
     def lists(*event_ids: str) -> int:
         statements.clear()
         for each in event_ids:
-            items = [envelope(each, customer_id="cust_2"), rejected(each.encode())]
+            items: list[Item] = [envelope(each, customer_id="cust_2"), rejected(each.encode())]
             append(database, items, received_at=RECEIVED_AT, cache=cache)
         return sum("secret" in each or "suppressed" in each for each in statements)
 
