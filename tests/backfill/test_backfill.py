@@ -30,7 +30,6 @@ from projector.store.tables import activity, feed_hour
 from projector.voucherify.manners import StopReason
 from tests.backfill.conftest import Prepare
 from tests.support.databases import dead_letters, rows, wipe
-from tests.support.erasures import allow, erase
 from tests.support.given import (
     append_and_project,
     created,
@@ -43,6 +42,7 @@ from tests.support.given import (
     upgraded,
 )
 from tests.support.items import quarantined, read_log
+from tests.support.suppressions import allow, erase
 from tests.support.voucherify_api import Entry, Reply, Request, VoucherifyApi, entry
 
 #: Prepare and run a backfill.

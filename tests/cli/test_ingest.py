@@ -13,8 +13,8 @@ import pytest
 from projector.store.database import Database
 from tests.cli.conftest import Cli, Write, lines
 from tests.support.command import run_program
-from tests.support.erasures import erase
 from tests.support.given import created, delivery, entered, in_shape
+from tests.support.suppressions import erase
 
 _KEYS = ["read", "appended", "duplicates", "conflicts", "quarantined", "suppressed", "head"]
 

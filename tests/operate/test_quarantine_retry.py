@@ -18,7 +18,6 @@ from projector.store import append_plan, duplicates
 from projector.store.append import append
 from projector.store.database import Database
 from tests.support.databases import rows
-from tests.support.erasures import erase
 from tests.support.given import (
     Delivery,
     created,
@@ -40,6 +39,7 @@ from tests.support.quarantine import (
     unfiled,
     waiting,
 )
+from tests.support.suppressions import erase
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
 

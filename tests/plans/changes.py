@@ -63,11 +63,11 @@ from replay import engines, rebuild, rebuild_customer, swap
 from replay.engines import buckets
 from tests.plans.filled import LONG, THEN
 from tests.support import given
-from tests.support.erasures import erase
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
 from tests.support.seals import KEY
+from tests.support.suppressions import erase
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _MANY_STREAMS = """

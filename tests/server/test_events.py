@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from projector.store.database import Database
-from tests.support.erasures import erase
 from tests.support.given import created, delivery, entered, in_shape, segment
 from tests.support.http_client import Client, encoded, ndjson
 from tests.support.server_process import Server
 from tests.support.server_state import kept
+from tests.support.suppressions import erase
 
 _AT = "2024-03-01T10:00:00Z"
 

@@ -8,11 +8,11 @@ import pytest
 
 from projector.envelope import BODY_BYTES_MAX
 from projector.store.database import Database
-from tests.support.erasures import erase
 from tests.support.given import Delivery, created, entered, in_shape, updated
 from tests.support.http_client import SIGNATURE, Client, encoded, sign
 from tests.support.server_process import SECRET
 from tests.support.server_state import kept, metric
+from tests.support.suppressions import erase
 
 _AT = "2024-03-01T10:00:00Z"
 

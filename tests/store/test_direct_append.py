@@ -22,8 +22,8 @@ from projector.store.feed_counts import Arrival
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import feed_hour
 from tests.support.databases import wipe
-from tests.support.erasures import erase
 from tests.support.items import RECEIVED_AT, envelope, put, read_log, rejected, streams
+from tests.support.suppressions import erase
 
 _TABLES = ("event", "stream", "log_head", "quarantine", "duplicate", "feed_hour", "suppressed")
 

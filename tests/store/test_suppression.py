@@ -21,7 +21,6 @@ from projector.store.stream_cache import StreamCache
 from projector.store.tables import feed_hour
 from tests.support import shapes
 from tests.support.databases import url_of
-from tests.support.erasures import KEY, allow, erase
 from tests.support.items import (
     RECEIVED_AT,
     envelope,
@@ -31,6 +30,7 @@ from tests.support.items import (
     rejected,
     streams,
 )
+from tests.support.suppressions import KEY, allow, erase
 
 _HOME = DeliveryDefaults(project_id="proj_1")
 _BARE = DeliveryDefaults(

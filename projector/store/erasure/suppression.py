@@ -121,6 +121,7 @@ def read(connection: Connection) -> Suppression:
     erasure_id, key = connection.execute(_LAST_AND_KEY).one()
     if key is None:
         return Suppression(erasure_id=erasure_id)
+    key = bytes(key)
     kept = frozenset(connection.execute(_ALL).scalars())
     if len(kept) > DIGESTS_MAX:
         return Suppression(erasure_id=erasure_id, key=key, digests=None, connection=connection)
