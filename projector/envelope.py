@@ -21,6 +21,19 @@ BODY_BYTES_MAX = 1024 * 1024
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+#: The beginning of the ids that the program itself gives: to the markers of erased events, and to
+#: the streams of erased customers. A sender's id that begins so could be taken for one of them.
+RESERVED_PREFIX = "erased:"
+
+#: The sources of markers, and of events that the program itself appends. No `Shape` is one of them,
+#: and no delivery can choose its source.
+ERASED_SOURCE = "erased"
+OWN_SOURCE = "projector"
+
+#: The identities of a customer and of an event: the project and the id.
+Identity = tuple[str, str]
+
+
 class Shape(StrEnum):
     """The format of a delivery: it decides where in the body the facts are.
 
@@ -109,6 +122,12 @@ class Envelope(Struct, frozen=True, kw_only=True, gc=False):
         """The place of the event in its stream."""
         return CanonicalKey(self.occurred_at, self.event_id)
 
+    def identities(self) -> tuple[Identity | None, Identity | None]:
+        """Return the identities of the customer, or None, and of the event."""
+        project_id, customer_id = self.project_id, self.customer_id
+        customer = None if customer_id is None else (project_id, customer_id)
+        return customer, (project_id, self.event_id)
+
 
 class RecordedEvent(Envelope, frozen=True, kw_only=True, gc=False):
     """An envelope in the log."""
@@ -134,6 +153,19 @@ class Rejected:
     project_id: str | None = None
     event_id: str | None = None
     defaults: DeliveryDefaults = NO_DEFAULTS
+    #: The customer, if it could be read; it is not stored beside the body.
+    customer_id: str | None = None
+
+    def identities(self) -> tuple[Identity | None, Identity | None]:
+        """Return the identities of the customer and of the event, as far as they are known."""
+        project_id = self.project_id or self.defaults.project_id
+        if project_id is None:
+            return None, None
+        customer_id = self.customer_id or self.defaults.customer_id
+        return (
+            None if customer_id is None else (project_id, customer_id),
+            None if self.event_id is None else (project_id, self.event_id),
+        )
 
 
 #: One delivery of a document, after reading.
@@ -153,3 +185,11 @@ def id_problem(value: object) -> str | None:
     if not value.isascii() and _SURROGATE.search(value):
         return "is not valid Unicode"
     return None
+
+
+def sent_id_problem(value: object) -> str | None:
+    """Return why a value is no id of an event or a customer that a sender may give; see above."""
+    problem = id_problem(value)
+    if problem is None and str(value).startswith(RESERVED_PREFIX):
+        return f"begins with {RESERVED_PREFIX!r}, which is kept for what was erased"
+    return problem

@@ -41,6 +41,7 @@ class _CustomerCounts:
         # All keys from the beginning: another thread may iterate over them.
         self.ends = Counter(dict.fromkeys(Status, 0))
         self.fresh = 0
+        self.erased = 0
 
     @property
     def finished(self) -> int:
@@ -51,6 +52,11 @@ class _CustomerCounts:
         """Count customers who were left out."""
         with self._lock:
             self.fresh += count
+
+    def add_erased(self) -> None:
+        """Count a customer who was left out because of an erasure."""
+        with self._lock:
+            self.erased += 1
 
     def add(self, status: Status) -> int:
         """Count a customer; return how many have failed in a row."""
@@ -243,13 +249,11 @@ class Backfill:
             if not (error.has_connected or self._has_answered):
                 raise
             status = Status.FAILED
-        if status is None:
-            self._counts.add_fresh(1)
-        elif self._counts.add(status) >= FAILURES_MAX:
+        if status is not None and self._counts.add(status) >= FAILURES_MAX:
             self._pace.end(StopReason.FAILURES)
 
     def _read_scopes(self, target: Target) -> Status | None:
-        """Read a customer in every scope; return the worst end, or None if it is fresh."""
+        """Read a customer in every scope; return the worst end, or None if it is left out."""
         customer_id: str | None = target.identifier
         if target.may_be_source_id:
             customer_id = self._reader.find_id(target.identifier)
@@ -257,7 +261,11 @@ class Backfill:
             if customer_id is None:
                 return Status.ABSENT
             if self._chosen.is_fresh(customer_id):
+                self._counts.add_fresh(1)
                 return None
+        if self._reader.is_erased(str(customer_id)):
+            self._counts.add_erased()
+            return None
         ends = set()
         for scope in self._options.scopes:
             ends.add(self._reader.read(str(customer_id), scope))
@@ -277,11 +285,12 @@ class Backfill:
 
     def _report(self, found: Estimate) -> BackfillReport:
         counts = self._counts
-        finished = counts.finished + counts.fresh
+        finished = counts.finished + counts.fresh + counts.erased
         is_known = self._stopped is not None and found.customers is not None
         return BackfillReport(
             customers=(found.customers or 0) + (found.fresh or 0) if is_known else finished,
             fresh=counts.fresh,
+            erased=counts.erased,
             done=counts.ends[Status.DONE],
             absent=counts.ends[Status.ABSENT],
             failed=counts.ends[Status.FAILED],

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from threading import Lock
 
+from sqlalchemy import Connection
+
 from projector.envelope import CustomerKey, Item
-from projector.store import activity, log
+from projector.store import activity, log, log_head
 from projector.store.activity import Reading
 from projector.store.append import Channel, Outcome, append
 from projector.store.database import Database
+from projector.store.erasure import suppression
 from projector.store.stream_cache import StreamCache
 from projector.voucherify.manners import StopReason
 from projector.voucherify.pace import RunStopped
@@ -45,6 +48,7 @@ class Filing:
                 "duplicates": self._outcomes[Outcome.DUPLICATE],
                 "conflicts": self._outcomes[Outcome.CONFLICT],
                 "quarantined": self._outcomes[Outcome.QUARANTINED],
+                "suppressed": self._outcomes[Outcome.SUPPRESSED],
             }
 
     def find(self, customer: CustomerKey, scope: str) -> Reading:
@@ -54,10 +58,18 @@ class Filing:
             with self._database.reading() as connection:
                 return activity.find(connection, customer, scope)
 
+    def is_erased(self, customer: CustomerKey) -> bool:
+        """Return whether a customer was erased, so that nothing may be read or kept of it."""
+        with self._lock:
+            self._check_open()
+            with self._database.reading() as connection:
+                return self._is_erased(connection, customer)
+
     def file(self, items: Sequence[Item], reading: Reading) -> None:
         """Append the entries of a page, durably, and then store how far it was read.
 
-        Raises RunStopped, and files nothing, once this is closed.
+        Nothing is stored of a customer who was erased meanwhile. Raises RunStopped, and files
+        nothing, once this is closed.
         """
         with self._lock:
             self._check_open()
@@ -72,7 +84,10 @@ class Filing:
                 self._outcomes.update(receipt.outcome for receipt in receipts)
             # Not durable: if a power cut undoes it, the page is read again.
             with self._database.writing(durable=False) as connection:
-                activity.save(connection, reading)
+                # No erasure commits while the head is locked.
+                log_head.lock(connection)
+                if not self._is_erased(connection, reading.customer):
+                    activity.save(connection, reading)
 
     def close(self) -> None:
         """Wait for the page that is being filed, and let none follow."""
@@ -83,6 +98,11 @@ class Filing:
         """Return the position of the log's last event."""
         with self._database.reading() as connection:
             return log.head(connection)
+
+    def _is_erased(self, connection: Connection, customer: CustomerKey) -> bool:
+        last, cache = suppression.last_erasure(connection), self._cache
+        cache.suppression = suppression.renew(connection, cache.suppression, last)
+        return cache.suppression.has_customer(*customer)
 
     def _check_open(self) -> None:
         if self._is_closed:

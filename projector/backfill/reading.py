@@ -53,6 +53,10 @@ class ActivityReader:
         except PageUnreadable as error:
             raise VoucherifyUnexpected(host=self._client.host, reason=error) from None
 
+    def is_erased(self, customer_id: str) -> bool:
+        """Return whether a customer was erased from this database."""
+        return self._filing.is_erased(CustomerKey(self._project_id, customer_id))
+
     def read(self, customer_id: str, scope: Scope) -> Status:
         """Read a customer's activity to its end; return how it ended.
 

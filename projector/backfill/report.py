@@ -11,21 +11,24 @@ from projector.voucherify.manners import StopReason
 class BackfillReport:
     """The result of a backfill: the customers by how their reading ended, and the entries."""
 
-    #: customers = fresh + done + absent + failed, unless the backfill stopped earlier.
+    #: customers = fresh + erased + done + absent + failed, unless the backfill stopped earlier.
     customers: int
-    #: Those who were left out because they were read lately.
+    #: Those who were left out because they were read lately, or were erased from this database.
     fresh: int
+    erased: int
     done: int
     #: Those whom Voucherify does not know.
     absent: int
     failed: int
     requests: int
-    #: read = appended + duplicates + conflicts + quarantined.
+    #: read = appended + duplicates + conflicts + quarantined + suppressed.
     read: int
     appended: int
     duplicates: int
     conflicts: int
     quarantined: int
+    #: Those of which nothing was kept, because their customer or they themselves were erased.
+    suppressed: int
     #: The head of the log afterwards.
     head: int
     #: Why it ended before all customers were read; None if it did not.

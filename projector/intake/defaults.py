@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from projector.envelope import DeliveryDefaults, id_problem
+from projector.envelope import DeliveryDefaults, id_problem, sent_id_problem
 from projector.errors import BadIdentifier
 from projector.text.instants import parse_option
 
@@ -20,8 +20,12 @@ def parse_defaults(
     `prefix` precedes option names in error messages (such as `--`). Raises BadIdentifier or
     BadInstant.
     """
-    for name, value in (("project", project), ("type", type_), ("customer", customer)):
-        problem = None if value is None else id_problem(value)
+    for name, value, find_problem in (
+        ("project", project, id_problem),
+        ("type", type_, id_problem),
+        ("customer", customer, sent_id_problem),
+    ):
+        problem = None if value is None else find_problem(value)
         if problem:
             raise BadIdentifier(name=f"{prefix}{name}", text=value, reason=problem)
     return DeliveryDefaults(

@@ -23,13 +23,15 @@ BATCH_BYTES_MAX = 16 * 1024 * 1024
 
 @frozen(kw_only=True)
 class IngestReport:
-    """The outcomes of deliveries: read = appended + duplicates + conflicts + quarantined."""
+    """The outcomes of deliveries; `read` is the sum of the others but `head`."""
 
     read: int
     appended: int
     duplicates: int
     conflicts: int
     quarantined: int
+    #: The number of those of which nothing was kept, because they or their customers were erased.
+    suppressed: int
     #: The head of the log afterwards: the position of its last event.
     head: int
 
@@ -41,6 +43,7 @@ class IngestReport:
             duplicates=self.duplicates + later.duplicates,
             conflicts=self.conflicts + later.conflicts,
             quarantined=self.quarantined + later.quarantined,
+            suppressed=self.suppressed + later.suppressed,
             head=later.head,
         )
 
@@ -82,6 +85,7 @@ def ingest(
         duplicates=outcomes[Outcome.DUPLICATE],
         conflicts=outcomes[Outcome.CONFLICT],
         quarantined=outcomes[Outcome.QUARANTINED],
+        suppressed=outcomes[Outcome.SUPPRESSED],
         head=cache.head.position if outcomes else _read_head(database),
     )
 

@@ -19,6 +19,7 @@ from projector.store import quarantine
 from projector.store.append import Channel, Outcome, Receipt, append
 from projector.store.database import Database
 from projector.store.quarantine import QuarantineEntry
+from projector.store.stream_cache import StreamCache
 from projector.text import paging
 
 #: The maximum number of entries in one batch of a retry.
@@ -49,10 +50,12 @@ class QuarantineEntryDetail(QuarantineEntry):
 
 @frozen(kw_only=True)
 class QuarantineRetryReport:
-    """The result of a retry; tried = resolved + waiting."""
+    """The result of a retry; tried = resolved + suppressed + waiting."""
 
     tried: int
     resolved: int
+    #: The number of entries that were emptied, because they or their customers had been erased.
+    suppressed: int
     #: The number of entries of which all or a part still cannot be appended.
     waiting: int
     #: The same number, by the reason that applies now.
@@ -115,16 +118,17 @@ def retry_quarantine(
 
     An event that can be read now is appended, and its entry is resolved with the event's position;
     so is an entry whose event is in the log by now (idempotent). A delivery that conflicts with
-    that event, and the part of a page that still cannot be read, become entries of their own.
+    that event, and the part of a page that still cannot be read, become entries of their own. An
+    entry is emptied if a part of it is suppressed.
     `defaults` fill in fields that were missing when the entry was received. Raises
     QuarantineEntryNotFound or BadIdentifier, with nothing done.
     """
     _check(reason)
-    tally = _Tally()
+    tally, cache = _Tally(), StreamCache()
     for entries in _waiting(database, ids, reason):
         # Deliveries that were received together are appended together.
         for received_at, batch in groupby(entries, key=attrgetter("received_at")):
-            _retry(database, list(batch), received_at, defaults, tally)
+            _retry(database, list(batch), received_at, defaults, tally, cache)
         on_piece(tally.tried)
     return tally.result()
 
@@ -139,23 +143,27 @@ def _check(reason: str | None) -> None:
 @define
 class _Tally:
     resolved: int = 0
+    suppressed: int = 0
     waiting: Counter[str] = field(factory=Counter)
 
-    def count(self, reason: str | None) -> None:
-        """Count an entry: resolved if the reason is None, else waiting for this reason."""
-        if reason is None:
-            self.resolved += 1
-        else:
+    def count(self, reason: str | None, *, is_suppressed: bool = False) -> None:
+        """Count an entry: waiting for a reason; without one suppressed or resolved."""
+        if reason is not None:
             self.waiting[reason] += 1
+        elif is_suppressed:
+            self.suppressed += 1
+        else:
+            self.resolved += 1
 
     @property
     def tried(self) -> int:
-        return self.resolved + self.waiting.total()
+        return self.resolved + self.suppressed + self.waiting.total()
 
     def result(self) -> QuarantineRetryReport:
         return QuarantineRetryReport(
             tried=self.tried,
             resolved=self.resolved,
+            suppressed=self.suppressed,
             waiting=self.waiting.total(),
             reasons=dict(sorted(self.waiting.items())),
         )
@@ -199,18 +207,25 @@ def _retry(
     received_at: datetime,
     defaults: DeliveryDefaults,
     tally: _Tally,
+    cache: StreamCache,
 ) -> None:
     readable = _readable(database, entries, defaults, tally)
     positions: dict[int, int] = {}
-    for entry, receipts in _append(database, readable, received_at):
+    erased: dict[int, int | None] = {}
+    for entry, receipts in _append(database, readable, received_at, cache):
         position = _position(entry, receipts)
-        if position is not None:
+        is_suppressed = any(each.outcome == Outcome.SUPPRESSED for each in receipts)
+        if is_suppressed:
+            erased[entry.quarantine_id] = position
+        elif position is not None:
             positions[entry.quarantine_id] = position
-        tally.count(next((each.reason for each in receipts if each.reason is not None), None))
+        reason = next((each.reason for each in receipts if each.reason is not None), None)
+        tally.count(reason, is_suppressed=is_suppressed)
     # After a crash before this point the entries stay open, although their events are appended.
     # The next retry is idempotent: it finds the events in the log, and resolves the entries.
     with database.writing() as connection:
         quarantine.resolve(connection, positions, at=datetime.now(UTC))
+        quarantine.erase(connection, erased, at=datetime.now(UTC))
 
 
 def _readable(
@@ -241,20 +256,28 @@ def _append(
     database: Database,
     readable: Sequence[tuple[QuarantineEntry, list[Item]]],
     received_at: datetime,
+    cache: StreamCache,
 ) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
     """Append the items of all entries in one batch; yield each entry with its items' receipts."""
     items = [item for _, entry_items in readable for item in entry_items]
-    receipts = iter(_append_again(database, items, received_at) if items else [])
+    receipts = iter(_append_again(database, items, received_at, cache) if items else [])
     for entry, entry_items in readable:
         yield entry, list(islice(receipts, len(entry_items)))
 
 
 def _append_again(
-    database: Database, items: Sequence[Item], received_at: datetime
+    database: Database, items: Sequence[Item], received_at: datetime, cache: StreamCache
 ) -> list[Receipt]:
     """Append items that arrived at `received_at`, and count them now."""
     now = datetime.now(UTC)
-    return append(database, items, received_at=received_at, channel=Channel.RETRY, counted_at=now)
+    return append(
+        database,
+        items,
+        received_at=received_at,
+        cache=cache,
+        channel=Channel.RETRY,
+        counted_at=now,
+    )
 
 
 def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> list[Item]:

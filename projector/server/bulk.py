@@ -50,13 +50,15 @@ _CHUNK_BYTES = 256 * 1024
 
 @frozen(kw_only=True)
 class BulkResult:
-    """The outcome of the deliveries: read = appended + duplicates + conflicts + quarantined."""
+    """The outcome of the deliveries; `read` is the sum of the five counts after it."""
 
     read: int
     appended: int
     duplicates: int
     conflicts: int
     quarantined: int
+    #: The number of those of which nothing was kept, because they or their customers were erased.
+    suppressed: int
     #: The greatest position that one of them has in the log; 0 if none has one.
     last_position: int
     #: The result of each delivery, in the order of the body.
@@ -178,6 +180,7 @@ class _Outcomes:
             duplicates=self._counts[Outcome.DUPLICATE],
             conflicts=self._counts[Outcome.CONFLICT],
             quarantined=self._counts[Outcome.QUARANTINED],
+            suppressed=self._counts[Outcome.SUPPRESSED],
             last_position=self._last_position,
             items=(),
         )

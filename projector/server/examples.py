@@ -287,6 +287,7 @@ ANSWERS: dict[str, Any] = {
         duplicates=0,
         conflicts=0,
         quarantined=0,
+        suppressed=0,
         last_position=17,
         items=(_DELIVERED,),
     ),

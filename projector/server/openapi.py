@@ -156,7 +156,7 @@ _HEAD = "The position of the last event in the log."
 #: Any body is accepted if its signature is valid: an unreadable one is quarantined.
 _WEBHOOK: Schema = {
     "description": "A delivery, plain or gzip; any body with a valid signature is stored, "
-    "unreadable or not."
+    "unreadable or not, but for what was erased."
 }
 _EVENTS: Schema = {"description": "Deliveries; unreadable ones are quarantined."}
 _BULK_BODY: Schema = {

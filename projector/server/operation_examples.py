@@ -161,7 +161,7 @@ ANSWERS: dict[str, Any] = {
         next=17,
     ),
     "listJobs": JobList(jobs=(JobSummary(**_JOB),)),
-    "getJob": Job(**_JOB, result={"tried": 1, "resolved": 1, "waiting": 0}),
+    "getJob": Job(**_JOB, result={"tried": 1, "resolved": 1, "suppressed": 0, "waiting": 0}),
     "retryQuarantine": _ASKED,
     "retryDeadLetters": _ASKED,
     "rebuild": _ASKED,

@@ -1,7 +1,8 @@
 """Verifies and reads webhooks (POST /webhooks/voucherify).
 
 Every body that a secret of its project signed is accepted with 200, whether it is appended, counted
-as a duplicate, or quarantined: a sender that keeps receiving errors eventually stops sending.
+as a duplicate, quarantined or suppressed: a sender that keeps receiving errors eventually stops
+sending.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class DeliveryResult:
 
     outcome: Outcome
     #: The position of the event in the log: the delivery's own, or that of the event which it
-    #: duplicates or conflicts with. None if quarantined.
+    #: duplicates or conflicts with. None if quarantined or suppressed.
     position: int | None
     #: The code of the reason for the quarantine, or None.
     reason: str | None
@@ -92,6 +93,7 @@ def _signing_projects(
 
 #: Outcomes of an event and of the offer that came with it: the greater one is the delivery's.
 _WEIGHTS = {
+    Outcome.SUPPRESSED: 0,
     Outcome.DUPLICATE: 0,
     Outcome.APPENDED: 1,
     Outcome.QUARANTINED: 2,

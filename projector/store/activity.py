@@ -46,6 +46,11 @@ class Reading:
     entries: int = 0
     problem: str | None = None
 
+    @property
+    def customer(self) -> CustomerKey:
+        """The customer."""
+        return CustomerKey(self.project_id, self.customer_id)
+
 
 _KEY = (activity.c.project_id, activity.c.customer_id, activity.c.scope)
 _FIND = select(activity).where(*(column == bindparam(column.name) for column in _KEY))

@@ -36,6 +36,8 @@ from projector.store.append_plan import (
 )
 from projector.store.database import Database
 from projector.store.direct_append import append_directly
+from projector.store.erasure import suppression
+from projector.store.erasure.suppression import Suppression
 from projector.store.feed_counts import Arrival, Channel
 from projector.store.predicates import array_parameter, in_array
 from projector.store.quarantine import QuarantineItem
@@ -57,7 +59,8 @@ def append(
     """Append a batch in one transaction; return a receipt for each item, in the items' order.
 
     Idempotent: an event that is in the log already is a duplicate, or a conflict if its facts
-    differ. Conflicts and rejected items are quarantined. Atomic and durable: when this returns,
+    differ. Conflicts and rejected items are quarantined. Nothing is kept of what was erased and
+    comes again. Atomic and durable: when this returns,
     the whole batch is on disk; when it raises, nothing of it is stored. A writer of many batches
     should pass a `cache` of its own.
 
@@ -72,11 +75,11 @@ def append(
         cache.follow(direct)
         return direct.receipts
     with database.reading() as connection:
-        plan, quarantined = _plan(connection, items, _read_head(connection), cache)
+        plan, quarantined = _plan(connection, items, cache)
     with database.writing() as connection:
-        head = _read_head(connection, lock=True)
-        if head != plan.before:
-            plan, quarantined = _plan(connection, items, head, cache)
+        if log_head.lock(connection) != plan.before[:2]:
+            # Also the last erasure: the statement that locks began before it waited.
+            plan, quarantined = _plan(connection, items, cache)
         _write(connection, plan, quarantined, received_at)
         outcomes = [receipt.outcome for receipt in plan.receipts]
         feed_counts.add(connection, feed_counts.rows(items, outcomes, arrival))
@@ -84,20 +87,18 @@ def append(
     return plan.receipts
 
 
-def _read_head(connection: Connection, *, lock: bool = False) -> Head:
-    """Return the head of the log; with `lock`, hold its row until the commit: one writer at a time.
-
-    On SQLite the transaction's write lock does the same. Raises LogHeadBehind.
-    """
-    return Head(*(log_head.lock(connection) if lock else log_head.read(connection)))
-
-
 def _plan(
-    connection: Connection, items: Sequence[Envelope | Rejected], head: Head, cache: StreamCache
+    connection: Connection, items: Sequence[Envelope | Rejected], cache: StreamCache
 ) -> tuple[AppendPlan, list[QuarantineItem]]:
-    """Return the plan for the items, and the new entries of the quarantine among them."""
+    """Return the plan for the items, and the new entries of the quarantine among them.
+
+    Raises LogHeadBehind.
+    """
+    numbers, erasure_id = log_head.read_with_erasure(connection)
+    head = Head(*numbers, erasure_id)
+    cache.suppression = suppression.renew(connection, cache.suppression, erasure_id)
     plan = make_plan(items, _read_snapshot(connection, items, head, cache))
-    return plan, _items_to_quarantine(connection, plan)
+    return plan, _items_to_quarantine(connection, plan, cache.suppression)
 
 
 def _read_snapshot(
@@ -115,7 +116,9 @@ def _read_snapshot(
             customer_ids.setdefault(item.project_id, set()).add(item.customer_id)
     events = log.find_by_ids(connection, event_ids)
     known.update(_find_streams(connection, customer_ids))
-    return LogSnapshot(head=head, events=events, streams=known)
+    return LogSnapshot(
+        head=head, events=events, streams=known, suppressed=cache.suppression.among(items)
+    )
 
 
 def _find_streams(
@@ -138,24 +141,29 @@ def _select_streams(dialect: str) -> Select[Any]:
     )
 
 
-def _items_to_quarantine(connection: Connection, plan: AppendPlan) -> list[QuarantineItem]:
-    """Return the items to quarantine; count as duplicates those that a retry has resolved before.
+def _items_to_quarantine(
+    connection: Connection, plan: AppendPlan, suppression: Suppression
+) -> list[QuarantineItem]:
+    """Return the items to quarantine, without those that were there before and went.
 
     A delivery whose quarantine entry was resolved is in the log by now: its receipt in the plan
-    becomes a duplicate's.
+    becomes a duplicate's. That of one whose entry was erased becomes a suppressed one's.
     """
     rejected = [quarantine.to_item(item) for item in plan.rejected]
     if not rejected:
         return []
     resolved = quarantine.resolved_positions(connection, rejected)
+    erased = suppression.bodies_among(each.digest for each in rejected)
     outcomes = (Outcome.QUARANTINED, Outcome.CONFLICT)
     indexes = [at for at, receipt in enumerate(plan.receipts) if receipt.outcome in outcomes]
     for at, each in zip(indexes, rejected, strict=True):
-        if each.digest in resolved:
+        if each.digest in erased:
+            plan.receipts[at] = Receipt(Outcome.SUPPRESSED, None)
+        elif each.digest in resolved:
             position = resolved[each.digest]
             plan.receipts[at] = Receipt(Outcome.DUPLICATE, position)
             plan.duplicates[position] += 1
-    return [each for each in rejected if each.digest not in resolved]
+    return [each for each in rejected if each.digest not in erased and each.digest not in resolved]
 
 
 def _write(
@@ -178,5 +186,5 @@ def _write(
     quarantine.add(connection, quarantined, received_at=received_at)
     duplicates.add(connection, plan.duplicates, received_at=received_at)
     if plan.after != plan.before:
-        log_head.advance(connection, *plan.after)
+        log_head.advance(connection, *plan.after[:2])
         notifications.notify(connection)

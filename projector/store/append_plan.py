@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 
 from attrs import define, field
 
-from projector.envelope import CanonicalKey, DeliveryDefaults, Envelope, RecordedEvent, Rejected
+from projector.envelope import (
+    CanonicalKey,
+    DeliveryDefaults,
+    Envelope,
+    Identity,
+    RecordedEvent,
+    Rejected,
+)
 from projector.facts.codec import same_facts
 
 
@@ -25,6 +32,8 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     QUARANTINED = "quarantined"
+    #: It, or its customer, was erased: nothing of it is kept.
+    SUPPRESSED = "suppressed"
 
 
 class Receipt(NamedTuple):
@@ -32,17 +41,20 @@ class Receipt(NamedTuple):
 
     outcome: Outcome
     #: The position of the event in the log: the delivery's own event (appended), or the one that
-    #: it repeats (duplicate) or contradicts (conflict). None for QUARANTINED.
+    #: it repeats (duplicate) or contradicts (conflict). None for QUARANTINED and SUPPRESSED.
     position: int | None
     #: The code of the reason why it went to the quarantine; None if it did not.
     reason: str | None = None
 
 
+#: The receipt of a delivery that is not let in.
+_SUPPRESSED = Receipt(Outcome.SUPPRESSED, None)
+
 #: The key of an event: (project_id, event_id). A plain tuple, because one is made for every item.
-EventIdentity = tuple[str, str]
+EventIdentity = Identity
 
 #: The key of a stream: (project_id, customer_id).
-CustomerIdentity = tuple[str, str]
+CustomerIdentity = Identity
 
 
 class Stream(NamedTuple):
@@ -57,6 +69,19 @@ class Head(NamedTuple):
 
     position: int
     stream_id: int
+    #: The last erasure; 0 for none. None is ever added without an event that tells of it, so the
+    #: position alone shows whether one was.
+    erasure_id: int
+
+
+class SuppressedIds(NamedTuple):
+    """The customers and the events of a batch that were erased and are not let in."""
+
+    customers: frozenset[CustomerIdentity]
+    events: frozenset[EventIdentity]
+
+
+NONE_SUPPRESSED = SuppressedIds(frozenset(), frozenset())
 
 
 @define
@@ -66,6 +91,7 @@ class LogSnapshot:
     head: Head
     events: dict[EventIdentity, RecordedEvent]
     streams: dict[CustomerIdentity, Stream]
+    suppressed: SuppressedIds = NONE_SUPPRESSED
 
 
 class PlannedEvent(NamedTuple):
@@ -101,17 +127,21 @@ class AppendPlan:
 
 
 def make_plan(items: Sequence[Envelope | Rejected], snapshot: LogSnapshot) -> AppendPlan:
-    """Decide the outcome of each item, in order: appended, duplicate, conflict or quarantined.
+    """Decide the outcome of each item, in order: an `Outcome`.
 
     An item is compared with the log and with the items before it in the batch. `append` still turns
-    items whose quarantine entry was resolved into duplicates.
+    items whose quarantine entry was resolved into duplicates, and whose was erased into suppressed.
     """
     plan = AppendPlan(before=snapshot.head, after=snapshot.head)
     known: dict[EventIdentity, tuple[Envelope, int]] = {
         identity: (recorded, recorded.position) for identity, recorded in snapshot.events.items()
     }
-    position, last_stream_id = snapshot.head
+    position, last_stream_id, erasure_id = snapshot.head
+    suppressed = snapshot.suppressed if any(snapshot.suppressed) else None
     for item in items:
+        if suppressed is not None and _is_suppressed(item, suppressed):
+            plan.receipts.append(_SUPPRESSED)
+            continue
         if isinstance(item, Rejected):
             plan.rejected.append(item)
             plan.receipts.append(Receipt(Outcome.QUARANTINED, None, item.reason))
@@ -131,8 +161,14 @@ def make_plan(items: Sequence[Envelope | Rejected], snapshot: LogSnapshot) -> Ap
         else:
             plan.rejected.append(_to_conflict(item, first[1]))
             plan.receipts.append(Receipt(Outcome.CONFLICT, first[1], "conflict"))
-    plan.after = Head(position, last_stream_id)
+    plan.after = Head(position, last_stream_id, erasure_id)
     return plan
+
+
+def _is_suppressed(item: Envelope | Rejected, suppressed: SuppressedIds) -> bool:
+    """Return whether the customer or the event was erased, in whatever form it arrives."""
+    customer, event = item.identities()
+    return customer in suppressed.customers or event in suppressed.events
 
 
 def _assign_stream(

@@ -1,9 +1,9 @@
 """Appends batches of new events only, in as few steps as a database needs: the direct path.
 
 `append` tries it first. It returns None for everything else: a delivery that is a duplicate, a
-conflict or rejected, a batch that is too large, a log whose head is not its end, a connection
-through a pooler of transactions. Then nothing was written, and `append` takes the ordinary path,
-which writes the same rows wherever both can.
+conflict, rejected or suppressed, a batch that is too large, a log whose head is not its end, a
+connection through a pooler of transactions. Then nothing was written, and `append` takes the
+ordinary path, which writes the same rows wherever both can.
 
 Why it is right:
 
@@ -16,6 +16,10 @@ Why it is right:
   of `event`, whose refusal rolls everything back. On Postgres the compare-and-set requires that
   none of the ids exists. Its snapshot has all events up to the head that it compares with: every
   append moves the head, and a moved head fails the comparison.
+- Nothing erased comes in again. Every erasure advances the head of the log, so the head that the
+  plan begins at is also that of the list of what is suppressed. When a writer sees an erasure for
+  the first time, the ordinary path reads the list for its cache; as long as none was made, no
+  statement is sent for it.
 - A head that is behind the log is noticed as in `log_head.lock`.
 - One transaction, one commit: with fsync on SQLite, in autocommit mode on Postgres.
 """
@@ -58,6 +62,7 @@ POSTGRES_ITEMS_MAX = 100
 #: The head of the log, and the numbers that it must not be behind.
 _HEAD = (
     "SELECT position, stream_id,"
+    " (SELECT coalesce(max(erasure_id), 0) FROM erasure),"
     " (SELECT coalesce(max(position), 0) FROM event),"
     " (SELECT coalesce(max(stream_id), 0) FROM stream) FROM log_head"
 )
@@ -71,7 +76,8 @@ _ADVANCE = "UPDATE log_head SET position = ?, stream_id = ?"
 #: Besides the streams of a batch those of the same customers in its other projects, which are as
 #: true.
 _LOOK = (
-    "SELECT head.position, head.stream_id, known.project_id, known.customer_id, known.stream_id,"
+    "SELECT head.position, head.stream_id, (SELECT coalesce(max(erasure_id), 0) FROM erasure),"
+    " known.project_id, known.customer_id, known.stream_id,"
     " known.last_occurred_at, known.last_event_id FROM log_head AS head LEFT JOIN stream AS known"
     " ON known.project_id = ANY(%b::text[]) AND known.customer_id = ANY(%b::text[])"
 )
@@ -87,7 +93,7 @@ def append_directly(
 
     When it returns a plan, the whole batch is on disk; the caller lets the cache follow it.
     """
-    if not cache.is_plain:
+    if not (cache.is_plain and cache.suppression.is_kept):
         return None
     items_max = SQLITE_ITEMS_MAX if database.is_sqlite else POSTGRES_ITEMS_MAX
     if not 0 < len(items) <= items_max:
@@ -140,16 +146,16 @@ def _write_to_sqlite(
         driver.executemany(_ADVANCE_STREAM, [(*row[3:], row[0]) for row in rows])
     counts = bulk.to_sqlite_params(list(feed_hour.columns), _counts(envelopes, arrival))
     driver.executemany(f"{bulk.sqlite_insert(feed_hour)} {feed_counts.on_conflict()}", counts)
-    driver.execute(_ADVANCE, plan.after)
+    driver.execute(_ADVANCE, plan.after[:2])
     return plan
 
 
 def _read_head(driver: Any) -> Head | None:
     """Return the head of the log; None if it is missing, or behind the log."""
     row = driver.execute(_HEAD).fetchone()
-    if row is None or row[0] < row[2] or row[1] < row[3]:
+    if row is None or row[0] < row[3] or row[1] < row[4]:
         return None
-    return Head(*row[:2])
+    return Head(*row[:3])
 
 
 def _append_to_postgres(
@@ -180,8 +186,8 @@ def _look(driver: Any, envelopes: Sequence[Envelope], cache: StreamCache) -> Non
     rows = driver.execute(_LOOK, params).fetchall()
     if not rows:
         return
-    known = cache.as_of(Head(*rows[0][:2]))
-    for _, _, project_id, customer_id, stream_id, *last in rows:
+    known = cache.as_of(Head(*rows[0][:3]))
+    for _, _, _, project_id, customer_id, stream_id, *last in rows:
         if stream_id is not None:
             known[project_id, customer_id] = Stream(stream_id, CanonicalKey(*last))
 
@@ -194,7 +200,7 @@ def _write_to_postgres(driver: Any, plan: AppendPlan, arrival: Arrival, counts: 
     changed = {**plan.new_streams, **plan.advanced_streams}
     streams = bulk.to_postgres_params(list(stream.columns), _stream_rows(changed))
     project_ids, event_ids = events[1:3]
-    params = (*plan.after, *plan.before, project_ids, event_ids, *events, *streams, *counts)
+    params = (*plan.after[:2], *plan.before[:2], project_ids, event_ids, *events, *streams, *counts)
     try:
         return driver.execute(_write_statement(), params).fetchone() is not None
     except IntegrityError:
@@ -236,7 +242,13 @@ def _unknown(
 
 
 def _plan(envelopes: Sequence[Envelope], cache: StreamCache) -> AppendPlan | None:
-    """Return the plan; None if the batch repeats an event."""
+    """Return the plan; None if the batch repeats an event, or if one is suppressed or may be."""
+    suppression = cache.suppression
+    if suppression.erasure_id != cache.head.erasure_id:
+        return None
+    suppressed = suppression.among(envelopes)
+    if any(suppressed):
+        return None
     snapshot = LogSnapshot(head=cache.head, events={}, streams=cache.streams)
     plan = make_plan(envelopes, snapshot)
     return plan if len(plan.events) == len(envelopes) else None

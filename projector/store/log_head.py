@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, insert, select, tuple_, update
 from projector.errors import LogHeadAhead, LogHeadBehind, LogUnsound, ProjectorError
 from projector.store import dialects
 from projector.store.database import Database
+from projector.store.erasure.suppression import LAST_ERASURE
 from projector.store.tables import event, log_head, stream
 from projector.store.verify import log_counts
 from projector.store.verify.log_counts import Span
@@ -47,6 +48,7 @@ _LAST = (
     select(func.max(stream.c.stream_id)).scalar_subquery(),
 )
 _HEAD = select(log_head.c.position, log_head.c.stream_id)
+_HEAD_AND_ERASURE = select(log_head.c.position, log_head.c.stream_id, LAST_ERASURE)
 _LOCKED = select(log_head.c.position, log_head.c.stream_id, *_LAST).with_for_update(of=log_head)
 
 
@@ -57,6 +59,15 @@ def read(connection: Connection) -> Numbers:
         end = last(connection).position
         raise LogHeadBehind(url=_url(connection), name="position", head="none", last=end)
     return Numbers(*row)
+
+
+def read_with_erasure(connection: Connection) -> tuple[Numbers, int]:
+    """Return the head of the log and the last erasure, 0 for none, in one statement.
+
+    Raises LogHeadBehind if the row of the head is missing.
+    """
+    row = connection.execute(_HEAD_AND_ERASURE).one_or_none()
+    return (read(connection), 0) if row is None else (Numbers(*row[:2]), row[2])
 
 
 def lock(connection: Connection) -> Numbers:

@@ -12,10 +12,14 @@ import msgspec
 from attrs import astuple, fields, frozen
 from sqlalchemy import Connection, LargeBinary, bindparam, func, select, update
 
-from projector.envelope import DeliveryDefaults, Rejected
+from projector.envelope import RESERVED_PREFIX, DeliveryDefaults, Rejected
 from projector.store import dialects
 from projector.store.predicates import in_values, within_int64
 from projector.store.tables import quarantine
+from projector.store.types import Instant
+
+#: The reason of an entry of which nothing was kept.
+ERASED = "erased"
 
 
 @frozen(kw_only=True)
@@ -53,6 +57,25 @@ _RESOLVE = (
         quarantine.c.resolved_at.is_(None),
     )
     .values(resolved_at=bindparam("at"), resolved_position=bindparam("position"))
+)
+
+#: Of an erased entry stay its number and its times.
+_ERASE = (
+    update(quarantine)
+    .where(quarantine.c.quarantine_id == bindparam("id"))
+    .values(
+        digest=bindparam("erased_as"),
+        reason=ERASED,
+        detail="It was erased.",
+        event_id=None,
+        default_project_id=None,
+        default_type=None,
+        default_occurred_at=None,
+        default_customer_id=None,
+        body=b"",
+        resolved_at=func.coalesce(quarantine.c.resolved_at, bindparam("at", type_=Instant())),
+        resolved_position=bindparam("position"),
+    )
 )
 
 _ENTRY = tuple(quarantine.c[field.name] for field in fields(QuarantineEntry))
@@ -185,6 +208,21 @@ def resolve(connection: Connection, positions: Mapping[int, int], *, at: datetim
         connection.execute(
             _RESOLVE,
             [{"id": id_, "at": at, "position": position} for id_, position in positions.items()],
+        )
+
+
+def erase(connection: Connection, positions: Mapping[int, int | None], *, at: datetime) -> None:
+    """Empty entries, by quarantine_id, and mark them as resolved, each with a position or None.
+
+    Nothing stays of what was delivered, nor the digest, which is that of the body.
+    """
+    if positions:
+        connection.execute(
+            _ERASE,
+            [
+                {"id": id_, "erased_as": f"{RESERVED_PREFIX}{id_}", "at": at, "position": position}
+                for id_, position in positions.items()
+            ],
         )
 
 

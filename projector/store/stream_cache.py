@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from projector.store.append_plan import AppendPlan, CustomerIdentity, Head, Stream
+from projector.store.erasure.suppression import NOTHING
 from projector.store.feed_senders import KnownSenders
 
 #: The number of streams that a cache holds at the most; about 10 MB.
@@ -16,10 +17,12 @@ class StreamCache:
     """
 
     def __init__(self) -> None:
-        self.head = Head(-1, -1)
+        self.head = Head(-1, -1, 0)
         self.streams: dict[CustomerIdentity, Stream] = {}
         #: Whether the last batch had new events only, so that the next one probably has, too.
         self.is_plain = True
+        #: What is suppressed, as of the last erasure that this writer has seen.
+        self.suppression = NOTHING
         #: The senders that are counted by their ids; whoever moves the head.
         self.senders = KnownSenders()
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, func, or_, select
 
+from projector.envelope import RESERVED_PREFIX
 from projector.projections import loyalty_tier, segment_membership
 from projector.store import dead_letters
 from projector.store.predicates import in_values
@@ -24,7 +25,7 @@ def page(
 ) -> list[tuple[int, str]]:
     """Return the next customers of a project by stream id: pairs of stream id and customer id.
 
-    Their streams have ids greater than `after` and up to `until`.
+    Their streams have ids greater than `after` and up to `until`. Erased customers are left out.
     """
     statement = (
         select(stream.c.stream_id, stream.c.customer_id)
@@ -32,6 +33,7 @@ def page(
             stream.c.project_id == project_id,
             stream.c.stream_id > after,
             stream.c.stream_id <= until,
+            ~stream.c.customer_id.startswith(RESERVED_PREFIX),
         )
         .order_by(stream.c.stream_id)
         .limit(limit)

@@ -42,7 +42,8 @@ from tests.support.given import (
     upgraded,
 )
 from tests.support.items import quarantined, read_log
-from tests.support.voucherify_api import Entry, Reply, VoucherifyApi, entry
+from tests.support.suppressions import allow, erase
+from tests.support.voucherify_api import Entry, Reply, Request, VoucherifyApi, entry
 
 #: Prepare and run a backfill.
 Run = Callable[..., BackfillReport]
@@ -82,6 +83,51 @@ def _readings(database: Database) -> list[dict[str, Any]]:
     statement = select(activity).order_by(activity.c.customer_id, activity.c.scope)
     with database.reading() as connection:
         return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def test_of_an_erased_customer_nothing_is_fetched_and_nothing_kept(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    """By either id, and named or found in the log; who is allowed again is read again."""
+    for number in range(3):
+        _add(api, f"cust_{number}", 2)
+    api.source_ids["shop_1"] = "cust_1"
+    run(ListedCustomers())
+    with wiped_database.writing() as connection:
+        erase(connection, ("proj_1", "cust_1"))
+        connection.execute(text("DELETE FROM activity"))
+    choices = ListedCustomers(), NamedCustomers(("cust_1",)), NamedCustomers(("shop_1",))
+    for choice in choices:
+        api.requests.clear()
+        report = run(choice, again=True)
+        assert report.erased == 1
+        assert report.customers == report.erased + report.done
+        assert "cust_1" not in _asked(api)
+    report = run(KnownCustomers(), again=True)
+    assert (report.customers, report.erased, report.done) == (2, 0, 2)
+    assert [each["customer_id"] for each in _readings(wiped_database)] == ["cust_0", "cust_2"]
+    with wiped_database.writing() as connection:
+        allow(connection, ("proj_1", "cust_1"))
+    assert run(NamedCustomers(("cust_1",))).done == 1
+
+
+def test_a_customer_who_is_erased_while_she_is_read_leaves_no_trace(
+    api: VoucherifyApi, run: Run, wiped_database: Database
+) -> None:
+    """The page that was asked for before arrives after it."""
+    _add(api, "cust_1", 3)
+
+    def erase_her(request: Request) -> None:
+        if not request.path.endswith("/activity"):
+            return
+        with wiped_database.writing() as connection:
+            erase(connection, ("proj_1", "cust_1"))
+
+    api.before = erase_her
+    report = run(NamedCustomers(("cust_1",)))
+    assert (report.read, report.suppressed, report.appended) == (3, 3, 0)
+    assert _readings(wiped_database) == []
+    assert [each.source for each in read_log(wiped_database)] == ["projector"]
 
 
 def test_an_empty_log_gets_each_customers_events_in_their_order(

@@ -4,16 +4,19 @@ import gzip
 import json
 import socket
 import zlib
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from projector.store.database import Database
 from tests.cli.conftest import Cli, Write, lines
 from tests.support.command import run_program
 from tests.support.given import created, delivery, entered, in_shape
+from tests.support.suppressions import erase
 
-_KEYS = ["read", "appended", "duplicates", "conflicts", "quarantined", "head"]
+_KEYS = ["read", "appended", "duplicates", "conflicts", "quarantined", "suppressed", "head"]
 
 
 def _born(number: int) -> dict[str, Any]:
@@ -23,8 +26,9 @@ def _born(number: int) -> dict[str, Any]:
 _MANY = [_born(number) for number in range(20)]
 
 
-def _counts(*numbers: int) -> dict[str, int]:
-    return dict(zip(_KEYS, numbers, strict=True))
+def _counts(*numbers: int, suppressed: int = 0) -> dict[str, int]:
+    *outcomes, head = numbers
+    return dict(zip(_KEYS, (*outcomes, suppressed, head), strict=True))
 
 
 def test_the_report_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
@@ -40,6 +44,16 @@ def test_every_delivery_is_counted_as_one_of_four_things(cli: Cli, write: Write)
     assert done.code == 0
     assert done.json == _counts(7, 3, 1, 1, 2, 3)
     assert cli("ingest", file, "--json").json == _counts(7, 0, 4, 1, 2, 3)
+
+
+def test_what_was_erased_is_counted_and_not_let_in(cli: Cli, write: Write) -> None:
+    file = write(_born(1), _born(2), _born(3), b"{")
+    cli("ingest", file)
+    with closing(Database("sqlite:///projector.db")) as database, database.writing() as connection:
+        erase(connection, ("proj_1", "cust_1"), ("proj_1", "cust_2"))
+    assert cli("ingest", file, "--json").json == _counts(4, 0, 1, 0, 1, 4, suppressed=2)
+    done = cli("ingest", file, write(_born(1), name="more"))
+    assert "quarantined 1, suppressed 3. The log is at position 4." in done.out
 
 
 def test_people_are_told_in_a_sentence(cli: Cli, write: Write) -> None:

@@ -145,6 +145,7 @@ def test_the_sample_as_a_whole_gives_the_documented_counts(migrated_url: str) ->
             duplicates=duplicates,
             conflicts=conflicts,
             quarantined=quarantined,
+            suppressed=0,
             head=appended,
         )
 

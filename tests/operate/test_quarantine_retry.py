@@ -39,8 +39,32 @@ from tests.support.quarantine import (
     unfiled,
     waiting,
 )
+from tests.support.suppressions import erase
 
 MONDAY, TUESDAY, WEDNESDAY = (f"2024-03-0{day}T10:00:00Z" for day in (4, 5, 6))
+
+
+def test_what_was_erased_meanwhile_is_emptied_and_not_filed(database: Database) -> None:
+    """Of a page too, whose other entries are filed; an entry that waits for more stays."""
+    hers, his = (
+        json.dumps(unfiled(entered(customer, "seg_1", at=MONDAY, id=f"e_{customer}"))).encode()
+        for customer in ("cust_1", "cust_2")
+    )
+    page = b'{"object":"list","data_ref":"data","data":[%b,%b]}' % (hers, his)
+    items = [Rejected(reason="missing_project", detail="-", body=each) for each in (hers, page)]
+    append(database, [*items, Rejected(reason="x", detail="-", body=b"{")], received_at=ARRIVED_AT)
+    with database.writing() as connection:
+        erase(connection, ("proj_1", "cust_1"))
+    head = read_log(database)[-1].position
+    assert retry_quarantine(database, defaults=HOME) == retried(suppressed=2, broken_json=1)
+    assert [each.customer_id for each in read_log(database)[head:]] == ["cust_2"]
+    found = quarantined(database)
+    assert [each["body"] for each in found] == [b"", b"", b"{"]
+    assert [each["reason"] for each in found] == ["erased", "erased", "x"]
+    assert [each["digest"] for each in found[:2]] == ["erased:1", "erased:2"]
+    assert [each["resolved_position"] for each in found] == [None, head + 1, None]
+    assert all(each["resolved_at"] for each in found[:2])
+    assert retry_quarantine(database, defaults=HOME) == retried(broken_json=1)
 
 
 def _without(key: str) -> Delivery:

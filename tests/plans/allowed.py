@@ -6,8 +6,9 @@ What is not here finds its rows by an index that narrows, and sorts nothing.
 _PAGE = "a page: it begins at a place of an index, and ends at its limit"
 _ALL_LETTERS = "all letters of a projection are concerned"
 _ALL_SIZES = "all sizes of a projection are concerned: a line for each group and day"
-_COUNTED = "what is counted must be gone through"
+_LAST_ERASURE = "the last entry of an index, unless the erasures are so few that they fit on a page"
 _ERASURES = "a line for each erasure"
+_COUNTED = "what is counted must be gone through"
 _DIGESTS = "all digests of what was erased are concerned"
 _CHECKED = "a verification of everything looks at everything"
 _COMPARED = "a rebuild that is compared before it takes over compares everything"
@@ -52,7 +53,8 @@ WHOLE = {
     "digest_list.projects_older": _DIGESTS,
     "digest_list.remove_older": _DIGESTS,
     "digest_list.scan": _DIGESTS,
-    "direct_append._read_head": "the last entries of two indexes",
+    "direct_append._look": _LAST_ERASURE,
+    "direct_append._read_head": "the last entries of three indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
     "feed_senders.find": "a project's senders, each by one entry of an index",
@@ -66,6 +68,7 @@ WHOLE = {
     "keys.read": "one key, or two",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",
     "leaves.read": "a range of the log, of which the caller bounds the number",
+    "log_head.read_with_erasure": _LAST_ERASURE,
     "log_head.last": "the last entries of two indexes",
     "log_head.lock": "the last entries of two indexes",
     "log_head._wrong_streams": "a repair of the head checks the whole log before",
@@ -94,6 +97,8 @@ WHOLE = {
         "after a restore all events without a customer are compared with what was erased"
     ),
     "subtrees.read": "a block of 256 roots",
+    "suppression.last_erasure": _LAST_ERASURE,
+    "suppression.read": "the whole list is kept in memory, up to a limit",
     "size_series.in_all_projects": _ALL_SIZES,
     "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
     "size_series.since": _ALL_SIZES,

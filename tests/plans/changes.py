@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from msgspec.structs import replace
+from sqlalchemy import insert
 
 from projector.backfill.backfill import Backfill
 from projector.backfill.options import (
@@ -70,6 +71,7 @@ from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
 from tests.support.seals import KEY
+from tests.support.suppressions import erase
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _ERASURES = 2_500
@@ -95,6 +97,7 @@ def change(database: Database) -> None:
     _seal(database)
     _use_tokens(database)
     _do_jobs(database)
+    _suppress(database)
     _backfill(database)
     _forget(database)
     # The last one, for its streams have no events.
@@ -348,6 +351,25 @@ def _many_erasures(database: Database) -> None:
         bulk.insert_many(connection, archive_key, archive_keys)
         if not database.is_sqlite:
             connection.exec_driver_sql("ANALYZE erasure, suppressed, archive_key")
+def _suppress(database: Database) -> None:
+    """Deliveries of an erased customer, with the list in memory and without, and in quarantine."""
+    gone = envelope(given.created("cust_gone", at="2024-06-02T12:00:00Z"))
+    unfiled = json.dumps(
+        in_shape("activity", given.updated("cust_gone", at="2024-06-02T12:00:00Z"))
+    ).encode()
+    append(database, sources.read(unfiled, DeliveryDefaults()), received_at=RECEIVED_AT)
+    with database.writing() as connection:
+        erase(connection, (gone.project_id, "cust_gone"))
+        many = [{"digest": f"{number:064x}", "erasure_id": 1} for number in range(20_000)]
+        connection.execute(insert(suppressed), many)
+        connection.exec_driver_sql("ANALYZE suppressed")
+    for limit in (100_000, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("projector.store.erasure.suppression.DIGESTS_MAX", limit)
+            append(database, [gone, rejected(b"nothing")], received_at=RECEIVED_AT)
+    retry_quarantine(
+        database, reason="missing_project", defaults=DeliveryDefaults(project_id=gone.project_id)
+    )
 
 
 def _use_tokens(database: Database) -> None:

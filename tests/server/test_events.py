@@ -13,6 +13,7 @@ from tests.support.given import created, delivery, entered, in_shape, segment
 from tests.support.http_client import Client, encoded, ndjson
 from tests.support.server_process import Server
 from tests.support.server_state import kept
+from tests.support.suppressions import erase
 
 _AT = "2024-03-01T10:00:00Z"
 
@@ -33,6 +34,7 @@ def _outcomes(answer: Any) -> list[str]:
         ("duplicates", "duplicate"),
         ("conflicts", "conflict"),
         ("quarantined", "quarantined"),
+        ("suppressed", "suppressed"),
     ):
         assert answer[name] == outcomes.count(outcome)
     positions = [each["position"] or 0 for each in answer["items"]]
@@ -80,6 +82,16 @@ def test_each_item_has_its_outcome_in_the_order_of_the_body(client: Client) -> N
     ]
     reasons = [each["reason"] for each in got.json["items"]]
     assert reasons == [None, "broken_json", None, "conflict", "unknown_shape", None]
+
+
+def test_what_was_erased_has_no_position(client: Client, shared_database: Database) -> None:
+    hers = _entries("cust_gone", 2)
+    client.post("/events", ndjson(*hers))
+    with shared_database.writing() as connection:
+        erase(connection, ("proj_1", "cust_gone"))
+    got = client.post("/events", ndjson(hers[0], *_entries("cust_there", 1), hers[1]))
+    assert _outcomes(got.json) == ["suppressed", "appended", "suppressed"]
+    assert [each["reason"] for each in got.json["items"]] == [None] * 3
 
 
 def test_the_last_position_is_the_greatest_whatever_comes_last(client: Client) -> None:

@@ -12,6 +12,7 @@ from tests.support.given import Delivery, created, entered, in_shape, updated
 from tests.support.http_client import SIGNATURE, Client, encoded, sign
 from tests.support.server_process import SECRET
 from tests.support.server_state import kept, metric
+from tests.support.suppressions import erase
 
 _AT = "2024-03-01T10:00:00Z"
 
@@ -43,6 +44,28 @@ def test_a_conflict_is_answered_with_the_position_of_what_it_contradicts(client:
     position = client.deliver(first, SECRET).json["position"]
     other = entered("cust_other", "seg_2", at=_AT, id="evcus_other")
     assert client.deliver(other, SECRET).json == _told("conflict", position, "conflict")
+
+
+def test_what_was_erased_is_acknowledged_and_only_counted(
+    client: Client, shared_database: Database
+) -> None:
+    """As any other webhook: its sender must not send it again and again."""
+    client.deliver(webhook := created("cust_erased", at=_AT), SECRET)
+    with shared_database.writing() as connection:
+        erase(connection, ("proj_1", "cust_erased"))
+    before = kept(shared_database)
+    counted = 'projector_deliveries_total{outcome="suppressed"}'
+    assert metric(client.get("/metrics").body, counted) == 0
+    again = client.deliver(webhook, SECRET)
+    assert (again.status, again.json) == (200, _told("suppressed", None))
+    with_offer = entered("cust_erased", "seg_1", at=_AT)
+    with_offer["data"]["voucher"] = {"id": "v_1", "code": "SPRING-1", "object": "voucher"}
+    assert client.deliver(with_offer, SECRET).json == _told("suppressed", None)
+    assert kept(shared_database) == before
+    assert metric(client.get("/metrics").body, counted) == 3
+    assert metric(client.get("/metrics").body, counted.replace("suppressed", "quarantined")) >= 0
+    [sent] = client.post("/events", encoded(webhook)).json["items"]
+    assert sent == _told("suppressed", None)
 
 
 UNREADABLE = {

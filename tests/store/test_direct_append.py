@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from projector.envelope import Envelope, Rejected
+from projector.envelope import Envelope, Identity, Rejected
 from projector.errors import LogHeadBehind
 from projector.projections import discover
 from projector.runner import runner
@@ -23,13 +23,14 @@ from projector.store.stream_cache import StreamCache
 from projector.store.tables import feed_hour
 from tests.support.databases import wipe
 from tests.support.items import RECEIVED_AT, envelope, put, read_log, rejected, streams
+from tests.support.suppressions import erase
 
-_TABLES = ("event", "stream", "log_head", "quarantine", "duplicate", "feed_hour")
+_TABLES = ("event", "stream", "log_head", "quarantine", "duplicate", "feed_hour", "suppressed")
 
 _ARRIVAL = Arrival(RECEIVED_AT, "live", RECEIVED_AT)
 
-#: A batch with its writer, of which each has a cache of its own.
-_Batch = tuple[int, Sequence[Envelope | Rejected]]
+#: A batch with its writer, of which each has a cache of its own; or a customer who is erased.
+_Batch = tuple[int, Sequence[Envelope | Rejected] | Identity]
 
 _ENVELOPES = st.builds(
     envelope,
@@ -41,19 +42,41 @@ _ENVELOPES = st.builds(
     sender=st.sampled_from(["", "distr_1", "wh_1"]),
 )
 _ITEMS = st.one_of(*[_ENVELOPES] * 9, st.binary(max_size=1).map(rejected))
-_BATCHES = st.lists(
-    st.tuples(st.integers(0, 1), st.lists(_ITEMS, min_size=1, max_size=4)), max_size=12
-)
+_ERASED = st.tuples(st.just("proj_1"), st.sampled_from(["cust_1", "cust_2"]))
+_APPENDED = st.lists(_ITEMS, min_size=1, max_size=4)
+_BATCHES = st.lists(st.tuples(st.integers(0, 1), st.one_of(*[_APPENDED] * 7, _ERASED)), max_size=12)
 
 
 def _append_all(database: Database, batches: Sequence[_Batch]) -> list[list[Receipt]]:
-    """Append batches to an empty log, each by its writer; return their receipts."""
+    """Append batches to an empty log, each by its writer, and erase; return the receipts."""
     wipe(database)
     caches = [StreamCache(), StreamCache()]
-    return [
-        append(database, items, received_at=RECEIVED_AT, cache=caches[writer])
-        for writer, items in batches
-    ]
+    receipts = []
+    for writer, batch in batches:
+        if isinstance(batch, tuple):
+            with database.writing() as connection:
+                erase(connection, batch)
+        else:
+            receipts.append(append(database, batch, received_at=RECEIVED_AT, cache=caches[writer]))
+    return receipts
+
+
+def _erased_before(batches: Sequence[_Batch]) -> Iterator[tuple[Envelope | Rejected, bool]]:
+    """Yield each item, and whether its customer, or an event of its id, was erased before it."""
+    customers: set[Identity] = set()
+    owners: dict[Identity, Identity | None] = {}
+    erased: set[Identity] = set()
+    for _, batch in batches:
+        if isinstance(batch, tuple):
+            customers.add(batch)
+            erased |= {event for event, owner in owners.items() if owner in customers}
+            continue
+        for item in batch:
+            customer, event = item.identities()
+            is_erased = customer in customers or event in erased
+            yield item, is_erased
+            if event is not None and not is_erased:
+                owners.setdefault(event, customer)
 
 
 def _stored(database: Database) -> dict[str, list[str]]:
@@ -84,13 +107,16 @@ def _counted(database: Database) -> Counter[tuple[str, str]]:
 def test_both_paths_write_the_same_rows_and_give_the_same_receipts(
     database: Database, batches: Sequence[_Batch]
 ) -> None:
-    """Whatever is repeated, contradicted, unreadable or about nobody, and whoever appends."""
+    """Whatever is repeated, contradicted, unreadable, erased or of no customer, by any writer."""
     direct = _append_all(database, batches), _stored(database)
+    receipts = [each for batch in direct[0] for each in batch]
+    items = list(_erased_before(batches))
     assert _counted(database) == Counter(
         (item.sender if isinstance(item, Envelope) else "", receipt.outcome)
-        for (_, items), receipts in zip(batches, direct[0], strict=True)
-        for item, receipt in zip(items, receipts, strict=True)
+        for (item, _), receipt in zip(items, receipts, strict=True)
     )
+    suppressed = [each.outcome is Outcome.SUPPRESSED for each in receipts]
+    assert suppressed == [is_erased for _, is_erased in items]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(append_module, "append_directly", lambda *_: None)
         ordinary = _append_all(database, batches), _stored(database)

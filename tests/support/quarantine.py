@@ -65,8 +65,12 @@ def unfiled(webhook: Delivery) -> Delivery:
     return in_shape("activity", webhook)
 
 
-def retried(*, resolved: int = 0, **reasons: int) -> QuarantineRetryReport:
+def retried(*, resolved: int = 0, suppressed: int = 0, **reasons: int) -> QuarantineRetryReport:
     still = sum(reasons.values())
     return QuarantineRetryReport(
-        tried=resolved + still, resolved=resolved, waiting=still, reasons=reasons
+        tried=resolved + suppressed + still,
+        resolved=resolved,
+        suppressed=suppressed,
+        waiting=still,
+        reasons=reasons,
     )

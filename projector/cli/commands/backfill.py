@@ -215,15 +215,17 @@ def _show_cost(cost: Estimate, rate: float, json: bool) -> int:
 
 
 def _show(report: BackfillReport) -> None:
+    erased = f"erased here {report.erased:,}, " if report.erased else ""
+    suppressed = f", suppressed {report.suppressed:,}" if report.suppressed else ""
     output.line(
         f"Customers: {report.customers:,}. Read {report.done:,}, absent {report.absent:,}, "
-        f"failed {report.failed:,}, left out {report.fresh:,} that were read lately. "
+        f"failed {report.failed:,}, {erased}left out {report.fresh:,} that were read lately. "
         f"Requests: {report.requests:,}."
     )
     output.line(
         f"Read {report.read:,} events: appended {report.appended:,}, "
         f"duplicates {report.duplicates:,}, conflicts {report.conflicts:,}, "
-        f"quarantined {report.quarantined:,}. The log is at position {report.head:,}."
+        f"quarantined {report.quarantined:,}{suppressed}. The log is at position {report.head:,}."
     )
     if report.absent and not report.done:
         output.line("None of them exists there: are these the credentials of this project?")

@@ -82,9 +82,10 @@ def _show(report: IngestReport, json: bool) -> None:
     if json:
         output.document(report)
     else:
+        suppressed = f", suppressed {report.suppressed}" if report.suppressed else ""
         output.line(
             f"Read {report.read}: appended {report.appended}, duplicates {report.duplicates}, "
-            f"conflicts {report.conflicts}, quarantined {report.quarantined}. "
+            f"conflicts {report.conflicts}, quarantined {report.quarantined}{suppressed}. "
             f"The log is at position {report.head}."
         )
         if report.quarantined or report.conflicts:

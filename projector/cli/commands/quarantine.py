@@ -163,6 +163,7 @@ def _show_retried(found: QuarantineRetryReport, json: bool) -> None:
     if json:
         output.document(found)
         return
-    output.line(f"Tried {found.tried}: resolved {found.resolved}, waiting {found.waiting}.")
+    erased = f"erased {found.suppressed}, " if found.suppressed else ""
+    output.line(f"Tried {found.tried}: resolved {found.resolved}, {erased}waiting {found.waiting}.")
     if found.reasons:
         output.table("Still waiting", ("reason", "deliveries"), list(found.reasons.items()))

@@ -6,7 +6,13 @@ import hashlib
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
+from projector.envelope import (
+    DeliveryDefaults,
+    Envelope,
+    Rejected,
+    id_problem,
+    sent_id_problem,
+)
 from projector.text import instants, surrogates
 from projector.text.jsontext import compact
 
@@ -62,6 +68,8 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             event_id = content_id(type_, occurred_at, raw.content)
         else:
             event_id = _identifier("id", raw.event_id, "")
+            if problem := sent_id_problem(event_id):
+                raise _Invalid("bad_id", f"The delivery's id {problem}.")
         return Envelope(
             project_id=_identifier("project", raw.project_id, "Give it with --project."),
             event_id=event_id,
@@ -81,6 +89,7 @@ def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Enve
             project_id=_if_valid(raw.project_id),
             event_id=_if_valid(raw.event_id),
             defaults=defaults,
+            customer_id=_if_valid(raw.customer_id),
         )
 
 
@@ -108,8 +117,10 @@ def _identifier(name: str, value: Any, hint: str) -> str:
 
 def _customer(value: Any, defaults: DeliveryDefaults) -> str | None:
     if value is None or value == "":
-        return defaults.customer_id
-    problem = id_problem(value)
+        value = defaults.customer_id
+        if value is None:
+            return None
+    problem = sent_id_problem(value)
     if problem:
         raise _Invalid("bad_id", f"The customer's id {problem}.")
     if defaults.customer_id not in (None, value):

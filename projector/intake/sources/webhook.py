@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from projector.envelope import (
     ID_CHARACTERS_MAX,
+    RESERVED_PREFIX,
     DeliveryDefaults,
     Envelope,
     Shape,
@@ -80,7 +81,10 @@ def decode(text: str, defaults: DeliveryDefaults) -> Webhook | None:
     # The evidence of `voucherify.is_webhook` that nearly all webhooks have.
     if not webhook.id.startswith("whs_"):
         return None
-    if defaults.customer_id not in (None, webhook.data.customer.id):
+    customer_id = webhook.data.customer.id
+    if defaults.customer_id not in (None, customer_id):
+        return None
+    if webhook.event.id.startswith(RESERVED_PREFIX) or customer_id.startswith(RESERVED_PREFIX):
         return None
     if webhook.event.created_at.tzinfo is not UTC or "\\u0000" in text:
         return None

@@ -115,8 +115,11 @@ def _dead_letter_title(asked: Mapping[str, Any]) -> str:
 
 
 def _quarantine_outcome(result: Mapping[str, Any]) -> str:
+    # Jobs that ended before anything could be erased do not have it.
+    suppressed = result.get("suppressed", 0)
+    erased = f"{suppressed:,} erased, " if suppressed else ""
     return (
-        f"Tried {result['tried']:,}: {result['resolved']:,} filed, "
+        f"Tried {result['tried']:,}: {result['resolved']:,} filed, {erased}"
         f"{result['waiting']:,} still {_wait(result['waiting'])}."
     )
 

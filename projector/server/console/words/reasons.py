@@ -51,6 +51,7 @@ REASONS: Mapping[str, Reason] = {
     "bad_id": Reason("An id in it cannot be stored", _SENDER),
     "bad_time": Reason("Its time cannot be read", _SENDER),
     "naive_time": Reason("Its time is of no known time zone", _SENDER),
+    "erased": Reason("Erased: nothing of it was kept", "There is nothing to do."),
     "other_customer": Reason(
         "About another customer than its sender said",
         "Find out which customer is meant; sent without a customer it can be read.",
