@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, literal_column, select
 
 from projector.envelope import CustomerKey
 from projector.projections import customer
 from projector.store.row_tables import table_of
 from projector.store.tables import stream
 
+
+def erased_customer(stream_id: ColumnElement[int]) -> ColumnElement[str]:
+    """Return the id that an erasure gives to the customer of a stream; no sender can give it."""
+    return literal_column("'erased:'").concat(cast(stream_id, Text))
+
+
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)
-    .where(stream.c.customer_id == bindparam("customer_id"))
+    .where(
+        stream.c.customer_id == bindparam("customer_id"),
+        # An erased customer has no id.
+        stream.c.customer_id != erased_customer(stream.c.stream_id),
+    )
     .order_by(stream.c.project_id)
 )
 
