@@ -1,4 +1,4 @@
-"""A log with erasures in it verifies; what is changed in what an erasure left is found and named."""
+"""A log with erasures verifies; a change of what an erasure left is found and named."""
 
 from collections.abc import Callable
 

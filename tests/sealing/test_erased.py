@@ -142,9 +142,10 @@ def test_an_event_that_was_erased_before_it_was_sealed_is_sealed_as_its_marker(
     leaves = commitments(wiped_database)
     received_at = b"2025-01-01T12:30:15.123456Z"
     for position in _POSITIONS:
-        text = (
-            b'projector/event/v1\0%d\0proj_1\0erased:%d\0erased\0\0%s\0%s\00\0erased\0{"erased":1}'
-        ) % (position, position, received_at, received_at)
+        number = str(position).encode()
+        columns = [b"projector/event/v1", number, b"proj_1", b"erased:" + number, b"erased", b""]
+        columns += [received_at, received_at, b"0", b"erased", b'{"erased":1}']
+        text = b"\0".join(columns)
         assert leaves[position - 1] == (position, None, hashlib.sha256(text).digest())
 
 

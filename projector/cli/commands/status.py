@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Json, Url
@@ -37,5 +39,15 @@ def status(*, url: Url, json: Json = False) -> None:
             output.line(f"{each.name} does not run: {each.error}")
     if found.overdue:
         output.line(f"Tiers whose last day is over, nothing heard since: {found.overdue}.")
+    if found.erased.last is not None:
+        output.line(
+            f"Erased: {found.erased.customers} customers with {found.erased.events} events, "
+            f"the last time on {found.erased.last.astimezone(UTC).date()}."
+        )
+    if found.erased.unpurged:
+        output.line(
+            "What they were may still be in the files of the database, for "
+            f"{found.erased.unpurged} erasures: run `projector purge`."
+        )
     if found.quarantine:
         output.table("Quarantine", ("reason", "deliveries"), list(found.quarantine.items()))

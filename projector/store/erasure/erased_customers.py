@@ -1,0 +1,67 @@
+"""Finds customers who were erased, of whom nothing is stored but a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import frozen
+from sqlalchemy import Connection, select
+
+from projector.store.erasure import digests
+from projector.store.predicates import in_values
+from projector.store.tables import erasure, secret, suppressed
+
+#: The projects of which customers were erased, with the key of the digests.
+_PROJECTS = (
+    select(
+        erasure.c.project_id,
+        select(secret.c.value).where(secret.c.name == "suppression").scalar_subquery(),
+    )
+    .distinct()
+    .order_by(erasure.c.project_id)
+)
+
+
+@frozen(kw_only=True)
+class ErasedCustomer:
+    """A customer who was erased."""
+
+    project_id: str
+    customer_id: str
+    erasure_id: int
+    erased_at: datetime
+
+
+def find(
+    connection: Connection, customer_ids: Sequence[str], project_id: str | None = None
+) -> dict[str, ErasedCustomer]:
+    """Return those of some customers who were erased, of a project or of any, by their ids.
+
+    Of the projects that had an id, the last erasure counts. Where nothing was erased, this reads
+    one empty table.
+    """
+    by_digest = {
+        digests.of_customer(key, project, each): (project, each)
+        for project, key in connection.execute(_PROJECTS)
+        if key is not None and project_id in (None, project)
+        for each in customer_ids
+    }
+    if not by_digest:
+        return {}
+    statement = (
+        select(suppressed.c.digest, erasure.c.erasure_id, erasure.c.erased_at)
+        .join(erasure, erasure.c.erasure_id == suppressed.c.erasure_id)
+        .where(in_values(connection, suppressed.c.digest, list(by_digest)))
+        .order_by(erasure.c.erasure_id)
+    )
+    found = {}
+    for digest, erasure_id, erased_at in connection.execute(statement):
+        project, customer_id = by_digest[digest]
+        found[customer_id] = ErasedCustomer(
+            project_id=project,
+            customer_id=customer_id,
+            erasure_id=erasure_id,
+            erased_at=erased_at,
+        )
+    return found
