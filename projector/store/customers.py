@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from sqlalchemy import ColumnElement, Connection, Text, bindparam, cast, literal_column, select
+from sqlalchemy import Connection, bindparam, select
 
 from projector.envelope import CustomerKey
 from projector.projections import customer
 from projector.store.row_tables import table_of
 from projector.store.tables import stream
 
-
-def erased_customer(stream_id: ColumnElement[int]) -> ColumnElement[str]:
-    """Return the id that an erasure gives to the customer of a stream; no sender can give it."""
-    return literal_column("'erased:'").concat(cast(stream_id, Text))
-
+#: What an erasure puts in the place of a customer's id, before the number of the stream.
+ERASED = "erased:"
 
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)
-    .where(
-        stream.c.customer_id == bindparam("customer_id"),
-        # An erased customer has no id.
-        stream.c.customer_id != erased_customer(stream.c.stream_id),
-    )
+    .where(stream.c.customer_id == bindparam("customer_id"))
     .order_by(stream.c.project_id)
 )
 
@@ -35,9 +28,15 @@ _ALL = (
 
 
 def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
-    """Return the customers with this customer_id, at most one per project, by project."""
+    """Return the customers with this customer_id, at most one per project, by project.
+
+    Erased customers have no id.
+    """
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
-    return [CustomerKey(*row) for row in rows]
+    found = [CustomerKey(*row) for row in rows]
+    if found and customer_id.startswith(ERASED):
+        return [each for each in found if customer_id != f"{ERASED}{stream_of(connection, each)}"]
+    return found
 
 
 def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:

@@ -7,7 +7,7 @@ from itertools import groupby
 from uuid import uuid4
 
 from attrs import frozen
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from projector.projections import discover
 from projector.store import log_head
@@ -154,7 +154,7 @@ def _mark(connection: Connection, erasure_id: int, streams: Sequence[int]) -> li
         connection.execute(select(event.c.position).where(event.c.stream_id.in_(streams))).scalars()
     )
     for position in positions:
-        connection.execute(text(marker_sql(position, erasure_id).replace(":", "\\:")))
+        connection.exec_driver_sql(marker_sql(position, erasure_id))
     connection.execute(update(leaf).where(leaf.c.position.in_(positions)).values(salt=None))
     connection.execute(delete(duplicate).where(duplicate.c.position.in_(positions)))
     return positions
@@ -166,9 +166,11 @@ def _suppress(
     key = connection.execute(select(secret.c.value)).scalar()
     if key is None:
         connection.execute(insert(secret).values(name="suppression", value=KEY))
-    for customer_id in customer_ids:
-        digest = digests.of_customer(KEY, project_id, customer_id)
-        connection.execute(insert(suppressed).values(digest=digest, erasure_id=erasure_id))
+    rows = [
+        {"digest": digests.of_customer(KEY, project_id, each), "erasure_id": erasure_id}
+        for each in customer_ids
+    ]
+    connection.execute(insert(suppressed), rows)
 
 
 def _empty_streams(connection: Connection, erasure_id: int, streams: Sequence[int]) -> None:

@@ -13,13 +13,16 @@ from projector.store.predicates import in_values
 from projector.store.tables import erasure, secret, suppressed
 
 #: The projects of which customers were erased, with the key of the digests.
-_PROJECTS = (
-    select(
-        erasure.c.project_id,
-        select(secret.c.value).where(secret.c.name == "suppression").scalar_subquery(),
-    )
-    .distinct()
-    .order_by(erasure.c.project_id)
+_PROJECTS = select(
+    erasure.c.project_id,
+    select(secret.c.value).where(secret.c.name == "suppression").scalar_subquery(),
+).distinct()
+
+#: Of the erasure of a digest. A subquery and no join: Postgres would sort for a merge join.
+_ERASED_AT = (
+    select(erasure.c.erased_at)
+    .where(erasure.c.erasure_id == suppressed.c.erasure_id)
+    .scalar_subquery()
 )
 
 
@@ -43,20 +46,18 @@ def find(
     """
     by_digest = {
         digests.of_customer(key, project, each): (project, each)
-        for project, key in connection.execute(_PROJECTS)
-        if key is not None and project_id in (None, project)
+        for project, key in _projects(connection)
+        if project_id in (None, project)
         for each in customer_ids
     }
     if not by_digest:
         return {}
-    statement = (
-        select(suppressed.c.digest, erasure.c.erasure_id, erasure.c.erased_at)
-        .join(erasure, erasure.c.erasure_id == suppressed.c.erasure_id)
-        .where(in_values(connection, suppressed.c.digest, list(by_digest)))
-        .order_by(erasure.c.erasure_id)
+    statement = select(suppressed.c.digest, suppressed.c.erasure_id, _ERASED_AT).where(
+        in_values(connection, suppressed.c.digest, list(by_digest))
     )
+    rows = connection.execute(statement).all()
     found = {}
-    for digest, erasure_id, erased_at in connection.execute(statement):
+    for digest, erasure_id, erased_at in sorted(rows, key=lambda row: row.erasure_id):
         project, customer_id = by_digest[digest]
         found[customer_id] = ErasedCustomer(
             project_id=project,
@@ -65,3 +66,9 @@ def find(
             erased_at=erased_at,
         )
     return found
+
+
+def _projects(connection: Connection) -> list[tuple[str, bytes]]:
+    """Return the projects of which customers were erased, with the key of the digests."""
+    rows = connection.execute(_PROJECTS)
+    return [(project_id, bytes(key)) for project_id, key in rows if key is not None]

@@ -7,10 +7,22 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from attrs import frozen
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, exists, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.store.customers import erased_customer
+from projector.store.customers import ERASED
 from projector.store.predicates import in_values
 from projector.store.tables import (
     dead_letter,
@@ -122,7 +134,8 @@ def is_erased() -> ColumnElement[bool]:
     """Return the condition of a row of `stream` whose customer is erased, and which says so."""
     return and_(
         exists().where(erased_stream.c.stream_id == stream.c.stream_id),
-        stream.c.customer_id == erased_customer(stream.c.stream_id),
+        stream.c.customer_id
+        == literal_column(f"'{ERASED}'").concat(cast(stream.c.stream_id, Text)),
         stream.c.last_occurred_at == datetime(1970, 1, 1, tzinfo=UTC),
         stream.c.last_event_id == ERASED_KEY.event_id,
         ~exists().where(event.c.stream_id == stream.c.stream_id),
