@@ -18,13 +18,6 @@ _PROJECTS = select(
     select(secret.c.value).where(secret.c.name == "suppression").scalar_subquery(),
 ).distinct()
 
-#: Of the erasure of a digest. A subquery and no join: Postgres would sort for a merge join.
-_ERASED_AT = (
-    select(erasure.c.erased_at)
-    .where(erasure.c.erasure_id == suppressed.c.erasure_id)
-    .scalar_subquery()
-)
-
 
 @frozen(kw_only=True)
 class ErasedCustomer:
@@ -52,18 +45,21 @@ def find(
     }
     if not by_digest:
         return {}
-    statement = select(suppressed.c.digest, suppressed.c.erasure_id, _ERASED_AT).where(
+    statement = select(suppressed.c.digest, suppressed.c.erasure_id).where(
         in_values(connection, suppressed.c.digest, list(by_digest))
     )
     rows = connection.execute(statement).all()
+    if not rows:
+        return {}
+    erased_at = _times(connection, sorted({row.erasure_id for row in rows}))
     found = {}
-    for digest, erasure_id, erased_at in sorted(rows, key=lambda row: row.erasure_id):
+    for digest, erasure_id in sorted(rows, key=lambda row: row.erasure_id):
         project, customer_id = by_digest[digest]
         found[customer_id] = ErasedCustomer(
             project_id=project,
             customer_id=customer_id,
             erasure_id=erasure_id,
-            erased_at=erased_at,
+            erased_at=erased_at[erasure_id],
         )
     return found
 
@@ -72,3 +68,11 @@ def _projects(connection: Connection) -> list[tuple[str, bytes]]:
     """Return the projects of which customers were erased, with the key of the digests."""
     rows = connection.execute(_PROJECTS)
     return [(project_id, bytes(key)) for project_id, key in rows if key is not None]
+
+
+def _times(connection: Connection, erasure_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return when some erasures were, by their ids."""
+    statement = select(erasure.c.erasure_id, erasure.c.erased_at).where(
+        in_values(connection, erasure.c.erasure_id, erasure_ids)
+    )
+    return {row.erasure_id: row.erased_at for row in connection.execute(statement)}
