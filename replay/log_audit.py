@@ -1,13 +1,27 @@
-"""Checks the log against its own rules: dense numbering, stream rows, late flags."""
+"""Checks the log against its own rules: dense numbering, stream rows, late flags, erasures."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 
+from sqlalchemy import Connection
+
 from projector.envelope import RecordedEvent
+from projector.sealing import claims
+from projector.sealing.claims import Claims
 from projector.store.checkpoints import Checkpoint
-from projector.store.verify.log_counts import LastKey, LogCounts, Span, StrayEvent, StreamRow
+from projector.store.customers import ERASED
+from projector.store.sealed import erasures, records
+from projector.store.verify.log_counts import (
+    ERASED_KEY,
+    LastKey,
+    LogCounts,
+    Span,
+    StrayEvent,
+    StreamRow,
+)
+from projector.tlog import record
 
 
 def check_counts(counts: LogCounts) -> Iterator[str]:
@@ -26,6 +40,12 @@ def check_counts(counts: LogCounts) -> Iterator[str]:
             )
     for name, number in counts.orphans.items():
         yield f"Rows of {name} without an event: {number}."
+    leaves = counts.leaves
+    if leaves != Span(leaves.last, min(leaves.last, 1), leaves.last) or leaves.last > counts.head:
+        yield (
+            f"The seal should have each position from 1 to its last, up to {counts.head} at most, "
+            f"but has {leaves.size}, from {leaves.first} to {leaves.last}."
+        )
     if counts.late_without_customer:
         yield f"Events without a customer that are marked late: {counts.late_without_customer}."
 
@@ -41,6 +61,36 @@ def check_checkpoints(checkpoints: Iterable[Checkpoint], head: int) -> Iterator[
     for each in checkpoints:
         if not 0 <= each.position <= head:
             yield f"The checkpoint of {each.projection} is at {each.position}, the head at {head}."
+
+
+def check_erasures(connection: Connection) -> Iterator[str]:
+    """Check that the events which are erased are those whose erasure the log tells of.
+
+    Only these are read; memory is bounded as that of `projector.sealing.claims` is. Events that are
+    missing are the business of `check_counts`.
+    """
+    told = Claims(connection)
+    yield from map(claims.unreadable_fault, told.unreadable)
+    after = 0
+    while (start := _next_window(connection, told, after)) is not None:
+        yield from told.load(start - 1)
+        found = records.scan_markers(connection, after=start - 1, until=told.until)
+        for position, event_record in found:
+            erasure_id, claim = record.erasure_of(event_record), told.at(position)
+            yield from claims.faults(position, erasure_id, claim)
+            if erasure_id is None and claim is None:
+                yield f"The event at position {position} is erased, but not as an erasure does it."
+            told.meet(position)
+        for position in told.left():
+            if next(records.scan(connection, after=position - 1, until=position), None):
+                yield from claims.faults(position, None, told.at(position))
+        after = told.until
+
+
+def _next_window(connection: Connection, told: Claims, after: int) -> int | None:
+    """Return the next position that is erased or should be; None for no more."""
+    found = (erasures.next_marker(connection, after), told.next_claimed(after))
+    return min((each for each in found if each is not None), default=None)
 
 
 class StreamAudit:
@@ -64,14 +114,19 @@ class StreamAudit:
             yield event
         if self._last is not None:
             self._end(self._last)
-        for stream_id in self._streams:
-            self.problems.append(f"Stream {stream_id} has no events.")
+        for stream_id, stream in self._streams.items():
+            if not stream.is_erased:
+                self.problems.append(f"Stream {stream_id} has no events.")
+            elif not _says_erased(stream_id, stream):
+                self.problems.append(f"Stream {stream_id} is erased, but its row says otherwise.")
 
     def _end(self, last: RecordedEvent) -> None:
         """Check a stream whose events have all been seen; `last` has the greatest canonical key."""
         stream = self._streams.pop(last.stream_id or 0, None)
         # check_strays reports events whose stream does not exist.
-        if stream is not None and stream.last != LastKey.of(last.key):
+        if stream is not None and stream.is_erased:
+            self.problems.append(f"Stream {last.stream_id} is erased, but has events.")
+        elif stream is not None and stream.last != LastKey.of(last.key):
             self.problems.append(
                 f"The greatest key of stream {last.stream_id} is that of position {last.position}, "
                 "but the stream row has another."
@@ -84,3 +139,7 @@ class StreamAudit:
             first_after = min(first_after, position)
         del self._positions[:]
         del self._late[:]
+
+
+def _says_erased(stream_id: int, stream: StreamRow) -> bool:
+    return stream.customer.customer_id == f"{ERASED}{stream_id}" and stream.last == ERASED_KEY

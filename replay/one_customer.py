@@ -12,6 +12,7 @@ from projector.envelope import CustomerKey
 from projector.errors import DatabaseBusy
 from projector.projections.projection import Projection
 from projector.queries.customers import find_key
+from projector.queries.erased import or_erased
 from projector.runner.refold import fold_to_checkpoint, record
 from projector.runner.runner import check_runnable
 from projector.store import checkpoints, customers, digest, group_sizes, log, table_rows
@@ -60,11 +61,14 @@ def rebuild_customer(
     computed anew over all rows in the tables, and so are the sizes of groups. The rows are read
     from a snapshot, which does not block writers. The short write transaction that follows is
     optimistic: the rebuild starts over if the customer's rows were written since the snapshot.
-    Raises CustomerNotFound, CustomerAmbiguous, ProjectionOutdated; RowsUnreadable for another
-    customer's row; DatabaseBusy after TRIES_MAX attempts.
+    Raises CustomerNotFound, CustomerErased, CustomerAmbiguous, ProjectionOutdated; RowsUnreadable
+    for another customer's row; DatabaseBusy after TRIES_MAX attempts.
     """
     for _ in range(TRIES_MAX):
-        with database.reading_tables() as connection:
+        with (
+            or_erased(database, identifier, project_id, by_source_id=by_source_id),
+            database.reading_tables() as connection,
+        ):
             customer = find_key(connection, identifier, project_id, by_source_id)
             before = checkpoints.read(connection, projections)
             others = {

@@ -31,7 +31,13 @@ from projector.store.database import Database
 from projector.store.verify import log_counts, raw_rows
 from projector.store.verify.log_counts import StreamRow
 from replay.comparison import compare_letters, compare_rows
-from replay.log_audit import StreamAudit, check_checkpoints, check_counts, check_strays
+from replay.log_audit import (
+    StreamAudit,
+    check_checkpoints,
+    check_counts,
+    check_erasures,
+    check_strays,
+)
 from replay.verify_report import NAMED_MAX, PieceResult, Tally, VerifyReport
 
 #: The number of streams that are folded and compared in one go.
@@ -63,6 +69,7 @@ def verify(
             counts = log_counts.count(connection)
             tally.add_problems(check_counts(counts))
             tally.add_problems(check_strays(log_counts.strays(connection, limit=NAMED_MAX)))
+            tally.add_problems(check_erasures(connection))
             # The streams that exist, whatever the log head says about their numbers.
             pieces = log_counts.stream_ids(connection, at_once=STREAMS_MAX)
             total = counts.stream_ids.size
@@ -114,7 +121,7 @@ def _check_streams(
     """Compare the customers of some streams, and check the streams themselves."""
     streams = log_counts.streams(connection, stream_ids)
     audit = StreamAudit(streams)
-    result = PieceResult(checked=len(streams))
+    result = PieceResult(checked=sum(not each.is_erased for each in streams.values()))
     for number, (position, projections) in enumerate(passes):
         events = log.read_streams(connection, stream_ids, until=head)
         # The audit needs all events, once; a projection folds those up to its checkpoint.

@@ -39,8 +39,8 @@ class Queries:
         """Return a customer's state now, as it was true `as_of`, or as it was known `at_position`.
 
         Both together are bitemporal: what was known at that position to be true at that instant.
-        Raises CustomerNotFound, CustomerAmbiguous, PositionUnknown, or BadInstant for a naive
-        datetime.
+        Raises CustomerNotFound, which is CustomerErased for a customer who was erased,
+        CustomerAmbiguous, PositionUnknown, or BadInstant for a naive datetime.
         """
         from projector.queries.customers import PointInTime, find_customer
 

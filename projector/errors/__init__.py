@@ -2,6 +2,7 @@
 
 from projector.errors.answers import (
     CustomerAmbiguous,
+    CustomerErased,
     CustomerNotFound,
     DeadLetterNotFound,
     GroupNotFound,
@@ -177,6 +178,7 @@ __all__ = [
     "CopyIncomplete",
     "CredentialsMissing",
     "CustomerAmbiguous",
+    "CustomerErased",
     "CustomerNotFound",
     "CustomerNotGiven",
     "DatabaseBusy",

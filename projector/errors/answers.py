@@ -19,6 +19,12 @@ class CustomerNotFound(ProjectorError):
     hint = "Check the id; --source-id looks up the shop's own id."
 
 
+class CustomerErased(CustomerNotFound):
+    """This customer was erased on {day} (erasure {erasure_id})."""
+
+    hint = "Nothing is kept of the customer; `projector forgotten ID` shows the erasure."
+
+
 class CustomerAmbiguous(ProjectorError):
     """Customer {identifier!r} is ambiguous; it may be: {candidates}."""
 

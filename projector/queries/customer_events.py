@@ -9,6 +9,7 @@ from attrs import frozen
 
 from projector.envelope import RecordedEvent
 from projector.queries.customers import find_keys, require_one
+from projector.queries.erased import or_erased
 from projector.store import duplicates, log
 from projector.store.database import Database
 from projector.text import paging
@@ -58,11 +59,11 @@ def find_events(
     """Return a page of a customer's events; it has less than `limit` if their bodies are long.
 
     The order is that of arrival (positions), so that a late event does not shift others to another
-    page. Raises CustomerNotFound, CustomerAmbiguous, BadCursor and BadNumber.
+    page. Raises CustomerNotFound, CustomerErased, CustomerAmbiguous, BadCursor and BadNumber.
     """
     paging.check_limit(limit)
     [last] = paging.from_cursor(after, tuple[paging.Number]) or (0,)
-    with database.reading() as connection:
+    with or_erased(database, identifier, project_id), database.reading() as connection:
         # By the log's streams, and not by rows: the tables may not have folded these events yet.
         key = require_one(
             find_keys(connection, identifier, project_id, False), identifier, project_id

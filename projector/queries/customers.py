@@ -13,6 +13,7 @@ from projector.envelope import CustomerKey, RecordedEvent, id_problem
 from projector.errors import BadNumber, CustomerAmbiguous, CustomerNotFound, PositionUnknown
 from projector.queries import customers_now, past
 from projector.queries.customer_state import PROJECTIONS, CustomerState, state_from_rows
+from projector.queries.erased import find_erased, or_erased
 from projector.store import checkpoints, customers, dead_letters, log, table_rows
 from projector.store.customer_rows import By
 from projector.store.database import Database
@@ -70,6 +71,8 @@ class CustomerBatch:
     customers: tuple[CustomerState, ...]
     #: The ids that no customer has.
     not_found: tuple[str, ...]
+    #: The ids of customers who were erased.
+    erased: tuple[str, ...]
     #: The ids that customers of several projects have.
     ambiguous: tuple[str, ...]
     #: The position of the log up to which the states reflect every event.
@@ -87,17 +90,18 @@ def find_customer(
     """Return the state of the customer with this id, or with this source_id, now or at a moment.
 
     A source_id is looked up among the present ones, whatever the moment. Raises CustomerNotFound;
-    CustomerAmbiguous if several projects have the id, or if several customers that are not deleted
-    have the source_id; PositionUnknown.
+    CustomerErased, which is one; CustomerAmbiguous if several projects have the id, or if several
+    customers that are not deleted have the source_id; PositionUnknown.
     """
-    if moment.is_now:
-        found = find_customer_now(
-            database, identifier, project_id=project_id, by_source_id=by_source_id
-        )
-        if found is not None:
-            return found[0]
-    with database.reading_tables() as connection:
-        return read_customer(connection, identifier, project_id, by_source_id, moment)
+    with or_erased(database, identifier, project_id, by_source_id=by_source_id):
+        if moment.is_now:
+            found = find_customer_now(
+                database, identifier, project_id=project_id, by_source_id=by_source_id
+            )
+            if found is not None:
+                return found[0]
+        with database.reading_tables() as connection:
+            return read_customer(connection, identifier, project_id, by_source_id, moment)
 
 
 def find_customer_now(
@@ -136,9 +140,12 @@ def find_customers(
         each: [state for state in known.get(each, ()) if project_id in (None, state.project_id)]
         for each in unique_ids
     }
+    missing = [each for each, states in found.items() if not states]
+    erased = find_erased(database, missing, project_id) if missing else {}
     return CustomerBatch(
         customers=tuple(states[0] for states in found.values() if len(states) == 1),
-        not_found=tuple(each for each, states in found.items() if not states),
+        not_found=tuple(each for each in missing if each not in erased),
+        erased=tuple(each for each in missing if each in erased),
         ambiguous=tuple(each for each, states in found.items() if len(states) > 1),
         position=position,
     )

@@ -14,6 +14,8 @@ from projector.runner import isolation
 from projector.store import checkpoints, dead_letters, digest, log, members, quarantine
 from projector.store.checkpoints import Checkpoint
 from projector.store.database import Database
+from projector.store.erasure import counts
+from projector.store.erasure.counts import ErasureCounts
 
 
 @frozen(kw_only=True)
@@ -37,7 +39,7 @@ class ProjectionStatus:
 
 @frozen(kw_only=True)
 class Status:
-    """The status of the log, the projections and the quarantine, in one snapshot."""
+    """The status of the log, the projections, the quarantine and erasures, in one snapshot."""
 
     #: The position of the last event.
     head: int
@@ -46,6 +48,7 @@ class Status:
     quarantine: dict[str, int]
     #: The number of tiers whose last day is over, and of which nothing was heard since.
     overdue: int
+    erased: ErasureCounts
 
 
 def read_status(database: Database, projections: Sequence[Projection]) -> Status:
@@ -70,6 +73,7 @@ def read_status(database: Database, projections: Sequence[Projection]) -> Status
             ),
             quarantine=quarantine.counts(connection),
             overdue=members.count_overdue(connection, NOW.day()),
+            erased=counts.read(connection),
         )
 
 

@@ -29,6 +29,8 @@ class ProofCheck:
     commitment: str | None
     #: The event, if the proof has it: see `projector.tlog.record`.
     record: str | None
+    #: The erasure that has erased the event, by the word of the proof; None if it is not erased.
+    erased: int | None
     #: The size of the older log, for a proof that the log extends it.
     old: int | None
 
@@ -47,6 +49,7 @@ class _Document(msgspec.Struct, kw_only=True):
     proof: list[str]
     checkpoint: str
     leaf: _Leaf
+    erased: int | None = None
 
 
 def check_proof(
@@ -67,9 +70,11 @@ def check_proof(
     """
     if proof.startswith(b"old "):
         return _check_extension(ConsistencyProof.parse(proof, what=what), keys, old, what)
-    record_text = None
+    record_text = erasure_id = None
     if proof.lstrip()[:1] == b"{":
-        parsed, committed, record_text = _parse_document(proof, what)
+        parsed, document = _parse_document(proof, what)
+        committed = bytes.fromhex(document.leaf.commitment)
+        record_text, erasure_id = document.leaf.record, document.erased
     else:
         parsed = InclusionProof.parse(proof, what=what)
         if commitment is None:
@@ -87,6 +92,7 @@ def check_proof(
         position=parsed.index + 1,
         commitment=committed.hex(),
         record=record_text,
+        erased=erasure_id,
         old=None,
     )
 
@@ -118,31 +124,41 @@ def _check_extension(
         position=None,
         commitment=None,
         record=None,
+        erased=None,
         old=older.size,
     )
 
 
-def _parse_document(proof: bytes, what: str) -> tuple[InclusionProof, bytes, str | None]:
-    """Return the proof in a JSON document, the commitment in it, and the record, which fits."""
+def _parse_document(proof: bytes, what: str) -> tuple[InclusionProof, _Document]:
+    """Return the proof in a JSON document, and that, whose event fits its commitment."""
     try:
         found = msgspec.json.decode(proof, type=_Document)
     except (ValueError, RecursionError) as error:
         raise ProofUnreadable(what=what, reason=error) from None
-    committed = _from_hex(found.leaf.commitment, "the commitment", what)
     if found.position != found.index + 1:
         raise ProofWrong(what=what, reason="its index is not that of its position.")
-    if found.leaf.salt is not None and found.leaf.record is not None:
-        salt = _from_hex(found.leaf.salt, "the salt", what)
-        if record.commit(salt, found.leaf.record.encode()) != committed:
-            raise ProofWrong(what=what, reason="its event is not the one of its commitment.")
-        if not found.leaf.record.startswith(f"{record.PREFIX.decode()}{found.position}\0"):
-            raise ProofWrong(what=what, reason="its event is of another position.")
+    _check_leaf(found, what)
     try:
         hashes = tuple(map(decode_hash, found.proof))
     except ValueError as error:
         raise ProofUnreadable(what=what, reason=error) from None
-    parsed = InclusionProof(index=found.index, hashes=hashes, checkpoint=found.checkpoint)
-    return parsed, committed, found.leaf.record
+    return InclusionProof(index=found.index, hashes=hashes, checkpoint=found.checkpoint), found
+
+
+def _check_leaf(found: _Document, what: str) -> None:
+    """Check that the event in a document, if there is one, is that of its commitment."""
+    committed = _from_hex(found.leaf.commitment, "the commitment", what)
+    if (found.leaf.salt is None) != (found.leaf.record is None):
+        raise ProofUnreadable(what=what, reason="it has the salt without the event, or only that")
+    if found.leaf.salt is None or found.leaf.record is None:
+        return
+    if found.erased is not None:
+        raise ProofWrong(what=what, reason="its event is said to be erased, and is there.")
+    salt = _from_hex(found.leaf.salt, "the salt", what)
+    if record.commit(salt, found.leaf.record.encode()) != committed:
+        raise ProofWrong(what=what, reason="its event is not the one of its commitment.")
+    if not found.leaf.record.startswith(f"{record.PREFIX.decode()}{found.position}\0"):
+        raise ProofWrong(what=what, reason="its event is of another position.")
 
 
 def _from_hex(text: str, name: str, what: str) -> bytes:

@@ -8,7 +8,7 @@ from projector.errors import PositionNotSealed, SizeNotSealed
 from projector.sealing.checkpoints import read_note, require_extends
 from projector.store.database import Database
 from projector.store.sealed import leaves, records, subtrees
-from projector.tlog import note
+from projector.tlog import note, record
 from projector.tlog.checkpoint import Checkpoint
 from projector.tlog.keys import encode
 from projector.tlog.proofs import ConsistencyProof, InclusionProof
@@ -19,7 +19,7 @@ class LeafDetail:
     """The sealed parts of an event; commitment and salt in hex."""
 
     commitment: str
-    #: None if it was destroyed; then the record is None, too.
+    #: None if the event is erased; then the record is None, too.
     salt: str | None
     #: Text that has NULs in it: see `projector.tlog.record`.
     record: str | None
@@ -27,7 +27,7 @@ class LeafDetail:
 
 @frozen(kw_only=True)
 class EventProof:
-    """A proof that an event is in the log, with the event."""
+    """A proof that an event is in the log, with the event unless it is erased."""
 
     position: int
     #: Of the leaf, from 0: the position minus 1.
@@ -39,6 +39,8 @@ class EventProof:
     #: The note of the checkpoint.
     checkpoint: str
     leaf: LeafDetail
+    #: The erasure that has erased the event; None if it is there.
+    erased: int | None
 
 
 @frozen(kw_only=True)
@@ -68,7 +70,7 @@ def prove_event(database: Database, position: int, path: str) -> tuple[Inclusion
         hashes = tuple(subtrees.tree(connection, checkpoint.size).inclusion_proof(position - 1))
         [leaf] = leaves.read(connection, after=position - 1, until=position)
         found = dict(records.scan(connection, after=position - 1, until=position))
-    record = None if leaf.salt is None else found.get(position)
+    event_record = None if leaf.salt is None else found.get(position)
     proof = InclusionProof(index=position - 1, hashes=hashes, checkpoint=signed)
     return proof, EventProof(
         position=position,
@@ -79,8 +81,9 @@ def prove_event(database: Database, position: int, path: str) -> tuple[Inclusion
         leaf=LeafDetail(
             commitment=leaf.commitment.hex(),
             salt=None if leaf.salt is None else leaf.salt.hex(),
-            record=None if record is None else record.decode(errors="replace"),
+            record=None if event_record is None else event_record.decode(errors="replace"),
         ),
+        erased=record.erasure_of(found.get(position, b"")),
     )
 
 

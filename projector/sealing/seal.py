@@ -1,7 +1,8 @@
 """Seals the events that are not sealed so far: behind the log, in the order of positions.
 
 An append seals nothing and so costs nothing more. What is sealed is the log as it is then; between
-its commit and its sealing an event can only be changed by breaking the triggers that guard the log.
+its commit and its sealing an event can only be changed by breaking the triggers that guard the log,
+or by an erasure: what is a marker when it is sealed needs no salt, and gets none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from projector.errors import SealUnsound
 from projector.store import log_head
 from projector.store.database import Database
-from projector.store.sealed import leaves, records, subtrees
+from projector.store.sealed import erasures, leaves, records, subtrees
 from projector.store.sealed.subtrees import StoredBlocks
 from projector.tlog import record
 from projector.tlog.growing_tree import GrowingTree, Subtree
@@ -30,7 +31,9 @@ class _Batch(NamedTuple):
     """Leaves that are computed and not yet stored."""
 
     after: int
-    salts: list[bytes]
+    #: The last erasure of the snapshot that the events were read from.
+    erasure_id: int
+    salts: list[bytes | None]
     commitments: list[bytes]
     completed: list[Subtree]
 
@@ -51,8 +54,10 @@ def seal(
                 return sealed
             batch = _prepare(connection, sealed, head)
         with database.writing() as connection:
-            # Otherwise another process was faster, and this batch is thrown away.
-            if leaves.last_locked(connection) == sealed:
+            # Otherwise another process was faster, or one of these events may be erased by now, and
+            # must not get its salt back: this batch is thrown away.
+            is_valid = leaves.last_locked(connection) == sealed
+            if is_valid and erasures.last(connection) == batch.erasure_id:
                 leaves.append(
                     connection,
                     after=batch.after,
@@ -66,16 +71,20 @@ def _prepare(connection: Connection, sealed: int, head: int) -> _Batch:
     if head < sealed:
         raise SealUnsound(reason=f"the seal ends at {sealed}, the log at {head}.")
     until = min(sealed + BATCH_EVENTS_MAX, head)
-    salts = record.cut_salts(os.urandom(record.SALT_BYTES * (until - sealed)))
+    erasure_id = erasures.last(connection)
+    salts: list[bytes | None] = []
+    salts += record.cut_salts(os.urandom(record.SALT_BYTES * (until - sealed)))
     commitments: list[bytes] = []
     expected = sealed
     for position, each in records.scan(connection, after=sealed, until=until):
         expected += 1
         if position != expected:
             raise SealUnsound(reason=f"there is no event at position {expected}.")
-        commitments.append(record.commit(salts[len(commitments)], each))
+        if record.erasure_of(each) is not None:
+            salts[len(commitments)] = None
+        commitments.append(record.commit(salts[len(commitments)] or b"", each))
     if expected != until:
         raise SealUnsound(reason=f"there is no event at position {expected + 1}.")
     blocks = StoredBlocks(connection, sealed)
     completed = GrowingTree(sealed, blocks).add(map(leaf_hash, commitments))
-    return _Batch(sealed, salts, commitments, [*blocks.computed, *completed])
+    return _Batch(sealed, erasure_id, salts, commitments, [*blocks.computed, *completed])

@@ -1,7 +1,8 @@
 """Verifies the log against its seal, and the seal against checkpoints, in one pass.
 
-Memory is constant. Nothing that the database computes is trusted: each commitment, and the tree
-over them, is computed anew.
+An erased event cannot be compared with its commitment; an event of the log must tell of its
+erasure. Nothing that the database computes is trusted: each commitment, and the tree over them, is
+computed anew. Memory is constant, but for 24 bytes for each erasure.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from attrs import define, field, frozen
 from sqlalchemy import Connection
 
 from projector.errors import NoteUnsigned
+from projector.sealing import claims
 from projector.sealing.checkpoints import read_note
+from projector.sealing.claims import Claims
 from projector.store import log_head
 from projector.store.database import Database
 from projector.store.sealed import leaves, records, subtrees
@@ -47,6 +50,8 @@ class SealReport:
 
     #: The number of events that were compared with what was sealed of them.
     checked: int
+    #: The number of events that are erased.
+    erased: int
     #: The number of leaves, and the root of their tree in base64.
     size: int
     root: str
@@ -65,9 +70,11 @@ class SealReport:
 
 @define
 class _Tally:
+    claims: Claims
     #: The number of events and leaves that were read.
     seen: int = 0
     checked: int = 0
+    erased: int = 0
     tree: GrowingTree = field(factory=GrowingTree)
     #: The roots of the tree at the sizes of the checkpoints.
     roots: dict[int, bytes] = field(factory=dict)
@@ -93,8 +100,10 @@ def verify_log(
     none of the keys is that of a checkpoint's log, or ExtraMissing.
     """
     checkpoints = _read_checkpoints(against, keys)
-    tally = _Tally()
     with database.reading() as connection:
+        tally = _Tally(Claims(connection))
+        tally.add_faults(map(claims.unreadable_fault, tally.claims.unreadable))
+        tally.add_faults(tally.claims.load(0))
         size, end = leaves.last(connection), leaves.last_event(connection)
         stops = {each.size for each in checkpoints.values()}
         for after in _check_ranges(connection, tally, size, max(size, end), stops):
@@ -104,6 +113,7 @@ def verify_log(
     checks = tuple(_compare(tally, size, checkpoints))
     return SealReport(
         checked=tally.checked,
+        erased=tally.erased,
         size=size,
         root=encode(tally.tree.root()),
         unsealed=max(end - size, 0),
@@ -126,6 +136,8 @@ def _check_ranges(
         if after >= last:
             return
         until = min([after + RANGE, last, *(each for each in stops if each > after)])
+        if until > tally.claims.until:
+            tally.add_faults(tally.claims.load(after))
         before = tally.seen
         tally.add_faults(_check_range(connection, tally, after, until, size))
         if tally.seen == before:
@@ -149,10 +161,13 @@ def _check_range(
         yield from _without_event(expected, position - 1)
         expected = position + 1
         tally.seen += 1
+        erasure_id = record.erasure_of(event_record)
+        tally.erased += erasure_id is not None
+        yield from claims.faults(position, erasure_id, tally.claims.at(position))
         leaf = sealed.get(position)
         if leaf is not None:
             tally.checked += 1
-            yield from _check_event(leaf, event_record)
+            yield from _check_event(leaf, event_record, is_erased=erasure_id is not None)
         elif position <= size:
             yield f"The event at position {position} is not sealed."
     if expected > after + 1 or found:
@@ -170,8 +185,11 @@ def _without_event(first: int, last: int) -> Iterator[str]:
         yield f"There are no events at positions {first} to {last}."
 
 
-def _check_event(leaf: Leaf, event_record: bytes) -> Iterator[str]:
-    if leaf.salt is None:
+def _check_event(leaf: Leaf, event_record: bytes, *, is_erased: bool) -> Iterator[str]:
+    if is_erased:
+        if leaf.salt is not None:
+            yield f"Position {leaf.position} is erased, and its salt is still there."
+    elif leaf.salt is None:
         yield f"Position {leaf.position} is not erased, and its salt is gone."
     elif record.commit(leaf.salt, event_record) != leaf.commitment:
         yield f"The event at position {leaf.position} is not the one that was sealed."

@@ -221,7 +221,7 @@ ANSWERS: dict[str, Any] = {
         position=17,
     ),
     "getCustomers": CustomerBatch(
-        customers=(_CUSTOMER,), not_found=("cust_2",), ambiguous=(), position=17
+        customers=(_CUSTOMER,), not_found=("cust_2",), erased=(), ambiguous=(), position=17
     ),
     "searchCustomers": SearchResults(
         customers=(

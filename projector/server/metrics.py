@@ -144,6 +144,10 @@ class Metrics(NullMetrics):
         self._overdue_tiers = gauge(
             "projector_overdue_tiers", "Tiers whose last day is over, nothing heard since."
         )
+        self._erasures_unpurged = gauge(
+            "projector_erasures_unpurged",
+            "Erasures whose bytes may still be in the files of the database.",
+        )
         self._quarantine = gauge("projector_quarantine", "Deliveries in quarantine.", ["reason"])
         self._wal_bytes = gauge(
             "projector_wal_bytes", "Size of SQLite's write-ahead log; 0 on Postgres."
@@ -215,6 +219,7 @@ class Metrics(NullMetrics):
         self._wal_bytes.set(self._database.wal_bytes())
         self._lag_seconds.set(snapshot.lag_seconds)
         self._overdue_tiers.set(snapshot.status.overdue)
+        self._erasures_unpurged.set(snapshot.status.erased.unpurged)
         for each in snapshot.status.projections:
             self._lag_events.labels(each.name).set(each.lag)
             self._dead_letters.labels(each.name).set(each.dead_letters)

@@ -22,6 +22,7 @@ from projector.queries.feeds import Feed, Feeds
 from projector.queries.log_position import LogPosition
 from projector.queries.log_tail import LogPage
 from projector.queries.status import ProjectionStatus, Status
+from projector.store.erasure.counts import ErasureCounts
 from projector.store.log_pages import LogEntry
 from projector.store.quarantine import QuarantineEntry
 
@@ -106,6 +107,7 @@ ANSWERS: dict[str, Any] = {
         ),
         quarantine={"unknown_shape": 1},
         overdue=0,
+        erased=ErasureCounts(customers=0, events=0, last=None, unpurged=0),
     ),
     "listFeeds": Feeds(
         feeds=(

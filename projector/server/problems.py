@@ -85,6 +85,7 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.JobNotFound: Rule(404, "/jobs lists the last ones."),
     server_errors.MetricsMissing: Rule(404),
     server_errors.MethodUnknown: Rule(405),
+    errors.CustomerErased: Rule(410, "Nothing is kept of the customer, and nothing is let in."),
     server_errors.BodyTooSlow: Rule(408),
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or use the customer id."),
     errors.JobsWaiting: Rule(409, "Ask again once some have ended; /jobs lists them."),

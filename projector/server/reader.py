@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from projector.errors import CustomerNotFound
 from projector.queries import customers_now
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import by_id, read_customers, require_one
+from projector.queries.erased import error_of, find_erased
 from projector.server.batcher import Batcher, Bounds
 from projector.server.positions import TablesPosition
 from projector.store import log
@@ -34,7 +36,7 @@ class Reader:
     async def read_customer(self, identifier: str, project_id: str | None) -> StateAtPosition:
         """Return a customer's current state; raise CustomerNotFound, CustomerAmbiguous or others.
 
-        Overloaded and the errors of the database are among the others.
+        CustomerErased, Overloaded and the errors of the database are among the others.
         """
         return await self._batcher.submit((identifier, project_id))
 
@@ -52,7 +54,26 @@ class Reader:
                 results.append((require_one(matching, identifier, project_id), tables))
             except Exception as error:
                 results.append(error)
-        return results
+        unknown = [
+            each
+            for each, result in zip(batch, results, strict=True)
+            if isinstance(result, CustomerNotFound)
+        ]
+        erased = self._find_erased(unknown)
+        return [erased.get(each, result) for each, result in zip(batch, results, strict=True)]
+
+    def _find_erased(self, unknown: Sequence[CustomerRequest]) -> dict[CustomerRequest, Exception]:
+        """Return the errors of those requests whose customers were erased."""
+        found: dict[CustomerRequest, Exception] = {}
+        for project_id in {each[1] for each in unknown}:
+            ids = [identifier for identifier, project in unknown if project == project_id]
+            try:
+                erased = find_erased(self._database, ids, project_id)
+            except Exception as error:
+                found |= {(each, project_id): error for each in ids}
+            else:
+                found |= {(each, project_id): error_of(one) for each, one in erased.items()}
+        return found
 
     def _read_states(
         self, identifiers: Sequence[str]

@@ -12,6 +12,9 @@ from projector.projections import customer
 from projector.store.row_tables import table_of
 from projector.store.tables import stream
 
+#: What an erasure puts in the place of a customer's id, before the number of the stream.
+ERASED = "erased:"
+
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)
     .where(stream.c.customer_id == bindparam("customer_id"))
@@ -26,9 +29,15 @@ _ALL = (
 
 
 def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey]:
-    """Return the customers with this customer_id, at most one per project, by project."""
+    """Return the customers with this customer_id, at most one per project, by project.
+
+    Erased customers have no id.
+    """
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
-    return [CustomerKey(*row) for row in rows]
+    found = [CustomerKey(*row) for row in rows]
+    if found and customer_id.startswith(ERASED):
+        return [each for each in found if customer_id != f"{ERASED}{stream_of(connection, each)}"]
+    return found
 
 
 def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:

@@ -105,10 +105,13 @@ def received_at(connection: Connection, position: int) -> datetime | None:
 
 
 def last_received_by_type(connection: Connection, *, after: int) -> dict[str, datetime]:
-    """Return the newest `received_at` of each event type, among the events after a position."""
+    """Return the newest `received_at` of each event type, among the events after a position.
+
+    Without markers of erased events, and events of the program's own, which nobody has sent.
+    """
     statement = (
         select(event.c.type, func.max(event.c.received_at))
-        .where(event.c.position > after)
+        .where(event.c.position > after, event.c.source.not_in(("erased", "projector")))
         .group_by(event.c.type)
     )
     return {row[0]: row[1] for row in connection.execute(statement)}

@@ -175,14 +175,19 @@ def _problems(connection: Connection, head: Numbers, end: Numbers) -> list[str]:
 
 
 def _wrong_streams(connection: Connection) -> list[int]:
-    """Return the first NAMED_MAX streams whose greatest canonical key is not that of an event."""
+    """Return the first NAMED_MAX streams whose greatest canonical key is not that of an event.
+
+    The streams of erased customers have no events.
+    """
     key = tuple_(event.c.occurred_at, event.c.event_id)
     greatest = tuple_(stream.c.last_occurred_at, stream.c.last_event_id)
     in_stream = select(event.c.position).where(
         event.c.stream_id == stream.c.stream_id, event.c.project_id == stream.c.project_id
     )
     has_last, has_greater = in_stream.where(key == greatest), in_stream.where(key > greatest)
-    wrong = select(stream.c.stream_id).where(~has_last.exists() | has_greater.exists())
+    wrong = select(stream.c.stream_id).where(
+        ~log_counts.is_erased(), ~has_last.exists() | has_greater.exists()
+    )
     return list(connection.execute(wrong.order_by(stream.c.stream_id).limit(NAMED_MAX)).scalars())
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from projector.cli.commands.log import PROOF_BYTES_MAX
+from projector.store.database import Database
 from projector.tlog import keys
 from tests.cli.conftest import Cli, Write
+from tests.support.erasures import erase
 from tests.support.given import created
 
 #: Run plain SQL on the database in the folder, without its triggers.
@@ -72,6 +74,7 @@ def test_a_checkpoint_is_printed_and_kept(cli: Cli, folder: Path, vkey: str) -> 
     assert found.code == 0
     assert found.json == {
         "checked": 5,
+        "erased": 0,
         "size": 5,
         "root": root,
         "unsealed": 0,
@@ -115,7 +118,7 @@ def test_a_proof_is_checked_by_who_has_no_database(cli: Cli, folder: Path, vkey:
     (folder / "old").write_text(old)
     proof = cli("log", "prove", "3", "--checkpoint", "checkpoint", "--json")
     detail = proof.json
-    assert list(detail) == ["position", "index", "size", "proof", "checkpoint", "leaf"]
+    assert list(detail) == ["position", "index", "size", "proof", "checkpoint", "leaf", "erased"]
     assert (detail["position"], detail["index"], detail["size"]) == (3, 2, 5)
     assert detail["checkpoint"] == old
     text = cli("log", "prove", "3", "--checkpoint", "checkpoint").out
@@ -140,6 +143,26 @@ def test_a_proof_is_checked_by_who_has_no_database(cli: Cli, folder: Path, vkey:
     done = cli("log", "check", "extension", "--vkey", vkey, "--old", "old")
     assert done.code == 1
     assert "it is of 3 events" in done.err
+
+
+def test_an_erased_event_is_proved_by_its_place(cli: Cli, folder: Path, vkey: str) -> None:
+    _checkpoint(cli)
+    with closing(Database(f"sqlite:///{folder / 'projector.db'}")) as database:
+        erase(database, "cust_2")
+    text = "Compared 5 events with their seal. Faults: 0. Events that are not sealed yet: 1.\n"
+    told = cli("log", "verify").out
+    assert text + "Of these events 1 are erased, as events of the log tell.\n" in told
+    assert cli("log", "verify", "--json").json["erased"] == 1
+    proof = cli("log", "prove", "3", "--checkpoint", "checkpoint", "--json")
+    assert (proof.json["erased"], proof.json["leaf"]["salt"]) == (1, None)
+    (folder / "proof").write_text(proof.out)
+    found = cli("log", "check", "proof", "--vkey", vkey)
+    assert (found.code, found.out) == (
+        0,
+        "Event 3 is in shop.example/projector, sealed with 5 events.\n"
+        "It was erased by erasure 1, as the proof says: only its place in the log is proved.\n",
+    )
+    assert cli("log", "check", "proof", "--vkey", vkey, "--json").json["erased"] == 1
 
 
 def test_a_log_is_proved_to_extend_an_older_one(

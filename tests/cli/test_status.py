@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -10,6 +11,7 @@ from projector.store import schema
 from projector.store.database import Database
 from projector.store.tables import SCHEMA_REVISION
 from tests.cli.conftest import Cli, Write
+from tests.support.erasures import erase
 from tests.support.given import created, delivery, entered
 
 _BORN = created("cust_1", at="2024-01-01T00:00:00Z")
@@ -26,7 +28,7 @@ _PROJECTIONS = [
 @pytest.mark.usefixtures("empty_database")
 def test_the_status_of_an_empty_log(cli: Cli) -> None:
     found = cli("status", "--json").json
-    assert list(found) == ["head", "projections", "quarantine", "overdue"]
+    assert list(found) == ["head", "projections", "quarantine", "overdue", "erased"]
     assert (found["head"], found["quarantine"]) == (0, {})
     assert [each["name"] for each in found["projections"]] == _PROJECTIONS
     assert list(found["projections"][0]) == [
@@ -55,6 +57,22 @@ def test_people_see_the_same_status(cli: Cli, write: Write) -> None:
     for said in (*_PROJECTIONS, "broken_json"):
         assert said in done.out
     assert done.err == ""
+
+
+def test_people_see_what_was_erased_and_is_not_purged(cli: Cli, write: Write, folder: Path) -> None:
+    cli("ingest", write(_BORN))
+    assert "rased" not in cli("status").out
+    with closing(Database(f"sqlite:///{folder / 'projector.db'}")) as database:
+        erase(database, "cust_1", is_purged=False)
+    done = cli("status")
+    assert "Erased: 1 customer with 1 event, the last time on 2026-11-26." in done.out
+    assert "1 erasure is not finished" in done.out
+    assert "run `projector purge`." in done.out
+    for call in (("customer", "cust_1"), ("why", "cust_1", "--segment", "seg_1")):
+        refused = cli(*call)
+        assert (refused.code, refused.failed_in_a_sentence) == (3, True)
+        assert "This customer was erased on 2026-11-26 (erasure 1)." in refused.err
+    assert cli("rebuild", "--customer", "cust_1").code == 3
 
 
 def test_rebuilding_says_what_was_rebuilt(cli: Cli, write: Write) -> None:

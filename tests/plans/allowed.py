@@ -18,6 +18,8 @@ PAGES = {
     "dead_letters.page_by_stream": _PAGE,
     "dead_letters.page": _PAGE,
     "dead_letters.newest": _PAGE,
+    "erasures.last": "the last entry of an index",
+    "erasures.next_marker": _PAGE,
     "leaves.last": "the last entry of an index",
     "leaves.last_event": "the last entry of an index",
     "log_counts.last_stream_id": "the last entry of an index",
@@ -44,6 +46,7 @@ WHOLE = {
     "difference.count_rows.<genexpr>": _COMPARED,
     "customers.deleted_before": "once a day; few customers have been deleted and not erased",
     "customers.in_order": "a rebuild or an export is of all customers",
+    "counts.read": "all erasures are counted, of which there are few",
     "dead_letters.delete_all": _ALL_LETTERS,
     "dead_letters.customers_with": "an export lists all customers",
     "dead_letters.count_by_projection": "a line for each reason",
@@ -57,6 +60,7 @@ WHOLE = {
     "direct_append._read_head": "the last entries of three indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
+    "erased_customers._projects": "all erasures, of which there are few, after nobody was found",
     "feed_senders.find": "a project's senders, each by one entry of an index",
     "feed_reads.read": "the hours of sixteen weeks, once in a process, and then those that follow",
     "feed_reads.read_sums": "the hours before sixteen weeks ago, once in a process",
@@ -123,6 +127,7 @@ SORTED = {
         "a whole table, of short rows and once a rebuild or export: an index in this order would"
         " cost every new customer, whom the one that there is finds without the project"
     ),
+    "erased_customers._projects": "each project once",
     "feed_reads.read": "the hours of sixteen weeks, of which the latest come first",
     "feed_reads.read_sums": "a line for each feed, channel and outcome",
     "dead_letters.find_at": "the letters of the positions that are asked for",

@@ -14,8 +14,9 @@ from projector.sealing.seal import seal
 from projector.store import bulk
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.tables import activity, feed_hour, quarantine
+from projector.store.tables import activity, erased_stream, erasure, feed_hour, quarantine
 from tests.support import given
+from tests.support.erasures import erase
 from tests.support.given import RECEIVED_AT, Delivery
 from tests.support.items import rejected
 
@@ -24,6 +25,9 @@ CUSTOMERS = 3_000
 #: More events than are read of a customer without a cursor.
 LONG = "cust_long"
 LONG_EVENTS = 1_100
+
+#: A customer who was erased.
+ERASED = "cust_gone"
 
 #: In between everything.
 THEN = datetime(2024, 3, 1, 12, 4, tzinfo=UTC)
@@ -46,11 +50,24 @@ def fill(database: Database) -> None:
         connection.execute(
             update(quarantine).values(resolved).where(quarantine.c.quarantine_id < 3_000)
         )
+    _erase(database)
     seal(database)
     if not database.is_sqlite:
         # In time Postgres does so by itself.
         with database.outside_of_transactions() as connection:
             connection.execute("VACUUM ANALYZE")
+
+
+def _erase(database: Database) -> None:
+    """A few customers; many digests, of customers without events; and many erasures of old."""
+    gone = [f"cust_gone_{number}" for number in range(2_000)]
+    few = [f"cust_{number}" for number in range(2_900, CUSTOMERS, 2)]
+    erase(database, ERASED, *gone, *few, project_id="proj_0", rebuilds=False)
+    with database.writing() as connection:
+        of_old = ["proj_0", RECEIVED_AT, None, *[1] * 4, 1, RECEIVED_AT]
+        bulk.insert_many(connection, erasure, [(number, *of_old) for number in range(2, 1_000)])
+        streams = [(number, 1) for number in range(1_000_000, 1_002_000)]
+        bulk.insert_many(connection, erased_stream, streams)
 
 
 def _count_feeds(database: Database) -> None:

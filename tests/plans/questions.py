@@ -9,7 +9,7 @@ import pytest
 
 from projector import Projector
 from projector.envelope import CustomerKey
-from projector.errors import CustomerAmbiguous, CustomerNotFound, GroupNotFound
+from projector.errors import CustomerAmbiguous, CustomerErased, CustomerNotFound, GroupNotFound
 from projector.operate.dead_letters import list_dead_letters, show_dead_letter
 from projector.operate.jobs import list_jobs
 from projector.operate.quarantine import list_quarantine, show_entry
@@ -45,7 +45,7 @@ from projector.store import log, log_ranges, size_series
 from projector.store.database import Database
 from replay import verify
 from tests.plans import recording
-from tests.plans.filled import LONG, THEN
+from tests.plans.filled import ERASED, LONG, THEN
 from tests.support.given import RECEIVED_AT
 
 _MOMENTS = [
@@ -81,9 +81,11 @@ def _find_customers(database: Database) -> None:
         find_customer(database, LONG, moment=moment)
         with suppress(CustomerNotFound):
             find_customer(database, "nobody", moment=moment)
+        with suppress(CustomerErased):
+            find_customer(database, ERASED, moment=moment)
         with suppress(CustomerAmbiguous):
             find_customer(database, "cust_50", moment=moment)
-    find_customers(database, ["cust_0", "cust_50", "cust_100"])
+    find_customers(database, ["cust_0", "cust_50", "cust_100", ERASED])
     # As behind a connection pooler.
     with database.reading_tables() as connection:
         read_customer(connection, "cust_7", None, False, NOW)

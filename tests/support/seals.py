@@ -44,14 +44,14 @@ def against(database: Database, *paths: Path) -> SealReport:
     return verify_log(database, against=[*map(str, paths)], keys=[KEY.verifier])
 
 
-def commitments(database: Database) -> list[tuple[int, bytes, bytes]]:
-    """The leaves: position, salt, commitment."""
+def commitments(database: Database) -> list[tuple[int, bytes | None, bytes]]:
+    """The leaves: position, salt or None, commitment."""
     with database.reading() as connection:
         found = connection.execute(select(leaf).order_by(leaf.c.position)).all()
-    return [(position, bytes(salt), bytes(commitment)) for position, salt, commitment in found]
+    return [(position, salt and bytes(salt), bytes(made)) for position, salt, made in found]
 
 
-def expected(salt: bytes, event: RecordedEvent) -> bytes:
+def expected(salt: bytes | None, event: RecordedEvent) -> bytes:
     """The commitment to an event, by the definition in docs/sealed-log.md."""
     fields: Iterable[str] = (
         "projector/event/v1",
@@ -66,7 +66,7 @@ def expected(salt: bytes, event: RecordedEvent) -> bytes:
         event.source,
         event.body,
     )
-    return sha256(salt + "\0".join(fields).encode()).digest()
+    return sha256((salt or b"") + "\0".join(fields).encode()).digest()
 
 
 def _instant(value: datetime) -> str:

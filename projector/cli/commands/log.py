@@ -188,6 +188,11 @@ def check(
         output.line(
             f"Event {found.position} is in {found.origin}, sealed with {found.size} events."
         )
+        if found.erased is not None:
+            output.line(
+                f"It was erased by erasure {found.erased}, as the proof says: only its place in "
+                "the log is proved."
+            )
     else:
         output.line(f"{found.origin} of {found.size} events extends that of {found.old}.")
 
@@ -218,4 +223,6 @@ def _print_report(found: SealReport) -> None:
         f"Compared {found.checked} events with their seal. Faults: {len(found.faults)}. "
         f"Events that are not sealed yet: {found.unsealed}."
     )
+    if found.erased:
+        output.line(f"Of these events {found.erased} are erased, as events of the log tell.")
     output.line(f"The root of the first {found.size} events: {found.root}")

@@ -20,6 +20,7 @@ from projector.projections.groups import SEGMENT, TIER
 from projector.queries import customers
 from projector.queries.customer_state import PROJECTIONS
 from projector.queries.customers import PointInTime
+from projector.queries.erased import or_erased
 from projector.queries.story import periods, window
 from projector.queries.story.events import INITIAL, Loss, StoryEvent, Told, tell
 from projector.queries.story.results import SegmentPeriod, SkippedEvent, TierPeriod, Timeline
@@ -46,13 +47,14 @@ def find_timeline(
 ) -> Timeline:
     """Return a customer's periods and losses, and a page of the events, the newest first.
 
-    Raises CustomerNotFound, CustomerAmbiguous, PositionUnknown, BadCursor and BadNumber.
+    Raises CustomerNotFound, CustomerErased, CustomerAmbiguous, PositionUnknown, BadCursor and
+    BadNumber.
     """
     paging.check_limit(limit)
     cursor = paging.from_cursor(after, tuple[paging.Instant, str])
     before = KEY_MAX if cursor is None else CanonicalKey(*cursor)
     moment = PointInTime(at_position=at_position)
-    with database.reading_tables() as connection:
+    with or_erased(database, identifier, project_id), database.reading_tables() as connection:
         key = customers.find_key(connection, identifier, project_id, False, moment)
         if not moment.is_now:
             state = customers.state_at(connection, key, moment)

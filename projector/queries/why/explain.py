@@ -15,6 +15,7 @@ from projector.projections.groups import GROUPS, SEGMENT, TIER, Group, GroupKind
 from projector.queries import customers, past
 from projector.queries.customer_state import is_overdue
 from projector.queries.customers import NOW, PointInTime
+from projector.queries.erased import or_erased
 from projector.queries.past import PastState
 from projector.queries.why.explanations import Explanation, WhyCampaign, WhyNot, WhySegment
 from projector.queries.why.steps import Step, mark_deciding, trace
@@ -69,7 +70,11 @@ def why(database: Database, question: WhyQuery) -> Explanation:
     NothingConcerns, GroupNotFound, BadCursor, and the errors of `customers.find_customer`.
     """
     after = _from_cursor(question.after)
-    with database.reading_tables() as connection:
+    is_by_source = question.by_source_id
+    with (
+        or_erased(database, question.identifier, question.project_id, by_source_id=is_by_source),
+        database.reading_tables() as connection,
+    ):
         # The events, which are read later, show whether the customer was known at that moment.
         customer = customers.find_key(
             connection,

@@ -18,6 +18,7 @@ from projector.queries.customers import (
     find_customers,
     read_customer,
 )
+from projector.queries.erased import or_erased
 from projector.queries.search import SearchResult, search_customers
 from projector.queries.story.results import Timeline
 from projector.queries.story.timeline import find_timeline
@@ -73,16 +74,17 @@ def _resolved(
     database: Database, identifier: str, query: parameters.CustomerParameters, *, by_source_id: bool
 ) -> tuple[CustomerState, TablesPosition]:
     moment = _point_in_time(query)
-    if moment.is_now:
-        found = find_customer_now(
-            database, identifier, project_id=query.project, by_source_id=by_source_id
-        )
-        if found is not None:
-            state, head = found
-            return state, TablesPosition(state.position, head)
-    with database.reading_tables() as connection:
-        state = read_customer(connection, identifier, query.project, by_source_id, moment)
-        return state, TablesPosition(state.position, log.head(connection))
+    with or_erased(database, identifier, query.project, by_source_id=by_source_id):
+        if moment.is_now:
+            found = find_customer_now(
+                database, identifier, project_id=query.project, by_source_id=by_source_id
+            )
+            if found is not None:
+                state, head = found
+                return state, TablesPosition(state.position, head)
+        with database.reading_tables() as connection:
+            state = read_customer(connection, identifier, query.project, by_source_id, moment)
+            return state, TablesPosition(state.position, log.head(connection))
 
 
 def _why(database: Database, request: EndpointRequest) -> Explanation:
@@ -130,12 +132,13 @@ def _search(database: Database, request: EndpointRequest) -> SearchResults:
     return SearchResults(customers=tuple(found))
 
 
-_CUSTOMER_PROBLEMS = (
+_SOURCE_ID_PROBLEMS = (
     errors.CustomerNotFound,
     errors.CustomerAmbiguous,
     errors.BadInstant,
     errors.PositionUnknown,
 )
+_CUSTOMER_PROBLEMS = (errors.CustomerErased, *_SOURCE_ID_PROBLEMS)
 
 
 QUERIES: tuple[Endpoint, ...] = (
@@ -158,7 +161,7 @@ QUERIES: tuple[Endpoint, ...] = (
         summary="The state of the customer with a source id, the shop's own id.",
         query=parameters.SourceIdParameters,
         answers=(CustomerState,),
-        problems=_CUSTOMER_PROBLEMS,
+        problems=_SOURCE_ID_PROBLEMS,
         run=_customer_by_source_id,
         has_tag=True,
     ),
@@ -185,7 +188,12 @@ QUERIES: tuple[Endpoint, ...] = (
         summary="A customer's events as received, in the order of their positions.",
         query=parameters.EventParameters,
         answers=(EventPage,),
-        problems=(errors.CustomerNotFound, errors.CustomerAmbiguous, errors.BadCursor),
+        problems=(
+            errors.CustomerNotFound,
+            errors.CustomerErased,
+            errors.CustomerAmbiguous,
+            errors.BadCursor,
+        ),
         run=with_position(_events),
     ),
     Endpoint(
@@ -197,6 +205,7 @@ QUERIES: tuple[Endpoint, ...] = (
         answers=(Timeline,),
         problems=(
             errors.CustomerNotFound,
+            errors.CustomerErased,
             errors.CustomerAmbiguous,
             errors.PositionUnknown,
             errors.BadCursor,

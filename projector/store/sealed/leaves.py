@@ -15,7 +15,7 @@ _SEALING_LOCK = 7_270_853_176
 
 
 class Leaf(NamedTuple):
-    """A commitment to an event, and its salt; None once that is destroyed."""
+    """A commitment to an event, and its salt; None for an erased event."""
 
     position: int
     salt: bytes | None
@@ -48,6 +48,7 @@ def next_position(connection: Connection, after: int) -> int | None:
 def last_locked(connection: Connection) -> int:
     """Return the last position that is sealed, and let no other process seal until the commit.
 
+    An erasure calls this before it destroys salts, so that it misses none that is being written.
     Writers of the log are not kept out on Postgres. On SQLite a transaction that writes has the one
     write lock anyway.
     """
@@ -63,7 +64,11 @@ def read(connection: Connection, *, after: int, until: int) -> list[Leaf]:
 
 
 def append(
-    connection: Connection, *, after: int, salts: Sequence[bytes], commitments: Sequence[bytes]
+    connection: Connection,
+    *,
+    after: int,
+    salts: Sequence[bytes | None],
+    commitments: Sequence[bytes],
 ) -> None:
     """Append leaves from the position behind `after` on."""
     positions = range(after + 1, after + 1 + len(commitments))

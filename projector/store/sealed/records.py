@@ -35,18 +35,34 @@ _ON_POSTGRES = {
 }
 
 
-def _statement(cast_to: str, expressions: dict[str, str]) -> str:
+#: The condition of the partial index `event_erased_idx`, word for word: no other way to say it
+#: makes the databases use the index.
+_OF_INDEX = "event.source IN ('erased', 'projector')"
+
+
+def _statement(cast_to: str, expressions: dict[str, str], source: str | None = None) -> str:
     names = ("position", *record.FIELDS, "body")
     columns = (expressions.get(name, f"event.{name}") for name in names)
+    only = "" if source is None else f" AND {_OF_INDEX} AND event.source = '{source}'"
     return (
         f"SELECT {', '.join(cast_to.format(each) for each in columns)}"
-        " FROM event WHERE event.position > {0} AND event.position <= {0} ORDER BY event.position"
+        f" FROM event WHERE event.position > {{0}} AND event.position <= {{0}}{only}"
+        " ORDER BY event.position"
     )
 
 
-#: As bytes: another program may have stored text that is not UTF-8.
-_SCAN_SQLITE = _statement("CAST({} AS BLOB)", _ON_SQLITE)
-_SCAN_POSTGRES = _statement("CAST({} AS TEXT)", _ON_POSTGRES)
+def _statements(source: str | None = None) -> dict[str, str]:
+    """Return the statement of a scan on each database."""
+    return {
+        # As bytes: another program may have stored text that is not UTF-8.
+        "sqlite": _statement("CAST({} AS BLOB)", _ON_SQLITE, source),
+        "postgresql": _statement("CAST({} AS TEXT)", _ON_POSTGRES, source),
+    }
+
+
+_SCAN = _statements()
+_SCAN_MARKERS = _statements("erased")
+_SCAN_OWN = _statements("projector")
 
 
 def scan(connection: Connection, *, after: int, until: int) -> Iterator[tuple[int, bytes]]:
@@ -54,9 +70,23 @@ def scan(connection: Connection, *, after: int, until: int) -> Iterator[tuple[in
 
     On Postgres no other statement of the connection may be sent meanwhile.
     """
-    if connection.dialect.name == "sqlite":
-        for row in stream_range(connection, _SCAN_SQLITE, after=after, until=until):
-            yield int(row[0]), record.join(row)
-        return
-    for row in stream_range(connection, _SCAN_POSTGRES, after=after, until=until):
-        yield int(row[0]), record.join(map(str.encode, row))
+    return _scan(connection, _SCAN, after, until)
+
+
+def scan_markers(connection: Connection, *, after: int, until: int) -> Iterator[tuple[int, bytes]]:
+    """Yield, as `scan` does, the events whose source is that of erased events."""
+    return _scan(connection, _SCAN_MARKERS, after, until)
+
+
+def scan_own(connection: Connection, *, after: int, until: int) -> Iterator[tuple[int, bytes]]:
+    """Yield, as `scan` does, the program's own events, which tell of erasures."""
+    return _scan(connection, _SCAN_OWN, after, until)
+
+
+def _scan(
+    connection: Connection, statements: dict[str, str], after: int, until: int
+) -> Iterator[tuple[int, bytes]]:
+    is_sqlite = connection.dialect.name == "sqlite"
+    statement = statements[connection.dialect.name]
+    for row in stream_range(connection, statement, after=after, until=until):
+        yield int(row[0]), record.join(row if is_sqlite else map(str.encode, row))

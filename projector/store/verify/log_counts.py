@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from attrs import frozen
-from sqlalchemy import Column, ColumnElement, Connection, Table, exists, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 
 from projector.envelope import CanonicalKey, CustomerKey
+from projector.store.customers import ERASED
 from projector.store.predicates import in_values
-from projector.store.tables import dead_letter, duplicate, event, log_head, stream
+from projector.store.tables import (
+    dead_letter,
+    duplicate,
+    erased_stream,
+    event,
+    leaf,
+    log_head,
+    stream,
+)
 from projector.store.types import to_sqlite
 from projector.store.verify.raw_rows import raw_column, tolerate_invalid_text
 
@@ -42,6 +64,8 @@ class LogCounts:
     stream_ids: Span
     #: The number of rows whose event is missing, by table; only tables that have any.
     orphans: dict[str, int]
+    #: The positions that are sealed.
+    leaves: Span
     #: The number of events without a customer that are marked late, which is a contradiction.
     late_without_customer: int
 
@@ -58,11 +82,17 @@ class LastKey(NamedTuple):
         return cls(to_sqlite(key.occurred_at), key.event_id)
 
 
+#: The greatest canonical key of an erased stream, which has no events.
+ERASED_KEY = LastKey("1970-01-01T00:00:00.000000Z", "")
+
+
 class StreamRow(NamedTuple):
     """The customer of a stream, and its greatest canonical key, as stored."""
 
     customer: CustomerKey
     last: LastKey
+    #: Whether the customer is erased, according to the list of erased streams.
+    is_erased: bool
 
 
 def count(connection: Connection) -> LogCounts:
@@ -80,6 +110,7 @@ def count(connection: Connection) -> LogCounts:
         positions=span(connection, event.c.position),
         stream_ids=span(connection, stream.c.stream_id),
         orphans={name: number for name, number in orphans.items() if number},
+        leaves=span(connection, leaf.c.position),
         late_without_customer=int(connection.execute(late_without_customer).scalar_one()),
     )
 
@@ -97,6 +128,18 @@ def strays(connection: Connection, *, limit: int) -> list[StrayEvent]:
         .limit(limit)
     )
     return [StrayEvent(*row) for row in connection.execute(statement)]
+
+
+def is_erased() -> ColumnElement[bool]:
+    """Return the condition of a row of `stream` whose customer is erased, and which says so."""
+    return and_(
+        exists().where(erased_stream.c.stream_id == stream.c.stream_id),
+        stream.c.customer_id
+        == literal_column(f"'{ERASED}'").concat(cast(stream.c.stream_id, Text)),
+        stream.c.last_occurred_at == datetime(1970, 1, 1, tzinfo=UTC),
+        stream.c.last_event_id == ERASED_KEY.event_id,
+        ~exists().where(event.c.stream_id == stream.c.stream_id),
+    )
 
 
 def stream_ids(connection: Connection, *, at_once: int) -> Iterator[list[int]]:
@@ -118,9 +161,13 @@ def streams(connection: Connection, stream_ids: Sequence[int]) -> dict[int, Stre
     """Return the streams with these ids, as stored, by id; missing ones are left out."""
     columns = (raw_column(connection, column) for column in stream.columns)
     statement = select(*columns).where(in_values(connection, stream.c.stream_id, stream_ids))
+    is_listed = in_values(connection, erased_stream.c.stream_id, stream_ids)
+    erased = set(connection.execute(select(erased_stream.c.stream_id).where(is_listed)).scalars())
     with tolerate_invalid_text(connection):
         return {
-            stream_id: StreamRow(CustomerKey(project_id, customer_id), LastKey(*last))
+            stream_id: StreamRow(
+                CustomerKey(project_id, customer_id), LastKey(*last), stream_id in erased
+            )
             for stream_id, project_id, customer_id, *last in connection.execute(statement)
         }
 

@@ -221,7 +221,7 @@ def _choose(visit: Visit) -> Page | Response:
     with visit.database.reading() as connection:
         keys = find_keys(connection, identifier, None, False)
     if not keys:
-        return subject.unknown(identifier)
+        return subject.unknown(visit.database, identifier)
     if len(keys) == 1:
         return RedirectResponse(customer_path(keys[0]), 303)
     choices = [(each.project_id, customer_path(each)) for each in keys]

@@ -11,6 +11,7 @@ from projector.server.console import zones
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.pages.customer_names import names_of
 from projector.server.endpoints.shared import number_in
+from projector.store.erasure import counts
 
 PATH = "/console/operations/log"
 
@@ -30,6 +31,7 @@ def _list(visit: Visit) -> Page:
         "type": type_,
         "types": types,
         "before": before,
+        "erased": _count_erased(visit),
         "at": visit.parameter("at"),
         "position": visit.parameter("position"),
         "scanned": SCANNED_MAX,
@@ -37,6 +39,11 @@ def _list(visit: Visit) -> Page:
         "newest": _url(type_, None),
     }
     return Page(template="event_log.html", values=values)
+
+
+def _count_erased(visit: Visit) -> int:
+    with visit.database.reading() as connection:
+        return counts.read(connection).events
 
 
 def _before(visit: Visit) -> int | None:

@@ -53,6 +53,7 @@ def find_problems(operations: Operations) -> list[Problem]:
         *_busy(operations),
         *_dead_letters(operations),
         *_quarantined(operations),
+        *_unpurged(operations),
     ]
     return sorted(found, key=lambda each: not each.is_bad)
 
@@ -185,6 +186,16 @@ def _quarantined(operations: Operations) -> Iterator[Problem]:
             text="They are kept as they came, and count for nothing until they can be read.",
             path="/operations/quarantine",
             link="Look at them",
+        )
+
+
+def _unpurged(operations: Operations) -> Iterator[Problem]:
+    count = operations.status.erased.unpurged
+    if count:
+        yield Problem(
+            title=f"{_times(count, 'erasure')} not finished",
+            text="The customers are erased, but what was known of them may still be in the files "
+            "of the database. Run `projector purge`.",
         )
 
 

@@ -13,6 +13,7 @@ from projector.projections.groups import GroupKind
 from projector.queries.campaigns import Campaign, list_campaigns
 from projector.queries.customer_state import CustomerState
 from projector.queries.customers import PointInTime, find_customer, find_keys
+from projector.queries.erased import find_erased
 from projector.queries.log_position import read_position
 from projector.queries.members import SegmentCount, list_segments
 from projector.queries.why.case import Target
@@ -104,7 +105,7 @@ def find_subject(visit: Visit) -> Subject | Page:
     with visit.database.reading() as connection:
         is_known = bool(find_keys(connection, key.customer_id, key.project_id, False))
     if not is_known:
-        return unknown(key.customer_id)
+        return unknown(visit.database, key.customer_id, key.project_id)
     state = read_state(visit.database, key, PointInTime(at_position=moment.at_position))
     campaigns = list_campaigns(visit.database, project_id=key.project_id)
     segments = list_segments(visit.database, project_id=key.project_id)
@@ -130,8 +131,11 @@ def find_subject(visit: Visit) -> Subject | Page:
     )
 
 
-def unknown(identifier: str) -> Page:
-    """Return the page for an id that nobody has."""
+def unknown(database: Database, identifier: str, project_id: str | None = None) -> Page:
+    """Return the page for an id that nobody has, or whose customer was erased."""
+    erased = find_erased(database, [identifier], project_id).get(identifier)
+    if erased is not None:
+        return Page(template="customer_erased.html", values={"erased": erased}, status=410)
     return Page(template="customer_unknown.html", values={"identifier": identifier}, status=404)
 
 
