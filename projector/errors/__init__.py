@@ -65,6 +65,7 @@ from projector.errors.projections import (
     WorkerDied,
     WorkerUnfit,
 )
+from projector.errors.purge import PurgeIncomplete
 from projector.errors.schema import (
     BackupExists,
     BackupUnsupported,
@@ -221,6 +222,7 @@ __all__ = [
     "ProjectorError",
     "ProofUnreadable",
     "ProofWrong",
+    "PurgeIncomplete",
     "QuarantineEntryNotFound",
     "RebuildRightsMissing",
     "RebuildRunning",

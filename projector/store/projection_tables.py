@@ -57,6 +57,21 @@ def require_own_tables(connection: Connection, projections: Iterable[Projection]
             raise TableTaken(projection=name)
 
 
+def existing(connection: Connection) -> list[str]:
+    """Return the tables of all projections, also of shadows and of those not installed."""
+    tables = set(inspect(connection).get_table_names())
+    return [
+        name
+        for name in checkpoints.names(connection)
+        if name in tables and not _is_foreign(connection, name)
+    ]
+
+
+def _is_foreign(connection: Connection, name: str) -> bool:
+    stored = checkpoints.read_one(connection, name)
+    return stored is not None and stored.error == _FOREIGN
+
+
 def drop(connection: Connection, name: str) -> None:
     """Drop the table of a projection that is no longer installed, and all that is kept of it.
 
@@ -67,9 +82,7 @@ def drop(connection: Connection, name: str) -> None:
     candidates = [each for each in checkpoints.names(connection) if not is_own(each)]
     if name not in candidates:
         raise ProjectionUnknown(name=name, known=", ".join(candidates) or "none")
-    stored = checkpoints.read_one(connection, name)
-    is_foreign = stored is not None and stored.error == _FOREIGN
-    if not is_foreign and inspect(connection).has_table(name):
+    if not _is_foreign(connection, name) and inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
     group_sizes.delete_all(connection, name)

@@ -1,0 +1,112 @@
+"""Purges a database: erased bytes leave its files, as far as this program can reach them.
+
+A committed erasure is beyond the reach of every query, but not of a look at the files: a
+write-ahead log and free space have its bytes as they were. See `purge_sqlite`, `purge_postgres`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from attrs import frozen
+from sqlalchemy import Connection, select, update
+
+from projector.errors import (
+    DatabaseBusy,
+    DatabaseUnreachable,
+    ProjectorError,
+    PurgeIncomplete,
+    RightsMissing,
+)
+from projector.store.database import Database
+from projector.store.erasure import purge_postgres, purge_sqlite
+from projector.store.erasure.purge_postgres import TableSize
+from projector.store.tables import erasure
+
+#: A function that receives the phase, the number of its steps that are done, and their total.
+OnProgress = Callable[[str, int, int], None]
+
+
+@frozen(kw_only=True)
+class PurgeReport:
+    """The result of a purge."""
+
+    purged_at: datetime
+    #: The erasures whose bytes were in the files until now.
+    erasures: tuple[int, ...]
+    #: Whether tables were rewritten.
+    full: bool
+    #: The bytes of free pages that were overwritten; None on Postgres.
+    overwritten_bytes: int | None
+    #: The tables that were rewritten.
+    tables: tuple[TableSize, ...]
+    #: What this program cannot do, as sentences.
+    left: tuple[str, ...]
+
+
+def purge(database: Database) -> datetime:
+    """Purge the database, online; return when that was done. Raises PurgeIncomplete."""
+    return purge_files(database).purged_at
+
+
+def purge_files(
+    database: Database,
+    *,
+    full: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
+    on_progress: OnProgress = lambda _phase, _done, _total: None,
+) -> PurgeReport:
+    """Purge the database, and record it with every erasure that was not purged before.
+
+    `full` rewrites the tables on Postgres, each under an exclusive lock. The purge ends early once
+    `is_stopped`. Raises PurgeIncomplete.
+    """
+    with _explaining(database):
+        with database.reading() as connection:
+            # Not those that are committed while this runs: their bytes may be missed.
+            erasures = unpurged(connection)
+        if database.is_sqlite:
+            overwritten = purge_sqlite.overwrite(database, is_stopped, on_progress)
+            tables, left = (), purge_sqlite.LEFT
+        else:
+            overwritten = None
+            tables, left = purge_postgres.vacuum(database, full=full, on_progress=on_progress)
+        purged_at = datetime.now(UTC)
+        with database.writing() as connection:
+            _mark(connection, erasures, purged_at)
+    return PurgeReport(
+        purged_at=purged_at,
+        erasures=tuple(erasures),
+        full=full and not database.is_sqlite,
+        overwritten_bytes=overwritten,
+        tables=tuple(tables),
+        left=tuple(left),
+    )
+
+
+def unpurged(connection: Connection) -> list[int]:
+    """Return the erasures whose bytes may still be in the files."""
+    statement = select(erasure.c.erasure_id).where(erasure.c.purged_at.is_(None))
+    return list(connection.execute(statement.order_by(erasure.c.erasure_id)).scalars())
+
+
+def _mark(connection: Connection, erasures: Sequence[int], purged_at: datetime) -> None:
+    is_purged = erasure.c.erasure_id.in_(erasures) & erasure.c.purged_at.is_(None)
+    connection.execute(update(erasure).where(is_purged).values(purged_at=purged_at))
+
+
+@contextmanager
+def _explaining(database: Database) -> Iterator[None]:
+    """Raise PurgeIncomplete for an error of the database, such as a full disk."""
+    try:
+        yield
+    except PurgeIncomplete:
+        raise
+    except (DatabaseBusy, DatabaseUnreachable, RightsMissing) as error:
+        raise _incomplete(database, error) from error
+
+
+def _incomplete(database: Database, error: ProjectorError) -> PurgeIncomplete:
+    return PurgeIncomplete(url=database, reason=" ".join(str(error).split()))
