@@ -58,7 +58,7 @@ def require_own_tables(connection: Connection, projections: Iterable[Projection]
 
 
 def existing(connection: Connection) -> list[str]:
-    """Return the tables of all projections, also of shadows and of those not installed."""
+    """Return the tables of all projections, also of those that are no longer installed."""
     tables = set(inspect(connection).get_table_names())
     return [
         name

@@ -22,11 +22,8 @@ from projector.errors import (
 )
 from projector.store.database import Database
 from projector.store.erasure import purge_postgres, purge_sqlite
-from projector.store.erasure.purge_postgres import TableSize
+from projector.store.erasure.cleaning import OnProgress, Part
 from projector.store.tables import erasure
-
-#: A function that receives the phase, the number of its steps that are done, and their total.
-OnProgress = Callable[[str, int, int], None]
 
 
 @frozen(kw_only=True)
@@ -36,12 +33,10 @@ class PurgeReport:
     purged_at: datetime
     #: The erasures whose bytes were in the files until now.
     erasures: tuple[int, ...]
-    #: Whether tables were rewritten.
+    #: Whether the file, or the tables on Postgres, were written anew.
     full: bool
-    #: The bytes of free pages that were overwritten; None on Postgres.
-    overwritten_bytes: int | None
-    #: The tables that were rewritten.
-    tables: tuple[TableSize, ...]
+    #: The bytes that were overwritten, or written anew.
+    cleaned_bytes: int
     #: What this program cannot do, as sentences.
     left: tuple[str, ...]
 
@@ -60,30 +55,34 @@ def purge_files(
 ) -> PurgeReport:
     """Purge the database, and record it with every erasure that was not purged before.
 
-    `full` rewrites the tables on Postgres, each under an exclusive lock. The purge ends early once
-    `is_stopped`. Raises PurgeIncomplete.
+    `full` writes the file anew, or on Postgres each table under an exclusive lock; a small file is
+    written anew anyway. On SQLite it ends early once `is_stopped`. Raises PurgeIncomplete.
     """
     with _explaining(database):
         with database.reading() as connection:
             # Not those that are committed while this runs: their bytes may be missed.
             erasures = unpurged(connection)
         if database.is_sqlite:
-            overwritten = purge_sqlite.overwrite(database, is_stopped, on_progress)
-            tables, left = (), purge_sqlite.LEFT
+            done = purge_sqlite.clean(
+                database, full=full, is_stopped=is_stopped, on_progress=on_progress
+            )
         else:
-            overwritten = None
-            tables, left = purge_postgres.vacuum(database, full=full, on_progress=on_progress)
+            done = purge_postgres.clean(database, full=full, on_progress=on_progress)
         purged_at = datetime.now(UTC)
         with database.writing() as connection:
             _mark(connection, erasures, purged_at)
     return PurgeReport(
         purged_at=purged_at,
         erasures=tuple(erasures),
-        full=full and not database.is_sqlite,
-        overwritten_bytes=overwritten,
-        tables=tuple(tables),
-        left=tuple(left),
+        full=done.is_full,
+        cleaned_bytes=done.bytes,
+        left=done.left,
     )
+
+
+def parts(database: Database) -> list[Part]:
+    """Return what a full purge writes anew, with its size."""
+    return (purge_sqlite if database.is_sqlite else purge_postgres).parts(database)
 
 
 def unpurged(connection: Connection) -> list[int]:

@@ -8,18 +8,15 @@ statistics hold values of rows, too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-
-from attrs import frozen
 
 from projector.errors import DatabaseBusy, PurgeIncomplete
 from projector.store import projection_tables
 from projector.store.database import Database
+from projector.store.erasure.cleaning import Cleaning, OnProgress, Part
 from projector.store.tables import metadata
-
-# ruff: noqa: S608 - the names in these statements are those of our own tables
 
 #: The time for which a purge waits for transactions that see dead rows, in seconds, and the pause
 #: between two looks.
@@ -54,51 +51,33 @@ _LEFT_IN_PAGES = (
     "take their place or `projector purge --full` rewrites the tables."
 )
 
-#: As in `purge.OnProgress`.
-_OnProgress = Callable[[str, int, int], None]
 
-
-@frozen(kw_only=True)
-class TableSize:
-    """A table that is, or was, rewritten."""
-
-    name: str
-    #: Its size with its indexes.
-    bytes: int
-    #: The same afterwards; None before.
-    bytes_after: int | None = None
-
-
-def sizes(database: Database) -> list[TableSize]:
-    """Return the tables that a full purge rewrites, with their sizes."""
+def parts(database: Database) -> list[Part]:
+    """Return the tables that a full purge writes anew, each with the size of its files."""
     with database.direct() as direct, direct.outside_of_transactions() as driver:
-        return [TableSize(name=name, bytes=_bytes(driver, name)) for name in _tables(direct)]
+        return [Part(name=name, bytes=_bytes(driver, name)) for name in _tables(direct)]
 
 
-def vacuum(
-    database: Database, *, full: bool, on_progress: _OnProgress
-) -> tuple[list[TableSize], list[str]]:
-    """Vacuum all tables, or rewrite them; return those rewritten, and what is left as sentences.
+def clean(database: Database, *, full: bool, on_progress: OnProgress) -> Cleaning:
+    """Vacuum all tables, or write each anew if `full`.
 
     Raises PurgeIncomplete if a transaction still sees dead rows, if a table cannot be locked, or if
     rights are missing.
     """
+    rewritten = 0
     with database.direct() as direct, direct.outside_of_transactions() as driver:
         tables = _tables(direct)
         _wait_for_readers(database, driver)
-        rewritten: list[TableSize] = []
         for done, name in enumerate(tables):
             on_progress("rewriting" if full else "vacuuming", done, len(tables))
-            before = _bytes(driver, name)
             if full:
+                rewritten += _bytes(driver, name)
                 _rewrite(database, driver, name)
-                rewritten.append(
-                    TableSize(name=name, bytes=before, bytes_after=_bytes(driver, name))
-                )
             else:
                 _vacuum(database, driver, f"VACUUM (ANALYZE) {name}")
-        left = [*_LEFT, *([] if full else [_LEFT_IN_PAGES])]
-        return rewritten, [*_clean_statistics(driver, tables, full=full), *left]
+        left = _clean_statistics(driver, tables, full=full)
+        left += _checkpoint(driver) if full else [_LEFT_IN_PAGES]
+    return Cleaning(is_full=full, bytes=rewritten, left=(*left, *_LEFT))
 
 
 def _tables(database: Database) -> list[str]:
@@ -190,7 +169,7 @@ def _clean_statistics(driver: Any, tables: Sequence[str], *, full: bool) -> list
             "Old statistics of the planner stay in pg_statistic: its VACUUM FULL takes the owner "
             "of the database."
         )
-    return [*left, *(_checkpoint(driver) if full else [])]
+    return left
 
 
 def _checkpoint(driver: Any) -> list[str]:

@@ -1,9 +1,14 @@
-"""Overwrites the free pages of a SQLite file, and empties its write-ahead log.
+"""Purges a SQLite file: writes it anew, or overwrites its free pages; empties its write-ahead log.
 
-A commit leaves erased bytes in two places: in the write-ahead log, which has pages as they were,
-and in pages that were freed earlier, such as those of the tables that a rebuild replaced. A filler
-table takes all free pages, and gives them back as zeros. VACUUM would need the space of the file
-once more, five times the work, and the write lock all the time.
+A commit leaves erased bytes in three places:
+
+- the write-ahead log, which has pages as they were;
+- free pages, such as those of the tables that a rebuild replaced;
+- the unused part of pages in use: SQLite does not clear it when it moves rows to another page.
+
+VACUUM cleans all of them. It holds the write lock all the time, and needs the space of the file
+twice more, so without being told so it is for small files. In a larger one a filler table takes all
+free pages, step by step, and gives them back as zeros; the third place then stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from sqlalchemy import Connection
 
 from projector.errors import PurgeIncomplete
 from projector.store.database import Database
+from projector.store.erasure.cleaning import Cleaning, OnProgress, Part
 
 # ruff: noqa: S608 - the name in these statements is the constant below
 
@@ -33,49 +39,91 @@ READERS_SECONDS_MAX = 10.0
 #: holds the write lock; and the pause in which others may write, in seconds.
 _ATTEMPT_MS, _PAUSE_SECONDS = 50, 0.1
 
+#: The size of a file, in bytes, up to which VACUUM holds the write lock for about a second.
+SMALL_BYTES_MAX = 64 * 1024 * 1024
+
+_LEFT_IN_PAGES = (
+    "Pages in use may have pieces of erased rows in their unused part, which no SQL reaches, until "
+    "`projector purge --full` writes the file anew."
+)
+
 #: What no program can do for the operator.
-LEFT = (
+_LEFT = (
     "Backups and copies of the file still have what was erased: let them expire.",
     "The disk may have deleted files and the blocks of the write-ahead log: encrypt it.",
 )
 
-#: As in `purge.OnProgress`.
-_OnProgress = Callable[[str, int, int], None]
+
+def parts(database: Database) -> list[Part]:
+    """Return the file with its size."""
+    path = database.file.path
+    return [Part(name=path.name, bytes=path.stat().st_size)]
 
 
-def overwrite(database: Database, is_stopped: Callable[[], bool], on_progress: _OnProgress) -> int:
-    """Overwrite free pages and empty the write-ahead log; return the bytes that were overwritten.
+def clean(
+    database: Database, *, full: bool, is_stopped: Callable[[], bool], on_progress: OnProgress
+) -> Cleaning:
+    """Overwrite free pages, or write the file anew if it is small or `full`; empty the log.
 
-    Other processes may write meanwhile. Raises PurgeIncomplete if readers need the write-ahead log
-    for too long, or the purge `is_stopped`; the file is sound then.
+    Raises PurgeIncomplete if readers need the write-ahead log for too long, or the purge
+    `is_stopped`; the file is sound then.
     """
+    full = full or database.file.path.stat().st_size <= SMALL_BYTES_MAX
     with database.connected() as connection:
-        # Its settings must not leak to other users of the pool.
-        connection.detach()
-        driver: Any = connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout = {_ATTEMPT_MS}")
-        _empty_wal(database, driver)
-        [page_bytes] = driver.execute("PRAGMA page_size").fetchone()
         try:
-            # One that a killed purge has left.
+            _empty_wal(database, connection)
+            # The filler of a purge that was killed.
             _drop_filler(database, connection, "FAST")
-            pages = _fill(database, connection, is_stopped, on_progress)
-        except BaseException:
-            # Its pages need no second overwriting. The connection may be broken.
-            with suppress(Exception):
-                _drop_filler(database, connection, "FAST")
-            raise
-        # ON also clears the part of a page that the filler did not reach.
-        _drop_filler(database, connection, "ON")
-        _empty_wal(database, driver)
+            if full:
+                cleaned = _vacuum(database, on_progress)
+            else:
+                cleaned = _overwrite(database, connection, is_stopped, on_progress)
+            _empty_wal(database, connection)
+        finally:
+            # It is closed: its settings must not leak to other users of the pool.
+            connection.invalidate()
+    left = _LEFT if full else (_LEFT_IN_PAGES, *_LEFT)
+    return Cleaning(is_full=full, bytes=cleaned, left=left)
+
+
+def _vacuum(database: Database, on_progress: OnProgress) -> int:
+    """Write the file anew; return its size before, in bytes."""
+    size = database.file.path.stat().st_size
+    on_progress("rewriting", 0, 0)
+    with database.autocommitting() as driver:
+        driver.execute("VACUUM")
+    return size
+
+
+def _overwrite(
+    database: Database,
+    connection: Connection,
+    is_stopped: Callable[[], bool],
+    on_progress: OnProgress,
+) -> int:
+    """Overwrite the free pages while other processes write; return their size in bytes."""
+    try:
+        pages = _fill(database, connection, is_stopped, on_progress)
+    except BaseException:
+        # What was filled needs no second overwriting. The connection may be broken.
+        with suppress(Exception):
+            _drop_filler(database, connection, "FAST")
+        raise
+    # ON also clears the parts of pages that the filler did not reach.
+    _drop_filler(database, connection, "ON")
+    [page_bytes] = _driver(connection).execute("PRAGMA page_size").fetchone()
     return int(pages * page_bytes)
 
 
-def _empty_wal(database: Database, driver: Any) -> None:
+def _empty_wal(database: Database, connection: Connection) -> None:
     """Copy the write-ahead log into the file and truncate it; raises PurgeIncomplete."""
+    driver = _driver(connection)
     deadline = time.monotonic() + READERS_SECONDS_MAX
     while True:
+        [patience] = driver.execute("PRAGMA busy_timeout").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {_ATTEMPT_MS}")
         [is_busy, _, _] = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        driver.execute(f"PRAGMA busy_timeout = {patience}")
         if not is_busy:
             return
         if time.monotonic() > deadline:
@@ -92,7 +140,7 @@ def _fill(
     database: Database,
     connection: Connection,
     is_stopped: Callable[[], bool],
-    on_progress: _OnProgress,
+    on_progress: OnProgress,
 ) -> int:
     """Let the filler take all free pages, step by step; return their number."""
     pages = 0
@@ -120,14 +168,16 @@ def _fill_step(database: Database, connection: Connection) -> int:
 
 
 def _free_pages(connection: Connection) -> int:
-    driver: Any = connection.connection.driver_connection
-    return int(driver.execute("PRAGMA freelist_count").fetchone()[0])
+    return int(_driver(connection).execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
 
 
 def _drop_filler(database: Database, connection: Connection, secure_delete: str) -> None:
     """Give the filler's pages back, step by step; with ON as zeros, with FAST as they are."""
-    driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA secure_delete = {secure_delete}")
+    _driver(connection).execute(f"PRAGMA secure_delete = {secure_delete}")
     while _drop_step(database, connection):
         pass
 
