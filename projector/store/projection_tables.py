@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, group_sizes, snapshots
+from projector.store import checkpoints, dead_letters, group_sizes, snapshots, statistics
 from projector.store.row_tables import table_of
 
 #: The error of a projection whose table's name was taken already. That table is never written to,
@@ -48,6 +48,7 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             checkpoints.set_error(connection, each, _FOREIGN)
         else:
             connection.execute(CreateTable(table_of(each)))
+            statistics.leave_out_texts(connection, each)
 
 
 def require_own_tables(connection: Connection, projections: Iterable[Projection]) -> None:

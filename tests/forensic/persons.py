@@ -4,12 +4,14 @@ The texts are looked for in files, so they are plain ASCII and nowhere else: `zq
 everything of customer 17, who is to be erased, `zqkept018q` in everything of one who stays.
 """
 
+import base64
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from projector.envelope import DeliveryDefaults
@@ -39,8 +41,8 @@ _TEXT = re.compile(rb"zqgone(\d{3})q")
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 _RECEIVED_AT = datetime(2025, 1, 1, tzinfo=UTC)
 
-#: Of the body's part that reaches overflow pages on SQLite, and TOAST on Postgres.
-_LONG = 13_000
+#: The length, in bytes, of what a body needs overflow pages for on SQLite, and TOAST on Postgres.
+_LONG = 10_000
 
 
 def text_of(number: int) -> str:
@@ -102,7 +104,7 @@ def _history(number: int) -> Iterator[Any]:
         source_id=f"shop-{text}",
         name=f"Name {text}",
         email=f"{text}@mail.test",
-        metadata={"note": text, "long": f"{text} " * (_LONG // 11 if number % 10 == 0 else 1)},
+        metadata={"note": f"{text}{_noise(number) if number % 10 == 0 else ''}{text}"},
         address={"line_1": text},
     )
     group = {"id": f"seg_{text}", "name": f"Group of {text}"}
@@ -112,9 +114,15 @@ def _history(number: int) -> Iterator[Any]:
         yield kind(who, group if number % 4 == 0 else "seg_1", at=_at(day), id=id)
     level = given.tier(f"ltr_{text}", name=f"Level {text}")
     yield given.joined(who, level if number % 4 == 0 else "ltr_1", at=_at(6), id=f"ev_{text}_6")
-    if number % 5 == 0:
-        # It cannot be decoded, and the reason quotes it.
-        yield given.joined(who, given.tier("ltr_1", text), at=_at(7), id=f"ev_{text}_7")  # type: ignore[arg-type]
+    if number % (5 * ERASED_EVERY) == 0:
+        # It cannot be folded, and the reason quotes it.
+        wrong = given.tier("ltr_1", expiration={"expiration_date": text})
+        yield given.joined(who, wrong, at=_at(7), id=f"ev_{text}_7")
+
+
+def _noise(number: int) -> str:
+    """Text that Postgres cannot compress: it would hide what is looked for."""
+    return base64.b64encode(Random(number).randbytes(_LONG)).decode()
 
 
 def _late(number: int) -> Delivery:

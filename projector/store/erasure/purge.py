@@ -82,7 +82,9 @@ def purge_files(
 
 def parts(database: Database) -> list[Part]:
     """Return what a full purge writes anew, with its size."""
-    return (purge_sqlite if database.is_sqlite else purge_postgres).parts(database)
+    if database.is_sqlite:
+        return purge_sqlite.parts(database)
+    return purge_postgres.parts(database)
 
 
 def unpurged(connection: Connection) -> list[int]:
