@@ -65,7 +65,7 @@ from projector.errors.projections import (
     WorkerDied,
     WorkerUnfit,
 )
-from projector.errors.purge import PurgeIncomplete
+from projector.errors.purge import PurgeIncomplete, PurgeUnconfirmed
 from projector.errors.schema import (
     BackupExists,
     BackupUnsupported,
@@ -223,6 +223,7 @@ __all__ = [
     "ProofUnreadable",
     "ProofWrong",
     "PurgeIncomplete",
+    "PurgeUnconfirmed",
     "QuarantineEntryNotFound",
     "RebuildRightsMissing",
     "RebuildRunning",

@@ -82,6 +82,8 @@ WHOLE = {
     "shadow.count_rows": "a rebuild counts what has come to be there",
     "tier_events.last": "the last events, of which the caller bounds the number",
     "table_rows.has_rows": "one row, whichever",
+    "purge.unpurged": "erasures are few",
+    "purge._mark": "erasures are few",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
     "raw_rows.read_without_stream": _CHECKED,
     "snapshots.forget": "all snapshots of a projection are concerned",

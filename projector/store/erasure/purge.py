@@ -90,7 +90,7 @@ def parts(database: Database) -> list[Part]:
 def unpurged(connection: Connection) -> list[int]:
     """Return the erasures whose bytes may still be in the files."""
     statement = select(erasure.c.erasure_id).where(erasure.c.purged_at.is_(None))
-    return list(connection.execute(statement.order_by(erasure.c.erasure_id)).scalars())
+    return sorted(connection.execute(statement).scalars())
 
 
 def _mark(connection: Connection, erasures: Sequence[int], purged_at: datetime) -> None:
