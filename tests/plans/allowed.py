@@ -84,6 +84,7 @@ WHOLE = {
     "table_rows.has_rows": "one row, whichever",
     "purge.unpurged": "erasures are few",
     "purge._mark": "erasures are few",
+    "purge_sqlite._drop_step": "the filler, of which each row has 2,000 pages",
     "table_rows.scan": "an export, or the digest of a repair, is of all rows; by the primary key",
     "raw_rows.read_without_stream": _CHECKED,
     "snapshots.forget": "all snapshots of a projection are concerned",
