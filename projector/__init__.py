@@ -4,8 +4,8 @@ The packages, in the order in which data meets them: `text` (instants, JSON), `e
 arrived), `facts` (recorded event to fact), `projections` (facts to state), `store` (SQL), `intake`
 (bytes into the log), `voucherify` and `backfill` (what was missed, from the vendor's API into the
 log), `runner` (the log into the tables), `sealing` (the log's seal, in the formats of `tlog`),
-`queries` (tables to answers), `operate` (quarantine, dead letters, tokens), `app` (the library: all
-of it as one object), `server`, `cli`.
+`queries` (tables to answers), `operate` (quarantine, dead letters, tokens), `erasure` (forgets
+customers), `app` (the library: all of it as one object), `server`, `cli`.
 The package `replay` rebuilds and verifies. A module whose docstring says PURE has no I/O, no clock
 and no environment.
 """

@@ -89,8 +89,11 @@ def _replace_rows(
     """Replace the rows; return None, with nothing written, if the snapshot is stale."""
     now = checkpoints.read(connection, projections, lock=True)
     check_runnable(connection, projections, now)
+    if any(now[name].generation != each.checkpoint.generation for name, each in others.items()):
+        # All rows were written, or the customer was erased, whose stream cannot be found then.
+        return None
     stream_id = customers.stream_of(connection, customer)
-    if any(_is_stale(connection, others[name], now[name], stream_id) for name in now):
+    if any(_has_new_events(connection, others[name], now[name], stream_id) for name in now):
         return None
     rows = {}
     for projection in projections:
@@ -112,10 +115,10 @@ def _replace_rows(
     )
 
 
-def _is_stale(connection: Connection, before: _Others, now: Checkpoint, stream_id: int) -> bool:
-    """Return whether the customer's rows, or all rows, were written since the snapshot."""
-    if now.generation != before.checkpoint.generation:
-        return True
+def _has_new_events(
+    connection: Connection, before: _Others, now: Checkpoint, stream_id: int
+) -> bool:
+    """Return whether the customer's rows were written since the snapshot."""
     after = before.checkpoint.position
     return log.has_event_between(connection, stream_id, after=after, until=now.position)
 

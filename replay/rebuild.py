@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from projector.errors import ImpactTooGreat
-from projector.projections import discover
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import Rebuilding, rebuilding
-from projector.store import checkpoints, dead_letters, log, log_head, projection_tables, schema
+from projector.store import checkpoints, dead_letters, log, log_head, projection_tables
 from projector.store.database import Database
 from projector.store.rebuild import rights, shadow
-from replay import engines, impact, swap, workspace
+from replay import engines, impact, swap
 from replay.engines import Engine, Job
 from replay.engines.engine import NO_COST, Cost, OnProgress
+from replay.exclusive import exclusively
 from replay.fill import fill
 from replay.impact import Impact
 from replay.plan import RebuildPlan
@@ -92,7 +91,7 @@ def rebuild(
     pairs = tuple(map(rebuilding, projections))
     with (
         database.direct() as database,
-        _exclusively(database) as (space, found_leftovers, check_lock),
+        exclusively(database) as (space, found_leftovers, check_lock),
     ):
         with database.reading() as connection:
             projection_tables.require_own_tables(connection, projections)
@@ -126,34 +125,6 @@ def rebuild(
         found_leftovers=found_leftovers,
         impact=found,
     )
-
-
-@contextmanager
-def _exclusively(
-    database: Database,
-) -> Iterator[tuple[workspace.Workspace, bool, Callable[[], None]]]:
-    """Lock out other rebuilds of the database, and remove shadows and files before and after.
-
-    Yields the workspace, whether leftovers were found, and a function that raises if the lock is
-    gone.
-    """
-    with workspace.opened(database) as space, shadow.lock(database) as check_lock:
-        found_leftovers = _remove_shadows(database)
-        schema.create_missing_tables(database)
-        try:
-            yield space, found_leftovers or space.had_leftovers, check_lock
-        finally:
-            _remove_shadows(database)
-
-
-def _remove_shadows(database: Database) -> bool:
-    """Drop the shadows of any rebuild; return whether any were found."""
-    with database.reading() as connection:
-        found = shadow.find_leftovers(connection, discover())
-    if found:
-        with database.writing() as connection:
-            shadow.drop(connection, discover())
-    return bool(found)
 
 
 def _plan(database: Database, pairs: tuple[Rebuilding, ...], *, is_compared: bool) -> RebuildPlan:

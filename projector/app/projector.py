@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from projector.app.archives import Archives
+from projector.app.erasures import Erasures
 from projector.app.operations import Operations
 from projector.app.queries import Queries
 from projector.app.sealed_log import SealedLog
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from projector.store.backup import BackupReport
 
 
-class Projector(Queries, Operations, Archives, SealedLog):
+class Projector(Queries, Operations, Archives, SealedLog, Erasures):
     """An open database; use it as a context manager, or close it."""
 
     def __init__(self, database: Database) -> None:

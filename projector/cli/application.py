@@ -35,6 +35,8 @@ for _name, _module, _object in (
     ("customer", "customers", "customer"),
     ("dead-letters", "dead_letters", "dead_letters"),
     ("export", "export", "export"),
+    ("forget", "forget", "forget"),
+    ("forgotten", "forgotten", "forgotten"),
     ("ingest", "ingest", "ingest"),
     ("log", "log", "log"),
     ("members", "groups", "members"),

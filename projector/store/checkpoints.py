@@ -130,6 +130,19 @@ def advance_params(seen: Checkpoint, after: Checkpoint) -> tuple[Any, ...]:
     return (*astuple(after)[1:], seen.projection, seen.position, seen.generation)
 
 
+def rewrite(connection: Connection, name: str, *, digest: str) -> None:
+    """Record that rows of a projection were deleted; its checkpoint is locked.
+
+    The position, the version and the layout stay: also an outdated projection may lose rows. With
+    the new generation, a projector that computed from the older rows loses its compare-and-set.
+    """
+    connection.execute(
+        update(checkpoint)
+        .where(checkpoint.c.projection == name)
+        .values(generation=checkpoint.c.generation + 1, digest=digest)
+    )
+
+
 def set_error(connection: Connection, projection: Projection, error: str | None) -> None:
     """Set a projection aside with the error that stopped it; None lets it run again."""
     connection.execute(

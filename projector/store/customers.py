@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -39,6 +40,13 @@ def by_source_id(connection: Connection, source_id: str) -> list[CustomerKey]:
     columns = (table.c.project_id, table.c.customer_id)
     statement = select(*columns).where(table.c.source_id == source_id).order_by(*columns)
     return [CustomerKey(*row) for row in connection.execute(statement).all()]
+
+
+def deleted_before(connection: Connection, before: datetime) -> list[CustomerKey]:
+    """Return the customers whom the sender deleted up to a time; reads all customers."""
+    table = table_of(customer.PROJECTION)
+    statement = select(table.c.project_id, table.c.customer_id).where(table.c.deleted_at <= before)
+    return sorted(CustomerKey(*row) for row in connection.execute(statement))
 
 
 def in_order(connection: Connection) -> Generator[tuple[int, CustomerKey]]:

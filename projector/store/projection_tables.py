@@ -51,6 +51,12 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             statistics.leave_out_texts(connection, each)
 
 
+def is_foreign(connection: Connection, name: str) -> bool:
+    """Return whether another program's table has the name of a projection."""
+    stored = checkpoints.read_one(connection, name)
+    return stored is not None and stored.error == _FOREIGN
+
+
 def require_own_tables(connection: Connection, projections: Iterable[Projection]) -> None:
     """Raise TableTaken for a projection whose name another program's table has."""
     for name, stored in checkpoints.read(connection, projections).items():
@@ -64,13 +70,8 @@ def existing(connection: Connection) -> list[str]:
     return [
         name
         for name in checkpoints.names(connection)
-        if name in tables and not _is_foreign(connection, name)
+        if name in tables and not is_foreign(connection, name)
     ]
-
-
-def _is_foreign(connection: Connection, name: str) -> bool:
-    stored = checkpoints.read_one(connection, name)
-    return stored is not None and stored.error == _FOREIGN
 
 
 def drop(connection: Connection, name: str) -> None:
@@ -83,7 +84,7 @@ def drop(connection: Connection, name: str) -> None:
     candidates = [each for each in checkpoints.names(connection) if not is_own(each)]
     if name not in candidates:
         raise ProjectionUnknown(name=name, known=", ".join(candidates) or "none")
-    if not _is_foreign(connection, name) and inspect(connection).has_table(name):
+    if not is_foreign(connection, name) and inspect(connection).has_table(name):
         connection.exec_driver_sql(f"DROP TABLE {name}")
     dead_letters.delete_all(connection, name)
     group_sizes.delete_all(connection, name)

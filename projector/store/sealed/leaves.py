@@ -11,7 +11,7 @@ from projector.store import bulk
 from projector.store.tables import event, leaf
 
 #: The key of the advisory lock: any number that no other program uses on the same database.
-_SEALING_LOCK = 7_270_853_175
+_SEALING_LOCK = 7_270_853_176
 
 
 class Leaf(NamedTuple):
