@@ -72,6 +72,8 @@ def _delete(
         if checkpoint.fingerprint == fingerprint(projection):
             total = digest.apply(total, -_subtract_sizes(connection, projection, found, some))
         deleted += leftovers.delete_rows(connection, projection.name, found.project_id, some)
+    # A group of its own, such as that of a customer's household, may be called after the customer.
+    group_sizes.delete_empty(connection, projection.name)
     checkpoints.rewrite(connection, projection.name, digest=total)
     return deleted
 

@@ -17,6 +17,7 @@ from typing import Any
 from projector.envelope import DeliveryDefaults
 from projector.intake.sources import read
 from projector.projections import discover
+from projector.projections.rebuilding import SHADOW, rebuilding
 from projector.runner.runner import catch_up
 from projector.sealing.seal import seal
 from projector.store import activity, jobs
@@ -24,7 +25,9 @@ from projector.store.activity import Reading, Status
 from projector.store.append import append
 from projector.store.database import Database
 from projector.store.jobs import JobEnd
+from projector.store.rebuild import shadow
 from replay import rebuild
+from replay.workspace import path_for
 from tests.support import given
 from tests.support.given import Delivery
 from tests.support.snapshots import snapshots_every
@@ -76,6 +79,7 @@ def fill(database: Database) -> None:
     # Duplicates.
     _append(database, deliveries[::5])
     _leave_traces(database)
+    _leave_rebuild(database)
 
 
 def found_in(paths: Iterable[Path]) -> dict[str, Counter[int]]:
@@ -134,7 +138,7 @@ def _broken(number: int) -> Iterator[Any]:
     """A conflict, and what is no JSON."""
     text = text_of(number)
     yield given.created(customer_id(number), at=_at(0), id=f"ev_{text}_0", name=f"Other {text}")
-    yield f'{{"broken": "{text}'.encode()
+    yield f'{{"source_id": "shop-{text}"'.encode()
 
 
 def _append(database: Database, deliveries: list[Any]) -> None:
@@ -164,9 +168,21 @@ def _leave_traces(database: Database) -> None:
             asked = {"kind": "rebuild", "arguments": arguments, "asked_by": "operator"}
             job_id = jobs.add(connection, **asked, asked_at=_RECEIVED_AT)
             result = JobEnd(
-                ended_at=_RECEIVED_AT, exit_code=1, result=arguments, problem=f"{text} is wrong."
+                ended_at=_RECEIVED_AT, exit_code=1, result=arguments, problem=f"{who} is wrong."
             )
             jobs.end(connection, job_id, result)
+
+
+def _leave_rebuild(database: Database) -> None:
+    """The shadows and a file of a rebuild that was killed."""
+    with database.writing() as connection:
+        for each in discover():
+            shadow.create(connection, rebuilding(each))
+            connection.exec_driver_sql(f"INSERT INTO {each.name}{SHADOW} SELECT * FROM {each.name}")
+    folder = path_for(database)
+    folder.mkdir(mode=0o700)
+    texts = map(text_of, range(CUSTOMERS))
+    (folder / "bucket-0").write_text(" ".join(texts))
 
 
 def _at(day: int) -> str:

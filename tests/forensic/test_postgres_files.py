@@ -6,13 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from projector.store.database import Database
+from projector.erasure import forget
 from projector.store.erasure.purge import purge_files
-from tests.forensic.persons import GONE, erased_ids, fill, found_in, persons_in
+from tests.forensic.persons import erased_ids, fill, found_in
 from tests.support.databases import migrated
-from tests.support.erasing import erase
 from tests.support.postgres import Server, running_server
-
 
 pytestmark = pytest.mark.external
 
@@ -55,7 +53,7 @@ def test_a_full_purge_leaves_no_text_of_an_erased_customer_in_any_file(server: S
         fill(database)
         there.execute("VACUUM ANALYZE")
         show("filled")
-        erase(database, erased_ids(), GONE)
+        print(forget(database, erased_ids()))
         show("erased")
         print(purge_files(database))
         show("purged")

@@ -1,24 +1,80 @@
 """After a purge, no file of a SQLite database has a text of an erased customer."""
 
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from projector.erasure import forget
 from projector.store.database import Database
-from projector.store.erasure.purge import purge
-from tests.forensic.persons import GONE, erased_ids, fill, persons_in
-from tests.support.erasing import erase
+from projector.store.erasure import purge_sqlite
+from projector.store.erasure.purge import purge_files, unpurged
+from tests.forensic.persons import erased_ids, fill, found_in, persons_in, text_of
+
+
+@pytest.fixture
+def filled(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A database of customers; a purge of it does not wait for readers."""
+    monkeypatch.setattr(purge_sqlite, "READERS_SECONDS_MAX", 0)
+    fill(sqlite_database)
+    return sqlite_database
+
+
+def _dump(path: Path) -> bytes:
+    with closing(sqlite3.connect(path)) as connection:
+        return "\n".join(connection.iterdump()).encode()
 
 
 def test_a_purge_leaves_no_text_of_an_erased_customer_in_any_file(
-    sqlite_database: Database, tmp_path: Path
+    filled: Database, tmp_path: Path
 ) -> None:
-    """Stage by stage: before, after the commit, after the purge, in a dump."""
-    fill(sqlite_database)
-    persons = len(erased_ids())
-    assert persons_in(tmp_path.rglob("*")) == persons
-    erase(sqlite_database, erased_ids(), GONE)
-    assert persons_in(tmp_path.rglob("*")) == persons
-    purge(sqlite_database)
-    from tests.forensic.persons import found_in
+    """Not by a commit alone: a reader keeps the write-ahead log, with the pages as they were."""
+    files, persons = tmp_path.rglob, len(erased_ids())
+    assert persons_in(files("*")) == persons
+    with filled.reading() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM event")
+        report = forget(filled, erased_ids())
+        assert not report.purged
+        assert "projector.db-wal cannot be emptied" in str(report.purge_problem)
+        assert persons_in(files("*")) == persons
+    with filled.reading() as connection:
+        assert unpurged(connection) == [report.erasure_id]
+    assert purge_files(filled).full
+    assert found_in(files("*")) == {}
+    assert text_of(0).encode() not in _dump(filled.file.path)
+    assert text_of(1).encode() in _dump(filled.file.path)
+    with filled.reading() as connection:
+        assert unpurged(connection) == []
 
-    print({k: sum(v.values()) for k, v in found_in(tmp_path.rglob("*")).items()})
-    assert persons_in(tmp_path.rglob("*")) == 0
+
+def _free_pages(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Each free page, and how many of its bytes are numbers of other free pages."""
+    content = path.read_bytes()
+    [size] = struct.unpack_from(">H", content, 16)
+    [trunk] = struct.unpack_from(">I", content, 32)
+    page = lambda number: content[(number - 1) * size : number * size]  # noqa: E731
+    while trunk:
+        following, count = struct.unpack_from(">II", page(trunk))
+        yield page(trunk), 8 + 4 * count
+        for leaf in struct.unpack_from(f">{count}I", page(trunk), 8):
+            yield page(leaf), 0
+        trunk = following
+
+
+def test_a_purge_of_a_large_file_leaves_free_pages_of_zeros(
+    filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left then in pages in use is gone once the file is written anew."""
+    monkeypatch.setattr(purge_sqlite, "SMALL_BYTES_MAX", 0)
+    monkeypatch.setattr(purge_sqlite, "STEP_PAGES", 50)
+    forget(filled, erased_ids())
+    assert filled.wal_bytes() < 100_000
+    free = list(_free_pages(filled.file.path))
+    assert len(free) > 100
+    assert [page[begin:].strip(b"\0") for page, begin in free if any(page[begin:])] == []
+    print(found_in(tmp_path.rglob("*")))
+    purge_files(filled, full=True)
+    assert found_in(tmp_path.rglob("*")) == {}

@@ -51,6 +51,7 @@ WHOLE = {
     "feed_reads.read": "the hours of sixteen weeks, once in a process, and then those that follow",
     "feed_reads.read_sums": "the hours before sixteen weeks ago, once in a process",
     "group_sizes.delete_all": _ALL_SIZES,
+    "group_sizes.delete_empty": _ALL_SIZES,
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
