@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from projector.store import bulk
 from projector.store.predicates import in_values
@@ -49,8 +49,10 @@ def remove(connection: Connection, digests: Sequence[str]) -> int:
 
 def projects_older(connection: Connection, before: datetime) -> list[str]:
     """Return the projects with digests of erasures before a time."""
-    has_any = exists().where(suppressed.c.erasure_id == erasure.c.erasure_id)
-    statement = select(erasure.c.project_id).where(erasure.c.erased_at < before, has_any)
+    with_any = select(suppressed.c.erasure_id)
+    statement = select(erasure.c.project_id).where(
+        erasure.c.erased_at < before, erasure.c.erasure_id.in_(with_any)
+    )
     return sorted(set(connection.execute(statement).scalars()))
 
 
