@@ -39,8 +39,8 @@ READERS_SECONDS_MAX = 10.0
 #: holds the write lock; and the pause in which others may write, in seconds.
 _ATTEMPT_MS, _PAUSE_SECONDS = 50, 0.1
 
-#: The size of a file, in bytes, up to which VACUUM holds the write lock for about a second.
-SMALL_BYTES_MAX = 64 * 1024 * 1024
+#: The size of a file, in bytes, up to which VACUUM holds the write lock for a second or two.
+SMALL_BYTES_MAX = 256 * 1024 * 1024
 
 _LEFT_IN_PAGES = (
     "Pages in use may have pieces of erased rows in their unused part, which no SQL reaches, until "
