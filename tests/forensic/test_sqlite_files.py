@@ -1,8 +1,6 @@
 """After a purge, no file of a SQLite database has a text of an erased customer."""
 
 import sqlite3
-import struct
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from projector.store.database import Database
 from projector.store.erasure import purge_sqlite
 from projector.store.erasure.purge import purge_files, unpurged
 from tests.forensic.persons import erased_ids, fill, found_in, persons_in, text_of
+from tests.support.purging import leftovers
 
 
 @pytest.fixture
@@ -50,21 +49,6 @@ def test_a_purge_leaves_no_text_of_an_erased_customer_in_any_file(
         assert unpurged(connection) == []
 
 
-def _free_pages(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Each free page, and how many of its bytes are numbers of other free pages."""
-    content = path.read_bytes()
-    [size] = struct.unpack_from(">H", content, 16)
-    [trunk] = struct.unpack_from(">I", content, 32)
-    pages = [content[begin : begin + size] for begin in range(0, len(content), size)]
-    while trunk:
-        page = pages[trunk - 1]
-        following, count = struct.unpack_from(">II", page)
-        yield page, 8 + 4 * count
-        for leaf in struct.unpack_from(f">{count}I", page, 8):
-            yield pages[leaf - 1], 0
-        trunk = following
-
-
 def test_a_purge_of_a_large_file_leaves_free_pages_of_zeros(
     filled: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,9 +57,9 @@ def test_a_purge_of_a_large_file_leaves_free_pages_of_zeros(
     monkeypatch.setattr(purge_sqlite, "STEP_PAGES", 50)
     forget(filled, erased_ids())
     assert filled.wal_bytes() < 100_000
-    free = list(_free_pages(filled.file.path))
-    assert len(free) > 100
-    assert [page[begin:].strip(b"\0") for page, begin in free if any(page[begin:])] == []
+    with filled.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() > 100
+    assert leftovers(filled.file.path) == []
     assert persons_in(tmp_path.rglob("*")) < len(erased_ids()) / 2
     purge_files(filled, full=True)
     assert found_in(tmp_path.rglob("*")) == {}
