@@ -19,10 +19,15 @@ from tests.support.forgetting import arrive, others, seven
 def erase_without_purge(database: Database) -> None:
     """Forget a customer of a few, while the purge fails."""
     arrive(database, *others(), *seven())
+    forget_without_purge(database, "cust_7")
+
+
+def forget_without_purge(database: Database, customer_id: str) -> None:
+    """Forget a customer, while the purge fails."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(purge, "purge", _fail)
-        report = forget(database, ["cust_7"])
-    assert (report.erasure_id, report.purged) == (1, False)
+        report = forget(database, [customer_id])
+    assert (report.customers, report.purged) == (1, False)
 
 
 def _fail(database: Database) -> None:
