@@ -92,18 +92,18 @@ def test_a_purge_is_recorded_with_every_erasure_that_waits(erased: Database) -> 
 
 
 @pytest.mark.external
-@pytest.mark.parametrize("step", [1, 3, 9])
+@pytest.mark.parametrize(("step", "full"), [(1, False), (3, False), (3, True), (9, False)])
 def test_a_killed_purge_leaves_a_sound_file_and_the_next_one_finishes(
-    freed: Database, step: int
+    freed: Database, step: int, full: bool
 ) -> None:
-    """In the first step, amid the filling, and amid the giving back."""
+    """Before the first step, amid the filling, and amid the giving back."""
     freed.close()
     path = freed.file.path
     killed = subprocess.run([sys.executable, "-c", _KILLED, url_of(freed), str(step)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert has_filler(path) == (step > 1)
     assert unpurged(freed) == [1]
-    purge_files(freed)
+    purge_files(freed, full=full)
     assert not has_filler(path)
     assert leftovers(path) == []
     assert unpurged(freed) == []
