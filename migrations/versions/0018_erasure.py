@@ -60,10 +60,29 @@ _RULES = (
     ("erasure", _ERASURE_REFUSAL, _IS_PROGRESS),
 )
 
+#: Columns with texts of deliveries, which the planner's statistics of Postgres need not have: they
+#: outlive the rows. No index has one of these columns.
+_UNSAMPLED = {
+    "activity": ("cursor", "problem"),
+    "customer": ("name", "email", "metadata"),
+    "dead_letter": ("reason",),
+    "event": ("body",),
+    "group_size": ("names",),
+    "job": ("arguments", "problem", "result"),
+    "loyalty_tier": ("campaign_name", "tier_name"),
+    "loyalty_tier_history": ("campaign_name", "tier_name"),
+    "quarantine": ("body", "default_customer_id", "detail"),
+    "segment_membership": ("segment_name",),
+    "segment_membership_history": ("segment_name",),
+    "snapshot": ("state",),
+}
+
 
 def upgrade() -> None:
     """Create the tables and the door."""
     _create_tables()
+    if op.get_bind().dialect.name != "sqlite":
+        _set_statistics(0)
     # Few events have these sources. Those of all erased events are read by `verify`.
     op.create_index(
         "event_erased_idx",
@@ -98,8 +117,16 @@ def downgrade() -> None:
     for name in ("archive_key", "secret", "suppressed", "erased_stream", "erasure"):
         op.drop_table(name)
     if not is_sqlite:
+        # The default.
+        _set_statistics(-1)
         op.execute("DROP FUNCTION erasure_refuse_change()")
         op.execute("DROP FUNCTION erasure_refuse_rewrite()")
+
+
+def _set_statistics(target: int) -> None:
+    for table, columns in _UNSAMPLED.items():
+        actions = (f"ALTER COLUMN {column} SET STATISTICS {target}" for column in columns)
+        op.execute(f"ALTER TABLE {table} {', '.join(actions)}")
 
 
 def _create_tables() -> None:

@@ -1,4 +1,4 @@
-"""The methods for operators: backfills, the quarantine, dead letters and access tokens."""
+"""The methods for operators: backfills, the quarantine, dead letters, purges, access tokens."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         QuarantineRetryReport,
     )
     from projector.operate.tokens import NewToken, Token
+    from projector.store.erasure.cleaning import Part
+    from projector.store.erasure.purge import PurgeReport
     from projector.voucherify.credentials import Access
 
 
@@ -129,6 +131,28 @@ class Operations:
 
         projections = discover() if projection is None else named([projection])
         return retry_dead_letters(self.database, projections, positions, on_piece=on_piece)
+
+    def purge(
+        self,
+        *,
+        full: bool = False,
+        on_progress: Callable[[str, int, int], None] = lambda _phase, _done, _total: None,
+    ) -> PurgeReport:
+        """Remove what was erased from the files of the database, as `forget` does in the end.
+
+        `full` writes the SQLite file, or each table of Postgres, anew, and keeps writers out
+        meanwhile. `on_progress` receives the phase, the number of its steps that are done, and
+        their total. Raises PurgeIncomplete.
+        """
+        from projector.store.erasure.purge import purge_files
+
+        return purge_files(self.database, full=full, on_progress=on_progress)
+
+    def purge_parts(self) -> list[Part]:
+        """Return the file, or the tables, that a full purge writes anew, with their sizes."""
+        from projector.store.erasure.purge import parts
+
+        return parts(self.database)
 
     def create_token(self, *, name: str, scopes: Iterable[str]) -> NewToken:
         """Create an access token for the HTTP server; only this result has its text.

@@ -41,6 +41,7 @@ for _name, _module, _object in (
     ("log", "log", "log"),
     ("members", "groups", "members"),
     ("migrate", "migrate", "migrate"),
+    ("purge", "purge", "purge"),
     ("quarantine", "quarantine", "quarantine"),
     ("rebuild", "rebuild", "rebuild"),
     ("run", "run", "run"),

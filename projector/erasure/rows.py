@@ -20,6 +20,9 @@ from projector.store.row_tables import fingerprint
 #: The number of customers whose rows are loaded at once.
 CUSTOMERS_MAX = 100
 
+#: In the place of the error that stopped a projection, if it names the customer.
+_ERASED_ERROR = "An error that named a customer who is erased."
+
 
 @frozen
 class StoredProjections:
@@ -54,6 +57,10 @@ def delete(connection: Connection, stored: StoredProjections, found: Subjects) -
     Each checkpoint gets a new generation, also where no row was: a projector may be about to write
     some.
     """
+    for each in stored.projections:
+        # An exception may quote what it failed at.
+        if found.needles.are_in(stored.checkpoints[each.name].error or ""):
+            checkpoints.set_error(connection, each, _ERASED_ERROR)
     return {
         each.name: _delete(connection, each, stored.checkpoints[each.name], found)
         for each in sorted(stored.projections, key=lambda each: each.name)
@@ -72,6 +79,8 @@ def _delete(
         if checkpoint.fingerprint == fingerprint(projection):
             total = digest.apply(total, -_subtract_sizes(connection, projection, found, some))
         deleted += leftovers.delete_rows(connection, projection.name, found.project_id, some)
+    # A group of its own, such as that of a customer's household, may be called after the customer.
+    group_sizes.delete_empty(connection, projection.name)
     checkpoints.rewrite(connection, projection.name, digest=total)
     return deleted
 

@@ -77,7 +77,7 @@ from projector.errors.projections import (
     WorkerDied,
     WorkerUnfit,
 )
-from projector.errors.purge import PurgeIncomplete
+from projector.errors.purge import PurgeIncomplete, PurgeUnconfirmed
 from projector.errors.schema import (
     BackupExists,
     BackupUnsupported,
@@ -244,6 +244,7 @@ __all__ = [
     "ProofUnreadable",
     "ProofWrong",
     "PurgeIncomplete",
+    "PurgeUnconfirmed",
     "QuarantineEntryNotFound",
     "RebuildRightsMissing",
     "RebuildRunning",

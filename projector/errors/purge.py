@@ -12,3 +12,10 @@ class PurgeIncomplete(ProjectorError):
         "No query finds it any more. Run `projector purge` again once the cause is gone; `serve` "
         "and `run` try it again when they start."
     )
+
+
+class PurgeUnconfirmed(ProjectorError):
+    """Nothing was purged, because the full purge was not confirmed."""
+
+    exit_code = 2
+    hint = "Confirm it with --yes, or purge without --full."

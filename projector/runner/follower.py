@@ -29,6 +29,7 @@ from projector.projections.projection import Projection
 from projector.runner import isolation, runner
 from projector.runner.backlog import Backlog, RebuildBacklog
 from projector.runner.lease_monitor import JOB, LEASE_SECONDS, HeartbeatClock
+from projector.runner.purger import purging
 from projector.runner.wal_monitor import WalMonitor
 from projector.store import checkpoints, lease, log
 from projector.store.database import Database
@@ -121,14 +122,15 @@ class Follower:
         """Follow the log until `stop` is set; log every error and retry with backoff.
 
         Once `stop` is set, it returns within half a second or after the current batch, and releases
-        the lease.
+        the lease. Meanwhile it purges in the background, if an earlier purge failed.
         """
         try:
-            while not stop.is_set():
-                try:
-                    self._follow(stop)
-                except Exception as error:
-                    stop.wait(self._failed(error))
+            with purging(self._database, stop):
+                while not stop.is_set():
+                    try:
+                        self._follow(stop)
+                    except Exception as error:
+                        stop.wait(self._failed(error))
         finally:
             self._give_back()
 

@@ -192,6 +192,15 @@ def delete_all(connection: Connection, name: str) -> None:
     connection.execute(delete(group_size).where(group_size.c.projection == name))
 
 
+def delete_empty(connection: Connection, name: str) -> None:
+    """Delete the sizes of zeros of a projection: they still have names of groups."""
+    connection.execute(
+        delete(group_size).where(
+            group_size.c.projection == name, group_size.c.entries == 0, group_size.c.exits == 0
+        )
+    )
+
+
 def swap(connection: Connection, pair: Rebuilding) -> None:
     """Replace the live projection's sizes by the shadow's."""
     delete_all(connection, pair.live.name)

@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import ProjectionInstalled, ProjectionUnknown, TableTaken
 from projector.projections import discover, is_own
 from projector.projections.projection import Projection
-from projector.store import checkpoints, dead_letters, group_sizes, snapshots
+from projector.store import checkpoints, dead_letters, group_sizes, snapshots, statistics
 from projector.store.row_tables import table_of
 
 #: The error of a projection whose table's name was taken already. That table is never written to,
@@ -48,6 +48,7 @@ def ensure(connection: Connection, projections: Iterable[Projection]) -> None:
             checkpoints.set_error(connection, each, _FOREIGN)
         else:
             connection.execute(CreateTable(table_of(each)))
+            statistics.leave_out_texts(connection, each)
 
 
 def is_foreign(connection: Connection, name: str) -> bool:
@@ -61,6 +62,16 @@ def require_own_tables(connection: Connection, projections: Iterable[Projection]
     for name, stored in checkpoints.read(connection, projections).items():
         if stored.error == _FOREIGN:
             raise TableTaken(projection=name)
+
+
+def existing(connection: Connection) -> list[str]:
+    """Return the tables of all projections, also of those that are no longer installed."""
+    tables = set(inspect(connection).get_table_names())
+    return [
+        name
+        for name in checkpoints.names(connection)
+        if name in tables and not is_foreign(connection, name)
+    ]
 
 
 def drop(connection: Connection, name: str) -> None:

@@ -57,6 +57,8 @@ from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.erasure import subjects as erasing
+from projector.store.erasure import purge_sqlite
+from projector.store.erasure.purge import parts, purge_files
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
 from projector.store.sealed import leaves
@@ -100,8 +102,29 @@ def change(database: Database) -> None:
     _suppress(database)
     _backfill(database)
     _forget(database)
-    # The last one, for its streams have no events.
+    # The last but one, for its streams have no events.
     _append_many(database)
+    _purge(database)
+
+
+def _purge(database: Database) -> None:
+    """Online and anew, with statistics of a column that keeps none by now."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(purge_sqlite, "SMALL_BYTES_MAX", 0)
+        if database.is_sqlite:
+            with database.writing() as connection:
+                connection.exec_driver_sql("CREATE TABLE freed AS SELECT body FROM event LIMIT 500")
+            with database.writing() as connection:
+                connection.exec_driver_sql("DROP TABLE freed")
+        else:
+            for target in (100, 0):
+                with database.writing() as connection:
+                    change = f"ALTER TABLE customer ALTER COLUMN name SET STATISTICS {target}"
+                    connection.exec_driver_sql(change)
+                    connection.exec_driver_sql("ANALYZE customer")
+        assert parts(database)
+        for full in (False, True):
+            purge_files(database, full=full)
 
 
 def _open(database: Database) -> None:

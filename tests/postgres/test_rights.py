@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from projector import open_projector
-from projector.errors import RebuildRightsMissing, RightsMissing, SchemaUnusable
+from projector.errors import PurgeIncomplete, RebuildRightsMissing, RightsMissing, SchemaUnusable
 from projector.store import schema
 from tests.support.databases import stored
 from tests.support.given import append_webhooks
@@ -176,3 +176,13 @@ def test_a_role_that_may_not_read_the_tables_hears_which(migrated_postgres_url: 
         pytest.raises(RightsMissing, match="permission denied for table customer"),
     ):
         projector.customer("cust_1")
+
+
+def test_a_purge_takes_the_owner_of_the_tables(migrated_postgres_url: str) -> None:
+    """VACUUM skips the tables of others with a warning, which must not pass for a purge."""
+    with (
+        _role(migrated_postgres_url, *_WRITE) as url,
+        open_projector(url) as projector,
+        pytest.raises(PurgeIncomplete, match="permission denied to vacuum"),
+    ):
+        projector.purge()

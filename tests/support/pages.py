@@ -74,6 +74,7 @@ PAGES = (
     Page(path="docs/operations.md"),
     Page(path="docs/archive.md"),
     Page(path="docs/sealed-log.md"),
+    Page(path="docs/privacy.md"),
     Page(path="docs/extending.md"),
 )
 

@@ -27,7 +27,7 @@ from sqlalchemy.schema import CreateTable
 from projector.errors import RebuildRunning
 from projector.projections.projection import Projection
 from projector.projections.rebuilding import REPLACED, SHADOW, Rebuilding
-from projector.store import dead_letters, group_sizes, snapshots
+from projector.store import dead_letters, group_sizes, snapshots, statistics
 from projector.store.database import Database
 from projector.store.row_tables import table_of
 from projector.store.tables import checkpoint
@@ -132,6 +132,7 @@ def create(connection: Connection, pair: Rebuilding, *, has_new_layout: bool = F
         connection.execute(CreateTable(Table(table.name, MetaData(), *columns)))
     else:
         connection.exec_driver_sql(f"CREATE TABLE {table.name} (LIKE {pair.live.name})")
+    statistics.leave_out_texts(connection, pair.shadow)
 
 
 def add_constraints(connection: Connection, shadow: Projection) -> None:

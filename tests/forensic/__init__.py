@@ -1,0 +1,1 @@
+"""Looks for the strings of erased customers in the files of databases."""
