@@ -166,8 +166,8 @@ def _doubt(question: Question) -> list[str | Part]:
         return [*told, "But a delivery about it was lost."]
     day = strong(question.day_of(doubtful))
     if case.doubt is Doubt.SEEN:
-        asked = ["But Voucherify said so when it was asked on ", day]
-        return [*told, *asked, ", and that may be true only from a little later on."]
+        later = ", and that may be true only from a little later on."
+        return [*told, "But Voucherify said so when it was asked on ", day, later]
     if case.doubt is Doubt.UNREADABLE:
         return [*told, "But an event of ", day, " could not be read, and may say otherwise."]
     heard = f" we heard that {question.clause(doubtful)}, "
