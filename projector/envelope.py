@@ -52,6 +52,8 @@ class Shape(StrEnum):
     BARE = "bare"
     #: An offer that a webhook carried beside its event; cut out of the webhook, facts in `data`.
     SENDING = "sending"
+    #: What the source said when `reconcile` asked it; facts in `data`.
+    RECONCILE = "reconcile"
 
 
 class CanonicalKey(NamedTuple):

@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0018"
+SCHEMA_REVISION = "0019"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.

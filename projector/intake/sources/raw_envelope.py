@@ -13,6 +13,7 @@ from projector.envelope import (
     id_problem,
     sent_id_problem,
 )
+from projector.facts.registry import OWN_TYPES
 from projector.text import instants, surrogates
 from projector.text.jsontext import compact
 
@@ -59,10 +60,16 @@ class _Invalid(Exception):
         self.detail = detail
 
 
-def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
-    """Validate a raw envelope; `text` is the whole body."""
+def to_envelope(
+    raw: RawEnvelope, text: str, defaults: DeliveryDefaults, *, allows_own_types: bool = False
+) -> Envelope | Rejected:
+    """Validate a raw envelope; `text` is the whole body. For `allows_own_types` see `read`."""
     try:
         type_ = _identifier("type", raw.type, "Give it with --type.")
+        if not allows_own_types and type_.startswith(OWN_TYPES):
+            raise _Invalid(
+                "reserved_type", f"Only this program writes events of the type {type_!r}."
+            )
         occurred_at = _instant(raw.occurred_at)
         if raw.event_id is None:
             event_id = content_id(type_, occurred_at, raw.content)
