@@ -56,8 +56,8 @@ from projector.store import (
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
-from projector.store.erasure import subjects as erasing
 from projector.store.erasure import purge_sqlite
+from projector.store.erasure import subjects as erasing
 from projector.store.erasure.purge import parts, purge_files
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
@@ -374,6 +374,8 @@ def _many_erasures(database: Database) -> None:
         bulk.insert_many(connection, archive_key, archive_keys)
         if not database.is_sqlite:
             connection.exec_driver_sql("ANALYZE erasure, suppressed, archive_key")
+
+
 def _suppress(database: Database) -> None:
     """Deliveries of an erased customer, with the list in memory and without, and in quarantine."""
     gone = envelope(given.created("cust_gone", at="2024-06-02T12:00:00Z"))
