@@ -59,6 +59,7 @@ from projector.store.database import Database
 from projector.store.erasure import purge_sqlite
 from projector.store.erasure import subjects as erasing
 from projector.store.erasure.purge import parts, purge_files
+from projector.store.erasure.suppression import last_erasure
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
 from projector.store.sealed import leaves
@@ -73,7 +74,6 @@ from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
 from tests.support.seals import KEY
-from tests.support.suppressions import erase
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _ERASURES = 2_500
@@ -99,9 +99,9 @@ def change(database: Database) -> None:
     _seal(database)
     _use_tokens(database)
     _do_jobs(database)
-    _suppress(database)
     _backfill(database)
     _forget(database)
+    _suppress(database)
     # The last but one, for its streams have no events.
     _append_many(database)
     _purge(database)
@@ -352,7 +352,7 @@ def _forget(database: Database) -> None:
     assert forget(database, ["cust_11"]).already
     assert forget_deleted(database, days=0) == []
     assert list_erasures(database).suppressed
-    assert show_erasure(database, _ERASURES + 1).positions
+    assert show_erasure(database, list_erasures(database).erasures[-2].erasure_id).positions
     with database.reading() as connection:
         lines = list(restore.export(connection))
     assert allow(database, "cust_13") == 1
@@ -363,8 +363,11 @@ def _forget(database: Database) -> None:
 def _many_erasures(database: Database) -> None:
     """As after years, with the keys of an archive."""
     times = RECEIVED_AT, None
+    with database.reading() as connection:
+        last = last_erasure(connection)
     erasures = [
-        (number, "proj_0", *times, 1, 1, 1, 0, 1, RECEIVED_AT) for number in range(1, _ERASURES + 1)
+        (last + number, "proj_0", *times, 1, 1, 1, 0, 1, RECEIVED_AT)
+        for number in range(1, _ERASURES + 1)
     ]
     digests = [(f"{number:064x}", number % _ERASURES + 1) for number in range(5 * _ERASURES)]
     archive_keys = [(number, b"k" * 32) for number in range(1, _ERASURES)]
@@ -378,14 +381,14 @@ def _many_erasures(database: Database) -> None:
 
 def _suppress(database: Database) -> None:
     """Deliveries of an erased customer, with the list in memory and without, and in quarantine."""
-    gone = envelope(given.created("cust_gone", at="2024-06-02T12:00:00Z"))
+    gone = envelope(given.created("cust_15", at="2024-06-02T12:00:00Z"))
     unfiled = json.dumps(
-        in_shape("activity", given.updated("cust_gone", at="2024-06-02T12:00:00Z"))
+        in_shape("activity", given.updated("cust_15", at="2024-06-02T12:00:00Z"))
     ).encode()
     append(database, sources.read(unfiled, DeliveryDefaults()), received_at=RECEIVED_AT)
+    assert forget(database, ["cust_15"]).customers == 1
     with database.writing() as connection:
-        erase(connection, (gone.project_id, "cust_gone"))
-        many = [{"digest": f"{number:064x}", "erasure_id": 1} for number in range(20_000)]
+        many = [{"digest": f"f{number:063x}", "erasure_id": 1} for number in range(20_000)]
         connection.execute(insert(suppressed), many)
         connection.exec_driver_sql("ANALYZE suppressed")
     for limit in (100_000, 0):
