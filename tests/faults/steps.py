@@ -123,7 +123,7 @@ def _commit(
 def _append() -> list[Step]:
     """The second batch, so that a first one is acknowledged."""
     before, after = partial(_before, "append"), partial(_after, "append")
-    head = "projector.store.append:_read_head"
+    head = "projector.store.log_head:lock"
     second = {"since": _WRITE, "since_nth": 2}
     insert, update = "projector.store.bulk:insert_many", "projector.store.bulk:update_many"
     return [
@@ -134,8 +134,8 @@ def _append() -> list[Step]:
             locks=(_HEAD, _STREAMS),
         ),
         after("after the plan", "projector.store.append:_plan", nth=2, locks=(_HEAD, _STREAMS)),
-        before("before the head's lock", head, nth=2, of="lock=True"),
-        after("after the head's lock", head, nth=2, of="lock=True"),
+        before("before the head's lock", head, nth=2),
+        after("after the head's lock", head, nth=2),
         before("after the numbering", _WRITE, nth=2),
         before("before the events", insert, of="event", **second),
         before("amid the events", "row", of="INSERT INTO event ", nth=60, only="sqlite", **second),
