@@ -149,12 +149,14 @@ def test_a_head_is_repaired_before_erased_streams_and_no_others(database: Databa
     behind = "UPDATE log_head SET position = 3"
     run(database, behind)
     assert log_head.repair(database).after == (14, 5)
-    for wrong, named in (
-        ("UPDATE stream SET customer_id = 'cust_2' WHERE stream_id = 2", "streams 2 "),
-        ("UPDATE stream SET last_event_id = 'e' WHERE stream_id = 2", "streams 2 "),
-        ("DELETE FROM erased_stream", "streams 2 "),
+    for wrong, right in (
+        ("UPDATE stream SET customer_id = 'x'", "UPDATE stream SET customer_id = 'erased:2'"),
+        ("UPDATE stream SET last_event_id = 'e'", "UPDATE stream SET last_event_id = ''"),
+        ("DELETE FROM erased_stream", "INSERT INTO erased_stream VALUES (2, 1)"),
     ):
-        run(database, behind)
-        assert run(database, wrong)
-        with pytest.raises(LogUnsound, match=named):
+        where = " WHERE stream_id = 2" if wrong.startswith("UPDATE") else ""
+        run(database, behind, wrong + where)
+        with pytest.raises(LogUnsound, match="streams 2 are"):
             log_head.repair(database)
+        run(database, right + where)
+        assert log_head.repair(database).after == (14, 5)

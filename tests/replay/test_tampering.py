@@ -139,7 +139,7 @@ def test_what_is_found_is_what_the_page_says(
         assert run(wiped_database, each) or each == _NO_ROOTS, each
     if "DELETE FROM leaf" in statements:
         seal(wiped_database)
-    by_rows, by_seal, by_checkpoint = (*found,)
+    by_rows, by_seal, by_checkpoint = tuple(found)
     assert verify(wiped_database, discover()).is_right is (by_rows == "-")
     assert verify_log(wiped_database).is_right is (by_seal == "-")
     report = against(wiped_database, path)

@@ -48,7 +48,7 @@ def test_the_answer_says_how_far_it_is(client: Client, told: int) -> None:
     got = _batch(client, ["cust_3"])
     assert got.json["position"] == told
     assert got.headers["projector-position"] == got.headers["projector-head"] == str(told)
-    assert [*got.json] == ["customers", "not_found", "ambiguous", "position"]
+    assert [*got.json] == ["customers", "not_found", "erased", "ambiguous", "position"]
 
 
 def test_a_batch_lists_unknown_and_ambiguous_customers(
