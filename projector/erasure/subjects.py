@@ -15,6 +15,9 @@ from projector.queries.customers import find_keys, require_one
 from projector.store import log_head
 from projector.store.erasure import digest_list, digests, keys, records, redaction, subjects
 
+#: The number of streams that are read by one statement.
+STREAMS_MAX = 100
+
 
 @frozen(kw_only=True)
 class ErasureOrder:
@@ -92,12 +95,15 @@ def find(connection: Connection, order: ErasureOrder, chosen: Chosen) -> Subject
     """Read the events of customers, and the texts that name them."""
     project_id = chosen.project_id or ""
     ids = [each.customer_id for each in chosen.customers]
-    streams = subjects.streams(connection, project_id, ids)
-    at = subjects.positions(connection, [*streams])
-    at.extend(set(order.positions))
+    streams: dict[int, str] = {}
+    at = array("q", set(order.positions))
     identifiers = Identifiers()
-    for stream_id, body in subjects.bodies(connection, [*streams]):
-        identifiers.add_from(body, streams[stream_id])
+    for begin in range(0, len(ids), STREAMS_MAX):
+        some = subjects.streams(connection, project_id, ids[begin : begin + STREAMS_MAX])
+        at.extend(subjects.positions(connection, [*some]))
+        for stream_id, body in subjects.bodies(connection, [*some]):
+            identifiers.add_from(body, some[stream_id])
+        streams |= some
     return Subjects(
         project_id=project_id,
         streams=streams,

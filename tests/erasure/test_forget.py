@@ -240,7 +240,7 @@ def test_customers_are_erased_together_or_not_at_all(database: Database) -> None
         ([], {"positions": [10_000]}, PositionUnknown),
     ):
         with pytest.raises(expected):
-            forget(database, ids, **more)  # type: ignore[arg-type]
+            forget(database, ids, **more)
         assert everything(database) == before
     report = forget(database, ["cust_1", "cust_77", "cust_7"], project_id="proj_1")
     assert report.customers == 3

@@ -54,7 +54,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def _before_writing(database: Database, do: Callable[[], object]) -> Iterator[None]:
     """Do something once, between what a transaction has read and its writing."""
-    writing, done = database.writing, []
+    writing = database.writing
+    done: list[bool] = []
 
     def wrapped(*arguments: Any, **more: Any) -> Any:
         if not done:

@@ -35,6 +35,7 @@ _SIZES = {
     "projector.runner.runner:BATCH_EVENTS_MAX": 150,
     "projector.runner.batch:PIECE_EVENTS_MAX": 75,
     "projector.projections.snapshots:INTERVAL_EVENTS": 10,
+    "projector.erasure.transaction:PIECE": 2,
     "projector.store.bulk:FEW_ROWS_MAX": 12,
     "projector.store.bulk:PIECE_ROWS_MAX": 12,
     "replay.engines.in_process:STREAMS_MAX": 100,

@@ -48,6 +48,8 @@ class Kind:
     #: Whether the program may get by at a step; otherwise it must tell in a sentence.
     may_survive: Callable[[Step], bool] = lambda _: False
     kills: bool = False
+    #: A commit, or the answer to it, is lost.
+    is_of_commits: bool = False
     #: The program must get by.
     is_harmless: bool = False
 
@@ -210,11 +212,13 @@ KINDS = (
     ),
     Kind(
         name="commit lost",
+        is_of_commits=True,
         strikes=_is_before_commit,
         strike=_losing(COMMIT_LOST, STATEMENT_LOST),
     ),
     Kind(
         name="commit's reply lost",
+        is_of_commits=True,
         strikes=_is_before_commit,
         strike=_losing(REPLY_LOST, STATEMENT_S_REPLY_LOST),
     ),

@@ -95,14 +95,14 @@ class Reference:
 def hold_now(database: Database, sent: Sent, acknowledged: Sequence[Acknowledged]) -> None:
     """The laws that hold at any moment, however far the program has come."""
     _tables_are_what_the_log_says(database)
-    _positions_are_dense(database)
+    positions_are_dense(database)
     _what_was_acknowledged_is_there(database, acknowledged)
-    _the_log_refuses_rewriting(database)
+    the_log_refuses_rewriting(database)
     _nothing_came_that_was_not_sent(database, sent)
     _checkpoints_are_within_the_log(database)
     _answers_tell_what_is_missing(database)
     feeds_count_every_delivery(database)
-    _file_is_sound(database)
+    file_is_sound(database)
 
 
 def hold_whole(
@@ -134,7 +134,7 @@ def _tables_are_what_the_log_says(database: Database) -> None:
     assert found.is_right, found
 
 
-def _positions_are_dense(database: Database) -> None:
+def positions_are_dense(database: Database) -> None:
     """3."""
     with database.reading() as connection:
         found = connection.execute(select(event.c.position).order_by(event.c.position)).scalars()
@@ -167,7 +167,7 @@ def _what_was_acknowledged_is_there(
         assert counts.get(position, 0) >= count, (position, count)
 
 
-def _the_log_refuses_rewriting(database: Database) -> None:
+def the_log_refuses_rewriting(database: Database) -> None:
     """5."""
     attacks = _REWRITES_SQLITE if database.is_sqlite else _REWRITES_POSTGRES
     refusal = sqlite3.IntegrityError if database.is_sqlite else psycopg.errors.RaiseException
@@ -268,7 +268,7 @@ def feeds_count_every_delivery(database: Database) -> None:
     assert counted.get("conflict", 0) + counted.get("quarantined", 0) >= aside
 
 
-def _file_is_sound(database: Database) -> None:
+def file_is_sound(database: Database) -> None:
     if database.is_sqlite:
         with database.reading() as connection:
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalars().all() == ["ok"]

@@ -35,5 +35,7 @@ CASES = tuple(
     for step in STEPS
     for kind in KINDS
     for database in _DATABASES
-    if step.only in ("", database) and kind.strikes(step, database)
+    if step.only in ("", database)
+    and kind.strikes(step, database)
+    and (kind.kills or kind.is_of_commits or not step.is_for_kills)
 )

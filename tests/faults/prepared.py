@@ -21,11 +21,12 @@ from projector.intake import sources
 from projector.intake.ingest import ingest
 from projector.projections import discover
 from projector.runner.runner import catch_up
+from projector.sealing.seal import seal
 from projector.store import log
 from projector.store.database import Database
 from projector.store.tables import stream
 from tests.concurrency import story
-from tests.faults import laws
+from tests.faults import forgetting, laws
 from tests.faults.disturbed import copy_sqlite
 from tests.faults.nursery import Nursery
 from tests.support.databases import migrated
@@ -77,6 +78,11 @@ class Prepared:
     def later(self) -> Path:
         """The end of the file: what comes in while a rebuild goes on."""
         return self.folder / "later"
+
+    @property
+    def forgotten(self) -> list[str]:
+        """The customers who are erased."""
+        return forgetting.chosen(self.sent, _LATER_LINES)
 
     def copy(self, operation: str, database: str, folder: Path) -> str:
         """A database as it is when an operation begins; its URL."""
@@ -159,6 +165,15 @@ def _fill_most_with_an_index(database: Database, sent: laws.Sent) -> None:
     sql(database, "CREATE INDEX of_a_user ON customer (email)")
 
 
+def _fill_sealed(database: Database, sent: laws.Sent) -> None:
+    _take_in(database, sent.lines[:-_LATER_LINES], until=None)
+    # A conflict of each of those who are forgotten, and a broken one.
+    for each in forgetting.chosen(sent, _LATER_LINES):
+        broken = json.dumps({"of": each})[:-1]
+        ingest(database, [broken.encode()], DeliveryDefaults())
+    seal(database)
+
+
 def _fill_few(database: Database, sent: laws.Sent) -> None:
     """The tables lack a few events, none of which is late or unreadable."""
     _fill_some(database, sent)
@@ -191,6 +206,7 @@ _TEMPLATES: dict[str, Callable[[Database, laws.Sent], None]] = {
     "log": _fill_log,
     "most": _fill_most,
     "most with an index": _fill_most_with_an_index,
+    "sealed": _fill_sealed,
 }
 
 
@@ -237,6 +253,10 @@ OPERATIONS = {
     "rebuild": _rebuild("--engine", "in-process"),
     "rebuild parallel": _rebuild("--engine", "parallel", "--workers", "2"),
     "swap": _rebuild("--engine", "in-process"),
+    "forget": Operation(
+        template="sealed",
+        arguments=lambda prepared: ["forget", *prepared.forgotten, "--yes", "--json"],
+    ),
     "swap of rows": _rebuild("--engine", "in-process", template="most with an index"),
 }
 

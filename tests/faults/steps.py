@@ -64,6 +64,8 @@ class Step:
     is_last: bool = False
     #: No transaction is open, so that a broken connection may be replaced.
     is_between: bool = False
+    #: Only a kill is tried there.
+    is_for_kills: bool = False
 
     @property
     def is_before_commit(self) -> bool:
@@ -378,6 +380,35 @@ def _rows_swap() -> list[Step]:
     ]
 
 
+def _forget() -> list[Step]:
+    """Some customers at once, in pieces of two events."""
+    before, after = partial(_before, "forget"), partial(_after, "forget")
+    transaction, store = "projector.erasure.transaction", "projector.store.erasure"
+    shut = f"{store}.records:shut_door"
+    return [
+        after(
+            "rebuilds are kept out",
+            "replay.exclusive:_remove_shadows",
+            locks=(_MARKS, _HEAD),
+            is_between=True,
+        ),
+        after("after the locks", f"{transaction}:lock"),
+        after("after the customers were found", "projector.erasure.subjects:find"),
+        after("after the rows", "projector.erasure.rows:delete"),
+        after("after the leftovers", f"{transaction}:_delete_leftovers"),
+        after("after the quarantine", f"{store}.quarantined:empty"),
+        after("the door is open", f"{store}.records:open_door"),
+        before("amid the markers", f"{store}.redaction:mark", nth=3),
+        after("after a salt", f"{store}.redaction:destroy_salts", nth=3),
+        after("after the streams", f"{store}.redaction:rename_streams"),
+        after("after its event", f"{store}.redaction:append_own"),
+        after("after the head moved", "statement", of="UPDATE log_head"),
+        after("the door is shut", shut),
+        *_commit("forget", "the erasure", shut, is_between=True, is_for_kills=True),
+        before("before the purge", f"{store}.purge:purge", is_for_kills=True),
+    ]
+
+
 _STARTS = [
     Step(operation=each, name="at the start", at="start", when="before", only="sqlite")
     for each in ("append", "project", "rebuild")
@@ -392,5 +423,6 @@ STEPS: tuple[Step, ...] = (
     *_parallel(),
     *_swap(),
     *_rows_swap(),
+    *_forget(),
     *_STARTS,
 )

@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 
 from projector.projections import discover
 from projector.store.database import Database
-from tests.faults import laws
+from tests.faults import forgetting, laws
 from tests.faults.disturbed import ended, stopped_at
 from tests.faults.matrix import CASES, Case
 from tests.faults.prepared import OPERATIONS, Prepared, program, until_it_answers
@@ -60,12 +60,15 @@ def test_the_laws_hold_after_every_fault(
         record_property("fault", case.kind.name)
         until_it_answers(database)
         _ended_as_it_may(case, done)
-        laws.hold_now(database, prepared.sent, acknowledged)
-        if case.leaves_tables and done.code != 0:
-            assert _live(database) == before
-        database.close()
-        _run_again(case, url, prepared)
-        laws.hold_whole(database, prepared.sent, acknowledged, prepared.reference)
+        if case.operation == "forget":
+            _erased_or_not(database, url, prepared)
+        else:
+            laws.hold_now(database, prepared.sent, acknowledged)
+            if case.leaves_tables and done.code != 0:
+                assert _live(database) == before
+            database.close()
+            _run_again(case, url, prepared)
+            laws.hold_whole(database, prepared.sent, acknowledged, prepared.reference)
         assert [*(folder / "tmp").iterdir()] == []
         with prepared.fresh(case.operation, case.database) as fresh:
             laws.same_schema(database, fresh)
@@ -154,6 +157,19 @@ def _run_again(case: Case, url: str, prepared: Prepared) -> None:
     assert read["head"] == len(prepared.sent.first)
     # 2: what the projector wrote is what a rebuild writes.
     assert [each["matched"] for each in rebuilt["rebuilt"]] == [True] * len(discover())
+
+
+def _erased_or_not(database: Database, url: str, prepared: Prepared) -> None:
+    """It is whole or not there; and once more makes it whole, for a rebuild, too."""
+    was_erased = forgetting.hold_now(database, prepared.forgotten)
+    database.close()
+    done = program("forget", *prepared.forgotten, "--yes", url=url)
+    assert done["already"] == (1 if was_erased else None)
+    program("ingest", str(prepared.nothing), url=url)
+    forgetting.hold_whole(database, prepared.forgotten)
+    rebuilt = program("rebuild", "--engine", "in-process", url=url)
+    assert [each["matched"] for each in rebuilt["rebuilt"]] == [True] * len(discover())
+    forgetting.hold_whole(database, prepared.forgotten)
 
 
 def _through(proxy: Proxy, url: str) -> str:

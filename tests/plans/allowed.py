@@ -7,6 +7,8 @@ _PAGE = "a page: it begins at a place of an index, and ends at its limit"
 _ALL_LETTERS = "all letters of a projection are concerned"
 _ALL_SIZES = "all sizes of a projection are concerned: a line for each group and day"
 _COUNTED = "what is counted must be gone through"
+_ERASURES = "a line for each erasure"
+_DIGESTS = "all digests of what was erased are concerned"
 _CHECKED = "a verification of everything looks at everything"
 _COMPARED = "a rebuild that is compared before it takes over compares everything"
 
@@ -26,6 +28,7 @@ PAGES = {
     "quarantine.last_id": "the last entry of an index",
     "quarantine.page": _PAGE,
     "quarantine.newest": _PAGE,
+    "records.last_id": "the last entry of an index",
     "search.by_beginning": _PAGE,
     "search.by_value": _PAGE,
     "suspects.last_stream_id": "the last entry of an index",
@@ -38,12 +41,17 @@ WHOLE = {
     "difference._moves": _COMPARED,
     "difference.count_customers": _COMPARED,
     "difference.count_rows.<genexpr>": _COMPARED,
+    "customers.deleted_before": "once a day; few customers have been deleted and not erased",
     "customers.in_order": "a rebuild or an export is of all customers",
     "dead_letters.delete_all": _ALL_LETTERS,
     "dead_letters.customers_with": "an export lists all customers",
     "dead_letters.count_by_projection": "a line for each reason",
     "dead_letters.count_by_reason": "a line for each reason",
     "dead_letters.without_customer": "all dead letters without a customer are retried, or verified",
+    "digest_list.count": _DIGESTS,
+    "digest_list.projects_older": _DIGESTS,
+    "digest_list.remove_older": _DIGESTS,
+    "digest_list.scan": _DIGESTS,
     "direct_append._read_head": "the last entries of two indexes",
     "direct_append._write_to_postgres": "the last entries of two indexes",
     "direct_project.read_events": "the new events, which are few",
@@ -56,6 +64,7 @@ WHOLE = {
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
     "search.by_word": "a word may be within any name; only if nothing else is found",
+    "keys.read": "one key, or two",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",
     "leaves.read": "a range of the log, of which the caller bounds the number",
     "log_head.last": "the last entries of two indexes",
@@ -75,7 +84,16 @@ WHOLE = {
     ),
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
+    "purge.purge": _ERASURES,
     "quarantine.counts": _COUNTED,
+    "quarantined.scan": "any body may name the person who is erased",
+    "quarantined.with_digests": "after a restore all entries are compared with what was erased",
+    "records.list_all": _ERASURES,
+    "records.projects": _ERASURES,
+    "subjects.all_bodies": "any event may name the person, if that is asked for",
+    "subjects.without_customer": (
+        "after a restore all events without a customer are compared with what was erased"
+    ),
     "subtrees.read": "a block of 256 roots",
     "size_series.in_all_projects": _ALL_SIZES,
     "size_series.of_groups": "all days of a group, or of the tiers of a campaign",
@@ -125,6 +143,7 @@ SORTED = {
     "members.newest_names": "a line for each name of a group",
     "quarantine.conflicts": "the deliveries in the name of some events of a customer",
     "quarantine.find": "the entries that are asked for",
+    "records.projects": _ERASURES,
     "tier_events.last": "some of the last events, of which the caller bounds the number",
     "table_rows._load": (
         "the periods of a batch's customers, on Postgres where it takes them unordered"

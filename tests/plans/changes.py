@@ -18,6 +18,8 @@ from projector.backfill.options import (
     SuspiciousCustomers,
 )
 from projector.envelope import DeliveryDefaults, Envelope
+from projector.erasure import forget, forget_deleted, restore
+from projector.erasure.forgotten import allow, drop_older, list_erasures, show_erasure
 from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
@@ -40,6 +42,7 @@ from projector.sealing.checkpoints import make_checkpoint
 from projector.sealing.prove import prove_event, prove_extension
 from projector.sealing.verify import verify_log
 from projector.store import (
+    bulk,
     dead_letters,
     direct_project,
     jobs,
@@ -53,11 +56,12 @@ from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
 from projector.store.erasure import purge_sqlite
+from projector.store.erasure import subjects as erasing
 from projector.store.erasure.purge import parts, purge_files
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded
 from projector.store.sealed import leaves
-from projector.store.tables import subtree
+from projector.store.tables import archive_key, erasure, subtree, suppressed
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
@@ -69,6 +73,8 @@ from tests.support.items import rejected
 from tests.support.logs import by_steps
 from tests.support.seals import KEY
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
+
+_ERASURES = 2_500
 
 _MANY_STREAMS = """
     INSERT INTO stream SELECT 1000000 + number, 'proj_9', number::text, now(), number::text
@@ -92,6 +98,7 @@ def change(database: Database) -> None:
     _use_tokens(database)
     _do_jobs(database)
     _backfill(database)
+    _forget(database)
     # The last but one, for its streams have no events.
     _append_many(database)
     _purge(database)
@@ -327,6 +334,43 @@ def _seal(database: Database) -> None:
         assert verify_log(database, against=[path], keys=[KEY.verifier]).is_right
     with database.reading() as connection:
         leaves.next_position(connection, made.size // 2)
+
+
+def _forget(database: Database) -> None:
+    """Erase some customers, a nameless event, and by a list; let some in again."""
+    _many_erasures(database)
+    append(database, [rejected(b"of cust_11")], received_at=RECEIVED_AT)
+    ask_job(database, JobKind.QUARANTINE_RETRY, {"customer": "cust_11"}, asked_by="shop")
+    with database.reading() as connection:
+        [nameless, *_] = erasing.without_customer(connection)
+    assert forget(database, ["cust_11", "cust_13"], scan=True, also=["seg_x"]).rows
+    assert forget(database, ["shop_17"], by_source_id=True).customers == 1
+    assert forget(database, positions=[nameless.position]).events == 1
+    assert forget(database, ["cust_11"]).already
+    assert forget_deleted(database, days=0) == []
+    assert list_erasures(database).suppressed
+    assert show_erasure(database, _ERASURES + 1).positions
+    with database.reading() as connection:
+        lines = list(restore.export(connection))
+    assert allow(database, "cust_13") == 1
+    assert restore.forget_listed(database, restore.read(lines, path="list"))
+    assert drop_older(database, days=0)
+
+
+def _many_erasures(database: Database) -> None:
+    """As after years, with the keys of an archive."""
+    times = RECEIVED_AT, None
+    erasures = [
+        (number, "proj_0", *times, 1, 1, 1, 0, 1, RECEIVED_AT) for number in range(1, _ERASURES + 1)
+    ]
+    digests = [(f"{number:064x}", number % _ERASURES + 1) for number in range(5 * _ERASURES)]
+    archive_keys = [(number, b"k" * 32) for number in range(1, _ERASURES)]
+    with database.writing() as connection:
+        bulk.insert_many(connection, erasure, erasures)
+        bulk.insert_many(connection, suppressed, digests)
+        bulk.insert_many(connection, archive_key, archive_keys)
+        if not database.is_sqlite:
+            connection.exec_driver_sql("ANALYZE erasure, suppressed, archive_key")
 
 
 def _use_tokens(database: Database) -> None:

@@ -123,13 +123,17 @@ def _opened(path: str) -> Iterator[BinaryIO]:
 
 def _confirm(erase: _Erase) -> None:
     """Ask on a terminal, after a trial; raises ConfirmationMissing."""
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise ConfirmationMissing()
     for each in erase(True):
         output.line(_sentence(each, is_trial=True), stderr=True)
     output.line("This cannot be undone. Erase? [y/N]", stderr=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ConfirmationMissing()
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _drop(projector: Projector, days: int) -> None:
