@@ -15,23 +15,30 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import frozen
+from sqlalchemy import Connection
 
 from projector.errors import (
     ArchiveBroken,
+    ArchiveKeyMissing,
+    ArchiveKeysMissing,
+    ArchiveUnencrypted,
     BadNumber,
     LogHole,
     LogUnreadable,
     OutputUnwritable,
     PositionUnknown,
 )
-from projector.store import log, log_ranges
+from projector.store import dialects, log, log_ranges
 from projector.store.database import Database
-from replay.archive import manifest, read, rows
+from projector.store.erasure import archive_keys, key_tree, markers
+from replay.archive import compare, encryption, manifest, read, rows
+from replay.archive.encryption import KeyMissing
 from replay.archive.local import sha256_of, temporary
 from replay.archive.manifest import File
 from replay.archive.read import Archive
+from replay.archive.rows import Layout
 from replay.archive.shelf import Shelf, Taken
-from replay.archive.tally import Tally, row_digest
+from replay.archive.tally import EncryptedTally, Rows, Tally
 
 #: The number of events of a file: it ends at a multiple of it.
 RANGE_EVENTS = 250_000
@@ -53,6 +60,10 @@ class WriteReport:
     #: The last archived position, and that of the log.
     last: int
     head: int
+    #: Whether the archive is encrypted.
+    encrypted: bool
+    #: How many events that were erased since the archive has in the clear; none if it is encrypted.
+    erased: int
     seconds: float
 
 
@@ -63,15 +74,17 @@ def write(
     until: int | Literal["head"] | None = None,
     range_events: int = RANGE_EVENTS,
     zstd_level: int = rows.ZSTD_LEVEL,
+    encrypt: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> WriteReport:
     """Archive the events that are not archived yet, in ranges that end at multiples of a number.
 
     Only complete ranges are written, or up to the position `until`, which makes a shorter last
-    file. Locks nothing: events may be appended and tables rebuilt meanwhile. `on_progress` receives
-    the number of events that are done, and their total. Raises BadNumber, PositionUnknown,
-    ArchiveForeign, ArchiveAhead, LogHole, LogUnreadable, OutputUnwritable, or an error of
-    `read.opened`.
+    file. With `encrypt`, a new archive is encrypted; one that exists stays as it is. Locks nothing:
+    events may be appended and tables rebuilt meanwhile. `on_progress` receives the number of events
+    that are done, and their total. Raises BadNumber, PositionUnknown, ArchiveForeign, ArchiveAhead,
+    ArchiveUnencrypted, ArchiveKeysMissing, ArchiveKeyMissing, LogHole, LogUnreadable,
+    OutputUnwritable, or an error of `read.opened`.
     """
     _require_in_range("--range", range_events, RANGE_EVENTS_MAX)
     _require_in_range("--zstd", zstd_level, ZSTD_LEVEL_MAX)
@@ -79,19 +92,34 @@ def write(
     archive = read.read(shelf)
     with database.reading() as connection:
         head = log.head(connection)
+        _require_keys(connection, archive, encrypt=encrypt)
         if archive.files:
             read.require_same_log(connection, archive)
     end = _end(archive.last, head, until, range_events)
     start, written = archive.last, list[File]()
     while archive.last < end:
         last = min((archive.last // range_events + 1) * range_events, end)
+        is_encrypted = archive.is_encrypted if archive.files else encrypt
+        if is_encrypted and not archive.files:
+            archive_keys.create(database)
         with temporary() as path:
-            progress = partial(_report, on_progress, start, end)
             file = _write_range(
-                database, path, archive.last + 1, last, zstd_level=zstd_level, on_progress=progress
+                database,
+                path,
+                archive.last + 1,
+                last,
+                rows.layout_of(is_encrypted=is_encrypted),
+                zstd_level=zstd_level,
+                on_progress=partial(_report, on_progress, start, end),
             )
+            if _is_outdated(database, file, is_encrypted=is_encrypted):
+                continue
             _put_file(shelf, file, path)
-        archive, is_ours = _put_manifest(database, archive, file)
+        if _is_outdated(database, file, is_encrypted=is_encrypted):
+            continue
+        archive, is_ours = _put_manifest(database, archive, file, is_encrypted=is_encrypted)
+        with database.reading() as connection:
+            _require_keys(connection, archive, encrypt=encrypt)
         if is_ours:
             written.append(file)
     return WriteReport(
@@ -100,8 +128,37 @@ def write(
         bytes=sum(file.bytes for file in written),
         last=archive.last,
         head=head,
+        encrypted=archive.is_encrypted,
+        erased=0 if archive.is_encrypted else _count_erased(database, archive),
         seconds=round(time.monotonic() - begin, 3),
     )
+
+
+def _require_keys(connection: Connection, archive: Archive, *, encrypt: bool) -> None:
+    """Raise an error if an archive is not encrypted but shall be, or its keys are not there."""
+    if archive.files and encrypt and not archive.is_encrypted:
+        raise ArchiveUnencrypted(url=archive.shelf.url)
+    if archive.is_encrypted and not archive_keys.has_any(connection):
+        place = f"the database {dialects.redact(connection.engine.url)}"
+        raise ArchiveKeysMissing(url=archive.shelf.url, place=place)
+
+
+def _is_outdated(database: Database, file: File, *, is_encrypted: bool) -> bool:
+    """Return whether there was an erasure since the rows of a file were read.
+
+    Then the file is not published: it may have what was erased. In an encrypted one that cannot be
+    read any more.
+    """
+    if is_encrypted:
+        return False
+    with database.reading() as connection:
+        return markers.last_erasure(connection) != file.erasure_id
+
+
+def _count_erased(database: Database, archive: Archive) -> int:
+    """Count the events that an archive has in the clear, and the log as markers."""
+    with database.reading() as connection:
+        return sum(len(compare.erased_since(connection, file, file.last)) for file in archive.files)
 
 
 def _require_in_range(name: str, value: int, most: int) -> None:
@@ -129,32 +186,46 @@ def _write_range(
     path: Path,
     first: int,
     last: int,
+    layout: Layout,
     *,
     zstd_level: int,
     on_progress: Callable[[int], None],
 ) -> File:
     """Write the events from `first` to `last` to a local file, from one snapshot of the log.
 
-    Memory is bounded by a row group.
+    Memory is bounded by a row group, and the keys of the range.
     """
-    tally = Tally(first)
-    with (
-        database.reading() as connection,
-        closing(log_ranges.read(connection, after=first - 1, until=last)) as blocks,
-        _writing(path),
-        rows.writer(path, zstd_level=zstd_level) as writer,
-    ):
-        for block in blocks:
-            with _reading(database, block):
-                tally.add(block)
-                batch = rows.as_batch(block)
-            if tally.hole is not None:
-                raise LogHole(url=database, position=tally.hole)
-            writer.add(batch)
-            on_progress(tally.last)
+    is_encrypted = layout is rows.ENCRYPTED
+    tally = EncryptedTally(first) if is_encrypted else Tally(first)
+    with database.reading() as connection:
+        erasure_id = markers.last_erasure(connection)
+        # Of the same snapshot as the rows: what is no marker in it has its key.
+        nodes = archive_keys.read(connection, first, last) if is_encrypted else []
+        keys = key_tree.keys(nodes, first, last)
+        with (
+            closing(log_ranges.read(connection, after=first - 1, until=last)) as blocks,
+            _writing(path),
+            rows.writer(path, layout, zstd_level=zstd_level) as writer,
+        ):
+            for block in blocks:
+                _require_no_hole(database, tally, block)
+                with _reading(database, block):
+                    if is_encrypted:
+                        rows.require_instants(block)
+                        block = encryption.encrypt(block, keys)
+                    tally.add(block)
+                    batch = rows.as_batch(block, layout)
+                writer.add(batch)
+                on_progress(tally.last)
     if tally.last != last:
         raise LogHole(url=database, position=tally.last + 1)
-    return tally.as_file(size=path.stat().st_size, sha256=sha256_of(path))
+    return tally.as_file(size=path.stat().st_size, sha256=sha256_of(path), erasure_id=erasure_id)
+
+
+def _require_no_hole(database: Database, tally: Rows, block: log_ranges.Block) -> None:
+    for expected, found in enumerate(block[0], tally.last + 1):
+        if found != expected:
+            raise LogHole(url=database, position=expected)
 
 
 def _put_file(shelf: Shelf, file: File, path: Path) -> None:
@@ -171,7 +242,9 @@ def _put_file(shelf: Shelf, file: File, path: Path) -> None:
             raise ArchiveBroken(url=shelf.url, name=file.name, reason=reason) from None
 
 
-def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Archive, bool]:
+def _put_manifest(
+    database: Database, archive: Archive, file: File, *, is_encrypted: bool
+) -> tuple[Archive, bool]:
     """Add a file to the archive; return the archive, and whether it has this file.
 
     If another archiver was faster, the archive that it has made. Raises ArchiveForeign if that one
@@ -182,7 +255,8 @@ def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Arc
         f"customer-state-projector {version('customer-state-projector')}",
     )
     if archive.newest is None or archive.link is None:
-        added = manifest.begin(file, log=_log_digest(database), made_by=made_by)
+        log_digest = _log_digest(database, archive, is_encrypted=is_encrypted)
+        added = manifest.begin(file, log=log_digest, made_by=made_by, is_encrypted=is_encrypted)
     else:
         added = manifest.follow(archive.newest, archive.link, file, made_by=made_by)
     # It is in the archive as well if the answer to the first attempt of a put was lost.
@@ -198,12 +272,15 @@ def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Arc
     return found, file in found.files
 
 
-def _log_digest(database: Database) -> str:
+def _log_digest(database: Database, archive: Archive, *, is_encrypted: bool) -> str:
     with database.reading() as connection:
-        row = log_ranges.read_one(connection, 1)
-    if row is None:
+        try:
+            found = read.digest_of_row(connection, 1, is_encrypted=is_encrypted)
+        except KeyMissing as error:
+            raise ArchiveKeyMissing(url=archive.shelf.url, position=1) from error
+    if found is None:
         raise LogHole(url=database, position=1)
-    return row_digest(row)
+    return found
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def test_an_event_file_that_was_changed_is_refused(database: Database, tmp_path:
     [path] = tmp_path.glob("events/*")
     with path.open("rb") as source:
         [block] = rows.blocks(source)
-    body = rows.SCHEMA.names.index("body")
+    body = rows.PLAIN.schema.names.index("body")
     forged = [*block]
     forged[body] = [each.replace("seg_1", "seg_2") for each in block[body]]
     path.unlink()

@@ -15,6 +15,7 @@ import hashlib
 import resource
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -23,23 +24,28 @@ from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
-from attrs import frozen
+import pyarrow.parquet as pq
+from attrs import field, frozen
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.errors import ArchiveBroken, WorkerUnfit
+from projector.errors import ArchiveBroken, ArchiveKeyMissing, WorkerUnfit
 from projector.facts import registry
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.projections import named
 from projector.projections.projection import KeyedFact, Projection
 from projector.projections.rebuilding import rebuilding
 from projector.runner.stream_facts import StreamFacts
+from projector.store import log_ranges
+from projector.store.erasure import key_tree
+from projector.store.erasure.key_tree import Node
 from projector.store.rebuild import staging
 from projector.store.row_tables import fingerprint
-from replay.archive import rows, shelf
+from replay.archive import encryption, rows, shelf
+from replay.archive.encryption import KeyMissing
 from replay.archive.shelf import Shelf
 from replay.engines.engine import Cost, fold_parts, write_parts
 from replay.engines.spark import results
@@ -124,12 +130,26 @@ class FilePart:
     sha256: str
     index: int
     parts: int
+    #: The ranges of positions whose events were erased since they were archived.
+    erased: tuple[tuple[int, int], ...] = ()
+    #: The keys of an encrypted file; None if it is not encrypted. They are secret: they travel with
+    #: the task, and to no file of the archive.
+    keys: tuple[Node, ...] | None = field(default=None, repr=False)
 
     def of(self, row_groups: int) -> range:
         """Return the row groups of this part, of all that the file has."""
         return range(
             self.index * row_groups // self.parts, (self.index + 1) * row_groups // self.parts
         )
+
+    def erased_among(self, positions: Iterable[int]) -> set[int]:
+        """Return those of some positions whose events were erased."""
+        firsts = [first for first, _ in self.erased]
+        return {
+            each
+            for each in positions
+            if (place := bisect_right(firsts, each)) and each <= self.erased[place - 1][1]
+        }
 
 
 @frozen(kw_only=True)
@@ -152,28 +172,55 @@ NO_TALLY = Tally(0, 0)
 def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
     """Yield the facts of a part of a file, by row group, and a tally in the end.
 
-    Raises ArchiveBroken, ArchiveUnreachable.
+    Raises ArchiveBroken, ArchiveKeyMissing, ArchiveUnreachable.
     """
     events = facts = 0
-    for table in _row_groups(_shelf(work.archive_url), part):
-        found = list(_facts(table))
-        events += len(table)
+    for count, rows_ in _row_groups(_shelf(work.archive_url), part):
+        found = list(_facts(rows_))
+        events += count
         facts += len(found)
         yield found
     tally = Tally(events, facts)
     yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
 
 
-def _row_groups(stored: Shelf, part: FilePart) -> Iterator[pa.Table]:
+def _row_groups(stored: Shelf, part: FilePart) -> Iterator[tuple[int, Iterator[tuple[Any, ...]]]]:
+    """Yield the number of events of each row group, and those that were not erased, as rows."""
+    layout = rows.layout_of(is_encrypted=part.keys is not None)
     try:
-        with stored.reader(part.name) as source, rows.opened(source) as file:
+        with stored.reader(part.name) as source, rows.opened(source, layout) as file:
             if part.index == 0:
                 _require_same(stored, part)
             for group in part.of(file.num_row_groups):
-                yield file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
+                read = _read_plain if part.keys is None else _read_encrypted
+                found = read(file, group, part)
+                erased = part.erased_among(row[0] for row in found)
+                yield len(found), (row for row in found if row[0] not in erased)
+    except KeyMissing as error:
+        raise ArchiveKeyMissing(url=stored.url, position=error.position) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = f"its rows cannot be read: {str(error).splitlines()[0]}"
         raise ArchiveBroken(url=stored.url, name=part.name, reason=reason) from error
+
+
+def _read_plain(file: pq.ParquetFile, group: int, _part: FilePart) -> list[tuple[Any, ...]]:
+    """Return the values of COLUMNS of a row group; instants in microseconds since 1970."""
+    table = file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
+    at = table.schema.get_field_index("occurred_at")
+    instants = table.column(at).cast(pa.int64())
+    columns = (each.to_pylist() for each in table.set_column(at, "occurred_at", instants).columns)
+    return list(zip(*columns, strict=True))
+
+
+def _read_encrypted(file: pq.ParquetFile, group: int, part: FilePart) -> list[tuple[Any, ...]]:
+    """Decrypt a row group; return what `_read_plain` does, with markers of what was erased."""
+    block = rows.as_block(file.read_row_group(group))
+    positions = block[0]
+    keys = key_tree.keys(part.keys or (), positions[0], positions[-1])
+    erased = dict.fromkeys(part.erased_among(positions), 0)
+    found = dict(zip(log_ranges.COLUMNS, encryption.decrypt(block, keys, erased), strict=True))
+    found["occurred_at"] = rows.in_microseconds(found["occurred_at"])
+    return list(zip(*(found[name] for name in COLUMNS), strict=True))
 
 
 def _require_same(stored: Shelf, part: FilePart) -> None:
@@ -186,13 +233,9 @@ def _require_same(stored: Shelf, part: FilePart) -> None:
         raise ArchiveBroken(url=stored.url, name=part.name, reason=reason)
 
 
-def _facts(table: pa.Table) -> Iterator[FactRow]:
-    """Decode a row group; leave out the events that no projection can read."""
-    at = table.schema.get_field_index("occurred_at")
-    instants = table.column(at).cast(pa.int64())
-    columns = (each.to_pylist() for each in table.set_column(at, "occurred_at", instants).columns)
-    for row in zip(*columns, strict=True):
-        position, project_id, event_id, type_, stream_id, customer_id, at, source, body = row
+def _facts(events: Iterable[tuple[Any, ...]]) -> Iterator[FactRow]:
+    """Decode the events of a row group; leave out those that no projection can read."""
+    for position, project_id, event_id, type_, stream_id, customer_id, at, source, body in events:
         fact = decode_body(type_, source, body, is_nameless=stream_id is None)
         if fact is not None:
             stream = -position if stream_id is None else stream_id

@@ -71,6 +71,7 @@ def test_a_manifest_counts_what_is_in_its_files(log: Database, stored: Shelf) ->
     assert (file.stream_id_max, file.body_bytes) == (streams, size)
     assert file.types == {"customer.updated": 10, "some.type": 1}
     assert late > 0
+    assert file.occurred is not None
     assert file.occurred[0][:19] == str(first)[:19].replace(" ", "T")
     assert file.occurred[1][:19] == str(last)[:19].replace(" ", "T")
 
