@@ -17,7 +17,7 @@ from projector.backfill.options import (
     NamedCustomers,
     SuspiciousCustomers,
 )
-from projector.envelope import DeliveryDefaults, Envelope
+from projector.envelope import DeliveryDefaults, Envelope, RecordedEvent
 from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
@@ -52,8 +52,9 @@ from projector.store import (
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
+from projector.store.erasure import archive_keys, markers, told
 from projector.store.jobs import JobEnd, JobProgress
-from projector.store.log_restore import append_recorded
+from projector.store.log_restore import append_recorded, recorded_erasures
 from projector.store.sealed import leaves
 from projector.store.tables import subtree
 from projector.voucherify.address import parse_url
@@ -65,6 +66,7 @@ from tests.support import given
 from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
+from tests.support.redaction import erase
 from tests.support.seals import KEY
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
@@ -90,6 +92,7 @@ def change(database: Database) -> None:
     _use_tokens(database)
     _do_jobs(database)
     _backfill(database)
+    _destroy_keys(database)
     # The last one, for its streams have no events.
     _append_many(database)
 
@@ -304,6 +307,45 @@ def _seal(database: Database) -> None:
         assert verify_log(database, against=[path], keys=[KEY.verifier]).is_right
     with database.reading() as connection:
         leaves.next_position(connection, made.size // 2)
+
+
+def _destroy_keys(database: Database) -> None:
+    """Create the keys of archives, destroy some, and restore the events of an erasure."""
+    archive_keys.create(database)
+    erased = erase(database, "cust_77")
+    assert erased
+    with database.writing() as connection:
+        archive_keys.destroy(connection, range(1, 20_000, 7))
+    with database.reading() as connection:
+        assert len(archive_keys.read(connection, 9_000, 9_100)) > 14
+        assert len(list(archive_keys.read_all(connection))) > 2_000
+        assert markers.read(connection, 1, 15_000)
+        assert markers.last_erasure(connection) == 1
+        assert recorded_erasures(connection) == {1}
+        [found] = told.read(connection)
+        head, last_stream_id = log.head(connection), log.last_stream_id(connection)
+    event = _restored_event(position=head + 1, stream_id=last_stream_id + 2)
+    append_recorded(database, [event])
+    own = _restored_event(position=head + 2, stream_id=None)
+    told_again = evolve(found, erasure_id=2, position=own.position)
+    append_recorded(database, [own], [told_again])
+
+
+def _restored_event(*, position: int, stream_id: int | None) -> RecordedEvent:
+    """An event of a customer, or of none."""
+    return RecordedEvent(
+        project_id="proj_1",
+        event_id=f"restored_{position}",
+        type="customer.updated",
+        customer_id=f"restored_{position}" if stream_id else None,
+        occurred_at=RECEIVED_AT,
+        source="minimal",
+        body="{}",
+        position=position,
+        stream_id=stream_id,
+        received_at=RECEIVED_AT,
+        late=False,
+    )
 
 
 def _use_tokens(database: Database) -> None:

@@ -84,7 +84,7 @@ def destroy(connection: Connection, positions: Iterable[int]) -> None:
 def _destroy(connection: Connection, positions: list[int]) -> None:
     firsts = {first for each in positions for first in key_tree.ancestors(each)}
     condition = in_values(connection, _columns.first_position, sorted(firsts))
-    found = [_to_node(row) for row in connection.execute(_IN_ORDER.where(condition))]
+    found = map(_to_node, connection.execute(_SELECT.where(condition)))
     concerned = {
         node: [each for each in positions if node.first <= each <= node.last] for node in found
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from projector.store.tables import erasure, event
 
@@ -19,11 +19,13 @@ ERASED = "erased"
 OWN_SOURCE = "projector"
 ERASURE_TYPE = "projector.erasure"
 
-# The first condition is that of the index.
+#: The condition of `event_erased_idx`: the databases see only in literals that it has all of them.
+IN_INDEX = text("event.source IN ('erased', 'projector')")
+
 _READ = (
     select(event.c.position, event.c.body)
     .where(
-        event.c.source.in_((ERASED, OWN_SOURCE)),
+        IN_INDEX,
         event.c.source == ERASED,
         event.c.position >= bindparam("first"),
         event.c.position <= bindparam("last"),
@@ -31,7 +33,7 @@ _READ = (
     .order_by(event.c.position)
 )
 _LAST_BEFORE = select(func.max(event.c.position)).where(
-    event.c.source.in_((ERASED, OWN_SOURCE)),
+    IN_INDEX,
     event.c.source == ERASED,
     event.c.position < bindparam("before"),
 )

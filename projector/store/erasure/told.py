@@ -10,14 +10,13 @@ import msgspec
 from attrs import evolve, frozen
 from sqlalchemy import Connection, select
 
-from projector.store.erasure.markers import ERASED, ERASURE_TYPE, OWN_SOURCE
+from projector.store.erasure.markers import ERASURE_TYPE, IN_INDEX, OWN_SOURCE
 from projector.store.tables import event
 
-# The first condition is that of the index.
 _EVENTS = (
     select(event.c.position, event.c.project_id, event.c.occurred_at, event.c.body)
     .where(
-        event.c.source.in_((ERASED, OWN_SOURCE)),
+        IN_INDEX,
         event.c.source == OWN_SOURCE,
         event.c.type == ERASURE_TYPE,
     )
