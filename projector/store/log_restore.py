@@ -120,23 +120,16 @@ def _streams(
             continue
         known = greatest.get(each.stream_id)
         if known is None:
-            skipped = range(last_stream_id + len(new) + 1, each.stream_id)
-            if skipped and marker is None:
+            expected = last_stream_id + len(new) + 1
+            if each.stream_id > expected and marker is None:
                 marker = _last_marker(connection, each.position)
-            is_next = each.stream_id == last_stream_id + len(new) + len(skipped) + 1
-            if not is_next or each.customer_id is None or (skipped and marker is None):
-                reason = f"stream {each.stream_id} is not the next one"
-                raise EventsUnfit(
-                    url=dialects.redact(connection.engine.url),
-                    position=each.position,
-                    reason=reason,
-                )
-            for stream_id in skipped:
+            customer_id = _require_next(connection, each, expected, can_skip=marker is not None)
+            for stream_id in range(expected, each.stream_id):
                 assert marker is not None, "it was found"  # noqa: S101
                 new[stream_id] = CustomerKey(marker.project_id, f"{RESERVED}{stream_id}")
                 greatest[stream_id] = _NO_KEY
                 emptied.append((stream_id, erasure_of(marker.body)))
-            new[each.stream_id] = CustomerKey(each.project_id, each.customer_id)
+            new[each.stream_id] = CustomerKey(each.project_id, customer_id)
         if known is None or each.key > known:
             greatest[each.stream_id] = each.key
             risen.add(each.stream_id)
@@ -145,6 +138,21 @@ def _streams(
     ]
     advanced: list[Values] = [(*greatest[each], each) for each in sorted(risen - new.keys())]
     return rows, advanced, emptied
+
+
+def _require_next(
+    connection: Connection, first: RecordedEvent, expected: int, *, can_skip: bool
+) -> str:
+    """Return the customer of a new stream; raise EventsUnfit unless it has the expected id.
+
+    Or one behind it; but no more are skipped than there were events.
+    """
+    last = expected + first.position - 1 if can_skip else expected
+    if not expected <= (first.stream_id or 0) <= last or first.customer_id is None:
+        reason = f"stream {first.stream_id} is not the next one"
+        url = dialects.redact(connection.engine.url)
+        raise EventsUnfit(url=url, position=first.position, reason=reason)
+    return first.customer_id
 
 
 def _last_marker(connection: Connection, before: int) -> RecordedEvent | None:

@@ -146,13 +146,8 @@ def restore(
         known = markers.read(connection, 1, before)
     unerased = {each for each in told.by_position if each <= before} - known.keys()
     total = max(archive.last - before, 0)
-    work = _Restore(
-        database=database,
-        archive=archive,
-        keys=DatabaseKeys(database) if key_file is None else key_file,
-        erasures=told,
-        before=before,
-    )
+    keys = DatabaseKeys(database) if key_file is None else key_file
+    work = _Restore(database=database, archive=archive, keys=keys, erasures=told, before=before)
     for file in archive.files:
         work.file(file, lambda position: on_progress(position - before, total))
     more = erasures.append_missing(database, told)

@@ -7,8 +7,8 @@ never replaced, so one of them wins each range, and the others go on behind it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,21 +24,17 @@ from projector.errors import (
     ArchiveUnencrypted,
     BadNumber,
     LogHole,
-    LogUnreadable,
-    OutputUnwritable,
     PositionUnknown,
 )
-from projector.store import dialects, log, log_ranges
+from projector.store import dialects, log
 from projector.store.database import Database
-from projector.store.erasure import archive_keys, key_tree, markers
-from replay.archive import compare, encryption, manifest, read, rows
+from projector.store.erasure import archive_keys, markers
+from replay.archive import compare, manifest, range_file, read, rows
 from replay.archive.encryption import KeyMissing
-from replay.archive.local import sha256_of, temporary
+from replay.archive.local import temporary
 from replay.archive.manifest import File
 from replay.archive.read import Archive
-from replay.archive.rows import Layout
 from replay.archive.shelf import Shelf, Taken
-from replay.archive.tally import EncryptedTally, Rows, Tally
 
 #: The number of events of a file: it ends at a multiple of it.
 RANGE_EVENTS = 250_000
@@ -97,31 +93,15 @@ def write(
             read.require_same_log(connection, archive)
     end = _end(archive.last, head, until, range_events)
     start, written = archive.last, list[File]()
+    progress = partial(_report, on_progress, start, end)
     while archive.last < end:
         last = min((archive.last // range_events + 1) * range_events, end)
-        is_encrypted = archive.is_encrypted if archive.files else encrypt
-        if is_encrypted and not archive.files:
-            archive_keys.create(database)
-        with temporary() as path:
-            file = _write_range(
-                database,
-                path,
-                archive.last + 1,
-                last,
-                rows.layout_of(is_encrypted=is_encrypted),
-                zstd_level=zstd_level,
-                on_progress=partial(_report, on_progress, start, end),
-            )
-            if _is_outdated(database, file, is_encrypted=is_encrypted):
-                continue
-            _put_file(shelf, file, path)
-        if _is_outdated(database, file, is_encrypted=is_encrypted):
-            continue
-        archive, is_ours = _put_manifest(database, archive, file, is_encrypted=is_encrypted)
+        archive, file = _archive_range(
+            database, archive, last, encrypt=encrypt, zstd_level=zstd_level, on_progress=progress
+        )
         with database.reading() as connection:
             _require_keys(connection, archive, encrypt=encrypt)
-        if is_ours:
-            written.append(file)
+        written += [] if file is None else [file]
     return WriteReport(
         files=len(written),
         events=sum(file.events for file in written),
@@ -161,6 +141,37 @@ def _count_erased(database: Database, archive: Archive) -> int:
         return sum(len(compare.erased_since(connection, file, file.last)) for file in archive.files)
 
 
+def _archive_range(
+    database: Database,
+    archive: Archive,
+    last: int,
+    *,
+    encrypt: bool,
+    zstd_level: int,
+    on_progress: Callable[[int], None],
+) -> tuple[Archive, File | None]:
+    """Archive the events up to a position; return the archive, and the file that it has now.
+
+    None if another archiver was faster, or something was erased meanwhile.
+    """
+    is_encrypted = archive.is_encrypted if archive.files else encrypt
+    if is_encrypted and not archive.files:
+        archive_keys.create(database)
+    layout = rows.layout_of(is_encrypted=is_encrypted)
+    first = archive.last + 1
+    with temporary() as path:
+        file = range_file.write(
+            database, path, first, last, layout, zstd_level=zstd_level, on_progress=on_progress
+        )
+        if _is_outdated(database, file, is_encrypted=is_encrypted):
+            return archive, None
+        _put_file(archive.shelf, file, path)
+    if _is_outdated(database, file, is_encrypted=is_encrypted):
+        return archive, None
+    archive, is_ours = _put_manifest(database, archive, file, is_encrypted=is_encrypted)
+    return archive, file if is_ours else None
+
+
 def _require_in_range(name: str, value: int, most: int) -> None:
     if not 1 <= value <= most:
         raise BadNumber(name=name, value=value, range=f"1 to {most}")
@@ -179,53 +190,6 @@ def _end(last: int, head: int, until: int | Literal["head"] | None, range_events
 
 def _report(on_progress: Callable[[int, int], None], start: int, end: int, position: int) -> None:
     on_progress(position - start, end - start)
-
-
-def _write_range(
-    database: Database,
-    path: Path,
-    first: int,
-    last: int,
-    layout: Layout,
-    *,
-    zstd_level: int,
-    on_progress: Callable[[int], None],
-) -> File:
-    """Write the events from `first` to `last` to a local file, from one snapshot of the log.
-
-    Memory is bounded by a row group, and the keys of the range.
-    """
-    is_encrypted = layout is rows.ENCRYPTED
-    tally = EncryptedTally(first) if is_encrypted else Tally(first)
-    with database.reading() as connection:
-        erasure_id = markers.last_erasure(connection)
-        # Of the same snapshot as the rows: what is no marker in it has its key.
-        nodes = archive_keys.read(connection, first, last) if is_encrypted else []
-        keys = key_tree.keys(nodes, first, last)
-        with (
-            closing(log_ranges.read(connection, after=first - 1, until=last)) as blocks,
-            _writing(path),
-            rows.writer(path, layout, zstd_level=zstd_level) as writer,
-        ):
-            for block in blocks:
-                _require_no_hole(database, tally, block)
-                with _reading(database, block):
-                    if is_encrypted:
-                        rows.require_instants(block)
-                        block = encryption.encrypt(block, keys)
-                    tally.add(block)
-                    batch = rows.as_batch(block, layout)
-                writer.add(batch)
-                on_progress(tally.last)
-    if tally.last != last:
-        raise LogHole(url=database, position=tally.last + 1)
-    return tally.as_file(size=path.stat().st_size, sha256=sha256_of(path), erasure_id=erasure_id)
-
-
-def _require_no_hole(database: Database, tally: Rows, block: log_ranges.Block) -> None:
-    for expected, found in enumerate(block[0], tally.last + 1):
-        if found != expected:
-            raise LogHole(url=database, position=expected)
 
 
 def _put_file(shelf: Shelf, file: File, path: Path) -> None:
@@ -281,22 +245,3 @@ def _log_digest(database: Database, archive: Archive, *, is_encrypted: bool) -> 
     if found is None:
         raise LogHole(url=database, position=1)
     return found
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raise OutputUnwritable for errors of the local file, such as a full disk."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputUnwritable(reason=f"{path}: {error}") from error
-
-
-@contextmanager
-def _reading(database: Database, block: log_ranges.Block) -> Iterator[None]:
-    """Raise LogUnreadable for values that another program has written, of another type."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        first, last = block[0][0], block[0][-1]
-        raise LogUnreadable(url=database, first=first, last=last, reason=error) from error

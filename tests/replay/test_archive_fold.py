@@ -24,7 +24,8 @@ from replay.engines import Engine, SparkOptions
 from replay.engines import engine as engines
 from replay.engines.spark import archive_fold, install, session, tasks
 from replay.engines.spark import engine as spark
-from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult
+from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FoldResult
+from replay.engines.spark.file_parts import FilePart
 from tests.support.databases import dead_letters, positions, stored, wipe
 from tests.support.given import RECEIVED_AT, append_and_project, entered
 from tests.support.histories import Arrival, arrivals, histories

@@ -11,11 +11,9 @@ tell whether all of them arrived.
 
 from __future__ import annotations
 
-import hashlib
 import resource
 import sys
 import time
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,41 +25,23 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
-from attrs import field, frozen
+from attrs import frozen
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.errors import ArchiveBroken, ArchiveKeyMissing, WorkerUnfit
+from projector.errors import WorkerUnfit
 from projector.facts import registry
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.projections import named
 from projector.projections.projection import KeyedFact, Projection
 from projector.projections.rebuilding import rebuilding
 from projector.runner.stream_facts import StreamFacts
-from projector.store import log_ranges
-from projector.store.erasure import key_tree
-from projector.store.erasure.key_tree import Node
 from projector.store.rebuild import staging
 from projector.store.row_tables import fingerprint
-from replay.archive import encryption, rows, shelf
-from replay.archive.encryption import KeyMissing
+from replay.archive import shelf
 from replay.archive.shelf import Shelf
 from replay.engines.engine import Cost, fold_parts, write_parts
 from replay.engines.spark import results
-
-#: The columns of an archive's file that are read.
-COLUMNS = (
-    "position",
-    "project_id",
-    "event_id",
-    "type",
-    "stream_id",
-    "customer_id",
-    "occurred_at",
-    "source",
-    "body",
-)
+from replay.engines.spark.file_parts import FilePart
 
 #: The number that stands in place of a stream's id in a tally.
 TALLY = 0
@@ -122,37 +102,6 @@ class ArchiveWork:
 
 
 @frozen(kw_only=True)
-class FilePart:
-    """A part of a file: its row groups, divided by a number of parts."""
-
-    name: str
-    #: The SHA-256 of the file, in hex.
-    sha256: str
-    index: int
-    parts: int
-    #: The ranges of positions whose events were erased since they were archived.
-    erased: tuple[tuple[int, int], ...] = ()
-    #: The keys of an encrypted file; None if it is not encrypted. They are secret: they travel with
-    #: the task, and to no file of the archive.
-    keys: tuple[Node, ...] | None = field(default=None, repr=False)
-
-    def of(self, row_groups: int) -> range:
-        """Return the row groups of this part, of all that the file has."""
-        return range(
-            self.index * row_groups // self.parts, (self.index + 1) * row_groups // self.parts
-        )
-
-    def erased_among(self, positions: Iterable[int]) -> set[int]:
-        """Return those of some positions whose events were erased."""
-        firsts = [first for first, _ in self.erased]
-        return {
-            each
-            for each in positions
-            if (place := bisect_right(firsts, each)) and each <= self.erased[place - 1][1]
-        }
-
-
-@frozen(kw_only=True)
 class FoldResult:
     """The result of a task that folded streams."""
 
@@ -175,62 +124,13 @@ def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
     Raises ArchiveBroken, ArchiveKeyMissing, ArchiveUnreachable.
     """
     events = facts = 0
-    for count, rows_ in _row_groups(_shelf(work.archive_url), part):
+    for count, rows_ in part.read(_shelf(work.archive_url)):
         found = list(_facts(rows_))
         events += count
         facts += len(found)
         yield found
     tally = Tally(events, facts)
     yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
-
-
-def _row_groups(stored: Shelf, part: FilePart) -> Iterator[tuple[int, Iterator[tuple[Any, ...]]]]:
-    """Yield the number of events of each row group, and those that were not erased, as rows."""
-    layout = rows.layout_of(is_encrypted=part.keys is not None)
-    try:
-        with stored.reader(part.name) as source, rows.opened(source, layout) as file:
-            if part.index == 0:
-                _require_same(stored, part)
-            for group in part.of(file.num_row_groups):
-                read = _read_plain if part.keys is None else _read_encrypted
-                found = read(file, group, part)
-                erased = part.erased_among(row[0] for row in found)
-                yield len(found), (row for row in found if row[0] not in erased)
-    except KeyMissing as error:
-        raise ArchiveKeyMissing(url=stored.url, position=error.position) from error
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = f"its rows cannot be read: {str(error).splitlines()[0]}"
-        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason) from error
-
-
-def _read_plain(file: pq.ParquetFile, group: int, _part: FilePart) -> list[tuple[Any, ...]]:
-    """Return the values of COLUMNS of a row group; instants in microseconds since 1970."""
-    table = file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
-    at = table.schema.get_field_index("occurred_at")
-    instants = table.column(at).cast(pa.int64())
-    columns = (each.to_pylist() for each in table.set_column(at, "occurred_at", instants).columns)
-    return list(zip(*columns, strict=True))
-
-
-def _read_encrypted(file: pq.ParquetFile, group: int, part: FilePart) -> list[tuple[Any, ...]]:
-    """Decrypt a row group; return what `_read_plain` does, with markers of what was erased."""
-    block = rows.as_block(file.read_row_group(group))
-    positions = block[0]
-    keys = key_tree.keys(part.keys or (), positions[0], positions[-1])
-    erased = dict.fromkeys(part.erased_among(positions), 0)
-    found = dict(zip(log_ranges.COLUMNS, encryption.decrypt(block, keys, erased), strict=True))
-    found["occurred_at"] = rows.in_microseconds(found["occurred_at"])
-    return list(zip(*(found[name] for name in COLUMNS), strict=True))
-
-
-def _require_same(stored: Shelf, part: FilePart) -> None:
-    """Raise ArchiveBroken unless the file is the one that the manifest names."""
-    with stored.reader(part.name) as source:
-        # What Python types as a reader of its own files is read in pieces here.
-        found = hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
-    if found != part.sha256:
-        reason = "its SHA-256 is not that of the manifest"
-        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason)
 
 
 def _facts(events: Iterable[tuple[Any, ...]]) -> Iterator[FactRow]:

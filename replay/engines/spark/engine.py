@@ -22,7 +22,8 @@ from replay.archive.manifest import WORK, File
 from replay.archive.read import Archive
 from replay.engines.engine import Engine, EnginePiece, Job
 from replay.engines.spark import archive_fold, install, results, session
-from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FilePart, FoldResult
+from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FoldResult
+from replay.engines.spark.file_parts import FilePart
 from replay.engines.spark.options import SparkOptions
 
 #: The approximate number of events that one task reads, and that another one folds.
