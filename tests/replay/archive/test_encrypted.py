@@ -1,11 +1,14 @@
 """What was erased is unreadable in an encrypted archive, and the rest of it stays as it was."""
 
+import zlib
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select, text
 
 from projector.errors import (
@@ -24,7 +27,7 @@ from projector.store.database import Database
 from projector.store.erasure import archive_keys, key_tree
 from projector.store.tables import archive_key, erased_stream, erasure
 from replay import verify
-from replay.archive import check, encryption, keys, read, rows, write
+from replay.archive import check, encryption, keys, read, rows, shelf, write
 from replay.archive.encryption import KeyMissing
 from replay.archive.keys import DatabaseKeys
 from replay.archive.restore import restore
@@ -121,6 +124,9 @@ def test_after_an_erasure_no_key_opens_what_was_erased_and_every_key_the_rest(
     # The archive goes on, with the event that tells of the erasure; what was there stays as it was.
     assert write.write(log, encrypted, until="head").last == 13
     assert {each: (folder / each).read_bytes() for each in files} == files
+    # Nor does another archive of the log bring a key back.
+    write.write(log, shelf.opened(f"{folder}-2"), until="head", encrypt=True)
+    assert [each for each, row in _decrypted(log, encrypted).items() if row is None] == erased
     assert check.check(encrypted, log, contents=True).faults == ()
 
 
@@ -250,6 +256,25 @@ def test_what_is_in_the_clear_cannot_be_changed_unnoticed(log: Database, encrypt
         changed: Any = (*block[:column], values, *block[column + 1 :])
         with pytest.raises(ValueError, match=r"position \d was changed, or encrypted with another"):
             encryption.decrypt(changed, key_tree.keys(nodes, 1, 5), {})
+
+
+def test_a_row_is_encrypted_as_the_page_about_archives_says() -> None:
+    """By an implementation of the page, which other programs rely on."""
+    [key] = key_tree.keys([key_tree.root(b"k" * 32)], 1, 1)
+    assert key is not None
+    at = (1, "proj_1", "2025-01-01T12:30:15.123456Z")
+    hidden = ("e0", "t", 7, "cust_1", "2024-01-01T00:00:00.000000Z", True, "minimal", "{}\0")
+    row = (*at[:2], *hidden[:5], at[2], *hidden[5:])
+    block = encryption.encrypt(tuple([each] for each in row), [key])
+    derived = blake2b(key=key, person=b"archive key tree").digest()
+    text_ = b"e0\0t\x007\0cust_1\x002024-01-01T00:00:00.000000Z\x001\0minimal\0{}\0"
+    context = "\0".join(("projector/archive/v2", *map(str, at))).encode()
+    data = block[4][0]
+    packed = AESGCM(derived[:32]).decrypt(data[:12], data[12:], context)
+    assert zlib.decompress(packed) == text_
+    nonce = blake2b(context + b"\0" + text_, key=derived[32:], digest_size=12).digest()
+    assert data[:12] == nonce
+    assert encryption.nonces(tuple([each] for each in row), [key]) == [(*at, None, nonce.hex())]
 
 
 def test_a_key_that_is_missing_is_not_taken_for_an_erasure(
