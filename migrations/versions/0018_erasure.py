@@ -164,9 +164,10 @@ def _create_tables() -> None:
     )
     op.create_table(
         "archive_key",
-        sa.Column("stream_id", Long, autoincrement=False, nullable=False),
+        sa.Column("first_position", Long, autoincrement=False, nullable=False),
+        sa.Column("last_position", sa.BigInteger, nullable=False),
         sa.Column("key", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("stream_id", name="archive_key_pkey"),
+        sa.PrimaryKeyConstraint("first_position", name="archive_key_pkey"),
     )
 
 

@@ -36,13 +36,16 @@ class Archives:
         until: int | Literal["head"] | None = None,
         range_events: int | None = None,
         zstd_level: int | None = None,
+        encrypt: bool = False,
         on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> WriteReport:
         """Copy the events that are not archived yet, in complete ranges, to an archive.
 
-        `until` is the position at which a shorter last range ends. `on_progress` receives the
-        number of events that are done, and their total. Raises BadNumber, PositionUnknown,
-        ArchiveForeign, ArchiveAhead, LogHole, LogUnreadable or OutputUnwritable.
+        `until` is the position at which a shorter last range ends. With `encrypt`, a new archive is
+        encrypted; one that exists stays as it is. `on_progress` receives the number of events that
+        are done, and their total. Raises BadNumber, PositionUnknown, ArchiveForeign, ArchiveAhead,
+        ArchiveUnencrypted, ArchiveKeysMissing, ArchiveKeyMissing, LogHole, LogUnreadable or
+        OutputUnwritable.
         """
         from replay.archive import shelf
         from replay.archive.local import requiring_extra
@@ -55,6 +58,7 @@ class Archives:
             until=until,
             range_events=write.RANGE_EVENTS if range_events is None else range_events,
             zstd_level=rows.ZSTD_LEVEL if zstd_level is None else zstd_level,
+            encrypt=encrypt,
             on_progress=on_progress,
         )
 
@@ -77,19 +81,31 @@ class Archives:
             from replay.archive.check import check
         return check(shelf.opened(url), self.database, contents=contents, on_progress=on_progress)
 
+    def write_archive_keys(self, path: str) -> int:
+        """Write the keys of encrypted archives to a new file; return their number.
+
+        The file opens all that is not erased. Raises NoArchiveKeys, KeyExists or OutputUnwritable.
+        """
+        from replay.archive import keys
+
+        return keys.write_file(self.database, path)
+
     def restore_archive(
         self,
         url: str,
         *,
+        key_file: str | None = None,
         on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> RestoreReport:
         """Append the events that the log lacks of an archive; the tables stay until `catch_up`.
 
-        A SQLite database is created or migrated if necessary. `on_progress` receives the number of
-        events that are done, and their total. Raises NotArchived, ArchiveForeign if the log has
-        other events, or DatabaseBusy if another process appends.
+        A SQLite database is created or migrated if necessary. An encrypted archive needs the keys
+        of the database, or those of a file, which are then stored in the database. `on_progress`
+        receives the number of events that are done, and their total. Raises NotArchived,
+        ArchiveForeign if the log has other events, ArchiveKeysMissing, ArchiveKeyMissing,
+        ArchiveKeysUnreadable, KeyExposed, or DatabaseBusy if another process appends.
         """
-        from replay.archive import read
+        from replay.archive import keys, read
         from replay.archive.local import requiring_extra
 
         with requiring_extra():
@@ -97,4 +113,5 @@ class Archives:
         archive = read.opened(url)
         # Before a database is created for nothing.
         read.require_files(archive)
-        return restore(self._prepared(), archive, on_progress=on_progress)
+        known = None if key_file is None else keys.read_file(key_file)
+        return restore(self._prepared(), archive, known, on_progress=on_progress)

@@ -22,6 +22,7 @@ from projector.erasure.rows import StoredProjections
 from projector.erasure.subjects import ErasureOrder, Subjects
 from projector.store import log_head, notifications
 from projector.store.erasure import (
+    archive_keys,
     digest_list,
     digests,
     keys,
@@ -209,6 +210,7 @@ def _redact(
         # The rows are locked by the head's lock, so that this cannot be.
         assert marked == len(piece), "an event is missing"  # noqa: S101
         redaction.destroy_salts(connection, piece)
+        archive_keys.destroy(connection, piece)
     return duplicates, suppressed
 
 
@@ -216,7 +218,6 @@ def _empty_streams(connection: Connection, stream_ids: Sequence[int], erasure_id
     for piece in _pieces(stream_ids):
         redaction.record_streams(connection, piece, erasure_id)
         redaction.rename_streams(connection, piece)
-        keys.delete_of_archives(connection, piece)
 
 
 def _record(

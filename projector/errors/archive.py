@@ -53,6 +53,47 @@ class ArchiveSchemaUnknown(ProjectorError):
     hint = "A newer version of the program has written it: upgrade the program."
 
 
+class ArchiveUnencrypted(ProjectorError):
+    """The archive {url} is not encrypted, and stays so."""
+
+    exit_code = 2
+    hint = "Begin another archive with --encrypt, and remove this one when that one is complete."
+
+
+class ArchiveKeysMissing(ProjectorError):
+    """The archive {url} is encrypted, and {place} has no keys."""
+
+    exit_code = 2
+    hint = (
+        "Restore a backup of the database; or give `projector archive restore --keys` a file that "
+        "`projector archive keys` wrote."
+    )
+
+
+class ArchiveKeyMissing(ProjectorError):
+    """The key of position {position} of the archive {url} is missing; its event is not erased."""
+
+    exit_code = 1
+    hint = (
+        "The keys are others than those that the archive was written with, or a part of them. "
+        "Restore them from a backup of the database, or from a file of `projector archive keys`."
+    )
+
+
+class NoArchiveKeys(ProjectorError):
+    """The database {url} has no keys of archives."""
+
+    exit_code = 3
+    hint = "`projector archive write --encrypt` creates them with an encrypted archive."
+
+
+class ArchiveKeysUnreadable(ProjectorError):
+    """{path} has no keys of archives: {reason}"""
+
+    exit_code = 2
+    hint = "Give a file that `projector archive keys --out FILE` wrote, unchanged."
+
+
 class ArchiveForeign(ProjectorError):
     """The archive {url} is of another log: the event at position {position} differs."""
 

@@ -418,10 +418,13 @@ secret = Table(
     Column("value", LargeBinary, nullable=False),
 )
 
-#: The keys that bodies in archives are encrypted with, one for each stream.
+#: The keys of encrypted archives: see `projector.store.erasure.key_tree`. From a key follow those
+#: of all positions from the first to the last; no two rows cover the same position.
 archive_key = Table(
     "archive_key",
     metadata,
-    Column("stream_id", Long, primary_key=True, autoincrement=False),
+    Column("first_position", Long, primary_key=True, autoincrement=False),
+    Column("last_position", BigInteger, nullable=False),
+    # 32 bytes.
     Column("key", LargeBinary, nullable=False),
 )

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from projector.errors import ArchiveBroken, LogUnreadable
-from projector.store import log, log_ranges
+from projector.store import log
 from projector.store.database import Database
-from projector.store.log_ranges import Block
-from replay.archive import manifest, read, rows
+from replay.archive import compare, manifest, read, rows
+from replay.archive.compare import LogRange
+from replay.archive.encryption import KeyMissing
 from replay.archive.local import downloaded
 from replay.archive.manifest import EVENTS, MANIFESTS, WORK, File, Link, Manifest
 from replay.archive.shelf import Entry, Shelf
-from replay.archive.tally import Tally
+from replay.archive.tally import EncryptedTally, Tally
 
 #: A file that no manifest names is kept so long, in seconds: an archiver may be about to name it,
 #: or a rebuild to read it.
@@ -43,6 +44,11 @@ class CheckReport:
     events: int
     bytes: int
     last: int
+    #: Whether the archive is encrypted.
+    encrypted: bool
+    #: The archived events that were erased since, if the log was compared. Those of an encrypted
+    #: archive are unreadable; those of another one are faults.
+    erased: int = 0
     faults: tuple[Fault, ...] = field(default=())
     #: The files that no manifest names; they are no fault. `prune` removes them.
     unnamed: tuple[str, ...] = field(default=())
@@ -77,13 +83,12 @@ def check(
     a `database`, compare the log's rows with them, too. `on_progress` receives the number of files
     that are done, and their total. Raises NotArchived, ArchiveUnreachable or ArchiveSchemaUnknown.
     """
-    files, faults = _check_manifests(shelf)
+    files, faults, is_encrypted = _check_manifests(shelf)
+    checks = _Checks(shelf=shelf, database=database, contents=contents, is_encrypted=is_encrypted)
     stored = {each.name: each for each in shelf.names(EVENTS)}
     for done, file in enumerate(files):
         on_progress(done, len(files))
-        found = list(_check_file(shelf, file, stored.get(file.name), contents=contents))
-        if database is not None:
-            found += _check_log(database, file)
+        found = checks.file(file, stored.get(file.name))
         faults += [Fault(name=file.name, problem=problem) for problem in found]
     on_progress(len(files), len(files))
     named = {file.name for file in files}
@@ -92,6 +97,8 @@ def check(
         events=sum(file.events for file in files),
         bytes=sum(file.bytes for file in files),
         last=files[-1].last if files else 0,
+        encrypted=is_encrypted,
+        erased=checks.erased,
         faults=tuple(faults),
         unnamed=tuple(sorted(stored.keys() - named)),
     )
@@ -119,13 +126,15 @@ def prune(shelf: Shelf, *, kept_seconds: float = KEPT_SECONDS) -> PruneReport:
     )
 
 
-def _check_manifests(shelf: Shelf) -> tuple[list[File], list[Fault]]:
-    """Return the files of all manifests that can be read, and the faults of the chain."""
+def _check_manifests(shelf: Shelf) -> tuple[list[File], list[Fault], bool]:
+    """Return the files of all manifests that can be read, the faults of the chain, and whether
+    the files are encrypted.
+    """
     files: dict[str, File] = {}
     faults: list[Fault] = []
     before: tuple[Manifest, Link] | None = None
     page: Link | None = None
-    is_first = True
+    is_first, is_encrypted = True, False
     for entry in shelf.names(MANIFESTS):
         try:
             encoded = shelf.read(entry.name)
@@ -138,13 +147,13 @@ def _check_manifests(shelf: Shelf) -> tuple[list[File], list[Fault]]:
         if before is not None or is_first:
             problem = _find_break(found, before, page)
             faults += [] if problem is None else [Fault(name=entry.name, problem=problem)]
-        page = found.page
+        page, is_encrypted = found.page, found.is_encrypted
         before, is_first = (found, link), False
         files.update((file.name, file) for file in found.files)
     if not files and not faults:
         read.require_files(read.read(shelf))
     ordered = sorted(files.values(), key=lambda file: (file.first, file.last))
-    return ordered, faults + list(_find_holes(ordered))
+    return ordered, faults + list(_find_holes(ordered)), is_encrypted
 
 
 def _find_break(
@@ -158,8 +167,8 @@ def _find_break(
         return f"it follows {found.parent and found.parent.name}, which is missing"
     if found.parent != link:
         return f"{link.name} has changed since this was written"
-    if found.log != parent.log:
-        return f"it is of another log than {link.name}"
+    if (found.log, found.schema) != (parent.log, parent.schema):
+        return f"it is of another log than {link.name}, or of another schema"
     is_new_page = found.page != page
     expected = () if is_new_page else parent.files
     if found.files[:-1] != expected or (is_new_page and found.page != link):
@@ -176,58 +185,84 @@ def _find_holes(files: list[File]) -> Iterator[Fault]:
         last = file.last
 
 
-def _check_file(shelf: Shelf, file: File, entry: Entry | None, *, contents: bool) -> Iterator[str]:
-    """Yield the problems of a stored file."""
-    if entry is None:
-        yield "it is missing"
-        return
-    if entry.size != file.bytes:
-        yield f"it has {entry.size} bytes, not {file.bytes}"
-        return
-    try:
-        with downloaded(shelf, file) as path:
-            if contents:
-                yield from _check_contents(file, path)
-    except ArchiveBroken as error:
-        yield str(error.details["reason"])
+@define(kw_only=True)
+class _Checks:
+    """The checks of the files of an archive."""
+
+    shelf: Shelf
+    database: Database | None
+    contents: bool
+    is_encrypted: bool
+    #: The events that were erased since they were archived.
+    erased: int = 0
+
+    def file(self, file: File, entry: Entry | None) -> list[str]:
+        """Return the problems of a file."""
+        if entry is None:
+            return ["it is missing", *self._log(file, None)]
+        if entry.size != file.bytes:
+            problem = f"it has {entry.size} bytes, not {file.bytes}"
+            return [problem, *self._log(file, None)]
+        try:
+            with downloaded(self.shelf, file) as path:
+                problems = [*check_contents(file, path, is_encrypted=self.is_encrypted)] * (
+                    self.contents
+                )
+                return [*problems, *self._log(file, None if problems else path)]
+        except ArchiveBroken as error:
+            return [str(error.details["reason"]), *self._log(file, None)]
+
+    def _log(self, file: File, path: Path | None) -> Iterator[str]:
+        """Yield how the log's rows of a file's range differ from those that were archived.
+
+        `path` is that of the file; None if it is damaged.
+        """
+        if self.database is None:
+            return
+        try:
+            with self.database.reading() as connection:
+                head = log.head(connection)
+                if head < file.last:
+                    yield f"the log ends at position {head}, before it"
+                    return
+                found = compare.read_log(connection, file, is_encrypted=self.is_encrypted)
+        except KeyMissing as error:
+            yield f"{error}, but its event is not erased"
+            return
+        except LogUnreadable as error:
+            yield str(error)
+            return
+        self.erased += len(found.erased)
+        yield from self._compare(file, path, found)
+
+    def _compare(self, file: File, path: Path | None, found: LogRange) -> Iterator[str]:
+        # Without the file, what was erased of it since cannot be compared.
+        if path is None:
+            is_same = bool(found.erased) or found.digest == file.digest
+        else:
+            is_same = compare.is_same(found, file, path, is_encrypted=self.is_encrypted)
+        if not is_same:
+            yield (
+                f"the log's rows from position {file.first} to {file.last} are not those that were "
+                "archived"
+            )
+        if found.erased and not self.is_encrypted:
+            yield f"it has {len(found.erased)} events of erased customers, and all can read them"
+        if found.with_keys:
+            yield f"the keys of {len(found.with_keys)} erased events of it are still there"
 
 
-def _check_contents(file: File, path: Path) -> Iterator[str]:
-    tally = Tally(file.first)
+def check_contents(file: File, path: Path, *, is_encrypted: bool = False) -> Iterator[str]:
+    """Yield how the rows of a stored file are not those of its entry."""
+    tally = EncryptedTally(file.first) if is_encrypted else Tally(file.first)
     try:
-        for block in rows.blocks(path):
+        for block in rows.blocks(path, rows.layout_of(is_encrypted=is_encrypted)):
             tally.add(block)
     except ValueError as error:
         yield str(error)
         return
     if tally.hole is not None:
         yield f"position {tally.hole} is missing or out of order"
-    if tally.as_file(size=file.bytes, sha256=file.sha256) != file:
+    found = tally.as_file(size=file.bytes, sha256=file.sha256, erasure_id=file.erasure_id)
+    if found != file:
         yield "its rows are not those that the manifest counts and digests"
-
-
-def _check_log(database: Database, file: File) -> Iterator[str]:
-    """Yield how the log's rows of a file's range differ from those that were archived."""
-    try:
-        with database.reading() as connection:
-            head = log.head(connection)
-            if head < file.last:
-                yield f"the log ends at position {head}, before it"
-                return
-            found = digest_of(log_ranges.read(connection, after=file.first - 1, until=file.last))
-    except LogUnreadable as error:
-        yield str(error)
-        return
-    if found != file.digest:
-        yield (
-            f"the log's rows from position {file.first} to {file.last} are not those that were "
-            "archived"
-        )
-
-
-def digest_of(blocks: Iterator[Block]) -> str:
-    """Return the digest of rows."""
-    tally = Tally(0)
-    for block in blocks:
-        tally.add(block)
-    return tally.rows_digest

@@ -19,8 +19,10 @@ from projector.text.encode import as_json
 
 FORMAT = "customer-state-projector/archive"
 
-#: The version of the format. A reader refuses any other one.
+#: The versions of the format: of archives whose events can be read by all who have the files, and
+#: of encrypted ones. A reader refuses any other one.
 SCHEMA = 1
+ENCRYPTED_SCHEMA = 2
 
 MANIFESTS = "manifests/"
 EVENTS = "events/"
@@ -49,17 +51,22 @@ class File:
     #: The digest of its rows, which does not depend on Parquet, and that of the row at `last`.
     digest: str
     last_digest: str
-    #: The number of events of each type.
-    types: dict[str, int]
+    #: The number of the log's last erasure when it was written; 0 for none. What was erased before
+    #: is in the file as markers.
+    erasure_id: int = 0
+    #: The number of events of each type. This and what follows are None if the file is encrypted:
+    #: together they would tell what single events are.
+    types: dict[str, int] | None = None
     #: The number of events without a customer, and of those that were late.
-    without_customer: int
-    late: int
+    without_customer: int | None = None
+    late: int | None = None
     #: The size of all bodies, as UTF-8.
-    body_bytes: int
+    body_bytes: int | None = None
     #: The highest stream id; 0 if no event has a customer.
-    stream_id_max: int
+    stream_id_max: int | None = None
     #: The least and the greatest instant, as RFC 3339 with six digits of a second.
-    occurred: tuple[str, str]
+    occurred: tuple[str, str] | None = None
+    #: As `occurred`; this one is there in every file.
     received: tuple[str, str]
 
     @property
@@ -95,6 +102,11 @@ class Manifest:
     made_by: str
 
     @property
+    def is_encrypted(self) -> bool:
+        """Whether its files are."""
+        return self.schema == ENCRYPTED_SCHEMA
+
+    @property
     def name(self) -> str:
         """The name that its position gives it."""
         return manifest_name(self.files[-1].first - 1)
@@ -121,9 +133,10 @@ def file_name(first: int, last: int, digest: str) -> str:
     return f"{EVENTS}{first:0{_DIGITS}}-{last:0{_DIGITS}}-{digest[:16]}.parquet"
 
 
-def begin(file: File, *, log: str, made_by: str) -> Manifest:
+def begin(file: File, *, log: str, made_by: str, is_encrypted: bool = False) -> Manifest:
     """Return the first manifest of an archive."""
     return Manifest(
+        schema=ENCRYPTED_SCHEMA if is_encrypted else SCHEMA,
         log=log,
         first=file.first,
         last=file.last,
@@ -164,7 +177,7 @@ def decode(name: str, encoded: bytes, *, url: str) -> Manifest:
         header = _decode_header(encoded)
         if header.format != FORMAT:
             raise ArchiveBroken(url=url, name=name, reason="it is no manifest of an archive")
-        if header.schema != SCHEMA:
+        if header.schema not in (SCHEMA, ENCRYPTED_SCHEMA):
             raise ArchiveSchemaUnknown(url=url, name=name, found=header.schema)
         manifest = _decode_manifest(encoded)
     except (ValueError, RecursionError) as error:
@@ -180,7 +193,7 @@ def _find_problem(manifest: Manifest, name: str) -> str | None:
     if not files:
         return "it lists no files"
     for file in files:
-        if problem := _find_file_problem(file):
+        if problem := _find_file_problem(file, is_encrypted=manifest.is_encrypted):
             return f"its file {file.name!r} {problem}"
     for before, file in pairwise(files):
         if file.first != before.last + 1:
@@ -196,7 +209,7 @@ def _find_problem(manifest: Manifest, name: str) -> str | None:
     return None
 
 
-def _find_file_problem(file: File) -> str | None:
+def _find_file_problem(file: File, *, is_encrypted: bool) -> str | None:
     # A name decides which file is read or removed, so it must not lead elsewhere.
     if not _HEX.fullmatch(file.sha256):
         return "has no SHA-256"
@@ -204,6 +217,9 @@ def _find_file_problem(file: File) -> str | None:
         return "has no positions"
     if file.name != file_name(file.first, file.last, file.sha256):
         return "has a name that is not that of its positions and its SHA-256"
-    if sum(file.types.values()) != file.events:
+    counts = (file.types, file.without_customer, file.late, file.body_bytes, file.stream_id_max)
+    if [each is None for each in (*counts, file.occurred)] != [is_encrypted] * 6:
+        return "has counts that it should not have, or lacks some"
+    if file.types is not None and sum(file.types.values()) != file.events:
         return "has types that do not add up to its events"
     return None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
 
 from projector.store import digest, log_ranges
-from projector.store.log_ranges import Block
+from replay.archive.encryption import digest_rows
 from replay.archive.manifest import File, file_name
 
 _POSITION, _TYPE, _STREAM, _OCCURRED, _RECEIVED, _LATE, _BODY = (
@@ -15,8 +18,8 @@ _POSITION, _TYPE, _STREAM, _OCCURRED, _RECEIVED, _LATE, _BODY = (
 )
 
 
-class Tally:
-    """The counts and the digest of rows that are added block by block, in the order of positions.
+class Rows:
+    """The positions and the digest of rows, which are added block by block in their order.
 
     `first` is the position at which they must begin.
     """
@@ -27,26 +30,22 @@ class Tally:
         self.last = first - 1
         #: A position that is missing in the rows, or is there twice; None if they have no hole.
         self.hole: int | None = None
-        self._types: Counter[str] = Counter()
         self._digest = 0
         self._last_row: tuple[object, ...] = ()
-        self._without_customer = self._late = self._body_bytes = self._stream_id_max = 0
         # Least and greatest; empty before the first row.
-        self._occurred = self._received = ("", "")
+        self._received = ("", "")
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Sequence[Sequence[Any]]) -> None:
         """Add a block of rows, which follow those before."""
-        self._follow(block[_POSITION])
-        self._digest += digest.of(zip(*block, strict=True))
-        self._last_row = tuple(column[-1] for column in block)
-        self._types.update(block[_TYPE])
-        streams = block[_STREAM]
-        self._without_customer += list(streams).count(None)
-        self._stream_id_max = max(self._stream_id_max, max(filter(None, streams), default=0))
-        self._late += sum(block[_LATE])
-        self._body_bytes += len("".join(block[_BODY]).encode())
-        self._occurred = _span(self._occurred, block[_OCCURRED])
-        self._received = _span(self._received, block[_RECEIVED])
+        raise NotImplementedError
+
+    def _add(
+        self, positions: Sequence[int], received: Sequence[str], rows: Sequence[tuple[object, ...]]
+    ) -> None:
+        self._follow(positions)
+        self._digest += digest.of(rows)
+        self._last_row = rows[-1]
+        self._received = _span(self._received, received)
 
     def _follow(self, positions: Sequence[int]) -> None:
         expected = range(self.last + 1, self.last + 1 + len(positions))
@@ -56,16 +55,11 @@ class Tally:
         self.last = expected[-1]
 
     @property
-    def events(self) -> int:
-        """The number of rows."""
-        return self.last - self._first + 1
-
-    @property
     def rows_digest(self) -> str:
         """The digest of all rows."""
         return digest.apply(digest.EMPTY, self._digest)
 
-    def as_file(self, *, size: int, sha256: str) -> File:
+    def as_file(self, *, size: int, sha256: str, erasure_id: int) -> File:
         """Return the entry of a file that has these rows, at least one, and these bytes."""
         return File(
             first=self._first,
@@ -75,13 +69,49 @@ class Tally:
             sha256=sha256,
             digest=self.rows_digest,
             last_digest=row_digest(self._last_row),
+            erasure_id=erasure_id,
+            received=self._received,
+        )
+
+
+class EncryptedTally(Rows):
+    """What the manifest says of the rows of an encrypted file."""
+
+    def add(self, block: Sequence[Sequence[Any]]) -> None:
+        """Add a block of encrypted rows, which follow those before."""
+        self._add(block[0], block[2], digest_rows(tuple(block)))
+
+
+class Tally(Rows):
+    """What the manifest says of the rows of a file that is not encrypted."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(first)
+        self._types: Counter[str] = Counter()
+        self._without_customer = self._late = self._body_bytes = self._stream_id_max = 0
+        self._occurred = ("", "")
+
+    def add(self, block: Sequence[Sequence[Any]]) -> None:
+        """Add a block of rows, which follow those before."""
+        self._add(block[_POSITION], block[_RECEIVED], list(zip(*block, strict=True)))
+        self._types.update(block[_TYPE])
+        streams = block[_STREAM]
+        self._without_customer += list(streams).count(None)
+        self._stream_id_max = max(self._stream_id_max, max(filter(None, streams), default=0))
+        self._late += sum(block[_LATE])
+        self._body_bytes += len("".join(block[_BODY]).encode())
+        self._occurred = _span(self._occurred, block[_OCCURRED])
+
+    def as_file(self, *, size: int, sha256: str, erasure_id: int) -> File:
+        """Return the entry of a file that has these rows, at least one, and these bytes."""
+        return evolve(
+            super().as_file(size=size, sha256=sha256, erasure_id=erasure_id),
             types=dict(sorted(self._types.items())),
             without_customer=self._without_customer,
             late=self._late,
             body_bytes=self._body_bytes,
             stream_id_max=self._stream_id_max,
             occurred=self._occurred,
-            received=self._received,
         )
 
 

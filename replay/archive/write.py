@@ -7,31 +7,34 @@ never replaced, so one of them wins each range, and the others go on behind it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from attrs import frozen
+from sqlalchemy import Connection
 
 from projector.errors import (
     ArchiveBroken,
+    ArchiveKeyMissing,
+    ArchiveKeysMissing,
+    ArchiveUnencrypted,
     BadNumber,
     LogHole,
-    LogUnreadable,
-    OutputUnwritable,
     PositionUnknown,
 )
-from projector.store import log, log_ranges
+from projector.store import dialects, log
 from projector.store.database import Database
-from replay.archive import manifest, read, rows
-from replay.archive.local import sha256_of, temporary
+from projector.store.erasure import archive_keys, markers
+from replay.archive import compare, manifest, range_file, read, rows
+from replay.archive.encryption import KeyMissing
+from replay.archive.local import temporary
 from replay.archive.manifest import File
 from replay.archive.read import Archive
 from replay.archive.shelf import Shelf, Taken
-from replay.archive.tally import Tally, row_digest
 
 #: The number of events of a file: it ends at a multiple of it.
 RANGE_EVENTS = 250_000
@@ -53,6 +56,10 @@ class WriteReport:
     #: The last archived position, and that of the log.
     last: int
     head: int
+    #: Whether the archive is encrypted.
+    encrypted: bool
+    #: How many events that were erased since the archive has in the clear; none if it is encrypted.
+    erased: int
     seconds: float
 
 
@@ -63,15 +70,17 @@ def write(
     until: int | Literal["head"] | None = None,
     range_events: int = RANGE_EVENTS,
     zstd_level: int = rows.ZSTD_LEVEL,
+    encrypt: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> WriteReport:
     """Archive the events that are not archived yet, in ranges that end at multiples of a number.
 
     Only complete ranges are written, or up to the position `until`, which makes a shorter last
-    file. Locks nothing: events may be appended and tables rebuilt meanwhile. `on_progress` receives
-    the number of events that are done, and their total. Raises BadNumber, PositionUnknown,
-    ArchiveForeign, ArchiveAhead, LogHole, LogUnreadable, OutputUnwritable, or an error of
-    `read.opened`.
+    file. With `encrypt`, a new archive is encrypted; one that exists stays as it is. Locks nothing:
+    events may be appended and tables rebuilt meanwhile. `on_progress` receives the number of events
+    that are done, and their total. Raises BadNumber, PositionUnknown, ArchiveForeign, ArchiveAhead,
+    ArchiveUnencrypted, ArchiveKeysMissing, ArchiveKeyMissing, LogHole, LogUnreadable,
+    OutputUnwritable, or an error of `read.opened`.
     """
     _require_in_range("--range", range_events, RANGE_EVENTS_MAX)
     _require_in_range("--zstd", zstd_level, ZSTD_LEVEL_MAX)
@@ -79,29 +88,88 @@ def write(
     archive = read.read(shelf)
     with database.reading() as connection:
         head = log.head(connection)
+        _require_keys(connection, archive, encrypt=encrypt)
         if archive.files:
             read.require_same_log(connection, archive)
     end = _end(archive.last, head, until, range_events)
     start, written = archive.last, list[File]()
+    progress = partial(_report, on_progress, start, end)
     while archive.last < end:
         last = min((archive.last // range_events + 1) * range_events, end)
-        with temporary() as path:
-            progress = partial(_report, on_progress, start, end)
-            file = _write_range(
-                database, path, archive.last + 1, last, zstd_level=zstd_level, on_progress=progress
-            )
-            _put_file(shelf, file, path)
-        archive, is_ours = _put_manifest(database, archive, file)
-        if is_ours:
-            written.append(file)
+        archive, file = _archive_range(
+            database, archive, last, encrypt=encrypt, zstd_level=zstd_level, on_progress=progress
+        )
+        with database.reading() as connection:
+            _require_keys(connection, archive, encrypt=encrypt)
+        written += [] if file is None else [file]
     return WriteReport(
         files=len(written),
         events=sum(file.events for file in written),
         bytes=sum(file.bytes for file in written),
         last=archive.last,
         head=head,
+        encrypted=archive.is_encrypted,
+        erased=0 if archive.is_encrypted else _count_erased(database, archive),
         seconds=round(time.monotonic() - begin, 3),
     )
+
+
+def _require_keys(connection: Connection, archive: Archive, *, encrypt: bool) -> None:
+    """Raise an error if an archive is not encrypted but shall be, or its keys are not there."""
+    if archive.files and encrypt and not archive.is_encrypted:
+        raise ArchiveUnencrypted(url=archive.shelf.url)
+    if archive.is_encrypted and not archive_keys.has_any(connection):
+        place = f"the database {dialects.redact(connection.engine.url)}"
+        raise ArchiveKeysMissing(url=archive.shelf.url, place=place)
+
+
+def _is_outdated(database: Database, file: File, *, is_encrypted: bool) -> bool:
+    """Return whether there was an erasure since the rows of a file were read.
+
+    Then the file is not published: it may have what was erased. In an encrypted one that cannot be
+    read any more.
+    """
+    if is_encrypted:
+        return False
+    with database.reading() as connection:
+        return markers.last_erasure(connection) != file.erasure_id
+
+
+def _count_erased(database: Database, archive: Archive) -> int:
+    """Count the events that an archive has in the clear, and the log as markers."""
+    with database.reading() as connection:
+        return sum(len(compare.erased_since(connection, file, file.last)) for file in archive.files)
+
+
+def _archive_range(
+    database: Database,
+    archive: Archive,
+    last: int,
+    *,
+    encrypt: bool,
+    zstd_level: int,
+    on_progress: Callable[[int], None],
+) -> tuple[Archive, File | None]:
+    """Archive the events up to a position; return the archive, and the file that it has now.
+
+    None if another archiver was faster, or something was erased meanwhile.
+    """
+    is_encrypted = archive.is_encrypted if archive.files else encrypt
+    if is_encrypted and not archive.files:
+        archive_keys.create(database)
+    layout = rows.layout_of(is_encrypted=is_encrypted)
+    first = archive.last + 1
+    with temporary() as path:
+        file = range_file.write(
+            database, path, first, last, layout, zstd_level=zstd_level, on_progress=on_progress
+        )
+        if _is_outdated(database, file, is_encrypted=is_encrypted):
+            return archive, None
+        _put_file(archive.shelf, file, path)
+    if _is_outdated(database, file, is_encrypted=is_encrypted):
+        return archive, None
+    archive, is_ours = _put_manifest(database, archive, file, is_encrypted=is_encrypted)
+    return archive, file if is_ours else None
 
 
 def _require_in_range(name: str, value: int, most: int) -> None:
@@ -124,39 +192,6 @@ def _report(on_progress: Callable[[int, int], None], start: int, end: int, posit
     on_progress(position - start, end - start)
 
 
-def _write_range(
-    database: Database,
-    path: Path,
-    first: int,
-    last: int,
-    *,
-    zstd_level: int,
-    on_progress: Callable[[int], None],
-) -> File:
-    """Write the events from `first` to `last` to a local file, from one snapshot of the log.
-
-    Memory is bounded by a row group.
-    """
-    tally = Tally(first)
-    with (
-        database.reading() as connection,
-        closing(log_ranges.read(connection, after=first - 1, until=last)) as blocks,
-        _writing(path),
-        rows.writer(path, zstd_level=zstd_level) as writer,
-    ):
-        for block in blocks:
-            with _reading(database, block):
-                tally.add(block)
-                batch = rows.as_batch(block)
-            if tally.hole is not None:
-                raise LogHole(url=database, position=tally.hole)
-            writer.add(batch)
-            on_progress(tally.last)
-    if tally.last != last:
-        raise LogHole(url=database, position=tally.last + 1)
-    return tally.as_file(size=path.stat().st_size, sha256=sha256_of(path))
-
-
 def _put_file(shelf: Shelf, file: File, path: Path) -> None:
     """Store a file, unless a run that was killed has done so; raises ArchiveBroken."""
     try:
@@ -171,7 +206,9 @@ def _put_file(shelf: Shelf, file: File, path: Path) -> None:
             raise ArchiveBroken(url=shelf.url, name=file.name, reason=reason) from None
 
 
-def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Archive, bool]:
+def _put_manifest(
+    database: Database, archive: Archive, file: File, *, is_encrypted: bool
+) -> tuple[Archive, bool]:
     """Add a file to the archive; return the archive, and whether it has this file.
 
     If another archiver was faster, the archive that it has made. Raises ArchiveForeign if that one
@@ -182,7 +219,8 @@ def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Arc
         f"customer-state-projector {version('customer-state-projector')}",
     )
     if archive.newest is None or archive.link is None:
-        added = manifest.begin(file, log=_log_digest(database), made_by=made_by)
+        log_digest = _log_digest(database, archive, is_encrypted=is_encrypted)
+        added = manifest.begin(file, log=log_digest, made_by=made_by, is_encrypted=is_encrypted)
     else:
         added = manifest.follow(archive.newest, archive.link, file, made_by=made_by)
     # It is in the archive as well if the answer to the first attempt of a put was lost.
@@ -198,28 +236,12 @@ def _put_manifest(database: Database, archive: Archive, file: File) -> tuple[Arc
     return found, file in found.files
 
 
-def _log_digest(database: Database) -> str:
+def _log_digest(database: Database, archive: Archive, *, is_encrypted: bool) -> str:
     with database.reading() as connection:
-        row = log_ranges.read_one(connection, 1)
-    if row is None:
+        try:
+            found = read.digest_of_row(connection, 1, is_encrypted=is_encrypted)
+        except KeyMissing as error:
+            raise ArchiveKeyMissing(url=archive.shelf.url, position=1) from error
+    if found is None:
         raise LogHole(url=database, position=1)
-    return row_digest(row)
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Raise OutputUnwritable for errors of the local file, such as a full disk."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputUnwritable(reason=f"{path}: {error}") from error
-
-
-@contextmanager
-def _reading(database: Database, block: log_ranges.Block) -> Iterator[None]:
-    """Raise LogUnreadable for values that another program has written, of another type."""
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:
-        first, last = block[0][0], block[0][-1]
-        raise LogUnreadable(url=database, first=first, last=last, reason=error) from error
+    return found

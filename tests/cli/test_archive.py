@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from projector.store.database import Database
 from replay.archive import manifest
 from tests.cli.conftest import Cli, Write
-from tests.support.command import environment
+from tests.support.command import Done, environment
+from tests.support.redaction import erase
 from tests.support.tampering import life
 
 
@@ -26,7 +29,8 @@ def test_an_archive_is_written_checked_and_restored(cli: Cli, folder: Path) -> N
     first = cli("archive", "write", "a", "--range", "4", "--json").json
     assert (first["files"], first["events"], first["last"], first["head"]) == (2, 8, 8, 9)
     rest = cli("archive", "write", "a", "--range", "4", "--until", "head", "--json").json
-    assert list(rest) == ["files", "events", "bytes", "last", "head", "seconds"]
+    keys = ["files", "events", "bytes", "last", "head", "encrypted", "erased", "seconds"]
+    assert list(rest) == keys
     assert (rest["files"], rest["events"], rest["last"], rest["head"]) == (1, 1, 9, 9)
     found = cli("archive", "check", "a", "--contents", "--log", "--json")
     assert (found.code, found.json) == (
@@ -36,6 +40,8 @@ def test_an_archive_is_written_checked_and_restored(cli: Cli, folder: Path) -> N
             "events": 9,
             "bytes": first["bytes"] + rest["bytes"],
             "last": 9,
+            "encrypted": False,
+            "erased": 0,
             "faults": [],
             "unnamed": [],
         },
@@ -43,7 +49,9 @@ def test_an_archive_is_written_checked_and_restored(cli: Cli, folder: Path) -> N
     assert cli("archive", "prune", "a", "--json").json == {"removed": [], "bytes": 0, "kept": []}
     other = ("--db", "sqlite:///other.db")
     done = cli("archive", "restore", "a", "--json", *other)
-    assert list(done.json) == ["events", "before", "head", "last", "seconds"]
+    assert list(done.json) == [
+        "events", "before", "head", "last", "encrypted", "erased", "unerased", "seconds",
+    ]  # fmt: skip
     assert (done.json["events"], done.json["before"], done.json["head"]) == (9, 0, 9)
     customer = ("customer", "cust_1", "--json")
     assert cli(*customer, *other).out == cli(*customer).out
@@ -68,6 +76,40 @@ def test_for_people_there_are_sentences(cli: Cli, folder: Path) -> None:
     done = cli("archive", "restore", "a", "--db", "sqlite:///b.db", "--no-catch-up")
     assert done.code == 1
     assert done.failed_in_a_sentence
+
+
+def _words(done: Done) -> str:
+    """What was printed, without the breaks of lines."""
+    return " ".join(done.out.replace("│", " ").split())
+
+
+def test_what_was_erased_is_told_of_an_archive_that_is_not_encrypted(
+    cli: Cli, folder: Path
+) -> None:
+    for name, *options in (("plain",), ("secret", "--encrypt")):
+        assert cli("archive", "write", name, "--until", "head", *options).code == 0
+    with closing(Database(f"sqlite:///{folder}/projector.db")) as database:
+        erase(database, "cust_1", project_id="proj_1")
+    done = cli("archive", "check", "plain", "--log")
+    assert done.code == 1
+    assert "it has 9 events of erased customers, and all can read them" in _words(done)
+    assert "Write another archive from the beginning" in _words(done)
+    assert "The archive has 9 events of erased" in _words(cli("archive", "write", "plain"))
+    done = cli("archive", "check", "secret", "--log")
+    assert done.code == 0
+    assert "Events that were erased since they were archived: 9." in _words(done)
+    assert cli("archive", "write", "secret", "--until", "head").code == 0
+    assert "Wrote 61 keys to k." in _words(cli("archive", "keys", "--out", "k"))
+    other = ("--db", "sqlite:///other.db")
+    done = cli("archive", "restore", "secret", *other)
+    assert (done.code, done.failed_in_a_sentence) == (2, True)
+    done = cli("archive", "restore", "secret", "--keys", "k", *other)
+    assert done.code == 0, done
+    assert "Restored 10 events" in done.out
+    assert "Of these, 9 are markers of erased events." in _words(done)
+    assert "projector forget" not in done.out
+    done = cli("archive", "restore", "plain", "--db", "sqlite:///third.db")
+    assert "run `projector forget --from FILE` before anything else" in _words(done)
 
 
 def test_the_environment_names_the_archive(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +147,8 @@ _WRONG: dict[str, tuple[tuple[str, ...], int]] = {
     "no archive to restore": (("restore", "none"), 2),
     "a file to check": (("check", "projector.db"), 4),
     "two archives": (("check", "a", "b"), 2),
+    "keys where there are none": (("keys", "--out", "k"), 3),
+    "keys without a file": (("keys",), 2),
 }
 
 
@@ -138,7 +182,7 @@ def test_manifests_that_cannot_be_used_are_a_sentence(cli: Cli, folder: Path, co
     for content, code in (
         (whole[:100], 1),
         (b"\0" * 100, 1),
-        (b'{"format": "customer-state-projector/archive", "schema": 2}', 4),
+        (b'{"format": "customer-state-projector/archive", "schema": 3}', 4),
     ):
         path.write_bytes(content)
         done = cli("archive", command, "a")
@@ -167,7 +211,7 @@ def test_a_log_that_was_restored_from_a_backup_gets_back_what_is_missing(
 
 _BLOCKED = """
 import sys
-for name in ("pyarrow", "obstore", "pyspark", "pandas", "numpy"):
+for name in ("pyarrow", "obstore", "pyspark", "pandas", "numpy", "cryptography"):
     sys.modules[name] = None
 from projector.cli.program import run
 for arguments in (["status"], ["--help"], ["archive", "--help"], ["rebuild"]):
@@ -189,6 +233,16 @@ def test_without_the_extra_all_else_works_and_a_sentence_names_it(folder: Path) 
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("pip install 'customer-state-projector[archive]'") == 4
     assert "Traceback" not in done.stderr
+    assert not (folder / "a").exists()
+
+
+def test_without_its_extra_nothing_is_encrypted(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    done = cli("archive", "write", "a", "--until", "head", "--encrypt")
+    assert (done.code, done.failed_in_a_sentence) == (2, True)
+    assert "customer-state-projector[archive]" in done.err
     assert not (folder / "a").exists()
 
 

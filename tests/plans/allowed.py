@@ -26,6 +26,8 @@ PAGES = {
     "log_counts.stream_ids": _PAGE,
     "log.read": _PAGE,
     "log_pages.read_backwards": _PAGE,
+    "markers.last_before": "the last entry of an index that has few events",
+    "markers.last_erasure": "the last entry of an index",
     "members.is_known.<genexpr>": "one entry of an index, whichever",
     "members.page": _PAGE,
     "quarantine.last_id": "the last entry of an index",
@@ -41,6 +43,10 @@ PAGES = {
 
 #: They go through all rows, or all of a kind that may be most of them.
 WHOLE = {
+    "archive_keys._destroy": "the nodes above some positions: one in five, while there are few",
+    "archive_keys.has_any": "one row, whichever",
+    "archive_keys.read": "the keys of a range of positions, from a place of an index",
+    "archive_keys.read_all": "all keys are written to a file",
     "difference._moves": _COMPARED,
     "difference.count_customers": _COMPARED,
     "difference.count_rows.<genexpr>": _COMPARED,
@@ -89,6 +95,9 @@ WHOLE = {
     "driver_rows.stream_range": (
         "a rebuild or the sealing reads the whole log, range by range, in its order"
     ),
+    "log_restore.recorded_erasures": "all erasures, once in a restore",
+    "markers.read": "the erased events of a range, by an index that has no others",
+    "told.read": "the events that tell of erasures, by an index of few others",
     "members.newest_names": "the rows of a group that was renamed on the day of its last entry",
     "members.count_overdue": "overdue tiers are counted; an index leaves out the others",
     "quarantine.counts": _COUNTED,
@@ -121,6 +130,7 @@ WHOLE = {
 
 #: They sort what they have found.
 SORTED = {
+    "archive_keys.read": "the keys of a range of positions, of which there are few",
     "direct_project.read_events": "the new events, which are few",
     "difference._moves": _COMPARED,
     "difference.count_customers": "each customer counts once; " + _COMPARED,

@@ -18,7 +18,7 @@ from projector.backfill.options import (
     NamedCustomers,
     SuspiciousCustomers,
 )
-from projector.envelope import DeliveryDefaults, Envelope
+from projector.envelope import DeliveryDefaults, Envelope, RecordedEvent
 from projector.erasure import forget, forget_deleted, restore
 from projector.erasure.forgotten import allow, drop_older, list_erasures, show_erasure
 from projector.errors import CheckpointMoved
@@ -56,14 +56,14 @@ from projector.store import (
 from projector.store.append import append
 from projector.store.backup import back_up
 from projector.store.database import Database
-from projector.store.erasure import purge_sqlite
+from projector.store.erasure import archive_keys, markers, purge_sqlite, told
 from projector.store.erasure import subjects as erasing
 from projector.store.erasure.purge import parts, purge_files
 from projector.store.erasure.suppression import last_erasure
 from projector.store.jobs import JobEnd, JobProgress
-from projector.store.log_restore import append_recorded
+from projector.store.log_restore import append_recorded, recorded_erasures
 from projector.store.sealed import leaves
-from projector.store.tables import archive_key, erasure, subtree, suppressed
+from projector.store.tables import erasure, subtree, suppressed
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
@@ -100,8 +100,10 @@ def change(database: Database) -> None:
     _use_tokens(database)
     _do_jobs(database)
     _backfill(database)
+    _create_keys(database)
     _forget(database)
     _suppress(database)
+    _restore_erasures(database)
     # The last but one, for its streams have no events.
     _append_many(database)
     _purge(database)
@@ -361,7 +363,7 @@ def _forget(database: Database) -> None:
 
 
 def _many_erasures(database: Database) -> None:
-    """As after years, with the keys of an archive."""
+    """As after years."""
     times = RECEIVED_AT, None
     with database.reading() as connection:
         last = last_erasure(connection)
@@ -370,13 +372,11 @@ def _many_erasures(database: Database) -> None:
         for number in range(1, _ERASURES + 1)
     ]
     digests = [(f"{number:064x}", number % _ERASURES + 1) for number in range(5 * _ERASURES)]
-    archive_keys = [(number, b"k" * 32) for number in range(1, _ERASURES)]
     with database.writing() as connection:
         bulk.insert_many(connection, erasure, erasures)
         bulk.insert_many(connection, suppressed, digests)
-        bulk.insert_many(connection, archive_key, archive_keys)
         if not database.is_sqlite:
-            connection.exec_driver_sql("ANALYZE erasure, suppressed, archive_key")
+            connection.exec_driver_sql("ANALYZE erasure, suppressed")
 
 
 def _suppress(database: Database) -> None:
@@ -397,6 +397,47 @@ def _suppress(database: Database) -> None:
             append(database, [gone, rejected(b"nothing")], received_at=RECEIVED_AT)
     retry_quarantine(
         database, reason="missing_project", defaults=DeliveryDefaults(project_id=gone.project_id)
+    )
+
+
+def _create_keys(database: Database) -> None:
+    """Create the keys of archives, and destroy so many that there are many nodes."""
+    archive_keys.create(database)
+    with database.writing() as connection:
+        archive_keys.destroy(connection, range(1, 20_000, 7))
+
+
+def _restore_erasures(database: Database) -> None:
+    """Restore the events of an erasure."""
+    with database.reading() as connection:
+        assert len(archive_keys.read(connection, 9_000, 9_100)) > 14
+        assert len(list(archive_keys.read_all(connection))) > 2_000
+        assert markers.read(connection, 1, 15_000)
+        last = markers.last_erasure(connection)
+        assert last in recorded_erasures(connection)
+        found = told.read(connection)[-1]
+        head, last_stream_id = log.head(connection), log.last_stream_id(connection)
+    event = _restored_event(position=head + 1, stream_id=last_stream_id + 2)
+    append_recorded(database, [event])
+    own = _restored_event(position=head + 2, stream_id=None)
+    told_again = evolve(found, erasure_id=last + 1, position=own.position)
+    append_recorded(database, [own], [told_again])
+
+
+def _restored_event(*, position: int, stream_id: int | None) -> RecordedEvent:
+    """An event of a customer, or of none."""
+    return RecordedEvent(
+        project_id="proj_1",
+        event_id=f"restored_{position}",
+        type="customer.updated",
+        customer_id=f"restored_{position}" if stream_id else None,
+        occurred_at=RECEIVED_AT,
+        source="minimal",
+        body="{}",
+        position=position,
+        stream_id=stream_id,
+        received_at=RECEIVED_AT,
+        late=False,
     )
 
 

@@ -10,12 +10,13 @@ from attrs import field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projector.errors import ArchiveBroken, EventsMissing, WorkerUnfit
+from projector.errors import ArchiveBroken, ArchiveKeyMissing, EventsMissing, WorkerUnfit
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import group_sizes
 from projector.store.append import append
 from projector.store.database import Database
+from projector.store.erasure import archive_keys
 from replay import rebuild
 from replay.archive import rows, shelf
 from replay.archive.write import write
@@ -23,11 +24,13 @@ from replay.engines import Engine, SparkOptions
 from replay.engines import engine as engines
 from replay.engines.spark import archive_fold, install, session, tasks
 from replay.engines.spark import engine as spark
-from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult
+from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FoldResult
+from replay.engines.spark.file_parts import FilePart
 from tests.support.databases import dead_letters, positions, stored, wipe
 from tests.support.given import RECEIVED_AT, append_and_project, entered
 from tests.support.histories import Arrival, arrivals, histories
 from tests.support.logs import MONDAY, sql
+from tests.support.redaction import erase
 
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
@@ -87,6 +90,7 @@ def _engine(archive: str, here: _Here, partitions: int | None = None) -> Iterato
     part_events=st.sampled_from([1, 2, 50_000]),
     part_streams=st.sampled_from([1, 2, engines.PART_STREAMS]),
     partitions=st.sampled_from([None, 1, 3]),
+    encrypt=st.booleans(),
 )
 def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
     database: Database,
@@ -96,6 +100,7 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
     part_events: int,
     part_streams: int,
     partitions: int | None,
+    encrypt: bool,
 ) -> None:
     wipe(database)
     for arrival in arriving:
@@ -106,7 +111,7 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
         patched.setattr(rows, "ROW_GROUP_ROWS", row_group)
         patched.setattr(spark, "PARTITION_EVENTS", part_events)
         patched.setattr(engines, "PART_STREAMS", part_streams)
-        done = write(database, shelf.opened(folder), range_events=range_events)
+        done = write(database, shelf.opened(folder), range_events=range_events, encrypt=encrypt)
         if not done.last:
             return
         with _engine(folder, _Here(attempts=2), partitions) as engine:
@@ -115,6 +120,36 @@ def test_an_archive_however_it_is_cut_folds_to_the_same_bytes(
     assert report.engine_position == done.last
     assert [each.matched for each in report.rebuilt] == [True] * len(report.rebuilt)
     assert _found(database) == live
+
+
+@pytest.mark.parametrize("encrypt", [False, True], ids=["plain", "encrypted"])
+def test_an_erased_customer_does_not_come_back_from_an_archive(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypt: bool
+) -> None:
+    monkeypatch.setattr(rows, "ROW_GROUP_ROWS", 3)
+    events = [entered(f"cust_{n % 3}", f"seg_{n}", at=MONDAY) for n in range(10)]
+    append_and_project(database, *events)
+    write(database, shelf.opened(str(tmp_path)), range_events=5, encrypt=encrypt)
+    assert erase(database, "cust_1") == [2, 5, 8]
+    here = _Here()
+    with _engine(str(tmp_path), here) as engine:
+        report = rebuild(database, discover(), engine)
+    assert report.engine_position == 10
+    by_engine = _found(database)
+    assert "cust_1" not in repr(by_engine)
+    assert "cust_2" in repr(by_engine)
+    rebuild(database, discover())
+    assert _found(database) == by_engine
+    # Keys are no part of what may be printed, nor of the archive.
+    if encrypt:
+        with database.writing() as connection:
+            archive_keys.destroy(connection, [3])
+        with (
+            _engine(str(tmp_path), here) as engine,
+            pytest.raises(ArchiveKeyMissing, match="ion 3 "),
+        ):
+            rebuild(database, discover(), engine)
+        assert _found(database) == by_engine
 
 
 def test_a_fact_that_did_not_arrive_ends_the_rebuild(database: Database, tmp_path: Path) -> None:
@@ -187,7 +222,7 @@ def test_an_event_file_that_was_changed_is_refused(database: Database, tmp_path:
     [path] = tmp_path.glob("events/*")
     with path.open("rb") as source:
         [block] = rows.blocks(source)
-    body = rows.SCHEMA.names.index("body")
+    body = rows.PLAIN.schema.names.index("body")
     forged = [*block]
     forged[body] = [each.replace("seg_1", "seg_2") for each in block[body]]
     path.unlink()

@@ -18,6 +18,7 @@ from replay.archive.local import requiring_extra
 
 if TYPE_CHECKING:
     from replay.archive.check import CheckReport
+    from replay.archive.restore import RestoreReport
 
 #: The most faults or names that are shown to people.
 SHOWN_MAX = 50
@@ -36,6 +37,7 @@ def write(
     until: Annotated[str | None, Parameter(show_default=False)] = None,
     range: Whole | None = None,
     zstd: Whole | None = None,
+    encrypt: Flag = False,
     json: Json = False,
 ) -> None:
     """Copy the events that are not archived yet to an archive, in complete ranges of positions.
@@ -52,23 +54,33 @@ def write(
         The number of events in a file. Default: 250000.
     zstd
         The level of the compression, from 1 to 19. Default: 3.
+    encrypt
+        Encrypt a new archive, with keys that an erasure destroys. One that exists stays as it is.
     json
         Print one JSON document.
     """
     where, end = _url_of(archive), _parse_until(until)
     with open_projector(url) as projector, progress.count_bar("archiving", "events") as advance:
         done = projector.write_archive(
-            where, until=end, range_events=range, zstd_level=zstd, on_progress=advance
+            where,
+            until=end,
+            range_events=range,
+            zstd_level=zstd,
+            encrypt=encrypt,
+            on_progress=advance,
         )
     if json:
         output.document(done)
         return
     output.line(
-        f"Archived {done.events} events in {done.files} files of {done.bytes} bytes. "
+        f"Archived {done.events} events in {done.files} {'encrypted ' * done.encrypted}files of "
+        f"{done.bytes} bytes. "
         f"The archive ends at position {done.last}, the log at {done.head}."
     )
     if not done.files and done.last < done.head:
         output.line("The next range is not complete; `--until head` archives what there is of it.")
+    if done.erased:
+        output.line(_still_there(done.erased))
 
 
 @archive.command
@@ -127,6 +139,18 @@ def _show_check(found: CheckReport) -> None:
             f"Files that no manifest names: {len(found.unnamed)}. They are no fault; "
             "`projector archive prune` removes them."
         )
+    if found.erased and found.encrypted:
+        output.line(f"Events that were erased since they were archived: {found.erased}.")
+    elif found.erased:
+        output.line(_still_there(found.erased))
+
+
+def _still_there(erased: int) -> str:
+    """Return what to do about an archive that is not encrypted, and has what was erased since."""
+    return (
+        f"The archive has {erased} events of erased customers, and all who have its files can read "
+        "them. Write another archive from the beginning, best with --encrypt, and remove this one."
+    )
 
 
 @archive.command
@@ -159,6 +183,7 @@ def restore(
     /,
     *,
     url: Url,
+    keys: Annotated[str | None, Parameter(show_default=False)] = None,
     no_catch_up: Flag = False,
     json: Json = False,
 ) -> None:
@@ -171,6 +196,8 @@ def restore(
     ----------
     archive
         The archive: a folder, or a URL as s3://BUCKET/PREFIX. Default: PROJECTOR_ARCHIVE_URL.
+    keys
+        A file of keys for an encrypted archive. Default: the keys of the database.
     no_catch_up
         Append to the log only, and leave the tables as they are.
     json
@@ -179,7 +206,7 @@ def restore(
     where, direct_url = _url_of(archive), read_settings().direct_database_url
     with open_projector(url, direct_url=direct_url) as projector:
         with progress.count_bar("restoring", "events") as advance:
-            done = projector.restore_archive(where, on_progress=advance)
+            done = projector.restore_archive(where, key_file=keys, on_progress=advance)
         try:
             if not no_catch_up:
                 catch_up(projector)
@@ -188,10 +215,45 @@ def restore(
             if json:
                 output.document(done)
             else:
-                output.line(
-                    f"Restored {done.events} events: the log is at position {done.head}, "
-                    f"the archive ends at {done.last}."
-                )
+                _show_restore(done)
+
+
+def _show_restore(done: RestoreReport) -> None:
+    output.line(
+        f"Restored {done.events} events: the log is at position {done.head}, "
+        f"the archive ends at {done.last}."
+    )
+    if done.erased:
+        output.line(f"Of these, {done.erased} are markers of erased events.")
+    if done.unerased:
+        output.line(f"The log has {done.unerased} events that were erased since it was backed up.")
+    if done.unerased or not done.encrypted:
+        output.line(
+            "Erasures that the archive does not have must be repeated: if there were any, run "
+            "`projector forget --from FILE` before anything else uses the database."
+        )
+
+
+@archive.command
+def keys(*, url: Url, out: Annotated[str, Parameter(name="--out")], json: Json = False) -> None:
+    """Write the keys of encrypted archives to a new file, for the case that the database is lost.
+
+    The file opens everything in these archives but what was erased before. Write it anew after
+    each erasure, and remove the one before.
+
+    Parameters
+    ----------
+    out
+        The file. Only its owner can read it.
+    json
+        Print one JSON document.
+    """
+    with open_projector(url) as projector:
+        number = projector.write_archive_keys(out)
+    if json:
+        output.document({"keys": number, "file": out})
+        return
+    output.line(f"Wrote {number} keys to {out}. Keep it where neither the archive nor backups are.")
 
 
 def _url_of(archive: str | None) -> str:

@@ -15,7 +15,7 @@ from projector.store.tables import erasure, secret, suppressed
 #: The projects of which customers were erased, with the key of the digests.
 _PROJECTS = select(
     erasure.c.project_id,
-    select(secret.c.value).where(secret.c.name == "suppression").scalar_subquery(),
+    select(secret.c.value).where(secret.c.name == digests.KEY_NAME).scalar_subquery(),
 ).distinct()
 
 

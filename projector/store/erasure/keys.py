@@ -1,23 +1,18 @@
-"""Stores the key of the digests of what was erased, and deletes keys of archives."""
+"""Stores the key of the digests of what was erased."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
-from projector.store.erasure.digests import KEY_BYTES
-from projector.store.predicates import in_values
-from projector.store.tables import archive_key, secret
-
-#: The name of the key of the digests, in table `secret`.
-SUPPRESSION = "suppression"
+from projector.store.erasure.digests import KEY_BYTES, KEY_NAME
+from projector.store.tables import secret
 
 
 def read(connection: Connection) -> bytes | None:
     """Return the key of the digests; None before the first erasure."""
-    statement = select(secret.c.value).where(secret.c.name == SUPPRESSION)
+    statement = select(secret.c.value).where(secret.c.name == KEY_NAME)
     value = connection.execute(statement).scalar_one_or_none()
     return None if value is None else bytes(value)
 
@@ -33,11 +28,4 @@ def read_or_create(connection: Connection) -> bytes:
 
 def store(connection: Connection, key: bytes) -> None:
     """Store the key of the digests where there is none so far, as after a restore."""
-    connection.execute(insert(secret).values(name=SUPPRESSION, value=key))
-
-
-def delete_of_archives(connection: Connection, stream_ids: Sequence[int]) -> None:
-    """Delete the keys with which archives encrypt the bodies of some streams."""
-    connection.execute(
-        delete(archive_key).where(in_values(connection, archive_key.c.stream_id, stream_ids))
-    )
+    connection.execute(insert(secret).values(name=KEY_NAME, value=key))

@@ -11,7 +11,6 @@ tell whether all of them arrived.
 
 from __future__ import annotations
 
-import hashlib
 import resource
 import sys
 import time
@@ -23,14 +22,13 @@ from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-import pyarrow as pa
 from attrs import frozen
 
 from projector.envelope import CanonicalKey, CustomerKey
-from projector.errors import ArchiveBroken, WorkerUnfit
+from projector.errors import WorkerUnfit
 from projector.facts import registry
 from projector.facts.codec import decode_body, decode_encoded, encode
 from projector.projections import named
@@ -39,23 +37,11 @@ from projector.projections.rebuilding import rebuilding
 from projector.runner.stream_facts import StreamFacts
 from projector.store.rebuild import staging
 from projector.store.row_tables import fingerprint
-from replay.archive import rows, shelf
+from replay.archive import shelf
 from replay.archive.shelf import Shelf
 from replay.engines.engine import Cost, fold_parts, write_parts
 from replay.engines.spark import results
-
-#: The columns of an archive's file that are read.
-COLUMNS = (
-    "position",
-    "project_id",
-    "event_id",
-    "type",
-    "stream_id",
-    "customer_id",
-    "occurred_at",
-    "source",
-    "body",
-)
+from replay.engines.spark.file_parts import FilePart
 
 #: The number that stands in place of a stream's id in a tally.
 TALLY = 0
@@ -116,23 +102,6 @@ class ArchiveWork:
 
 
 @frozen(kw_only=True)
-class FilePart:
-    """A part of a file: its row groups, divided by a number of parts."""
-
-    name: str
-    #: The SHA-256 of the file, in hex.
-    sha256: str
-    index: int
-    parts: int
-
-    def of(self, row_groups: int) -> range:
-        """Return the row groups of this part, of all that the file has."""
-        return range(
-            self.index * row_groups // self.parts, (self.index + 1) * row_groups // self.parts
-        )
-
-
-@frozen(kw_only=True)
 class FoldResult:
     """The result of a task that folded streams."""
 
@@ -152,47 +121,21 @@ NO_TALLY = Tally(0, 0)
 def read_facts(work: ArchiveWork, part: FilePart) -> Iterator[list[FactRow]]:
     """Yield the facts of a part of a file, by row group, and a tally in the end.
 
-    Raises ArchiveBroken, ArchiveUnreachable.
+    Raises ArchiveBroken, ArchiveKeyMissing, ArchiveUnreachable.
     """
     events = facts = 0
-    for table in _row_groups(_shelf(work.archive_url), part):
-        found = list(_facts(table))
-        events += len(table)
+    for count, rows_ in part.read(_shelf(work.archive_url)):
+        found = list(_facts(rows_))
+        events += count
         facts += len(found)
         yield found
     tally = Tally(events, facts)
     yield [FactRow(TALLY, 0, "", 0, "", msgspec.msgpack.encode(tally), "", None)]
 
 
-def _row_groups(stored: Shelf, part: FilePart) -> Iterator[pa.Table]:
-    try:
-        with stored.reader(part.name) as source, rows.opened(source) as file:
-            if part.index == 0:
-                _require_same(stored, part)
-            for group in part.of(file.num_row_groups):
-                yield file.read_row_group(group, columns=[*COLUMNS]).select(COLUMNS)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = f"its rows cannot be read: {str(error).splitlines()[0]}"
-        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason) from error
-
-
-def _require_same(stored: Shelf, part: FilePart) -> None:
-    """Raise ArchiveBroken unless the file is the one that the manifest names."""
-    with stored.reader(part.name) as source:
-        # What Python types as a reader of its own files is read in pieces here.
-        found = hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
-    if found != part.sha256:
-        reason = "its SHA-256 is not that of the manifest"
-        raise ArchiveBroken(url=stored.url, name=part.name, reason=reason)
-
-
-def _facts(table: pa.Table) -> Iterator[FactRow]:
-    """Decode a row group; leave out the events that no projection can read."""
-    at = table.schema.get_field_index("occurred_at")
-    instants = table.column(at).cast(pa.int64())
-    columns = (each.to_pylist() for each in table.set_column(at, "occurred_at", instants).columns)
-    for row in zip(*columns, strict=True):
-        position, project_id, event_id, type_, stream_id, customer_id, at, source, body = row
+def _facts(events: Iterable[tuple[Any, ...]]) -> Iterator[FactRow]:
+    """Decode the events of a row group; leave out those that no projection can read."""
+    for position, project_id, event_id, type_, stream_id, customer_id, at, source, body in events:
         fact = decode_body(type_, source, body, is_nameless=stream_id is None)
         if fact is not None:
             stream = -position if stream_id is None else stream_id

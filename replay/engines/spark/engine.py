@@ -15,13 +15,15 @@ from contextlib import suppress
 from attrs import frozen
 
 from projector.errors import EventsMissing, ProjectorError
+from projector.store.erasure import archive_keys, told
 from replay import workspace
-from replay.archive import read
+from replay.archive import compare, read
 from replay.archive.manifest import WORK, File
 from replay.archive.read import Archive
 from replay.engines.engine import Engine, EnginePiece, Job
 from replay.engines.spark import archive_fold, install, results, session
-from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FilePart, FoldResult
+from replay.engines.spark.archive_fold import NO_TALLY, ArchiveWork, FoldResult
+from replay.engines.spark.file_parts import FilePart
 from replay.engines.spark.options import SparkOptions
 
 #: The approximate number of events that one task reads, and that another one folds.
@@ -69,7 +71,7 @@ class _Spark:
     def _fold(self, job: Job, work: ArchiveWork, files: Sequence[File]) -> Iterator[EnginePiece]:
         partitions = self.options.partitions or -(-job.plan.until // PARTITION_EVENTS)
         with session.opened(self.options, job.folder, work, job.on_progress) as opened:
-            found = opened.fold(work, [*_parts(files)], partitions)
+            found = opened.fold(work, [*self._parts(job, files)], partitions)
         _require_all(found, events=job.plan.until)
         for done, result in enumerate(found):
             job.on_progress("loading", done, len(found))
@@ -89,6 +91,27 @@ class _Spark:
             shelf.remove(name)
         return bool(names)
 
+    def _parts(self, job: Job, files: Sequence[File]) -> Iterator[FilePart]:
+        """Divide files into parts of about PARTITION_EVENTS, each of which one task reads.
+
+        With each goes what was erased of its file since; and the keys, if the file is encrypted.
+        """
+        is_encrypted = self.archive.is_encrypted
+        for file in files:
+            with job.database.reading() as connection:
+                erased = compare.erased_since(connection, file, file.last)
+                nodes = archive_keys.read(connection, file.first, file.last) if is_encrypted else []
+            parts = -(-file.events // PARTITION_EVENTS)
+            for index in range(parts):
+                yield FilePart(
+                    name=file.name,
+                    sha256=file.sha256,
+                    index=index,
+                    parts=parts,
+                    erased=tuple(told.ranges_of(erased)),
+                    keys=tuple(nodes) if is_encrypted else None,
+                )
+
     def _files(self, until: int) -> list[File]:
         return [each for each in self.archive.files if each.last <= until]
 
@@ -106,14 +129,6 @@ def engine(options: SparkOptions) -> Engine:
 def _folder(job: Job) -> str:
     """Return the folder for the results of a database's rebuilds."""
     return f"{WORK}{workspace.key_of(job.database)}/"
-
-
-def _parts(files: Sequence[File]) -> Iterator[FilePart]:
-    """Divide files into parts of about PARTITION_EVENTS, each of which one task reads."""
-    for file in files:
-        parts = -(-file.events // PARTITION_EVENTS)
-        for index in range(parts):
-            yield FilePart(name=file.name, sha256=file.sha256, index=index, parts=parts)
 
 
 def _require_all(found: Sequence[FoldResult], *, events: int) -> None:

@@ -16,8 +16,9 @@ from attrs import frozen
 from projector.errors import ProjectorError, SparkFailed, SparkUnreachable, WorkerUnfit
 from replay.engines.engine import OnProgress
 from replay.engines.spark import start
-from replay.engines.spark.archive_fold import ArchiveWork, FilePart, FoldResult
+from replay.engines.spark.archive_fold import ArchiveWork, FoldResult
 from replay.engines.spark.failures import translating
+from replay.engines.spark.file_parts import FilePart
 from replay.engines.spark.options import SparkOptions
 from replay.engines.spark.probe import probe, require_fit
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from replay.engines.engine import Cost
 from replay.engines.spark import archive_fold
-from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult, Tally
+from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FoldResult, Tally
+from replay.engines.spark.file_parts import FilePart
 
 #: The columns of FactRow, as Spark and as Arrow name their types.
 FACTS_DDL = (

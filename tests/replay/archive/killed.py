@@ -1,8 +1,8 @@
 """Archives a log again and again, and is killed at each step that concerns the archive's folder.
 
-`python -m tests.replay.archive.killed DATABASE_URL FOLDER` writes to FOLDER/1, FOLDER/2 …: the
-number is that of the step at which the process that wrote it was killed. It ends with the one that
-was not killed, whose number it prints.
+`python -m tests.replay.archive.killed DATABASE_URL FOLDER ENCRYPT` writes to FOLDER/1, FOLDER/2 …:
+the number is that of the step at which the process that wrote it was killed. It ends with the one
+that was not killed, whose number it prints. ENCRYPT is 0 or 1.
 """
 
 import os
@@ -22,11 +22,11 @@ from replay.archive import shelf, write
 _STEPS = {"open", "os.link", "os.mkdir", "os.remove"}
 
 
-def main(url: str, folder: str) -> None:
+def main(url: str, folder: str, encrypt: str) -> None:
     for number in count(1):
         child = os.fork()
         if not child:
-            _archive(url, f"{folder}/{number}", number)
+            _archive(url, f"{folder}/{number}", number, encrypt=encrypt == "1")
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):
@@ -34,7 +34,7 @@ def main(url: str, folder: str) -> None:
             return
 
 
-def _archive(url: str, folder: str, kill_at: int) -> None:
+def _archive(url: str, folder: str, kill_at: int, *, encrypt: bool) -> None:
     steps = count(1)
 
     def step() -> None:
@@ -49,7 +49,7 @@ def _archive(url: str, folder: str, kill_at: int) -> None:
     os.fsync = lambda fd: step()
     sys.addaudithook(audit)
     with closing(Database(url)) as database:
-        write.write(database, shelf.opened(folder), range_events=4)
+        write.write(database, shelf.opened(folder), range_events=4, encrypt=encrypt)
 
 
 if __name__ == "__main__":

@@ -132,10 +132,10 @@ def test_rows_that_are_not_those_of_the_manifest_are_named(
         bytes=len(forged),
         body_bytes=2 * entry["types"]["customer.updated"],
     )
-    assert [*check._check_contents(it, folder / "forged")] == [
+    assert [*check.check_contents(it, folder / "forged")] == [
         "its rows are not those that the manifest counts and digests"
     ]
-    assert [*check._check_contents(second, folder / first.name)] == [
+    assert [*check.check_contents(second, folder / first.name)] == [
         f"position {second.first} is missing or out of order",
         "its rows are not those that the manifest counts and digests",
     ]
@@ -205,7 +205,7 @@ def test_nothing_is_removed_while_a_manifest_cannot_be_read(
     newest = max(each.name for each in archived.names("manifests/"))
     for content, error in (
         (b"", ArchiveBroken),
-        (b'{"format": "customer-state-projector/archive", "schema": 2}', ArchiveSchemaUnknown),
+        (b'{"format": "customer-state-projector/archive", "schema": 3}', ArchiveSchemaUnknown),
     ):
         (folder / newest).write_bytes(content)
         before = names()
@@ -230,7 +230,7 @@ def test_where_there_is_no_archive_nothing_is_checked_or_removed(
 
 def test_another_schema_is_an_error_of_the_check(archived: Shelf, folder: Path) -> None:
     (folder / manifest.manifest_name(8)).write_bytes(
-        b'{"format": "customer-state-projector/archive", "schema": 2}'
+        b'{"format": "customer-state-projector/archive", "schema": 3}'
     )
     with pytest.raises(ArchiveSchemaUnknown):
         check.check(archived)
@@ -248,7 +248,7 @@ def test_garbage_in_the_place_of_a_file_is_a_sentence(archived: Shelf, folder: P
         content[:4] + b"\0" * 400 + content[404:],
     ):
         other.write_bytes(changed)
-        [problem] = check._check_contents(file, other)
+        [problem] = check.check_contents(file, other)
         assert problem.startswith("its rows cannot be read: ")
         assert "\n" not in problem
 

@@ -126,8 +126,8 @@ def test_a_truncated_manifest_is_refused_at_every_length() -> None:
 
 
 def test_another_schema_is_refused_before_its_keys_are_read() -> None:
-    content = msgspec.json.encode({"format": manifest.FORMAT, "schema": 2, "files": "elsewhere"})
-    with pytest.raises(ArchiveSchemaUnknown, match="schema 2"):
+    content = msgspec.json.encode({"format": manifest.FORMAT, "schema": 3, "files": "elsewhere"})
+    with pytest.raises(ArchiveSchemaUnknown, match="schema 3"):
         manifest.decode("manifests/0.json", content, url="")
 
 

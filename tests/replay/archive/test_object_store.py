@@ -18,13 +18,14 @@ import pytest
 from projector.errors import ArchiveBroken, ArchiveUnreachable
 from projector.store import log_ranges
 from projector.store.database import Database
-from replay.archive import check, object_store, read, rows, shelf, write
+from replay.archive import check, keys, object_store, read, rows, shelf, write
 from replay.archive.restore import restore
 from replay.archive.shelf import Shelf, Taken
 from tests.replay.archive.conftest import append_ten, log_of
 from tests.support.command import run_program
 from tests.support.databases import url_of, wipe
 from tests.support.programs import free_port
+from tests.support.redaction import erase
 
 pytestmark = pytest.mark.external
 
@@ -107,6 +108,21 @@ def test_a_log_goes_there_and_back(log: Database, stored: Shelf) -> None:
     assert log_of(log) == expected
     append_ten(log, 10)
     assert write.write(log, stored, range_events=10).last == 20
+
+
+def test_an_encrypted_log_goes_there_and_back(log: Database, stored: Shelf, tmp_path: Path) -> None:
+    write.write(log, stored, range_events=4, encrypt=True)
+    erased = erase(log, "cust_1")
+    expected = log_of(log)
+    assert write.write(log, stored, until="head", range_events=4).encrypted
+    again = shelf.opened(stored.url)
+    found = check.check(again, log, contents=True)
+    assert (found.files, found.last, found.faults) == (3, 11, ())
+    assert found.erased == sum(each <= 8 for each in erased)
+    keys.write_file(log, str(tmp_path / "keys"))
+    wipe(log)
+    restore(log, read.read(again), keys.read_file(str(tmp_path / "keys")))
+    assert log_of(log) == expected
 
 
 def test_a_name_is_given_once_whatever_the_number_of_those_who_want_it(stored: Shelf) -> None:

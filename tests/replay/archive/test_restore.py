@@ -87,11 +87,11 @@ def test_a_restore_that_was_interrupted_goes_on(
     wipe(log)
     calls = []
 
-    def fail_at_the_third(database: Database, events: Any) -> None:
+    def fail_at_the_third(database: Database, events: Any, erasures: Any) -> None:
         calls.append(events)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        log_restore.append_recorded(database, events)
+        log_restore.append_recorded(database, events, erasures)
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "append_recorded", fail_at_the_third)
@@ -107,9 +107,9 @@ def test_another_writer_meanwhile_is_noticed(
 ) -> None:
     wipe(log)
 
-    def after_another(database: Database, events: Any) -> None:
+    def after_another(database: Database, events: Any, erasures: Any) -> None:
         put(log, envelope("theirs"))
-        log_restore.append_recorded(database, events)
+        log_restore.append_recorded(database, events, erasures)
 
     monkeypatch.setattr(module, "append_recorded", after_another)
     with pytest.raises(DatabaseBusy, match="moved the log to position 1"):

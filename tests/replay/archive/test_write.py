@@ -71,6 +71,7 @@ def test_a_manifest_counts_what_is_in_its_files(log: Database, stored: Shelf) ->
     assert (file.stream_id_max, file.body_bytes) == (streams, size)
     assert file.types == {"customer.updated": 10, "some.type": 1}
     assert late > 0
+    assert file.occurred is not None
     assert file.occurred[0][:19] == str(first)[:19].replace(" ", "T")
     assert file.occurred[1][:19] == str(last)[:19].replace(" ", "T")
 
@@ -111,13 +112,17 @@ def test_a_row_group_is_bounded_in_rows_and_in_bytes(
         assert [len(block[0]) for block in rows.blocks(opened)] == expected
 
 
+@pytest.mark.parametrize("encrypt", [False, True], ids=["plain", "encrypted"])
 def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
-    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encrypt: bool
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     append_ten(sqlite_database)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.replay.archive.killed", url_of(sqlite_database), tmp_path],
+        [
+            *(sys.executable, "-m", "tests.replay.archive.killed"),
+            *(url_of(sqlite_database), tmp_path, str(int(encrypt))),
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -132,8 +137,10 @@ def test_a_kill_at_any_step_leaves_an_archive_that_is_whole_and_goes_on(
         ends.add(before.last)
         if before.files:
             assert check.check(stored, sqlite_database, contents=True).faults == ()
-        write.write(sqlite_database, stored, range_events=4)
+        # An encrypted file is the same again, as one that is not.
+        write.write(sqlite_database, stored, range_events=4, encrypt=encrypt)
         found = check.check(stored, sqlite_database, contents=True)
+        assert found.encrypted == encrypt
         assert (found.last, found.files, found.faults, found.unnamed) == (8, 2, (), ())
         check.prune(stored, kept_seconds=0)
         assert [*stored.leftovers()] == []
