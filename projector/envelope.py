@@ -30,6 +30,10 @@ RESERVED_PREFIX = "erased:"
 ERASED_SOURCE = "erased"
 OWN_SOURCE = "projector"
 
+#: The types of markers, and of the events that tell of an erasure.
+ERASED_TYPE = "erased"
+ERASURE_TYPE = "projector.erasure"
+
 #: The identities of a customer and of an event: the project and the id.
 Identity = tuple[str, str]
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import Connection
 
-from projector.envelope import RecordedEvent
+from projector.envelope import RESERVED_PREFIX, RecordedEvent
 from projector.sealing import claims
 from projector.sealing.claims import Claims
 from projector.store.checkpoints import Checkpoint
-from projector.store.customers import ERASED
 from projector.store.sealed import erasures, records
 from projector.store.verify.log_counts import (
     ERASED_KEY,
@@ -142,4 +141,6 @@ class StreamAudit:
 
 
 def _says_erased(stream_id: int, stream: StreamRow) -> bool:
-    return stream.customer.customer_id == f"{ERASED}{stream_id}" and stream.last == ERASED_KEY
+    return (
+        stream.customer.customer_id == f"{RESERVED_PREFIX}{stream_id}" and stream.last == ERASED_KEY
+    )

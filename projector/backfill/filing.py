@@ -14,7 +14,7 @@ from projector.store import activity, log, log_head
 from projector.store.activity import Reading
 from projector.store.append import Channel, Outcome, append
 from projector.store.database import Database
-from projector.store.erasure import suppression
+from projector.store.erasure import records, suppression
 from projector.store.stream_cache import StreamCache
 from projector.voucherify.manners import StopReason
 from projector.voucherify.pace import RunStopped
@@ -100,7 +100,7 @@ class Filing:
             return log.head(connection)
 
     def _is_erased(self, connection: Connection, customer: CustomerKey) -> bool:
-        last, cache = suppression.last_erasure(connection), self._cache
+        last, cache = records.last_erasure(connection), self._cache
         cache.suppression = suppression.renew(connection, cache.suppression, last)
         return cache.suppression.has_customer(*customer)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import msgspec
 from attrs import asdict, frozen
 
-from projector.envelope import id_problem
+from projector.envelope import ERASURE_TYPE, OWN_SOURCE, id_problem
 from projector.erasure import transaction
 from projector.erasure.forget import days_ago
-from projector.erasure.own_events import ErasureBody
 from projector.errors import BadIdentifier, ErasureNotFound, NotSuppressed
 from projector.store import log, log_head
 from projector.store.database import Database
-from projector.store.erasure import digest_list, digests, keys, records, redaction
+from projector.store.erasure import digest_list, digests, keys, records, told
 from projector.store.erasure.records import Erasure
 
 #: The references of erasures of nothing, which record that something is let in again.
@@ -59,9 +57,9 @@ def show_erasure(database: Database, erasure_id: int) -> ErasureDetail:
         position = found.position or 0
         while events := log.read_at(connection, [position]):
             [event] = events
-            if event.type != redaction.ERASURE_TYPE or event.source != redaction.OWN_SOURCE:
+            if event.type != ERASURE_TYPE or event.source != OWN_SOURCE:
                 break
-            body = msgspec.json.decode(event.body, type=ErasureBody)
+            body = told.decode_body(event.body)
             if body.erasure_id != erasure_id:
                 break
             ranges = [*body.positions, *ranges]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
 from uuid import uuid4
@@ -10,19 +10,10 @@ from uuid import uuid4
 import msgspec
 
 from projector.store.erasure.redaction import OwnEvent
+from projector.store.erasure.told import ErasureBody, ranges_of
 
 #: The most ranges of positions in one event: a body may have a megabyte.
 RANGES_MAX = 20_000
-
-
-class ErasureBody(msgspec.Struct, frozen=True):
-    """The body of an event that tells of an erasure."""
-
-    erasure_id: int
-    customers: int
-    events: int
-    #: Ranges, each with its first and its last position.
-    positions: list[tuple[int, int]]
 
 
 def make(
@@ -46,18 +37,3 @@ def make(
         text = msgspec.json.encode(body).decode()
         made.append(OwnEvent(position, project_id, f"erasure_{uuid4().hex}", text, at))
     return made
-
-
-def ranges_of(positions: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the ranges of ascending positions, each with its first and its last."""
-    first = last = None
-    for each in positions:
-        if first is None or last is None:
-            first = last = each
-        elif each == last + 1:
-            last = each
-        else:
-            yield first, last
-            first = last = each
-    if first is not None and last is not None:
-        yield first, last

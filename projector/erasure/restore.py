@@ -14,7 +14,7 @@ import msgspec
 from attrs import define, field
 from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey
+from projector.envelope import RESERVED_PREFIX, CustomerKey
 from projector.erasure.forget import carry_out
 from projector.erasure.report import ErasureReport
 from projector.erasure.subjects import ErasureOrder
@@ -27,7 +27,6 @@ from projector.store.erasure import (
     keys,
     quarantined,
     records,
-    redaction,
     subjects,
 )
 from projector.text.instants import to_text
@@ -178,7 +177,7 @@ def _order(
 
 def _customers(connection: Connection) -> Iterator[CustomerKey]:
     for _, each in customers.in_order(connection):
-        if not each.customer_id.startswith(redaction.RESERVED):
+        if not each.customer_id.startswith(RESERVED_PREFIX):
             yield each
 
 

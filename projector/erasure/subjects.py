@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import field, frozen
 from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey, id_problem
+from projector.envelope import ERASED_SOURCE, OWN_SOURCE, RESERVED_PREFIX, CustomerKey, id_problem
 from projector.erasure.needles import Identifiers, Needles
 from projector.errors import PositionNotErasable, PositionUnknown, ProjectsDiffer
 from projector.queries.customers import find_keys, require_one
 from projector.store import log_head
-from projector.store.erasure import digest_list, digests, keys, records, redaction, subjects
+from projector.store.erasure import digest_list, digests, keys, records, subjects
 
 #: The number of streams that are read by one statement.
 STREAMS_MAX = 100
@@ -116,7 +116,7 @@ def find(connection: Connection, order: ErasureOrder, chosen: Chosen) -> Subject
 def _keys_of(connection: Connection, identifier: str, order: ErasureOrder) -> list[CustomerKey]:
     found = find_keys(connection, identifier, order.project_id, order.by_source_id)
     # The customer of a stream that was erased is no customer.
-    return [each for each in found if not each.customer_id.startswith(redaction.RESERVED)]
+    return [each for each in found if not each.customer_id.startswith(RESERVED_PREFIX)]
 
 
 def _erasures_of(connection: Connection, identifier: str, order: ErasureOrder) -> list[int]:
@@ -138,9 +138,9 @@ def _projects_of(connection: Connection, positions: Iterable[int]) -> set[str]:
         if place is None:
             raise PositionUnknown(position=each, head=log_head.read(connection).position)
         reason = None
-        if place.source == redaction.MARKER:
+        if place.source == ERASED_SOURCE:
             reason = "it is erased"
-        elif place.source == redaction.OWN_SOURCE:
+        elif place.source == OWN_SOURCE:
             reason = "it tells of an erasure"
         elif place.stream_id is not None:
             reason = "it is of a customer"

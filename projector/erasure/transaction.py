@@ -67,7 +67,7 @@ def erase(
     at: datetime,
 ) -> ErasureReport:
     """Erase, and append the events that tell of it; return what was done."""
-    erasure_id = records.last_id(connection) + 1
+    erasure_id = records.last_erasure(connection) + 1
     key = keys.read_or_create(connection)
     deleted = rows.delete(connection, locked.projections, found)
     dead_letters = _delete_leftovers(connection, found, locked, at=at)
@@ -114,7 +114,7 @@ def record_nothing(
     Writers read that list again once there is a new erasure, and the log tells of it. Returns the
     head of the log afterwards.
     """
-    erasure_id = records.last_id(connection) + 1
+    erasure_id = records.last_erasure(connection) + 1
     nothing = Subjects(project_id=project_id, streams={}, positions=array("q"))
     _open(connection, erasure_id, nothing, reference, at=at)
     position = _record(connection, erasure_id, nothing, head, at=at)

@@ -7,13 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from projector.envelope import CustomerKey
+from projector.envelope import RESERVED_PREFIX, CustomerKey
 from projector.projections import customer
 from projector.store.row_tables import table_of
 from projector.store.tables import stream
-
-#: What an erasure puts in the place of a customer's id, before the number of the stream.
-ERASED = "erased:"
 
 _BY_CUSTOMER_ID = (
     select(stream.c.project_id, stream.c.customer_id)
@@ -35,8 +32,12 @@ def by_customer_id(connection: Connection, customer_id: str) -> list[CustomerKey
     """
     rows = connection.execute(_BY_CUSTOMER_ID, {"customer_id": customer_id}).all()
     found = [CustomerKey(*row) for row in rows]
-    if found and customer_id.startswith(ERASED):
-        return [each for each in found if customer_id != f"{ERASED}{stream_of(connection, each)}"]
+    if found and customer_id.startswith(RESERVED_PREFIX):
+        return [
+            each
+            for each in found
+            if customer_id != f"{RESERVED_PREFIX}{stream_of(connection, each)}"
+        ]
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select, tuple_, update
 from projector.errors import LogHeadAhead, LogHeadBehind, LogUnsound, ProjectorError
 from projector.store import dialects
 from projector.store.database import Database
-from projector.store.erasure.suppression import LAST_ERASURE
+from projector.store.erasure.records import LAST_ERASURE
 from projector.store.tables import event, log_head, stream
 from projector.store.verify import log_counts
 from projector.store.verify.log_counts import Span

@@ -14,14 +14,20 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from projector.envelope import CanonicalKey, CustomerKey, RecordedEvent
+from projector.envelope import (
+    ERASED_SOURCE,
+    RESERVED_PREFIX,
+    CanonicalKey,
+    CustomerKey,
+    RecordedEvent,
+)
 from projector.errors import DatabaseBusy, EventsUnfit
 from projector.projections.projection import Values
 from projector.store import bulk, dialects, feed_counts, log, log_head, notifications
 from projector.store.append_plan import Outcome
 from projector.store.database import Database
 from projector.store.erasure import markers
-from projector.store.erasure.markers import ERASED, RESERVED, erasure_of
+from projector.store.erasure.markers import erasure_of
 from projector.store.erasure.told import ToldErasure
 from projector.store.feed_counts import Channel
 from projector.store.predicates import in_values
@@ -114,7 +120,7 @@ def _streams(
     emptied: list[Values] = []
     marker: RecordedEvent | None = None
     for each in events:
-        if each.source == ERASED:
+        if each.source == ERASED_SOURCE:
             marker = each
         if each.stream_id is None:
             continue
@@ -126,7 +132,7 @@ def _streams(
             customer_id = _require_next(connection, each, expected, can_skip=marker is not None)
             for stream_id in range(expected, each.stream_id):
                 assert marker is not None, "it was found"  # noqa: S101
-                new[stream_id] = CustomerKey(marker.project_id, f"{RESERVED}{stream_id}")
+                new[stream_id] = CustomerKey(marker.project_id, f"{RESERVED_PREFIX}{stream_id}")
                 greatest[stream_id] = _NO_KEY
                 emptied.append((stream_id, erasure_of(marker.body)))
             new[each.stream_id] = CustomerKey(each.project_id, customer_id)

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from projector.envelope import ERASED_SOURCE, OWN_SOURCE
 from projector.store.erasure import markers
 from projector.store.erasure.key_tree import halve
-from projector.store.erasure.markers import ERASED, OWN_SOURCE
 from projector.store.log_ranges import COLUMNS, Block
 from replay.archive.local import requiring_extra
 
@@ -26,7 +26,7 @@ EncryptedBlock = tuple[Sequence[Any], ...]
 NONCE_BYTES = 12
 
 #: The sources of the rows that are not encrypted: markers, and the program's own events.
-_CLEAR = frozenset({ERASED, OWN_SOURCE})
+_CLEAR = frozenset({ERASED_SOURCE, OWN_SOURCE})
 
 #: The columns that are encrypted, in this order; the body comes last, because it may be anything.
 HIDDEN = (

@@ -16,12 +16,11 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 from attrs import evolve, frozen
 
-from projector.envelope import RecordedEvent
+from projector.envelope import ERASURE_TYPE, OWN_SOURCE, RecordedEvent
 from projector.errors import ArchiveBroken, ArchiveKeysMissing
 from projector.store import log, log_head
 from projector.store.database import Database
 from projector.store.erasure import archive_keys, told
-from projector.store.erasure.markers import ERASURE_TYPE, OWN_SOURCE
 from projector.store.erasure.told import ToldErasure
 from projector.store.log_restore import append_recorded, recorded_erasures
 from replay.archive import encryption, rows

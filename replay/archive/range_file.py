@@ -9,7 +9,7 @@ from pathlib import Path
 from projector.errors import LogHole, LogUnreadable, OutputUnwritable
 from projector.store import log_ranges
 from projector.store.database import Database
-from projector.store.erasure import archive_keys, key_tree, markers
+from projector.store.erasure import archive_keys, key_tree, records
 from replay.archive import encryption, rows
 from replay.archive.local import sha256_of
 from replay.archive.manifest import File
@@ -34,7 +34,7 @@ def write(
     is_encrypted = layout is rows.ENCRYPTED
     tally = EncryptedTally(first) if is_encrypted else Tally(first)
     with database.reading() as connection:
-        erasure_id = markers.last_erasure(connection)
+        erasure_id = records.last_erasure(connection)
         # Of the same snapshot as the rows: what is no marker in it has its key.
         nodes = archive_keys.read(connection, first, last) if is_encrypted else []
         keys = key_tree.keys(nodes, first, last)

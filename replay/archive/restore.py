@@ -9,12 +9,11 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from projector.envelope import RecordedEvent
+from projector.envelope import ERASED_SOURCE, RecordedEvent
 from projector.errors import ArchiveForeign, ArchiveKeyMissing
 from projector.store import log
 from projector.store.database import Database
 from projector.store.erasure import key_tree, markers
-from projector.store.erasure.markers import ERASED
 from projector.store.log_ranges import COLUMNS, Block
 from projector.store.log_restore import append_recorded
 from replay.archive import compare, encryption, erasures, read, rows
@@ -69,7 +68,7 @@ class _Restore:
                 rows_ = (row for row in zip(*block, strict=True) if row[0] > self.before)
                 if events := list(map(_to_event, rows_)):
                     append_recorded(self.database, events, self.erasures.told)
-                    self.erased.append(sum(each.source == ERASED for each in events))
+                    self.erased.append(sum(each.source == ERASED_SOURCE for each in events))
                     on_progress(events[-1].position)
 
     def _read_log(self, file: File) -> LogRange:

@@ -28,7 +28,7 @@ from projector.errors import (
 )
 from projector.store import dialects, log
 from projector.store.database import Database
-from projector.store.erasure import archive_keys, markers
+from projector.store.erasure import archive_keys, records
 from replay.archive import compare, manifest, range_file, read, rows
 from replay.archive.encryption import KeyMissing
 from replay.archive.local import temporary
@@ -132,7 +132,7 @@ def _is_outdated(database: Database, file: File, *, is_encrypted: bool) -> bool:
     if is_encrypted:
         return False
     with database.reading() as connection:
-        return markers.last_erasure(connection) != file.erasure_id
+        return records.last_erasure(connection) != file.erasure_id
 
 
 def _count_erased(database: Database, archive: Archive) -> int:

@@ -32,6 +32,7 @@ from projector.store.activity import Reading
 from projector.store.append import append
 from projector.store.database import Database
 from projector.store.erasure import digest_list, digests, keys
+from projector.store.erasure.told import ranges_of
 from projector.store.jobs import JobEnd
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import (
@@ -159,7 +160,7 @@ def _has_markers(database: Database, salted: list[tuple[Any, ...]]) -> None:
     kept = _all(database, select(archive_key.c.stream_id).order_by("stream_id"))
     assert kept == [(each,) for each in (1, 2, 3) if each != erased]
     [last] = [each for each in read_log(database) if each.source == "projector"]
-    ranges = [[*each] for each in own_events.ranges_of(sorted(gone))]
+    ranges = [[*each] for each in ranges_of(sorted(gone))]
     assert json.loads(last.body) == {
         "erasure_id": 1,
         "customers": 1,

@@ -59,7 +59,7 @@ from projector.store.database import Database
 from projector.store.erasure import archive_keys, markers, purge_sqlite, told
 from projector.store.erasure import subjects as erasing
 from projector.store.erasure.purge import parts, purge_files
-from projector.store.erasure.suppression import last_erasure
+from projector.store.erasure.records import last_erasure
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded, recorded_erasures
 from projector.store.sealed import leaves
@@ -413,7 +413,7 @@ def _restore_erasures(database: Database) -> None:
         assert len(archive_keys.read(connection, 9_000, 9_100)) > 14
         assert len(list(archive_keys.read_all(connection))) > 2_000
         assert markers.read(connection, 1, 15_000)
-        last = markers.last_erasure(connection)
+        last = last_erasure(connection)
         assert last in recorded_erasures(connection)
         found = told.read(connection)[-1]
         head, last_stream_id = log.head(connection), log.last_stream_id(connection)

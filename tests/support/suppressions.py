@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Text, cast, delete, insert, literal, or_, sel
 from projector.envelope import ERASED_SOURCE, OWN_SOURCE, Identity
 from projector.store import log_head, notifications
 from projector.store.erasure import digests
-from projector.store.erasure.suppression import last_erasure
+from projector.store.erasure.records import last_erasure
 from projector.store.tables import (
     erased_stream,
     erasure,

@@ -7,17 +7,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from projector.store.tables import erasure, event
-
-#: Begins the id of a marker, and the customer of a stream that was emptied.
-RESERVED = "erased:"
-
-#: The type and the source of a marker.
-ERASED = "erased"
-
-#: The source of the program's own events, and the type of those that tell of an erasure.
-OWN_SOURCE = "projector"
-ERASURE_TYPE = "projector.erasure"
+from projector.envelope import ERASED_SOURCE, ERASED_TYPE, RESERVED_PREFIX
+from projector.store.tables import event
 
 #: The condition of `event_erased_idx`: the databases see only in literals that it has all of them.
 IN_INDEX = text("event.source IN ('erased', 'projector')")
@@ -26,7 +17,7 @@ _READ = (
     select(event.c.position, event.c.body)
     .where(
         IN_INDEX,
-        event.c.source == ERASED,
+        event.c.source == ERASED_SOURCE,
         event.c.position >= bindparam("first"),
         event.c.position <= bindparam("last"),
     )
@@ -34,10 +25,9 @@ _READ = (
 )
 _LAST_BEFORE = select(func.max(event.c.position)).where(
     IN_INDEX,
-    event.c.source == ERASED,
+    event.c.source == ERASED_SOURCE,
     event.c.position < bindparam("before"),
 )
-_LAST = select(func.coalesce(func.max(erasure.c.erasure_id), 0))
 
 
 class _Body(msgspec.Struct):
@@ -64,12 +54,7 @@ def last_before(connection: Connection, position: int) -> int | None:
     return found
 
 
-def last_erasure(connection: Connection) -> int:
-    """Return the number of the last erasure; 0 for none."""
-    return int(connection.execute(_LAST).scalar_one())
-
-
 def row(position: int, project_id: str, received_at: str, erasure_id: int) -> tuple[Any, ...]:
     """Return a marker as `log_ranges` reads it: the values of its columns, in their order."""
-    identity = (position, project_id, f"{RESERVED}{position}", ERASED, None, None)
-    return (*identity, received_at, received_at, False, ERASED, f'{{"erased":{erasure_id}}}')
+    identity = (position, project_id, f"{RESERVED_PREFIX}{position}", ERASED_TYPE, None, None)
+    return (*identity, received_at, received_at, False, ERASED_SOURCE, f'{{"erased":{erasure_id}}}')

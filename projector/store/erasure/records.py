@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from attrs import asdict, fields, frozen
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, ScalarSelect, bindparam, func, insert, select, update
 
 from projector.store.predicates import within_int64
 from projector.store.tables import erasure
@@ -36,10 +36,14 @@ class Erasure:
     purged_at: datetime | None
 
 
+#: The number of the last erasure; 0 for none.
+LAST_ERASURE: ScalarSelect[int] = select(
+    func.coalesce(func.max(erasure.c.erasure_id), 0)
+).scalar_subquery()
+
 _COLUMNS = tuple(erasure.c[each.name] for each in fields(Erasure))
 _ALL = select(*_COLUMNS).order_by(erasure.c.erasure_id)
 _ONE = select(*_COLUMNS).where(erasure.c.erasure_id == bindparam("id"))
-_LAST = select(func.max(erasure.c.erasure_id))
 _PROJECTS = select(erasure.c.project_id).distinct().order_by(erasure.c.project_id)
 
 
@@ -56,9 +60,9 @@ def find(connection: Connection, erasure_id: int) -> Erasure | None:
     return None if row is None else Erasure(**row._mapping)
 
 
-def last_id(connection: Connection) -> int:
-    """Return the id of the last erasure; 0 for none."""
-    return connection.execute(_LAST).scalar() or 0
+def last_erasure(connection: Connection) -> int:
+    """Return the number of the last erasure; 0 for none."""
+    return connection.execute(select(LAST_ERASURE)).scalar_one()
 
 
 def projects(connection: Connection) -> list[str]:

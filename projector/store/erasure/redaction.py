@@ -8,22 +8,17 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Text, cast, literal, null, update
 
+from projector.envelope import (
+    ERASED_SOURCE,
+    ERASED_TYPE,
+    ERASURE_TYPE,
+    OWN_SOURCE,
+    RESERVED_PREFIX,
+)
 from projector.projections.projection import Values
 from projector.store import bulk
 from projector.store.predicates import in_values
 from projector.store.tables import erased_stream, event, leaf, stream
-
-#: Begins the id of a marker, and the customer of a stream that was erased.
-RESERVED = "erased:"
-
-#: The source, and the type, of a marker.
-MARKER = "erased"
-
-#: The source of events that the program itself appends.
-OWN_SOURCE = "projector"
-
-#: The type of the events that tell of an erasure.
-ERASURE_TYPE = "projector.erasure"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,12 +47,12 @@ def mark(connection: Connection, at: Sequence[int], erasure_id: int) -> int:
         update(event)
         .where(in_values(connection, event.c.position, at))
         .values(
-            event_id=literal(RESERVED).concat(cast(event.c.position, Text)),
-            type=MARKER,
+            event_id=literal(RESERVED_PREFIX).concat(cast(event.c.position, Text)),
+            type=ERASED_TYPE,
             stream_id=null(),
             occurred_at=event.c.received_at,
             late=False,
-            source=MARKER,
+            source=ERASED_SOURCE,
             body=f'{{"erased":{erasure_id}}}',
         )
     )
@@ -77,7 +72,7 @@ def rename_streams(connection: Connection, stream_ids: Sequence[int]) -> None:
         update(stream)
         .where(in_values(connection, stream.c.stream_id, stream_ids))
         .values(
-            customer_id=literal(RESERVED).concat(cast(stream.c.stream_id, Text)),
+            customer_id=literal(RESERVED_PREFIX).concat(cast(stream.c.stream_id, Text)),
             last_occurred_at=_EPOCH,
             last_event_id="",
         )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from projector.store.erasure.redaction import MARKER, OWN_SOURCE
+from projector.envelope import ERASED_SOURCE, OWN_SOURCE
 from projector.store.predicates import in_values, within_int64
 from projector.store.tables import event, stream
 
@@ -81,7 +81,7 @@ def places(connection: Connection, at: Sequence[int]) -> dict[int, EventPlace]:
 def all_bodies(connection: Connection) -> Iterator[tuple[int, str]]:
     """Yield the position and the body of every event of a sender."""
     statement = select(event.c.position, event.c.body).where(
-        event.c.source.not_in((MARKER, OWN_SOURCE))
+        event.c.source.not_in((ERASED_SOURCE, OWN_SOURCE))
     )
     with connection.execute(statement.execution_options(yield_per=_BODIES)) as rows:
         for row in rows:
@@ -91,7 +91,7 @@ def all_bodies(connection: Connection) -> Iterator[tuple[int, str]]:
 def without_customer(connection: Connection) -> Iterator[EventIdentity]:
     """Yield the events of senders that are about no customer."""
     statement = select(event.c.position, event.c.project_id, event.c.event_id).where(
-        event.c.stream_id.is_(None), event.c.source.not_in((MARKER, OWN_SOURCE))
+        event.c.stream_id.is_(None), event.c.source.not_in((ERASED_SOURCE, OWN_SOURCE))
     )
     with connection.execute(statement.execution_options(yield_per=1000)) as rows:
         for row in rows:

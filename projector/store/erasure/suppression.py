@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from attrs import evolve, field, frozen
-from sqlalchemy import Connection, ScalarSelect, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from projector.envelope import Envelope, Rejected
 from projector.store.append_plan import (
@@ -23,16 +23,12 @@ from projector.store.append_plan import (
     SuppressedIds,
 )
 from projector.store.erasure import digests
+from projector.store.erasure.records import LAST_ERASURE
 from projector.store.predicates import array_parameter, in_array
-from projector.store.tables import erasure, secret, suppressed
+from projector.store.tables import secret, suppressed
 
 #: The most digests that are kept in memory, about 20 MB; of more those of a batch are looked up.
 DIGESTS_MAX = 100_000
-
-#: The number of the last erasure; 0 for none.
-LAST_ERASURE: ScalarSelect[int] = select(
-    func.coalesce(func.max(erasure.c.erasure_id), 0)
-).scalar_subquery()
 
 _KEY = select(secret.c.value).where(secret.c.name == digests.KEY_NAME).scalar_subquery()
 _LAST_AND_KEY = select(LAST_ERASURE, _KEY)
@@ -126,11 +122,6 @@ def read(connection: Connection) -> Suppression:
     if len(kept) > DIGESTS_MAX:
         return Suppression(erasure_id=erasure_id, key=key, digests=None, connection=connection)
     return Suppression(erasure_id=erasure_id, key=key, digests=kept)
-
-
-def last_erasure(connection: Connection) -> int:
-    """Return the number of the last erasure; 0 for none."""
-    return connection.execute(select(LAST_ERASURE)).scalar_one()
 
 
 def renew(connection: Connection, known: Suppression, erasure_id: int) -> Suppression:

@@ -10,7 +10,8 @@ import msgspec
 from attrs import evolve, frozen
 from sqlalchemy import Connection, select
 
-from projector.store.erasure.markers import ERASURE_TYPE, IN_INDEX, OWN_SOURCE
+from projector.envelope import ERASURE_TYPE, OWN_SOURCE
+from projector.store.erasure.markers import IN_INDEX
 from projector.store.tables import event
 
 _EVENTS = (
@@ -39,14 +40,17 @@ class ToldErasure:
     position: int | None
 
 
-class _Body(msgspec.Struct):
+class ErasureBody(msgspec.Struct, frozen=True):
+    """The body of an event that tells of an erasure."""
+
     erasure_id: int
     customers: int
     events: int
+    #: Ranges, each with its first and its last position.
     positions: list[tuple[int, int]]
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+decode_body = msgspec.json.Decoder(ErasureBody).decode
 
 
 def read(connection: Connection) -> list[ToldErasure]:
@@ -62,7 +66,7 @@ def collect(events: Iterable[Any]) -> list[ToldErasure]:
     """
     found: dict[int, ToldErasure] = {}
     for position, project_id, occurred_at, body in events:
-        decoded = _decode(body)
+        decoded = decode_body(body)
         ranges = tuple(decoded.positions)
         before = found.get(decoded.erasure_id)
         if before is not None:
@@ -83,7 +87,7 @@ def collect(events: Iterable[Any]) -> list[ToldErasure]:
 
 def body_of(erasure: ToldErasure) -> str:
     """Return the body of the event that tells of an erasure."""
-    told = _Body(
+    told = ErasureBody(
         erasure_id=erasure.erasure_id,
         customers=erasure.customers,
         events=erasure.events,

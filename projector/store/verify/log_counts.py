@@ -21,8 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from projector.envelope import CanonicalKey, CustomerKey
-from projector.store.customers import ERASED
+from projector.envelope import RESERVED_PREFIX, CanonicalKey, CustomerKey
 from projector.store.predicates import in_values
 from projector.store.tables import (
     dead_letter,
@@ -135,7 +134,7 @@ def is_erased() -> ColumnElement[bool]:
     return and_(
         exists().where(erased_stream.c.stream_id == stream.c.stream_id),
         stream.c.customer_id
-        == literal_column(f"'{ERASED}'").concat(cast(stream.c.stream_id, Text)),
+        == literal_column(f"'{RESERVED_PREFIX}'").concat(cast(stream.c.stream_id, Text)),
         stream.c.last_occurred_at == datetime(1970, 1, 1, tzinfo=UTC),
         stream.c.last_event_id == ERASED_KEY.event_id,
         ~exists().where(event.c.stream_id == stream.c.stream_id),
