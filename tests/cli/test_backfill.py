@@ -48,6 +48,7 @@ def test_it_prints_one_document_and_updates_the_tables(cli: Cli, api: Voucherify
     assert done.json == {
         "customers": 3,
         "fresh": 0,
+        "erased": 0,
         "done": 2,
         "absent": 1,
         "failed": 0,
@@ -57,6 +58,7 @@ def test_it_prints_one_document_and_updates_the_tables(cli: Cli, api: Voucherify
         "duplicates": 0,
         "conflicts": 0,
         "quarantined": 0,
+        "suppressed": 0,
         "head": 2,
         "stopped": None,
     }

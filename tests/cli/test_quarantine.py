@@ -229,7 +229,7 @@ def test_retrying_the_quarantine_prints_the_result(full: Cli) -> None:
     found = full("quarantine", "retry", "--all", "--project", "proj_1", "--json").json
     reasons = {"broken_json": 2, "conflict": 1, "not_utf8": 1}
     assert list(found.items()) == [
-        ("tried", 6), ("resolved", 2), ("waiting", 4), ("reasons", reasons),
+        ("tried", 6), ("resolved", 2), ("suppressed", 0), ("waiting", 4), ("reasons", reasons),
     ]  # fmt: skip
     assert full("quarantine", "--json").json["counts"] == reasons
     again = full("quarantine", "retry", "--all", "--project", "proj_1")
