@@ -108,8 +108,15 @@ def _locked(path: Path, database: Database) -> int:
 
 def _try_to_lock(path: Path) -> int | None:
     """Return the open and exclusively locked folder; None if another process has it."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileExistsError, FileNotFoundError):
+        is_foreign = os.path.lexists(path) and not path.is_dir()
+        if is_foreign or not path.parent.exists():
+            raise
+        # The previous holder removed the folder between these two calls, or within the first.
+        return None
     found = os.fstat(folder)
     try:
         if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o022:

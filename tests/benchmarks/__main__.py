@@ -13,6 +13,7 @@ from tests.benchmarks import (
     answers,
     archiving,
     console,
+    erasing,
     growing,
     log_and_tables,
     memory,
@@ -35,6 +36,7 @@ _PARTS = [
     "console",
     "scale",
     "seal",
+    "erasure",
 ]
 
 
@@ -104,6 +106,9 @@ def main() -> None:
         if options.only in (None, "seal"):
             with running_server(fsync=True) as server:
                 sealing.run(server, folder, events=1_000_000 // share, customers=100_000 // share)
+        if options.only in (None, "erasure"):
+            with running_server(fsync=True) as server:
+                erasing.run(server, folder, events=200_000 // share, long_events=200_000 // share)
         if options.only == "large":
             rebuilding.memory(folder, events=10_000_000 // share, customers=1_000_000 // share)
         if options.only == "growth":

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from projector.envelope import DeliveryDefaults
-from projector.erasure import forget, forget_deleted, own_events, transaction
+from projector.erasure import forget, forget_deleted, own_events, rows, transaction
 from projector.erasure.forgotten import allow, drop_older, list_erasures, show_erasure
 from projector.errors import (
     BadNumber,
@@ -435,3 +435,25 @@ def test_an_empty_log_has_no_one_to_forget(database: Database) -> None:
     assert forget(database, ["cust_7"]).events == 1
     catch_up(database, discover())
     is_right(database)
+
+
+def test_sqlite_overwrites_what_an_erasure_deletes(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its own connection, and only then: other work need not wait for it."""
+    arrive(sqlite_database, *seven())
+    seen, delete = [], rows.delete
+
+    def look(connection: Connection, *arguments: Any) -> dict[str, int]:
+        pragma = connection.exec_driver_sql("PRAGMA secure_delete")
+        seen.append(pragma.scalar_one())
+        return delete(connection, *arguments)
+
+    monkeypatch.setattr(rows, "delete", look)
+    with pytest.raises(ReferenceNamesSomebody):
+        forget(sqlite_database, ["cust_7"], reference="cust_7")
+    forget(sqlite_database, ["cust_7"])
+    with sqlite_database.reading() as connection:
+        seen.append(connection.exec_driver_sql("PRAGMA secure_delete").scalar_one())
+    # 1 is ON, 2 is FAST.
+    assert seen == [1, 2]

@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -180,3 +181,22 @@ def test_the_workspace_for_postgres_is_in_the_temporary_folder_and_its_name_reve
     assert len({*paths}) == 2
     assert paths[0] == workspace.path_for(Database(urls[0]))
     assert not any(word in paths[0].name for word in ("secret", "host", "one"))
+
+
+def test_a_folder_that_its_holder_removes_at_this_moment_is_tried_again(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look whether it is there and the look whether it is a folder."""
+    mkdir = Path.mkdir
+    made: list[Path] = []
+
+    def late(path: Path, *arguments: Any, **more: Any) -> None:
+        made.append(path)
+        if len(made) == 1:
+            raise FileExistsError(17, "File exists")
+        mkdir(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    with workspace.opened(sqlite_database) as space:
+        assert space.path.is_dir()
+    assert len(made) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Column, Connection, MetaData, Table, delete, func, null, select, update
 
@@ -19,11 +20,16 @@ def delete_rows(
 
     Whatever the layout of the table: an outdated one has these two columns as well.
     """
-    table = Table(name, MetaData(), Column("project_id", Key), Column("customer_id", Key))
+    table = _table(name)
     statement = delete(table).where(
         table.c.project_id == project_id, in_values(connection, table.c.customer_id, customer_ids)
     )
     return connection.execute(statement).rowcount
+
+
+@cache
+def _table(name: str) -> Table:
+    return Table(name, MetaData(), Column("project_id", Key), Column("customer_id", Key))
 
 
 def delete_dead_letters(connection: Connection, names: Iterable[str], at: Sequence[int]) -> int:
