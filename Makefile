@@ -38,8 +38,8 @@ test-fast: $(INSTALLED) ## run the tests that need no database and no process, i
 test-browser: $(INSTALLED) programs ## run the tests of the pages in a real browser
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/browser $(ARGS)
 
-test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load
-	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving $(ARGS)
+test-processes: $(INSTALLED) ## run the tests with several processes: concurrency, kills, load; and those that search files for erased texts
+	$(BIN)/python -m pytest -o addopts="-n 2" tests/concurrency tests/serving tests/forensic $(ARGS)
 
 test-spark: $(INSTALLED) programs ## run the tests of rebuilds on a real Spark cluster
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[spark,dev]'
