@@ -124,7 +124,9 @@ def test_a_long_story_is_told_as_a_short_one(
             found = {
                 (each.kind, each.row_id, each.position) for page in short for each in page.losses
             }
-            assert found == proofs
+            # What an observation took for lost may come on a later page.
+            seen = any(each.type in OBSERVATIONS for page in whole for each in page.events)
+            assert found >= proofs if seen else found == proofs
             _check_periods(database, key, whole[0], position)
 
 

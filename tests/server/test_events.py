@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from projector.store.database import Database
-from tests.support.given import created, delivery, entered, in_shape, segment
+from tests.support.given import created, delivery, entered, in_shape, segment, segments_seen
 from tests.support.http_client import Client, encoded, ndjson
 from tests.support.server_process import Server
 from tests.support.server_state import kept
@@ -92,6 +92,14 @@ def test_what_was_erased_has_no_position(client: Client, shared_database: Databa
     got = client.post("/events", ndjson(hers[0], *_entries("cust_there", 1), hers[1]))
     assert _outcomes(got.json) == ["suppressed", "appended", "suppressed"]
     assert [each["reason"] for each in got.json["items"]] == [None] * 3
+
+
+def test_an_observation_by_the_network_is_not_believed(client: Client) -> None:
+    """It would overrule what the customer's events say."""
+    forged = segments_seen("cust_1", at=_AT)
+    for body in (forged, in_shape("minimal", forged)):
+        answer = client.post("/events", ndjson(body)).json
+        assert [each["reason"] for each in answer["items"]] == ["reserved_type"]
 
 
 def test_the_last_position_is_the_greatest_whatever_comes_last(client: Client) -> None:

@@ -122,6 +122,19 @@ class Told(NamedTuple):
                         certain_again_at=None,
                     )
 
+    def found(self) -> Iterator[tuple[GroupKind, str]]:
+        """Yield the rows of which the event shows that the last loss was none: it is the delivery.
+
+        An observation saw already what it says.
+        """
+        for group in (SEGMENT, TIER):
+            rows, before = self.after[group.now.name], self.before[group.now.name]
+            if rows is not before:
+                for row_id, row in rows.items():
+                    was = before.get(row_id)
+                    if row is not was and was is not None and row.gaps < was.gaps:
+                        yield group.kind, row_id
+
 
 def tell(events: Iterable[RecordedEvent], states: States = INITIAL) -> Iterator[Told]:
     """Fold a customer's events, in canonical order, and yield what each says and did.

@@ -130,7 +130,7 @@ def _from_beginning(events: Iterable[RecordedEvent], before: CanonicalKey, limit
         count, states = count + (each.event.type not in OBSERVATIONS), each.after
         if each.event.key < before:
             told.append(each)
-        losses = _settled(losses, each)
+        losses = _without_found(_settled(losses, each), each)
         losses.extend(each.losses())
     segments, tiers = (
         periods.newest(group.history, group.history.to_rows(states[group.history.name]))
@@ -156,7 +156,9 @@ def _from_snapshots(
         else periods.read_then(connection, group.history, key, until=until)
         for group in (SEGMENT, TIER)
     )
-    losses = [loss for each in told for loss in each.losses()]
+    losses: list[Loss] = []
+    for each in told:
+        losses = [*_without_found(losses, each), *each.losses()]
     return _Folded(told, segments, tiers, count, losses, is_whole=False)
 
 
@@ -171,6 +173,16 @@ def _settled(losses: list[Loss], told: Told) -> list[Loss]:
         else each
         for each in losses
     ]
+
+
+def _without_found(losses: list[Loss], told: Told) -> list[Loss]:
+    """Return the losses without those of deliveries that are not lost, as the event shows."""
+    found = set(told.found())
+    if not found:
+        return losses
+    last = {(each.kind, each.row_id): each for each in losses}
+    gone = [last[key] for key in found if key in last]
+    return [each for each in losses if all(each is not other for other in gone)]
 
 
 def _with_duplicates(connection: Connection, events: Sequence[StoryEvent]) -> list[StoryEvent]:

@@ -34,16 +34,14 @@ from projector.facts.events import (
     CustomerDeleted,
     DecodedFact,
     SegmentLeft,
-    TierExpirationChanged,
     TierLeft,
-    TierMove,
-    TierProlonged,
 )
-from projector.facts.observations import Observation, TierObserved
+from projector.facts.observations import Observation
 from projector.projections.groups import GROUPS, Group, GroupKind
 from projector.projections.observing import is_in_flight
 from projector.projections.projection import Row
 from projector.queries.customer_state import is_overdue
+from projector.queries.why.stated import left_behind, still_on
 from projector.queries.why.steps import Effect, Step, fold_steps
 
 
@@ -218,17 +216,6 @@ def _last_period(
     return given_by, taken_by
 
 
-def left_behind(fact: DecodedFact | None) -> str | None:
-    """Return the id of the group in which the customer was until an event, as far as it says so."""
-    if isinstance(fact, SegmentLeft):
-        return fact.segment.id
-    if isinstance(fact, TierLeft):
-        return fact.loyalty_tier.id
-    if isinstance(fact, TierMove) and fact.loyalty_tier_from is not None:
-        return fact.loyalty_tier_from.id
-    return None
-
-
 def _doubt(
     row: Any,
     then: Sequence[CaseStep],
@@ -248,7 +235,7 @@ def _doubt(
     if following is not None and _contradicts(following):
         return Doubt.LOST, following
     if overdue:
-        confirmed = following is not None and _still_on(following.fact) == row.tier_id
+        confirmed = following is not None and still_on(following.fact) == row.tier_id
         if not confirmed:
             return Doubt.OVERDUE, _last(then, Effect.APPLIED, Effect.GAP, Effect.REPAIRED)
     return None, None
@@ -284,15 +271,6 @@ def _says_the_same(before: Any, after: Any) -> bool:
         return False
     names = ("is_member", "tier_id", "certain")
     return all(getattr(before, name, None) == getattr(after, name, None) for name in names)
-
-
-def _still_on(fact: DecodedFact | None) -> str | None:
-    """Return the id of the tier that the customer was on until an event, as far as it says so."""
-    if isinstance(fact, TierObserved):
-        return None if fact.loyalty_tier is None else fact.loyalty_tier.id
-    if isinstance(fact, TierProlonged | TierExpirationChanged):
-        return fact.loyalty_tier.id
-    return left_behind(fact)
 
 
 def _later(target: Target, steps: Sequence[CaseStep]) -> tuple[CaseStep | None, CaseStep | None]:

@@ -11,7 +11,8 @@ from enum import StrEnum
 from attrs import frozen
 
 from projector.facts.events import CustomerDeleted, SegmentLeft
-from projector.queries.why.case import Case, CaseStep, Doubt, left_behind
+from projector.queries.why.case import Case, CaseStep, Doubt
+from projector.queries.why.stated import left_behind
 from projector.queries.why.steps import Effect
 from projector.server.console.words.parts import (
     Part,
