@@ -16,7 +16,8 @@ from replay import rebuild
 from replay.archive import check, read, shelf, write
 from replay.engines import ENGINES, Engine, EnginePiece, Job
 from replay.engines.spark import archive_fold, results
-from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FilePart, FoldResult
+from replay.engines.spark.archive_fold import ArchiveWork, FactRow, FoldResult
+from replay.engines.spark.file_parts import FilePart
 from tests.benchmarks.measure import processors
 from tests.benchmarks.processes import seconds_of_server
 from tests.support.postgres import Server

@@ -320,14 +320,14 @@ def _destroy_keys(database: Database) -> None:
         assert len(archive_keys.read(connection, 9_000, 9_100)) > 14
         assert len(list(archive_keys.read_all(connection))) > 2_000
         assert markers.read(connection, 1, 15_000)
-        assert markers.last_erasure(connection) == 1
-        assert recorded_erasures(connection) == {1}
-        [found] = told.read(connection)
+        last = markers.last_erasure(connection)
+        assert last in recorded_erasures(connection)
+        *_, found = told.read(connection)
         head, last_stream_id = log.head(connection), log.last_stream_id(connection)
     event = _restored_event(position=head + 1, stream_id=last_stream_id + 2)
     append_recorded(database, [event])
     own = _restored_event(position=head + 2, stream_id=None)
-    told_again = evolve(found, erasure_id=2, position=own.position)
+    told_again = evolve(found, erasure_id=last + 1, position=own.position)
     append_recorded(database, [own], [told_again])
 
 
