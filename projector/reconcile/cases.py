@@ -63,7 +63,10 @@ def evaluate(side: OurSide, seen: Sighting, frame: Frame, options: ReconcileOpti
         case = _with(case, side, seen.absence.instants, [Place()], differences, options)
     if seen.segments is not None:
         rows = side.rows(case.customer_id, seen.segments.instants.t0)
-        ours = frozenset(rows.segments)
+        # A row that began within the window is not there as of its beginning.
+        around = side.events_around(case.customer_id, seen.segments.instants)
+        begun = {each.place.segment_id for each in around if each.place.segment_id is not None}
+        ours = frozenset(rows.segments) | begun
         scope = seen.segments.scope
         if scope is None:
             scope = frame.scope(options.segments, ours)

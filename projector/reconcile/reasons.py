@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from projector.projections import discover
 from projector.reconcile import comparison
-from projector.reconcile.comparison import Difference, Kind
+from projector.reconcile.comparison import Difference, Kind, LostEvent
 from projector.reconcile.frame import Frame
 from projector.store import dead_letters, quarantine, reconciliations
 from projector.store.reconciliations import SegmentFeed
@@ -67,6 +67,15 @@ class Reasons:
         if difference.segment_id is not None:
             return self._of_segment(connection, difference, difference.segment_id, created_at)
         return self._of_tier(connection, difference)
+
+    def with_lost(self, difference: Difference, lost: LostEvent) -> str:
+        """Return the reason of a difference whose event the activity has."""
+        if difference.reason == Reason.BEFORE_FEED and difference.segment_id is not None:
+            feed = self._feeds.get(difference.segment_id)
+            begun_at = min(filter(None, feed or ()), default=None)
+            is_since = begun_at is not None and lost.occurred_at >= begun_at
+            return Reason.LOST if is_since else Reason.BEFORE_FEED
+        return Reason.LOST if difference.reason in ("", Reason.UNEXPLAINED) else difference.reason
 
     def _of_segment(
         self,

@@ -80,6 +80,7 @@ class Run:
         self._phase, self._done = "lists", 0
         self._total: int | None = None
         self._settled_at = 0.0
+        self._reasons = Reasons(inputs.project_id, self._frame)
 
     def work(self) -> None:
         """Do all steps; raises RunStopped and the errors of the API and of the database."""
@@ -158,6 +159,7 @@ class Run:
         choosing = self._in.choosing
         if choosing.uses_lists and self._in.client is not None:
             identifiers, self._base = choosing.suspects(self._in.client, self._frame, self._advance)
+            self._listed = self._base
             if identifiers:
                 self._settle()
         else:
@@ -292,7 +294,7 @@ class Run:
 
     def _explain(self) -> None:
         """Find the reasons, before anything is repaired: then they are still to be seen."""
-        reasons = Reasons(self._in.project_id, self._frame)
+        reasons = self._reasons = Reasons(self._in.project_id, self._frame)
         for customer_id, case in list(self._cases.items()):
             if not case.differences:
                 continue
@@ -378,7 +380,7 @@ class Run:
                 else evolve(
                     each,
                     lost_event=lost,
-                    reason=Reason.LOST if each.reason in ("", Reason.UNEXPLAINED) else each.reason,
+                    reason=self._reasons.with_lost(each, lost),
                 )
                 for each, lost in found
             )
