@@ -18,7 +18,6 @@ from msgspec import Raw, Struct
 from projector.envelope import Envelope, Shape
 from projector.facts import sendings
 from projector.facts.events import (
-    FACTS,
     Customer,
     CustomerFact,
     DecodedFact,
@@ -26,7 +25,7 @@ from projector.facts.events import (
     UnreadableCustomer,
 )
 from projector.facts.leniency import mend
-from projector.facts.registry import class_of
+from projector.facts.registry import OWN_FACTS, class_of
 from projector.text import surrogates
 from projector.text.jsontext import is_object
 
@@ -185,7 +184,7 @@ def _comparable(event: Envelope) -> object:
     """Return the facts of an event without its customer, for comparison."""
     if event.type == sendings.TYPE:
         return sendings.offer(event.body)
-    if event.type not in FACTS:
+    if event.type not in OWN_FACTS:
         return None
     fact = decode_body(event.type, event.source, event.body, is_nameless=False)
     if isinstance(fact, UndecodableFact):
@@ -196,7 +195,7 @@ def _comparable(event: Envelope) -> object:
 @cache
 def _without_customer(type_: str) -> Callable[[CustomerFact], object]:
     """Return the reader of the fields of a type's fact but for the customer."""
-    names = [field.name for field in attrs.fields(FACTS[type_]) if field.name != "customer"]
+    names = [field.name for field in attrs.fields(OWN_FACTS[type_]) if field.name != "customer"]
     # At least one name: a fact may have no field of its own.
     return attrgetter("__class__", *names)
 
@@ -249,6 +248,8 @@ def _decode_customer(raw: Raw) -> Customer | None:
 def _has_nul(value: Any) -> bool:
     if isinstance(value, str):
         return "\x00" in value
+    if isinstance(value, tuple | frozenset):
+        return any(map(_has_nul, value))
     # A part that is kept as JSON text (Raw) has no NUL in it, only its escape.
     return attrs.has(type(value)) and any(
         _has_nul(getattr(value, attribute.name)) for attribute in attrs.fields(type(value))

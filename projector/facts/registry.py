@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from projector import plugins
 from projector.errors import FactClaimedTwice
 from projector.facts.events import FACTS, CustomerFact
+from projector.facts.observations import OBSERVATIONS
 from projector.plugins import Plugin
 
 _OWN = "customer-state-projector"
@@ -21,6 +22,9 @@ _OWN = "customer-state-projector"
 OWN_TYPES = "projector."
 
 FactClass = type[CustomerFact]
+
+#: The classes of facts of this package by event type: what happened, and what the source said.
+OWN_FACTS: dict[str, FactClass] = {**FACTS, **OBSERVATIONS}
 
 
 @frozen(kw_only=True)
@@ -39,8 +43,8 @@ def facts() -> dict[str, type[CustomerFact]]:
 
     Raises FactClaimedTwice if two packages register the same event type.
     """
-    by_type = dict(FACTS)
-    owners = dict.fromkeys(FACTS, _OWN)
+    by_type = dict(OWN_FACTS)
+    owners = dict.fromkeys(OWN_FACTS, _OWN)
     for plugin in _plugins():
         for fact in _facts_of(plugin):
             if fact.type in by_type:

@@ -28,10 +28,12 @@ def read_batches(
     items_max: int,
     bytes_max: int,
     document_bytes_max: int = DOCUMENT_BYTES_MAX,
+    allows_own_types: bool = False,
 ) -> Iterator[Batch]:
     """Split a byte stream into documents, read them, and yield their items in batches.
 
-    A batch ends with the document that reaches `items_max` items or `bytes_max` bytes. A
+    A batch ends with the document that reaches `items_max` items or `bytes_max` bytes; for
+    `allows_own_types` see `sources.read`. A
     ProjectorError from `chunks` is raised after the items read before it have been yielded.
     """
     items: list[Item] = []
@@ -39,7 +41,7 @@ def read_batches(
     broken: ProjectorError | None = None
     try:
         for document in split_documents(chunks, document_bytes_max=document_bytes_max):
-            items += sources.read(document, defaults)
+            items += sources.read(document, defaults, allows_own_types=allows_own_types)
             size += len(document)
             if len(items) >= items_max or size >= bytes_max:
                 yield Batch(items, size)

@@ -63,7 +63,14 @@ def ingest(
     outcomes: Counter[Outcome] = Counter()
     cache = cache or StreamCache()
     source = _UntilError(chunks)
-    batches = read_batches(source, defaults, items_max=BATCH_ITEMS_MAX, bytes_max=BATCH_BYTES_MAX)
+    batches = read_batches(
+        source,
+        defaults,
+        items_max=BATCH_ITEMS_MAX,
+        bytes_max=BATCH_BYTES_MAX,
+        # The events of another log may be moved in a file.
+        allows_own_types=True,
+    )
     for batch in batches:
         receipts = append(
             database,

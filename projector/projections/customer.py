@@ -15,6 +15,12 @@ from projector.facts.events import (
     UnreadableCustomer,
 )
 from projector.facts.metadata import canonical_json
+from projector.facts.observations import (
+    CustomerAbsent,
+    Observation,
+    SegmentsObserved,
+    TierObserved,
+)
 from projector.projections.projection import Identifier, Projection
 from projector.text.instants import to_utc
 from projector.text.search_keys import search_key
@@ -31,25 +37,28 @@ class Row(Struct, frozen=True):
     metadata: str | None
     created_at: datetime | None
     deleted_at: datetime | None
-    first_event_at: datetime
-    last_event_at: datetime
+    #: Null for a customer of whom only the source spoke, when it was asked.
+    first_event_at: datetime | None
+    last_event_at: datetime | None
     event_count: int
     #: The id of the event that last changed the row.
     changed_by: Identifier
     #: The name and the e-mail in the form in which they are searched.
     search_name: Identifier | None
     search_email: Identifier | None
+    #: When the source was last asked for all the customer's segments, or for the customer.
+    checked_at: datetime | None = None
 
 
 State = Row | None
 
 
-def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
+def counted(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
     """Count an event of any type, and copy the attributes that its customer object has.
 
     Raises ValueError if that object is unreadable.
     """
-    row = state if state is not None else _new(key)
+    row = _known(state, key)
     customer = fact.customer
     if customer is None:
         return _counted(row, key)
@@ -74,12 +83,13 @@ def observed(state: State, fact: CustomerFact, key: CanonicalKey) -> Row:
         key.event_id,
         row.search_name if name == row.name else search_key(name),
         row.search_email if email == row.email else search_key(email),
+        row.checked_at,
     )
 
 
 def created(state: State, fact: CustomerCreated, key: CanonicalKey) -> Row:
     """Apply a creation: as any event, and clear `deleted_at`."""
-    return _with_deletion(observed(state, fact, key), None)
+    return _with_deletion(counted(state, fact, key), None)
 
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> Row:
@@ -87,12 +97,30 @@ def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> Row:
 
     The attributes are ignored, because the sender mangles the source_id of a deleted customer.
     """
-    row = state if state is not None else _new(key)
+    row = _known(state, key)
     return _with_deletion(_counted(row, key), key.occurred_at)
 
 
-def _new(key: CanonicalKey) -> Row:
-    """Create the row of a customer whose first event is about to be counted."""
+def checked(state: State, fact: Observation, key: CanonicalKey) -> Row:
+    """Record when the source was asked; an observation counts as no event."""
+    row = _new(key, first_event_at=None) if state is None else state
+    if isinstance(fact, CustomerAbsent) or (
+        isinstance(fact, SegmentsObserved) and fact.scope is None
+    ):
+        return replace(row, checked_at=key.occurred_at)
+    return row
+
+
+def _known(state: State, key: CanonicalKey) -> Row:
+    """Return the row of a customer of whom an event is about to be counted."""
+    if state is None:
+        return _new(key, first_event_at=key.occurred_at)
+    if state.first_event_at is None:
+        return replace(state, first_event_at=key.occurred_at)
+    return state
+
+
+def _new(key: CanonicalKey, *, first_event_at: datetime | None) -> Row:
     return Row(
         source_id=None,
         name=None,
@@ -100,8 +128,8 @@ def _new(key: CanonicalKey) -> Row:
         metadata=None,
         created_at=None,
         deleted_at=None,
-        first_event_at=key.occurred_at,
-        last_event_at=key.occurred_at,
+        first_event_at=first_event_at,
+        last_event_at=first_event_at,
         event_count=0,
         changed_by=key.event_id,
         search_name=None,
@@ -134,16 +162,19 @@ def from_rows(rows: list[Row]) -> State:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="customer",
-    version=3,
+    version=4,
     row=Row,
     key=(),
     indexes=(("source_id",), ("search_name",), ("search_email",)),
     initial=None,
     evolvers={
         # Every event of whatever type: a new type of fact does not change what this fold means.
-        CustomerFact: observed,
+        CustomerFact: counted,
         CustomerCreated: created,
         CustomerDeleted: deleted,
+        SegmentsObserved: checked,
+        TierObserved: checked,
+        CustomerAbsent: checked,
     },
     to_rows=to_rows,
     from_rows=from_rows,

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
 from functools import partial
 from typing import TypeVar
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
     CustomerDeleted,
-    Tier,
     TierDowngraded,
     TierExpirationChanged,
-    TierFact,
     TierJoined,
     TierLeft,
     TierMove,
     TierProlonged,
     TierUpgraded,
 )
-from projector.projections.projection import Identifier, Memberships, Projection
-from projector.text.instants import to_utc
+from projector.facts.observations import CustomerAbsent, TierObserved
+from projector.projections.projection import Memberships, Projection
+from projector.projections.tier_observations import (
+    absent,
+    correct,
+    leave_by_deletion,
+    observed,
+)
+from projector.projections.tier_row import Row, begins_period, campaign_name, enter, leave, refresh
 
-
-class Row(Struct, frozen=True):
-    """A customer's tier in one campaign; `tier_id` is null while the customer has none."""
-
-    campaign_id: Identifier
-    campaign_name: str | None = None
-    tier_id: Identifier | None = None
-    tier_name: str | None = None
-    points_from: int | None = None
-    points_to: int | None = None
-    joined_at: datetime | None = None
-    expires_on: date | None = None
-    previous_tier_id: Identifier | None = None
-    left_at: datetime | None = None
-    #: Whether the present tier still follows from the evidence.
-    certain: bool = True
-    #: The number of deliveries that are proven to be lost.
-    gaps: int = 0
-    #: The id of the event that last changed the row.
-    changed_by: Identifier = ""
-
+__all__ = ["PROJECTION", "Fact", "Row", "State", "begins_period"]
 
 #: Tiers by campaign id.
 State = Mapping[str, Row]
@@ -58,8 +41,8 @@ def joined(row: Row, fact: TierJoined, key: CanonicalKey) -> Row:
     tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
         expires_on = expires_on or row.expires_on
-        return _refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
-    return _enter(row, fact, key, tier, fact.created_at or key.occurred_at, expires_on)
+        return refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
+    return enter(row, fact, key, tier, fact.created_at or key.occurred_at, expires_on)
 
 
 def moved(row: Row, fact: TierMove, key: CanonicalKey) -> Row:
@@ -73,17 +56,17 @@ def moved(row: Row, fact: TierMove, key: CanonicalKey) -> Row:
     is_known = came_from in (None, tier.id, row.tier_id, row.previous_tier_id)
     if is_known and row.tier_id == tier.id:
         previous = came_from or row.previous_tier_id
-        return _refresh(row, fact, key, tier, expires_on or row.expires_on, previous)
+        return refresh(row, fact, key, tier, expires_on or row.expires_on, previous)
     joined_at = fact.created_at or key.occurred_at
-    return _enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=not is_known)
+    return enter(row, fact, key, tier, joined_at, expires_on, came_from, gaps=not is_known)
 
 
 def prolonged(row: Row, fact: TierProlonged | TierExpirationChanged, key: CanonicalKey) -> Row:
     """Set the last day of the tier; one that is not the present tier proves a lost delivery."""
     tier, expires_on = fact.loyalty_tier, fact.expires_on
     if row.tier_id == tier.id:
-        return _refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
-    return _enter(row, fact, key, tier, None, expires_on, gaps=1)
+        return refresh(row, fact, key, tier, expires_on, row.previous_tier_id)
+    return enter(row, fact, key, tier, None, expires_on, gaps=1)
 
 
 def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
@@ -93,9 +76,9 @@ def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
     Leaving any other tier proves a lost delivery.
     """
     tier_id = fact.loyalty_tier.id
-    name = _campaign_name(row, fact)
+    name = campaign_name(row, fact)
     if row.tier_id == tier_id:
-        return _leave(row, key, name)
+        return leave(row, key, name)
     if row.previous_tier_id == tier_id:
         if name == row.campaign_name:
             return row
@@ -108,10 +91,13 @@ def left(row: Row, fact: TierLeft, key: CanonicalKey) -> Row:
 
 def deleted(state: State, _fact: CustomerDeleted, key: CanonicalKey) -> State:
     """Leave all present tiers."""
-    return {
-        campaign_id: row if row.tier_id is None else _leave(row, key, row.campaign_name)
-        for campaign_id, row in state.items()
-    }
+    return {campaign_id: leave_by_deletion(row, key) for campaign_id, row in state.items()}
+
+
+def _observe_campaign(state: State, fact: TierObserved, key: CanonicalKey) -> State:
+    """Apply an observation to the row of its campaign."""
+    new_row = observed(state.get(fact.campaign_id), fact, key)
+    return state if new_row is None else {**state, fact.campaign_id: new_row}
 
 
 def _in_campaign(
@@ -120,116 +106,8 @@ def _in_campaign(
     """Apply a fact to the row of its campaign."""
     campaign_id = fact.campaign_id
     row = state.get(campaign_id)
-    new_row = change(Row(campaign_id) if row is None else row, fact, key)
+    new_row = change(Row(campaign_id) if row is None else correct(row, fact, key), fact, key)
     return state if new_row is row else {**state, campaign_id: new_row}
-
-
-def begins_period(before: Row, after: Row) -> bool:
-    """Return whether a change of a row begins a period on a tier.
-
-    It may be the tier that the customer was on: then a delivery about another tier between the two
-    periods is lost.
-    """
-    if after.tier_id is None:
-        return False
-    returned = after.gaps > before.gaps and after.certain
-    return after.tier_id != before.tier_id or returned
-
-
-def _campaign_name(row: Row, fact: TierFact | TierMove) -> str | None:
-    campaign = fact.campaign
-    return row.campaign_name if campaign is None or campaign.name is None else campaign.name
-
-
-def _enter(
-    row: Row,
-    fact: TierFact | TierMove,
-    key: CanonicalKey,
-    tier: Tier,
-    joined_at: datetime | None,
-    expires_on: date | None,
-    came_from: str | None = None,
-    *,
-    gaps: int = 0,
-) -> Row:
-    name, points_from, points_to = _labels(row, tier)
-    return Row(
-        row.campaign_id,
-        _campaign_name(row, fact),
-        tier.id,
-        name,
-        points_from,
-        points_to,
-        joined_at and to_utc(joined_at),
-        expires_on,
-        came_from or row.tier_id or row.previous_tier_id,
-        None,
-        True,
-        row.gaps + gaps,
-        key.event_id,
-    )
-
-
-def _refresh(
-    row: Row,
-    fact: TierFact | TierMove,
-    key: CanonicalKey,
-    tier: Tier,
-    expires_on: date | None,
-    previous_tier_id: str | None,
-) -> Row:
-    """Update the row of the present tier; return the same object if nothing changes."""
-    campaign_name, (name, points_from, points_to) = _campaign_name(row, fact), _labels(row, tier)
-    new = (campaign_name, name, points_from, points_to, expires_on, previous_tier_id, True)
-    old = (
-        row.campaign_name,
-        row.tier_name,
-        row.points_from,
-        row.points_to,
-        row.expires_on,
-        row.previous_tier_id,
-        row.certain,
-    )
-    if new == old:
-        return row
-    return Row(
-        row.campaign_id,
-        campaign_name,
-        row.tier_id,
-        name,
-        points_from,
-        points_to,
-        row.joined_at,
-        expires_on,
-        previous_tier_id,
-        None,
-        True,
-        row.gaps,
-        key.event_id,
-    )
-
-
-def _labels(row: Row, tier: Tier) -> tuple[str | None, int | None, int | None]:
-    """Return the name and the range of points that an event shows of a tier.
-
-    What it does not show stays as it is known, as long as the customer is on that tier.
-    """
-    name, points = tier.name, tier.range
-    if row.tier_id == tier.id:
-        name = row.tier_name if name is None else name
-        points = (row.points_from, row.points_to) if points is None else points
-    return name, *(points or (None, None))
-
-
-def _leave(row: Row, key: CanonicalKey, campaign_name: str | None) -> Row:
-    return Row(
-        row.campaign_id,
-        campaign_name,
-        previous_tier_id=row.tier_id,
-        left_at=key.occurred_at,
-        gaps=row.gaps,
-        changed_by=key.event_id,
-    )
 
 
 def to_rows(state: State) -> list[Row]:
@@ -244,7 +122,7 @@ def from_rows(rows: list[Row]) -> State:
 
 PROJECTION: Projection[State, Row] = Projection(
     name="loyalty_tier",
-    version=2,
+    version=3,
     row=Row,
     key=("campaign_id",),
     # For lists of a tier's members, in their sort order; and for counting overdue tiers.
@@ -264,6 +142,8 @@ PROJECTION: Projection[State, Row] = Projection(
         TierExpirationChanged: partial(_in_campaign, prolonged),
         TierLeft: partial(_in_campaign, left),
         CustomerDeleted: deleted,
+        TierObserved: _observe_campaign,
+        CustomerAbsent: absent,
     },
     to_rows=to_rows,
     from_rows=from_rows,

@@ -6,12 +6,9 @@ It runs the fold of `loyalty_tier`, and keeps the tiers which that one overwrite
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 from operator import attrgetter
-
-from msgspec import Struct
-from msgspec.structs import replace
+from typing import Any
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import (
@@ -25,32 +22,21 @@ from projector.facts.events import (
     TierProlonged,
     TierUpgraded,
 )
-from projector.projections import loyalty_tier
+from projector.facts.observations import CustomerAbsent, TierObserved
+from projector.projections import loyalty_tier, tier_observations
 from projector.projections.loyalty_tier import Fact
 from projector.projections.periods import Periods, from_rows, to_rows
-from projector.projections.projection import Identifier, Memberships, Projection
+from projector.projections.projection import Memberships, Projection
+from projector.projections.tier_periods import (
+    Row,
+    add_unseen_period,
+    begin_period,
+    correct_periods,
+    end_period,
+    update_period,
+)
 
-
-class Row(Struct, frozen=True):
-    """A period of a customer on a tier: on it from `valid_from` until before `valid_to`."""
-
-    campaign_id: Identifier
-    #: 1, 2, 3 … in canonical order, for each customer and campaign.
-    period: int
-    campaign_name: str | None
-    tier_id: Identifier
-    tier_name: str | None
-    previous_tier_id: Identifier | None
-    #: The time of joining that the events state, which may differ from the time of the event.
-    joined_at: datetime | None
-    #: The beginning: the time of the first event that shows the customer on the tier; null if none
-    #: does.
-    valid_from: datetime | None
-    #: The end; null while the period lasts.
-    valid_to: datetime | None
-    #: The ids of the events at the beginning and at the end; null if the instant is.
-    opened_by: Identifier | None
-    closed_by: Identifier | None
+__all__ = ["PROJECTION", "Row", "State"]
 
 
 #: Periods by campaign id.
@@ -81,14 +67,28 @@ def left(state: State, fact: TierLeft, key: CanonicalKey) -> State:
 
 def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
     """End all periods that last."""
-    before = {campaign_id: _tier(periods.last) for campaign_id, periods in state.items()}
-    after = loyalty_tier.deleted(before, fact, key)
-    return {
-        campaign_id: periods
-        if after[campaign_id] is before[campaign_id]
-        else _end_period(periods, after[campaign_id], key)
-        for campaign_id, periods in state.items()
-    }
+    return _apply_to_all(loyalty_tier.deleted, state, fact, key)
+
+
+def absent(state: State, fact: CustomerAbsent, key: CanonicalKey) -> State:
+    """End all periods that last."""
+    return _apply_to_all(tier_observations.absent, state, fact, key)
+
+
+def observed(state: State, fact: TierObserved, key: CanonicalKey) -> State:
+    """Begin the period of the tier that the source has, if it is not the present one."""
+    campaign_id, tier = fact.campaign_id, fact.loyalty_tier
+    periods = state.get(campaign_id)
+    before = None if periods is None else _tier(periods.last)
+    after = tier_observations.observed(before, fact, key)
+    if after is None:
+        return state
+    if tier is not None:
+        before = loyalty_tier.Row(campaign_id) if before is None else before
+        return {**state, campaign_id: _record(periods, before, after, key, tier)}
+    if periods is None or before is None or before.tier_id is None:
+        return state
+    return {**state, campaign_id: end_period(periods, after, key)}
 
 
 def _apply(
@@ -101,17 +101,52 @@ def _apply(
     """Apply an evolver of `loyalty_tier`, and record the change; `tier` is that of the fact."""
     campaign_id = fact.campaign_id
     periods = state.get(campaign_id)
-    before = loyalty_tier.Row(campaign_id) if periods is None else _tier(periods.last)
+    if periods is None:
+        before = loyalty_tier.Row(campaign_id)
+    else:
+        known = _tier(periods.last)
+        before = tier_observations.correct(known, fact, key)
+        if before is not known:
+            periods = correct_periods(periods, before, key)
+            state = {**state, campaign_id: periods}
     after = change(before, fact, key)
     if after is before:
         return state
     return {**state, campaign_id: _record(periods, before, after, key, tier)}
 
 
+def _apply_to_all(
+    change: Callable[[loyalty_tier.State, Any, CanonicalKey], loyalty_tier.State],
+    state: State,
+    fact: CustomerDeleted | CustomerAbsent,
+    key: CanonicalKey,
+) -> State:
+    """Apply an evolver that ends all of a customer's tiers, and record the changes."""
+    before = {campaign_id: _tier(periods.last) for campaign_id, periods in state.items()}
+    after = change(before, fact, key)
+    return {
+        campaign_id: end_period(periods, after[campaign_id], key)
+        if _has_ended(before[campaign_id], after[campaign_id])
+        else periods
+        for campaign_id, periods in state.items()
+    }
+
+
+def _has_ended(before: loyalty_tier.Row, after: loyalty_tier.Row) -> bool:
+    """Return whether a tier has ended, or an end that was only seen has got its instant."""
+    return (before.tier_id, before.left_at) != (after.tier_id, after.left_at)
+
+
 def _tier(last: Row) -> loyalty_tier.Row:
     """Reconstruct the row of `loyalty_tier` after a period, as far as the next change needs it."""
     if last.valid_to is not None:
-        return loyalty_tier.Row(last.campaign_id, last.campaign_name, previous_tier_id=last.tier_id)
+        return loyalty_tier.Row(
+            last.campaign_id,
+            last.campaign_name,
+            previous_tier_id=last.tier_id,
+            left_at=last.valid_to if last.seen_at is None else None,
+            seen_at=last.seen_at,
+        )
     return loyalty_tier.Row(
         last.campaign_id,
         last.campaign_name,
@@ -122,6 +157,7 @@ def _tier(last: Row) -> loyalty_tier.Row:
         last.joined_at,
         None,
         last.previous_tier_id,
+        seen_at=last.seen_at,
     )
 
 
@@ -135,87 +171,13 @@ def _record(
     """Return the periods after a fact that changed the tier's row from `before` to `after`."""
     if loyalty_tier.begins_period(before, after):
         if periods is not None and periods.last.valid_to is None:
-            periods = _end_period(periods, after, key)
-        return _begin_period(periods, after, key, tier)
+            periods = end_period(periods, after, key)
+        return begin_period(periods, after, key, tier)
     if periods is None or (before.tier_id is None and after.gaps > before.gaps):
-        return _add_unseen_period(periods, after, key, tier)
+        return add_unseen_period(periods, after, key, tier)
     if before.tier_id is not None and after.tier_id is None:
-        return _end_period(periods, after, key, tier)
-    return Periods(_update_period(periods.last, after), periods.earlier)
-
-
-def _begin_period(
-    earlier: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
-) -> Periods[Row]:
-    """Add a period that lasts."""
-    row = Row(
-        after.campaign_id,
-        1 if earlier is None else earlier.last.period + 1,
-        after.campaign_name,
-        tier.id,
-        after.tier_name,
-        after.previous_tier_id,
-        after.joined_at,
-        key.occurred_at,
-        None,
-        key.event_id,
-        None,
-    )
-    return Periods(row, earlier)
-
-
-def _add_unseen_period(
-    earlier: Periods[Row] | None, after: loyalty_tier.Row, key: CanonicalKey, tier: Tier
-) -> Periods[Row]:
-    """Add a period of which only the end is known: its beginning and previous tier are null."""
-    row = Row(
-        after.campaign_id,
-        1 if earlier is None else earlier.last.period + 1,
-        after.campaign_name,
-        tier.id,
-        tier.name,
-        None,
-        None,
-        None,
-        key.occurred_at,
-        None,
-        key.event_id,
-    )
-    return Periods(row, earlier)
-
-
-def _update_period(last: Row, after: loyalty_tier.Row) -> Row:
-    """Update the last period with the tier's changed row; of an ended one the campaign's name."""
-    if after.tier_id is None:
-        return replace(last, campaign_name=after.campaign_name)
-    return Row(
-        last.campaign_id,
-        last.period,
-        after.campaign_name,
-        last.tier_id,
-        after.tier_name,
-        after.previous_tier_id,
-        after.joined_at,
-        last.valid_from,
-        None,
-        last.opened_by,
-        None,
-    )
-
-
-def _end_period(
-    periods: Periods[Row], after: loyalty_tier.Row, key: CanonicalKey, tier: Tier | None = None
-) -> Periods[Row]:
-    """End the last period; keep its values, except for the names that the event shows."""
-    last = periods.last
-    row = replace(
-        last,
-        campaign_name=after.campaign_name,
-        tier_name=tier.name if tier is not None and tier.name is not None else last.tier_name,
-        valid_to=key.occurred_at,
-        closed_by=key.event_id,
-    )
-    return Periods(row, periods.earlier)
+        return end_period(periods, after, key, tier)
+    return Periods(update_period(periods.last, after), periods.earlier)
 
 
 PROJECTION: Projection[State, Row] = Projection(
@@ -239,6 +201,8 @@ PROJECTION: Projection[State, Row] = Projection(
         TierExpirationChanged: prolonged,
         TierLeft: left,
         CustomerDeleted: deleted,
+        TierObserved: observed,
+        CustomerAbsent: absent,
     },
     to_rows=to_rows,
     from_rows=partial(from_rows, series=attrgetter("campaign_id")),

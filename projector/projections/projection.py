@@ -16,6 +16,7 @@ from typing_extensions import TypeVar
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerFact, DecodedFact, UndecodableFact
+from projector.facts.observations import Observation
 
 S = TypeVar("S", default=Any)
 R = TypeVar("R", bound=Struct, default=Any)
@@ -82,11 +83,14 @@ class Memberships:
     #: ended, null while it lasts. Without the latter, every row is a membership that lasts.
     since: str
     until: str | None = None
+    #: The boolean field that says whether the membership lasts. Without it, one lasts as long as
+    #: the field `until` is null.
+    lasts: str | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """All the fields of the row that it names."""
-        ids = (self.campaign_id, self.group_id, *self.names, self.since, self.until)
+        ids = (self.campaign_id, self.group_id, *self.names, self.since, self.until, self.lasts)
         return tuple(name for name in ids if name is not None)
 
 
@@ -128,7 +132,8 @@ class Projection(Generic[S, R]):
     #: The state of a customer without events.
     initial: S
     #: The evolver for each class of fact that the projection reads. That of CustomerFact reads the
-    #: events of all other types, too, and the customer of those whose own fact is unreadable.
+    #: events of all other types, too, and the customer of those whose own fact is unreadable; but
+    #: no observations.
     evolvers: Mapping[type[CustomerFact], Evolver[S]]
     #: The function from a state to a customer's rows.
     to_rows: Callable[[S], list[R]]
@@ -142,7 +147,10 @@ class Projection(Generic[S, R]):
 
     def evolver_of(self, fact_type: type[CustomerFact]) -> Evolver[S] | None:
         """Return the evolver that reads a class of facts; None if the projection does not."""
-        return self.evolvers.get(fact_type) or self.evolvers.get(CustomerFact)
+        found = self.evolvers.get(fact_type)
+        if found is not None or issubclass(fact_type, Observation):
+            return found
+        return self.evolvers.get(CustomerFact)
 
 
 class Failure(NamedTuple):

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
+from typing import Any
 
 from msgspec import Struct
 
 from projector.envelope import CanonicalKey
 from projector.facts.events import CustomerDeleted, SegmentEntered, SegmentLeft
+from projector.facts.observations import CustomerAbsent, SegmentsObserved
 from projector.projections import segment_membership
 from projector.projections.periods import Periods, from_rows, to_rows
 from projector.projections.projection import Identifier, Memberships, Projection
@@ -29,31 +31,23 @@ class Row(Struct, frozen=True):
     #: 1, 2, 3 … in canonical order, for each customer and segment.
     period: int
     segment_name: str | None
-    #: The beginning; null if the delivery of the entry was lost.
+    #: The beginning, that of the entry or of the first look that saw the membership; null if the
+    #: delivery of the entry was lost.
     valid_from: datetime | None
-    #: The end; null while the period lasts.
+    #: The end, that of the leave or of the first look that saw it; null while the period lasts.
     valid_to: datetime | None
     #: The ids of the events at the beginning and at the end; null if the instant is.
     opened_by: Identifier | None
     closed_by: Identifier | None
     #: Whether the deletion of the customer ended the period, or came at the same instant.
     ended_by_deletion: bool
+    #: The instants of the entry and of the leave; null if only a look at the source shows them.
+    entered_at: datetime | None = None
+    left_at: datetime | None = None
 
 
 #: Periods by segment id.
 State = Mapping[str, Periods[Row]]
-
-
-def deleted(state: State, fact: CustomerDeleted, key: CanonicalKey) -> State:
-    """End all periods that last."""
-    before = {segment_id: _membership(periods.last) for segment_id, periods in state.items()}
-    after = segment_membership.deleted(before, fact, key)
-    return {
-        segment_id: periods
-        if after[segment_id] is before[segment_id]
-        else _record(periods, before[segment_id], after[segment_id])
-        for segment_id, periods in state.items()
-    }
 
 
 def _apply(
@@ -72,17 +66,40 @@ def _apply(
     return {**state, segment_id: _record(periods, before, after)}
 
 
+def _apply_to_all(
+    change: Callable[[segment_membership.State, Any, CanonicalKey], segment_membership.State],
+    state: State,
+    fact: CustomerDeleted | SegmentsObserved | CustomerAbsent,
+    key: CanonicalKey,
+) -> State:
+    """Apply an evolver of all of a customer's memberships, and record the changes."""
+    before = {segment_id: _membership(periods.last) for segment_id, periods in state.items()}
+    periods: dict[str, Periods[Row]] = dict(state)
+    for segment_id, after in change(before, fact, key).items():
+        if after is not before.get(segment_id):
+            periods[segment_id] = _record(state.get(segment_id), before.get(segment_id), after)
+    return periods
+
+
 def _membership(last: Row) -> Membership:
     """Reconstruct the membership after a period, as far as the next change depends on it."""
+    is_member = last.valid_to is None
+    if is_member:
+        seen_at = last.valid_from if last.entered_at is None else None
+    else:
+        seen_at = last.valid_to if last.left_at is None else None
     return Membership(
         last.segment_id,
         last.segment_name,
-        last.valid_to is None,
-        last.valid_from,
-        last.valid_to,
+        is_member,
+        last.entered_at,
+        last.left_at,
         last.ended_by_deletion,
         0,
         "",
+        None,
+        0,
+        seen_at,
     )
 
 
@@ -92,24 +109,30 @@ def _record(
     """Return the periods after a change of the membership.
 
     A new member begins a period; a lost entry adds one with an unknown beginning. Any other change
-    is one of the last period: its end, or its name.
+    is one of the last period: its beginning or its end, or its name.
     """
     if periods is None or before is None:
         return Periods(_new_period(1, after), None)
     last = periods.last
-    is_new = after.gaps > before.gaps or (after.is_member and not before.is_member)
-    if is_new:
+    if not before.is_member and (after.is_member or after.gaps > before.gaps):
         return Periods(_new_period(last.period + 1, after), periods)
-    ends_now = before.is_member and not after.is_member
+    valid_from, valid_to = last.valid_from, last.valid_to
+    opened_by, closed_by = last.opened_by, last.closed_by
+    if after.entered_at != before.entered_at:
+        valid_from, opened_by = after.entered_at, after.changed_by
+    if not after.is_member and (before.is_member or after.left_at != before.left_at):
+        valid_to, closed_by = after.left_at or after.seen_at, after.changed_by
     row = Row(
         last.segment_id,
         last.period,
         after.segment_name,
-        last.valid_from,
-        after.left_at,
-        last.opened_by,
-        after.changed_by if ends_now else last.closed_by,
+        valid_from,
+        valid_to,
+        opened_by,
+        closed_by,
         after.ended_by_deletion,
+        after.entered_at,
+        after.left_at,
     )
     return Periods(row, periods.earlier)
 
@@ -120,11 +143,13 @@ def _new_period(number: int, after: Membership) -> Row:
         after.segment_id,
         number,
         after.segment_name,
-        after.entered_at,
+        after.entered_at or after.seen_at,
         after.left_at,
         after.changed_by if after.is_member else None,
         None if after.is_member else after.changed_by,
         after.ended_by_deletion,
+        after.entered_at,
+        after.left_at,
     )
 
 
@@ -142,7 +167,9 @@ PROJECTION: Projection[State, Row] = Projection(
     evolvers={
         SegmentEntered: partial(_apply, segment_membership.entered),
         SegmentLeft: partial(_apply, segment_membership.left),
-        CustomerDeleted: deleted,
+        CustomerDeleted: partial(_apply_to_all, segment_membership.deleted),
+        SegmentsObserved: partial(_apply_to_all, segment_membership.observed),
+        CustomerAbsent: partial(_apply_to_all, segment_membership.absent),
     },
     to_rows=to_rows,
     from_rows=partial(from_rows, series=attrgetter("segment_id")),

@@ -7,7 +7,7 @@ counts rows: the size of a group is the sum of its entries minus that of its exi
 now, or until the end of a past day then.
 
 A membership of unknown beginning is in no past size. Its entry, and its exit if it has one, count
-on a day of their own, `UNKNOWN`.
+on a day of their own, `UNKNOWN`; so does an exit at an unknown instant.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ def changes(projection: Projection, *, new: Iterable[Values], old: Iterable[Valu
         return {}
     fields = _fields(projection, projection.memberships)
     group_of, since_at, until_at = fields.group_of, fields.since, fields.until
+    lasts_at = fields.lasts
     sums: dict[tuple[Any, date], list[int]] = {}
     for rows, sign in ((new, 1), (old, -1)):
         for row in rows:
@@ -93,8 +94,8 @@ def changes(projection: Projection, *, new: Iterable[Values], old: Iterable[Valu
                 found = sums[group, begun] = [0, 0]
             found[0] += sign
             until = None if until_at is None else row[until_at]
-            if until is not None:
-                ended = UNKNOWN if since is None else until.date()
+            if until is not None or (lasts_at is not None and not row[lasts_at]):
+                ended = UNKNOWN if since is None or until is None else until.date()
                 if ended != begun:
                     found = sums.get((group, ended))
                     if found is None:
@@ -224,6 +225,7 @@ class _Fields(NamedTuple):
     group_id: int
     since: int
     until: int | None
+    lasts: int | None
 
     def key_of(self, group: tuple[Any, ...], day: date) -> GroupDay:
         """Return the key of a result of `group_of`."""
@@ -238,12 +240,13 @@ def _fields(projection: Projection, memberships: Memberships) -> _Fields:
     group = ["project_id", memberships.group_id, *memberships.names]
     if memberships.campaign_id is not None:
         group.insert(1, memberships.campaign_id)
-    until = memberships.until
+    until, lasts = memberships.until, memberships.lasts
     return _Fields(
         itemgetter(*map(columns.index, group)),
         group.index(memberships.group_id),
         columns.index(memberships.since),
         None if until is None else columns.index(until),
+        None if lasts is None else columns.index(lasts),
     )
 
 

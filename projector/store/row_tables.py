@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgspec
-from attrs import asdict
+from attrs import Attribute, asdict
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -67,9 +67,14 @@ def fingerprint(projection: Projection) -> str:
     parts: list[Any] = [columns, projection.key, projection.indexes]
     if projection.memberships is not None:
         # The sizes of groups are kept with the rows.
-        parts.append(asdict(projection.memberships))
+        parts.append(asdict(projection.memberships, filter=_is_in_layout))
     layout = msgspec.json.encode(parts)
     return blake2b(layout, digest_size=8).hexdigest()
+
+
+def _is_in_layout(attribute: Attribute[Any], value: Any) -> bool:
+    """Return whether a value of memberships is hashed: a new one is not, where it is not used."""
+    return attribute.name != "lasts" or value is not None
 
 
 def _row_columns(projection: Projection) -> list[Column[Any]]:

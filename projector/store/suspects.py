@@ -51,15 +51,17 @@ def known_among(connection: Connection, project_id: str, customer_ids: Sequence[
 def doubtful_among(
     connection: Connection, project_id: str, customer_ids: Sequence[str], names: Sequence[str]
 ) -> set[str]:
-    """Return those customers with a gap, an uncertain tier, or a dead letter.
+    """Return those customers with an open gap, an uncertain tier, or a dead letter.
+
+    A gap is open if the source was not asked since it was proven.
 
     `names` are the projections whose dead letters count.
     """
     segments, tiers = table_of(segment_membership.PROJECTION), table_of(loyalty_tier.PROJECTION)
     found: set[str] = set()
     for table, is_doubtful in (
-        (segments, segments.c.gaps > 0),
-        (tiers, or_(tiers.c.gaps > 0, tiers.c.certain.is_(False))),
+        (segments, segments.c.gaps > segments.c.settled),
+        (tiers, or_(tiers.c.gaps > tiers.c.settled, tiers.c.certain.is_(False))),
     ):
         statement = select(table.c.customer_id).where(
             table.c.project_id == project_id,

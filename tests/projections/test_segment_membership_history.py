@@ -54,7 +54,8 @@ def row(period: int = 1, **values: Any) -> Row:
         "closed_by": None,
         "ended_by_deletion": False,
     }
-    return Row(**{**plain, **values})
+    exact = {"entered_at": values.get("valid_from"), "left_at": values.get("valid_to")}
+    return Row(**{**plain, **exact, **values})
 
 
 def periods(*events: Delivery) -> list[Row]:

@@ -158,6 +158,32 @@ upgraded = _between_tiers("upgraded")
 downgraded = _between_tiers("downgraded")
 
 
+def segments_seen(
+    customer_id: str,
+    *seen: str | Json,
+    silent: Sequence[str] = (),
+    scope: Sequence[str] | None = None,
+    **more: Any,
+) -> Delivery:
+    """Build the observation of the segments that a customer was in, at the time `at`."""
+    segments = [segment(each) if isinstance(each, str) else each for each in seen]
+    data: Json = {"segments": segments, "silent": list(silent), "scope": scope}
+    return delivery("projector.segments.observed", customer_id, **data, **more)
+
+
+def tier_seen(
+    customer_id: str, which: str | Json | None, campaign_id: str = "camp_1", **more: Any
+) -> Delivery:
+    """Build the observation of the tier that a customer was on, or of none, at the time `at`."""
+    data = {**_campaign(campaign_id), "loyalty_tier": _tier(which)}
+    return delivery("projector.tier.observed", customer_id, **data, **more)
+
+
+def absent(customer_id: str, **more: Any) -> Delivery:
+    """Build the observation that the source did not know a customer, at the time `at`."""
+    return delivery("projector.customer.absent", customer_id, **more)
+
+
 #: The shapes in which an event may be delivered.
 SHAPES = ("webhook", "another webhook", "activity", "minimal", "cloudevents")
 
@@ -190,7 +216,8 @@ def in_shape(shape: str, webhook: Delivery) -> Delivery:
 def envelopes(webhook: Delivery, shape: str = "webhook") -> list[Envelope]:
     """Convert a delivery to a shape, and read its event, and the sending of an offer if any."""
     body = json.dumps(in_shape(shape, webhook)).encode()
-    items = sources.read(body, DeliveryDefaults(project_id=webhook["project_id"]))
+    defaults = DeliveryDefaults(project_id=webhook["project_id"])
+    items = sources.read(body, defaults, allows_own_types=True)
     read = [item for item in items if isinstance(item, Envelope)]
     assert read == items, items
     return read

@@ -114,6 +114,22 @@ KINDS: dict[str, SearchStrategy[Build]] = {
     "customer.loyalty.tier.downgraded": _with(given.downgraded, **_move),
     # Not in the vocabulary.
     "customer.rewarded": st.just(partial(delivery, "customer.rewarded")),
+    "projector.segments.observed": st.builds(
+        lambda seen, more: lambda customer, **header: given.segments_seen(
+            customer, *seen, **more, **header
+        ),
+        st.lists(SEGMENTS, max_size=2),
+        _maybe(
+            silent=st.lists(st.sampled_from(["seg_1", "seg_2"]), max_size=2),
+            scope=st.none() | st.lists(st.sampled_from(["seg_1", "seg_2"]), max_size=2),
+        ),
+    ),
+    "projector.tier.observed": _with(
+        given.tier_seen,
+        which=st.none() | TIERS,
+        campaign_id=st.sampled_from(["camp_1", "camp_1", "camp_2"]),
+    ),
+    "projector.customer.absent": st.just(given.absent),
 }
 
 #: The keys of a customer object that is unreadable.
@@ -128,6 +144,11 @@ UNREADABLE: SearchStrategy[Build] = st.sampled_from(
         partial(given.expiration_changed, which="ltr_1", expiration_date="soon"),
         partial(given.entered, segment_id={"name": "without id"}),
         partial(given.left, segment_id={"id": "seg_1", "name": "\0"}),
+        lambda customer, **header: given.segments_seen(customer, {"name": "no id"}, **header),
+        lambda customer, **header: given.segments_seen(
+            customer, {"id": "seg_1", "name": "\0"}, **header
+        ),
+        partial(given.tier_seen, which={"id": ""}),
     ]
 )
 

@@ -8,7 +8,9 @@ from msgspec.structs import astuple
 
 from projector.envelope import CanonicalKey, Envelope
 from projector.facts.codec import decode
-from projector.facts.events import FACTS, CustomerFact, SegmentEntered, SegmentLeft, UndecodableFact
+from projector.facts.events import CustomerFact, SegmentEntered, SegmentLeft, UndecodableFact
+from projector.facts.observations import OBSERVATIONS
+from projector.facts.registry import OWN_FACTS
 from projector.projections import discover, segment_membership
 from projector.projections.projection import Projection
 
@@ -43,9 +45,11 @@ def truth(projections: Sequence[Projection], events: Iterable[Envelope]) -> Trut
 def _fold(projection: Projection, stream: Sequence[Envelope]) -> tuple[Any, list[Envelope]]:
     state, refused = projection.initial, []
     for each in stream:
-        promised = FACTS.get(each.type, CustomerFact)
+        promised = OWN_FACTS.get(each.type, CustomerFact)
         fact = decode(each)
-        evolver = projection.evolvers.get(promised, projection.evolvers.get(CustomerFact))
+        evolver = projection.evolvers.get(promised)
+        if evolver is None and each.type not in OBSERVATIONS:
+            evolver = projection.evolvers.get(CustomerFact)
         if fact is None or evolver is None:
             continue
         if isinstance(fact, UndecodableFact):

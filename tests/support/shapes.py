@@ -169,14 +169,16 @@ def as_bytes(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def read_all(body: Any, given: DeliveryDefaults = NO_DEFAULTS) -> list[Envelope | Rejected]:
+def read_all(
+    body: Any, given: DeliveryDefaults = NO_DEFAULTS, **more: Any
+) -> list[Envelope | Rejected]:
     """Read a delivery, given as bytes or as what JSON can hold."""
-    return sources.read(body if isinstance(body, bytes) else as_bytes(body), given)
+    return sources.read(body if isinstance(body, bytes) else as_bytes(body), given, **more)
 
 
-def filed(body: Any, given: DeliveryDefaults = NO_DEFAULTS) -> Envelope:
+def filed(body: Any, given: DeliveryDefaults = NO_DEFAULTS, **more: Any) -> Envelope:
     """Read one delivery that can be filed; its body must be kept as it came."""
-    [item] = read_all(body, given)
+    [item] = read_all(body, given, **more)
     assert isinstance(item, Envelope), item
     assert item.body.encode() == (body if isinstance(body, bytes) else as_bytes(body))
     return item

@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from projector.envelope import BODY_BYTES_MAX, DeliveryDefaults, Envelope, Item, Rejected
+from projector.facts.registry import OWN_TYPES
 from projector.intake.sources import activity, bare, cloudevents, sending, voucherify, webhook
 from projector.intake.sources.header import Header, Unreadable, read_header
 from projector.intake.sources.raw_envelope import RawEnvelope, to_envelope
@@ -17,15 +20,28 @@ from projector.text import surrogates
 __all__ = ["read"]
 
 
+class _Rules(NamedTuple):
+    """How documents are read: see `read`."""
+
+    defaults: DeliveryDefaults
+    body_bytes_max: int
+    allows_own_types: bool
+
+
 def read(
-    body: bytes, defaults: DeliveryDefaults, *, body_bytes_max: int = BODY_BYTES_MAX
+    body: bytes,
+    defaults: DeliveryDefaults,
+    *,
+    body_bytes_max: int = BODY_BYTES_MAX,
+    allows_own_types: bool = False,
 ) -> list[Item]:
     """Read one document: one item for each entry of an activity page, else one item.
 
     A webhook that carries an offer is two items: the event, and the sending of the offer. No
     content of a body raises an error: a delivery that cannot become an event is returned as
     Rejected, with the body as received. `body_bytes_max` limits the bytes of one event, not of a
-    page.
+    page. Events of the types that this program writes itself (`projector.…`) are rejected, unless
+    they may come, as in a file with the events of another log.
     """
     try:
         text = body.decode()
@@ -33,14 +49,16 @@ def read(
         detail = f"Byte {error.start} is not UTF-8."
         return [Rejected(reason="not_utf8", detail=detail, body=body, defaults=defaults)]
     too_large = len(body) > body_bytes_max
-    if not too_large and (complete := webhook.decode(text, defaults)) is not None:
+    complete = None if too_large else webhook.decode(text, defaults)
+    if complete is not None and not complete.event.type.startswith(OWN_TYPES):
         envelope = webhook.to_envelope(complete, text)
         return _with_sending(envelope) if complete.may_carry_offer() else [envelope]
     masked = surrogates.mask(text)
+    rules = _Rules(defaults, body_bytes_max, allows_own_types)
     try:
         parts = read_header(masked)
         if activity.is_page(parts):
-            return _page(parts, text, masked, defaults, body_bytes_max)
+            return _page(parts, text, masked, rules)
     except Unreadable as unreadable:
         return [
             _too_large(body, body_bytes_max, defaults)
@@ -49,20 +67,18 @@ def read(
         ]
     if too_large:
         return [_too_large(body, body_bytes_max, defaults)]
-    return _with_sending(_to_envelope(parts, text, masked, defaults))
+    return _with_sending(_to_envelope(parts, text, masked, rules))
 
 
-def _page(
-    parts: Header, text: str, masked: str, defaults: DeliveryDefaults, body_bytes_max: int
-) -> list[Item]:
+def _page(parts: Header, text: str, masked: str, rules: _Rules) -> list[Item]:
     """Read the entries of a page; a list of anything else, which names no data_ref, stays whole."""
     entries = activity.entries(masked)
     if masked is not text:
         entries = [surrogates.unmask(entry) for entry in entries]
-    items = [item for entry in entries for item in _entry(entry, defaults, body_bytes_max)]
+    items = [item for entry in entries for item in _entry(entry, rules)]
     if parts.data_ref is None and all(_has_no_shape(item) for item in items):
         detail = "This is a list, but not a page of activity: no entry is an event."
-        return [_rejected(Unreadable("unknown_shape", detail), text.encode(), defaults)]
+        return [_rejected(Unreadable("unknown_shape", detail), text.encode(), rules.defaults)]
     return items
 
 
@@ -70,17 +86,17 @@ def _has_no_shape(item: Item) -> bool:
     return isinstance(item, Rejected) and item.reason == "unknown_shape"
 
 
-def _entry(entry: str, defaults: DeliveryDefaults, body_bytes_max: int) -> list[Item]:
+def _entry(entry: str, rules: _Rules) -> list[Item]:
     """Read an entry of a page; a page within a page is not recognised as a delivery."""
     body = entry.encode()
-    if len(body) > body_bytes_max:
-        return [_too_large(body, body_bytes_max, defaults)]
+    if len(body) > rules.body_bytes_max:
+        return [_too_large(body, rules.body_bytes_max, rules.defaults)]
     masked = surrogates.mask(entry)
     try:
         parts = read_header(masked)
     except Unreadable as unreadable:
-        return [_rejected(unreadable, body, defaults)]
-    return _with_sending(_to_envelope(parts, entry, masked, defaults))
+        return [_rejected(unreadable, body, rules.defaults)]
+    return _with_sending(_to_envelope(parts, entry, masked, rules))
 
 
 def _with_sending(item: Item) -> list[Item]:
@@ -88,12 +104,13 @@ def _with_sending(item: Item) -> list[Item]:
     return [item] if sent is None else [item, sent]
 
 
-def _to_envelope(parts: Header, text: str, masked: str, defaults: DeliveryDefaults) -> Item:
+def _to_envelope(parts: Header, text: str, masked: str, rules: _Rules) -> Item:
     """Return the envelope of a body; `parts` was decoded from its masked text."""
+    defaults = rules.defaults
     recognized = _recognize(parts, masked, defaults)
     if isinstance(recognized, RawEnvelope):
         raw = recognized if masked is text else recognized.unmasked()
-        return to_envelope(raw, text, defaults)
+        return to_envelope(raw, text, defaults, allows_own_types=rules.allows_own_types)
     reason, detail = recognized
     return Rejected(reason=reason, detail=detail, body=text.encode(), defaults=defaults)
 

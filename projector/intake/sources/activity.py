@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from projector.envelope import DeliveryDefaults, Shape
 from projector.facts import sendings
+from projector.facts.observations import OBSERVATIONS
 from projector.intake.sources.header import Header, Unreadable, data_part, is_event_id
 from projector.intake.sources.raw_envelope import RawEnvelope
 from projector.text.jsontext import is_array, is_object
@@ -93,4 +94,6 @@ def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
 def _shape(header: Header, *, nested: bool) -> Shape:
     if header.type == sendings.TYPE:
         return Shape.SENDING
+    if isinstance(header.type, str) and header.type in OBSERVATIONS:
+        return Shape.RECONCILE
     return Shape.ACTIVITY if nested or header.group_id is not None else Shape.MINIMAL

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from projector.envelope import DeliveryDefaults, Envelope, Rejected, id_problem
+from projector.facts.registry import OWN_TYPES
 from projector.text import instants, surrogates
 from projector.text.jsontext import compact
 
@@ -53,10 +54,16 @@ class _Invalid(Exception):
         self.detail = detail
 
 
-def to_envelope(raw: RawEnvelope, text: str, defaults: DeliveryDefaults) -> Envelope | Rejected:
-    """Validate a raw envelope; `text` is the whole body."""
+def to_envelope(
+    raw: RawEnvelope, text: str, defaults: DeliveryDefaults, *, allows_own_types: bool = False
+) -> Envelope | Rejected:
+    """Validate a raw envelope; `text` is the whole body. For `allows_own_types` see `read`."""
     try:
         type_ = _identifier("type", raw.type, "Give it with --type.")
+        if not allows_own_types and type_.startswith(OWN_TYPES):
+            raise _Invalid(
+                "reserved_type", f"Only this program writes events of the type {type_!r}."
+            )
         occurred_at = _instant(raw.occurred_at)
         if raw.event_id is None:
             event_id = content_id(type_, occurred_at, raw.content)

@@ -257,9 +257,10 @@ def test_the_sending_is_about_the_customer_of_the_event(customer: Any) -> None:
 
 
 def test_a_sending_that_is_read_again_is_itself() -> None:
-    """From an export of the log, or from the quarantine: then nobody sends it."""
+    """From a file with the events of another log: then nobody sends it."""
     _, sent = _both(distribution(data=offer_data()))
-    assert filed(sent.body.encode()) == replace(sent, sender="")
+    again = filed(sent.body.encode(), allows_own_types=True)
+    assert again == replace(sent, sender="")
 
 
 def test_an_event_that_cannot_be_filed_has_no_sending() -> None:

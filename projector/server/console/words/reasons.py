@@ -55,6 +55,10 @@ REASONS: Mapping[str, Reason] = {
         "About another customer than its sender said",
         "Find out which customer is meant; sent without a customer it can be read.",
     ),
+    "reserved_type": Reason(
+        "Of a type that only this program writes",
+        "It was not taken for what it says. Find out who sends it.",
+    ),
 }
 
 
