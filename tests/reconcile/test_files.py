@@ -186,7 +186,7 @@ def test_what_changed_around_the_time_of_a_file_is_not_filed(
             "This is a member of the segment 'seg_2'",
         ),
         ("", SegmentMembers("seg_1"), ObservationFileBad, "No column"),
-        ("\x00\x01\x02", SegmentMembers("seg_1"), ProjectorError, ""),
+        ("\x00\x01\x02", SegmentMembers("seg_1"), ProjectorError, "cannot be read|No column"),
     ],
 )
 def test_what_is_no_such_file_is_refused_before_anything_is_done(
