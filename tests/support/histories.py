@@ -115,8 +115,8 @@ KINDS: dict[str, SearchStrategy[Build]] = {
     # Not in the vocabulary.
     "customer.rewarded": st.just(partial(delivery, "customer.rewarded")),
     "projector.segments.observed": st.builds(
-        lambda seen, more: lambda customer, **header: given.segments_seen(
-            customer, *seen, **more, **header
+        lambda seen, more: (
+            lambda customer, **header: given.segments_seen(customer, *seen, **more, **header)
         ),
         st.lists(SEGMENTS, max_size=2),
         _maybe(
