@@ -26,15 +26,17 @@ def cost_of(
     campaigns: int | None,
     list_requests: int,
     frame_requests: int,
+    is_file: bool,
     per_minute: float,
     requests_max: int,
 ) -> Cost:
     """Estimate the cost.
 
     A customer is a request, and if there, one of segments and one in each campaign; with
-    `list_requests` only suspects are, whose number is not known: so none is counted.
+    `list_requests` only suspects are, whose number is not known: so none is counted. A file costs
+    nothing.
     """
-    requests: int | None = None
+    requests: int | None = 0 if is_file else None
     if campaigns is not None:
         each = 0 if list_requests else 2 + campaigns
         requests = (customers or 0) * each + list_requests + frame_requests
@@ -54,6 +56,8 @@ def sentence(found: Cost, per_minute: float) -> str:
         customers = f"{found.customers:,} customer{'' if found.customers == 1 else 's'}"
     if found.requests is None or found.seconds is None:
         return f"{customers}: only Voucherify knows in how many campaigns. {budget}"
+    if not found.requests:
+        return f"{customers}: no request is needed."
     requests = f"{found.requests:,} request{'' if found.requests == 1 else 's'} or more"
     duration = duration_text(found.seconds)
     return f"{customers}: {requests}, {duration} at {per_minute:g} a minute. {budget}"

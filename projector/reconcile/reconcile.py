@@ -119,7 +119,7 @@ class Reconcile:
         """
         if self._source is None:
             customers = 0 if self._file is None else self._file.count
-            return self._cost(customers, campaigns=0, list_requests=0, frame_requests=0)
+            return self._cost(customers, campaigns=None, list_requests=0, frame_requests=0)
         customers = self._choosing.count()
         if may_ask and self._frame is None:
             with suppress(RunStopped):
@@ -142,6 +142,7 @@ class Reconcile:
             campaigns=campaigns,
             list_requests=list_requests,
             frame_requests=frame_requests,
+            is_file=self._file is not None,
             per_minute=self._options.per_minute,
             requests_max=self._options.requests_max,
         )

@@ -269,12 +269,8 @@ def _print(report: ReconcileReport, *, json: bool, ndjson: bool) -> None:
 
 
 def _show(report: ReconcileReport) -> None:
-    if report.differences:
-        output.table(
-            "Differences",
-            ("customer", "what", "where", "ours", "Voucherify's", "as of", "reason", "repaired by"),
-            [_row(each) for each in report.differences[:_ROWS_MAX]],
-        )
+    for each in report.differences[:_ROWS_MAX]:
+        output.line(_line(each))
     if len(report.differences) > _ROWS_MAX:
         output.line(f"And {len(report.differences) - _ROWS_MAX:,} more: see --ndjson.")
     for problem in report.problems[:_ROWS_MAX]:
@@ -296,14 +292,13 @@ def _show(report: ReconcileReport) -> None:
         output.line(f"Stopped, because {reason}. Run it again.")
 
 
-def _row(difference: Difference) -> tuple[object, ...]:
+def _line(difference: Difference) -> str:
+    """Return a difference as a line for people."""
+    where = difference.segment_id or difference.campaign_id or ""
+    ours, theirs = difference.ours or "none", difference.theirs or "none"
+    done = f", repaired by {difference.repaired_by}" if difference.repaired_by else ""
     return (
-        difference.customer_id,
-        difference.kind,
-        difference.segment_id or difference.campaign_id or "",
-        difference.ours or "none",
-        difference.theirs or "none",
-        to_text(difference.as_of),
-        difference.reason,
-        difference.repaired_by or "",
+        f"{difference.customer_id} {difference.kind} {where}".rstrip()
+        + f": ours {ours}, Voucherify's {theirs} at {to_text(difference.as_of)}"
+        + f" ({difference.reason}{done})"
     )
