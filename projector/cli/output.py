@@ -95,7 +95,10 @@ def print_customer(found: CustomerState, *, as_of: datetime | None = None) -> No
         table(
             "Segments",
             ("segment", "name", "since"),
-            [(each.segment_id, each.name, each.entered_at) for each in found.segments],
+            [
+                (each.segment_id, each.name, since(each.entered_at, each.seen_at))
+                for each in found.segments
+            ],
         )
     else:
         line("In no segment.")
@@ -105,8 +108,9 @@ def print_customer(found: CustomerState, *, as_of: datetime | None = None) -> No
         line("On no tier.")
     then = "" if as_of is None else f"As of {text(as_of)}. "
     overdue = any(each.overdue for each in found.tiers)
-    doubts = trust(found.complete, found.gaps, overdue=overdue)
-    line(f"{then}As of position {found.position}. {doubts}")
+    doubts = trust(found.complete, found.gaps_open, overdue=overdue)
+    checked = check(found.checked_at, found.gaps - found.gaps_open)
+    line(" ".join(filter(None, (f"{then}As of position {found.position}.", doubts, checked))))
 
 
 def _tiers(tiers: Sequence[CustomerTier]) -> None:
@@ -118,7 +122,7 @@ def _tiers(tiers: Sequence[CustomerTier]) -> None:
                 each.campaign_name or each.campaign_id,
                 each.name or each.tier_id,
                 _points(each),
-                each.joined_at,
+                since(each.joined_at, each.seen_at),
                 (f"{each.expires_on},", "nothing heard since") if each.overdue else each.expires_on,
                 each.certain,
             )
@@ -132,8 +136,28 @@ def _points(tier: CustomerTier) -> str:
     return f"{'' if low is None else low}-{'' if high is None else high}"
 
 
+def since(began_at: datetime | None, seen_at: datetime | None) -> Any:
+    """Return the cell of the beginning of a membership, which may only have been seen."""
+    if began_at is None and seen_at is not None:
+        return "unknown,", f"seen by {text(seen_at)}"
+    return began_at
+
+
+def check(checked_at: datetime | None, missing: int) -> str:
+    """Say when the source was last asked, and how many deliveries that found missing before."""
+    if checked_at is None:
+        return ""
+    instant = checked_at.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+    deliveries = "1 delivery was" if missing == 1 else f"{missing} deliveries were"
+    found = f"; {deliveries} missing before" if missing else ""
+    return f"Checked with the source {instant}{found}."
+
+
 def trust(complete: bool, gaps: int, *, overdue: bool) -> str:
-    """Say in words whether an answer can be trusted; `overdue` means that one of its tiers is."""
+    """Say in words whether an answer can be trusted; `overdue` means that one of its tiers is.
+
+    `gaps` are those that are proven since the source was last asked.
+    """
     doubts = []
     if not complete:
         doubts.append("Incomplete: an event of this customer could not be applied (dead letter).")

@@ -40,13 +40,19 @@ def print_explanation(found: Explanation, *, as_of: datetime | None = None) -> N
         sentences = [_current(found.current, overdue=overdue), *_record(found)]
     for sentence in sentences:
         output.line(output.text(sentence))
-    if isinstance(found, WhyNot):
-        gaps = found.gaps
-    else:
-        gaps = 0 if found.current is None else found.current.gaps
     then = "" if as_of is None else f"As of {output.text(as_of)}. "
-    trust = output.trust(found.complete, gaps, overdue=overdue)
-    output.line(f"{then}As of position {found.position}. {trust}")
+    output.line(f"{then}As of position {found.position}. {_trust(found, overdue=overdue)}")
+
+
+def _trust(found: Explanation, *, overdue: bool) -> str:
+    """Say whether the explanation can be trusted, and when the source was last asked."""
+    if isinstance(found, WhyNot):
+        return output.trust(found.complete, found.gaps_open, overdue=overdue)
+    row = found.current
+    if row is None:
+        return output.trust(found.complete, 0, overdue=overdue)
+    trust = output.trust(found.complete, row.gaps - row.settled, overdue=overdue)
+    return " ".join(filter(None, (trust, output.check(row.observed_at, row.settled))))
 
 
 def _table(found: WhySegment | WhyCampaign) -> None:
@@ -60,7 +66,7 @@ def _table(found: WhySegment | WhyCampaign) -> None:
                 (*_type(each.type), each.event_id),
                 tuple(arrival(each).split(", ")),
                 (each.effect, "decides") if each.decides else each.effect,
-                _wrapped(_change(each.before, each.after)),
+                _wrapped((*_change(each.before, each.after), *_missing(each))),
             )
             for each in found.steps
         ],
@@ -81,19 +87,36 @@ def _current(row: Row | None, *, overdue: bool) -> str:
         return "No readable event says anything about it."
     if isinstance(row, segment_membership.Row):
         if row.is_member:
-            return f"A member since {output.text(row.entered_at)}."
+            return f"A member since {_instant(row.entered_at, row.seen_at)}."
         before = f"before that, a member since {output.text(row.entered_at)}"
         if row.entered_at is None:
             before = "the time of entry is unknown, because its delivery was lost"
-        return f"Not a member since {output.text(row.left_at)}; {before}."
+        return f"Not a member since {_instant(row.left_at, row.seen_at)}; {before}."
     if row.tier_id is None:
-        left_at = output.text(row.left_at)
+        left_at = _instant(row.left_at, row.seen_at)
         return f"On no tier since {left_at}; before that, on {row.previous_tier_id}."
     since = "" if row.joined_at is None else f" since {output.text(row.joined_at)}"
+    if row.joined_at is None and row.seen_at is not None:
+        since = f" since {_instant(None, row.seen_at)}"
     until = "" if row.expires_on is None else f", until {row.expires_on}"
     until += _NOTHING_HEARD if overdue else ""
     doubt = "" if row.certain else ". This is not certain: the customer later left another tier"
     return f"On {_named(row.tier_name, row.tier_id)}{since}{until}{doubt}."
+
+
+def _instant(instant: datetime | None, seen_at: datetime | None) -> str:
+    """Return an instant, or else when the source was asked that shows it was before."""
+    if instant is None:
+        return "an unknown time" if seen_at is None else f"{output.text(seen_at)} at the latest"
+    return output.text(instant)
+
+
+def _missing(step: Step) -> tuple[str, ...]:
+    """Say since when a delivery was missing that the source's answer proves lost."""
+    gaps = 0 if step.before is None else step.before.gaps
+    if step.effect is not Effect.REPAIRED or step.after is None or step.after.gaps <= gaps:
+        return ()
+    return (f"missing since at the latest {output.text(step.occurred_at)}",)
 
 
 def _record(found: WhySegment | WhyCampaign) -> Iterator[str]:
@@ -189,7 +212,9 @@ def _change(before: Row | None, after: Row | None) -> tuple[str, ...]:
         return was, f"-> {became}"
     # The summary is the same: name the columns that it leaves out, such as a name.
     then, now = asdict(before), asdict(after)
-    return tuple(name for name in then if then[name] != now[name] and name != "changed_by")
+    ignored = ("changed_by", "observed_at", "settled", "silent")
+    changed = tuple(name for name in then if then[name] != now[name] and name not in ignored)
+    return changed or ("-",)
 
 
 def _wrapped(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -198,7 +223,7 @@ def _wrapped(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 def _type(type_: str) -> tuple[str, ...]:
     """Return a type without its `customer.` prefix, in two lines if it is longer than an id."""
-    short = type_.removeprefix("customer.")
+    short = type_.removeprefix("customer.").removeprefix("projector.")
     head, dot, tail = short.rpartition(".")
     return (short,) if len(short) <= _EVENT_CHARACTERS else (head + dot, tail)
 

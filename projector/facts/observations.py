@@ -30,6 +30,12 @@ class SegmentsObserved(Observation):
     #: The ids of the segments that were looked at; None for all there are.
     scope: frozenset[Id] | None = None
 
+    def looks_at(self, segment_id: str) -> bool:
+        """Return whether it says if the customer was in a segment."""
+        if self.scope is None or segment_id in self.scope:
+            return True
+        return any(each.id == segment_id for each in self.segments)
+
 
 @frozen(kw_only=True)
 class ObservedCampaign(Campaign):

@@ -20,6 +20,7 @@ from projector.facts.events import (
     TierFact,
     TierMove,
 )
+from projector.facts.observations import CustomerAbsent, SegmentsObserved, TierObserved
 from projector.projections import (
     loyalty_tier,
     loyalty_tier_history,
@@ -47,7 +48,8 @@ class Group:
     #: The columns of the group's id and name, in both tables.
     id: str
     name: str
-    #: The columns of the instant at which the membership began, in `now` and in `history`.
+    #: The columns of the instant at which the membership began, in `now` and in `history`; null if
+    #: it is unknown.
     since: str
     since_then: str
     #: The boolean column of `now` that marks members; None if every row with the group's id does.
@@ -75,13 +77,30 @@ class Group:
         return found
 
     def begins(self, before: Row | None, after: Row | None, group_id: str) -> bool:
-        """Return whether a change of a row of `now` begins a period in the group."""
+        """Return whether a change of a row of `now` begins a period in the group.
+
+        The event at its beginning may come after an observation has seen the period: that counts.
+        """
         if not self.holds(after, group_id):
             return False
-        was_member = self.holds(before, group_id)
-        return not was_member or (
-            self.begins_period is not None and self.begins_period(before, after)
-        )
+        if not self.holds(before, group_id):
+            return True
+        if getattr(before, self.since) is None and getattr(after, self.since) is not None:
+            return True
+        return self.begins_period is not None and self.begins_period(before, after)
+
+    def ends(self, before: Row | None, after: Row | None, group_id: str) -> bool:
+        """Return whether a change of a row of `now` ends a period in the group.
+
+        The event at its end may come after an observation has seen the end: that counts.
+        """
+        if before is None or after is None or self.holds(after, group_id):
+            return False
+        if self.holds(before, group_id):
+            return True
+        was_seen = before.seen_at is not None and before.left_at is None
+        left = before.segment_id if self.kind is GroupKind.SEGMENT else before.previous_tier_id
+        return was_seen and after.left_at is not None and left == group_id
 
     def holds(self, row: Row | None, group_id: str) -> bool:
         """Return whether a row of `now` makes its customer a member of the group."""
@@ -90,22 +109,30 @@ class Group:
         return self.member_flag is None or bool(getattr(row, self.member_flag))
 
 
-def _segment_of(fact: SegmentEntered | SegmentLeft | CustomerDeleted) -> str | None:
-    return None if isinstance(fact, CustomerDeleted) else fact.segment.id
+def _segment_of(fact: CustomerFact) -> str | None:
+    return fact.segment.id if isinstance(fact, SegmentEntered | SegmentLeft) else None
 
 
-def _campaign_of(fact: TierFact | TierMove | CustomerDeleted) -> str | None:
-    return None if isinstance(fact, CustomerDeleted) else fact.campaign_id
+def _campaign_of(
+    fact: TierFact | TierMove | TierObserved | CustomerDeleted | CustomerAbsent,
+) -> str | None:
+    return None if isinstance(fact, CustomerDeleted | CustomerAbsent) else fact.campaign_id
 
 
 def _segments_in(fact: CustomerFact) -> Iterator[str]:
     if isinstance(fact, SegmentEntered | SegmentLeft):
         yield fact.segment.id
+    elif isinstance(fact, SegmentsObserved):
+        for each in fact.segments:
+            yield each.id
 
 
 def _tiers_in(fact: CustomerFact) -> Iterator[str]:
     if isinstance(fact, TierFact):
         yield fact.loyalty_tier.id
+    elif isinstance(fact, TierObserved):
+        if fact.loyalty_tier is not None:
+            yield fact.loyalty_tier.id
     elif isinstance(fact, TierMove):
         yield fact.loyalty_tier_to.id
         if fact.loyalty_tier_from is not None:
@@ -119,7 +146,7 @@ SEGMENT = Group(
     id="segment_id",
     name="segment_name",
     since="entered_at",
-    since_then="valid_from",
+    since_then="entered_at",
     member_flag="is_member",
     begins_period=None,
     member_key=("project_id", "customer_id"),

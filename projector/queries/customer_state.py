@@ -26,7 +26,10 @@ class CustomerSegment:
 
     segment_id: str
     name: str | None
-    entered_at: datetime
+    #: Null if the delivery of the entry was lost.
+    entered_at: datetime | None
+    #: When the source was asked, if only its answer shows the membership; else null.
+    seen_at: datetime | None
 
 
 @frozen(kw_only=True)
@@ -40,6 +43,8 @@ class CustomerTier:
     points_from: int | None
     points_to: int | None
     joined_at: datetime | None
+    #: When the source was asked, if only its answer shows the tier; else null.
+    seen_at: datetime | None
     expires_on: date | None
     #: Whether the tier still follows from the evidence.
     certain: bool
@@ -63,9 +68,14 @@ class CustomerState:
     complete: bool
     #: The number of deliveries that are proven to be lost.
     gaps: int
+    #: Those of them that were proven lost since the source was last asked.
+    gaps_open: int
     #: The position of the log up to which the state reflects every event.
     position: int
     last_event_at: datetime | None
+    #: When the source was last asked for all the customer's segments, or for the customer; null if
+    #: never.
+    checked_at: datetime | None
 
 
 def state_from_rows(
@@ -95,8 +105,10 @@ def state_from_rows(
         tiers=_tiers(tiers, day),
         complete=complete,
         gaps=sum(row.gaps for row in memberships) + sum(row.gaps for row in tiers),
+        gaps_open=sum(row.gaps - row.settled for row in (*memberships, *tiers)),
         position=position,
         last_event_at=profile.last_event_at if profile else None,
+        checked_at=profile.checked_at if profile else None,
     )
 
 
@@ -110,9 +122,14 @@ def is_overdue(row: loyalty_tier.Row, day: date) -> bool:
 
 def _segments(rows: Sequence[segment_membership.Row]) -> tuple[CustomerSegment, ...]:
     return tuple(
-        CustomerSegment(segment_id=row.segment_id, name=row.segment_name, entered_at=row.entered_at)
+        CustomerSegment(
+            segment_id=row.segment_id,
+            name=row.segment_name,
+            entered_at=row.entered_at,
+            seen_at=row.seen_at,
+        )
         for row in sorted(rows, key=lambda row: row.segment_id)
-        if row.is_member and row.entered_at is not None
+        if row.is_member
     )
 
 
@@ -126,6 +143,7 @@ def _tiers(rows: Sequence[loyalty_tier.Row], day: date) -> tuple[CustomerTier, .
             points_from=row.points_from,
             points_to=row.points_to,
             joined_at=row.joined_at,
+            seen_at=row.seen_at,
             expires_on=row.expires_on,
             certain=row.certain,
             overdue=is_overdue(row, day),

@@ -81,7 +81,11 @@ _CUSTOMER = CustomerState(
     name="Alex Test",
     email=None,
     deleted_at=None,
-    segments=(CustomerSegment(segment_id="seg_1", name="New Customers", entered_at=_ENTERED),),
+    segments=(
+        CustomerSegment(
+            segment_id="seg_1", name="New Customers", entered_at=_ENTERED, seen_at=None
+        ),
+    ),
     tiers=(
         CustomerTier(
             campaign_id="camp_1",
@@ -91,6 +95,7 @@ _CUSTOMER = CustomerState(
             points_from=151,
             points_to=250,
             joined_at=_JOINED,
+            seen_at=None,
             expires_on=None,
             certain=True,
             overdue=False,
@@ -98,8 +103,10 @@ _CUSTOMER = CustomerState(
     ),
     complete=True,
     gaps=0,
+    gaps_open=0,
     position=17,
     last_event_at=_JOINED,
+    checked_at=None,
 )
 
 _MEMBERSHIP = segment_membership.Row(
@@ -196,6 +203,8 @@ ANSWERS: dict[str, Any] = {
                 opened_by="evcus_1",
                 closed_by=None,
                 ended_by_deletion=False,
+                entered_at=_ENTERED,
+                left_at=None,
             ),
         ),
         tiers=(),

@@ -105,7 +105,8 @@ def newest_names(connection: Connection, group: Group, key: GroupTotal) -> Seque
     memberships = group.memberships
     names = [table.c[name] for name in memberships.names]
     # Not the end of a membership: the event there may have no name, and the row keeps an older one.
-    seen_at = func.max(table.c[memberships.since]).label("name_seen_at")
+    began = func.coalesce(table.c[memberships.since], table.c.seen_at)
+    seen_at = func.max(began).label("name_seen_at")
     columns: list[ColumnElement[Any]] = [*names, seen_at]
     statement: Select[Any] = select(*columns).where(
         table.c.project_id == key.project_id, table.c[memberships.group_id] == key.group_id

@@ -17,7 +17,8 @@ from tests.support.histories import KINDS, around, by_customer, histories
 
 #: Much happens on few tiers.
 _histories = histories(
-    kinds=[kind for kind in KINDS if ".tier." in kind] * 2 + ["customer.deleted"]
+    kinds=[kind for kind in KINDS if kind.startswith("customer.loyalty.tier.")] * 2
+    + ["customer.deleted"]
 )
 
 

@@ -94,6 +94,7 @@ def to_raw_envelope(header: Header, defaults: DeliveryDefaults) -> RawEnvelope:
 def _shape(header: Header, *, nested: bool) -> Shape:
     if header.type == sendings.TYPE:
         return Shape.SENDING
-    if isinstance(header.type, str) and header.type in OBSERVATIONS:
-        return Shape.RECONCILE
-    return Shape.ACTIVITY if nested or header.group_id is not None else Shape.MINIMAL
+    if nested or header.group_id is not None:
+        return Shape.ACTIVITY
+    is_observation = isinstance(header.type, str) and header.type in OBSERVATIONS
+    return Shape.RECONCILE if is_observation else Shape.MINIMAL

@@ -11,6 +11,7 @@ from attrs import frozen
 from projector.envelope import CanonicalKey, RecordedEvent
 from projector.facts.codec import decode
 from projector.facts.events import (
+    CustomerFact,
     DecodedFact,
     SegmentEntered,
     SegmentLeft,
@@ -18,11 +19,12 @@ from projector.facts.events import (
     TierMove,
     UndecodableFact,
 )
+from projector.facts.observations import TierObserved
 from projector.facts.registry import class_of
-from projector.projections.groups import SEGMENT, TIER, Group, GroupKind
+from projector.projections.groups import SEGMENT, TIER, GroupKind
 from projector.projections.projection import Projection, State, fold
 from projector.queries.customer_state import PROJECTIONS
-from projector.queries.why.steps import Effect
+from projector.queries.why.steps import Effect, effect_on_row
 
 #: The projections that a story folds: those of the answers, and the histories of both groups.
 FOLDED = (*PROJECTIONS, SEGMENT.history, TIER.history)
@@ -135,7 +137,10 @@ def tell(events: Iterable[RecordedEvent], states: States = INITIAL) -> Iterator[
 
 
 def is_told(event: RecordedEvent) -> bool:
-    """Return whether an event is one of the sender, and not one that this program wrote itself."""
+    """Return whether a projection may read an event.
+
+    Of the events that this program wrote itself, these are what the source said when it was asked.
+    """
     return class_of(event.type) is not None
 
 
@@ -173,6 +178,15 @@ def state_what(fact: DecodedFact | None) -> Statement:
             from_tier_name=None if came_from is None else came_from.name,
             expires_on=_readable(to),
         )
+    if isinstance(fact, TierObserved):
+        tier_seen = fact.loyalty_tier
+        return Statement(
+            campaign_id=fact.campaign.id,
+            campaign_name=fact.campaign.name,
+            tier_id=None if tier_seen is None else tier_seen.id,
+            tier_name=None if tier_seen is None else tier_seen.name,
+            expires_on=None if tier_seen is None else _readable(tier_seen),
+        )
     return Statement()
 
 
@@ -196,27 +210,27 @@ def describe(
         received_at=event.received_at,
         late=event.late,
         lateness_seconds=(event.received_at - event.occurred_at).total_seconds(),
-        effect=Effect.DEAD_LETTER if reason is not None else _effect(before, after),
+        effect=Effect.DEAD_LETTER if reason is not None else _effect(before, after, fact),
         reason=reason,
         stated=state_what(fact if not isinstance(fact, UndecodableFact) else None),
     )
 
 
-def _effect(before: States, after: States) -> Effect:
-    changed = [group for group in (SEGMENT, TIER) if _differ(group, before, after)]
-    if not changed:
-        return Effect.NO_CHANGE
-    gained = any(_gaps(group, after) > _gaps(group, before) for group in changed)
-    return Effect.GAP if gained else Effect.APPLIED
+#: The effects of an event on one row each, those first that are the event's if one row has them.
+_WEIGHTIEST = (Effect.GAP, Effect.REPAIRED, Effect.APPLIED, Effect.CONFIRMED)
 
 
-def _differ(group: Group, before: States, after: States) -> bool:
-    old, new = before[group.now.name], after[group.now.name]
-    return old is not new and bool(old != new)
-
-
-def _gaps(group: Group, states: States) -> int:
-    return sum(row.gaps for row in states[group.now.name].values())
+def _effect(before: States, after: States, fact: DecodedFact | None) -> Effect:
+    stated = fact if isinstance(fact, CustomerFact) else None
+    effects = {
+        effect_on_row(was.get(row_id), row, stated)
+        for group in (SEGMENT, TIER)
+        for was, rows in [(before[group.now.name], after[group.now.name])]
+        if rows is not was
+        for row_id, row in rows.items()
+        if row is not was.get(row_id)
+    }
+    return next((each for each in _WEIGHTIEST if each in effects), Effect.NO_CHANGE)
 
 
 def _campaign(fact: TierFact | TierMove) -> dict[str, Any]:

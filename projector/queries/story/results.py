@@ -25,13 +25,17 @@ class SegmentPeriod:
     segment_id: str
     period: int
     segment_name: str | None
-    #: Null if the delivery of the entry was lost.
+    #: The time of the entry, or of the first look at the source that saw the membership; null if
+    #: the delivery of the entry was lost.
     valid_from: datetime | None
-    #: Null while the period lasts.
+    #: The time of the leave, or of the look that saw it; null while the period lasts.
     valid_to: datetime | None
     opened_by: str | None
     closed_by: str | None
     ended_by_deletion: bool
+    #: The times of the entry and of the leave; null if only a look at the source shows them.
+    entered_at: datetime | None
+    left_at: datetime | None
 
 
 @frozen(kw_only=True)
@@ -51,6 +55,9 @@ class TierPeriod:
     valid_to: datetime | None
     opened_by: str | None
     closed_by: str | None
+    #: The time of the look at the source that shows the beginning, or the end if there is one;
+    #: null if an event shows it.
+    seen_at: datetime | None
 
 
 @frozen(kw_only=True)
@@ -67,7 +74,8 @@ class Timeline:
     #: The cursor to give as `after` for the next page; None on the last page.
     next: str | None
     #: The number of all events; of a customer with very many that of table `customer`, which leaves
-    #: out those that it could not fold, and those of this program.
+    #: out those that it could not fold, and those of this program. What the source said when it was
+    #: asked is no such event.
     event_count: int
     #: The proofs that deliveries were lost, in canonical order: of all events, or only of those on
     #: the page if the customer has very many.

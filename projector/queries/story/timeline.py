@@ -15,6 +15,7 @@ from msgspec.structs import asdict
 from sqlalchemy import Connection
 
 from projector.envelope import KEY_MAX, CanonicalKey, CustomerKey, RecordedEvent
+from projector.facts.observations import OBSERVATIONS
 from projector.projections import customer as profile
 from projector.projections.groups import SEGMENT, TIER
 from projector.queries import customers
@@ -124,7 +125,7 @@ def _from_beginning(events: Iterable[RecordedEvent], before: CanonicalKey, limit
     losses: list[Loss] = []
     count, states = 0, INITIAL
     for each in tell(events):
-        count, states = count + 1, each.after
+        count, states = count + (each.event.type not in OBSERVATIONS), each.after
         if each.event.key < before:
             told.append(each)
         losses = _settled(losses, each)

@@ -1,6 +1,6 @@
 """Judges whether a customer was in a segment or on a tier on a day, and how sure that is. PURE.
 
-What the fold says of a day can be doubted for five reasons, even though no event up to that day
+What the fold says of a day can be doubted for six reasons, even though no event up to that day
 says otherwise:
 
 - An event up to the day could not be read, so nobody knows what it says.
@@ -10,6 +10,8 @@ says otherwise:
   does not follow from what came before: a delivery was lost between the two, and the lost one may
   be of before the day or of after it. (An event that follows says that nothing was missing until
   then. What is proven lost later was lost later.)
+- What the fold says is what the source said when it was asked, and the day ends within the window
+  of the asking: it may have become true only after the day.
 - The last day of the tier was over, no event up to the day said what came after, and the next one
   does not say that the customer was still on it.
 - Nothing at all is known of the customer up to the day, and the first event is not the creation of
@@ -37,7 +39,9 @@ from projector.facts.events import (
     TierMove,
     TierProlonged,
 )
+from projector.facts.observations import Observation, TierObserved
 from projector.projections.groups import GROUPS, Group, GroupKind
+from projector.projections.observing import is_in_flight
 from projector.projections.projection import Row
 from projector.queries.customer_state import is_overdue
 from projector.queries.why.steps import Effect, Step, fold_steps
@@ -49,6 +53,8 @@ class Doubt(StrEnum):
     UNREADABLE = "unreadable"
     UNCERTAIN = "uncertain"
     LOST = "lost"
+    #: The source said so, at an instant that may be after the day.
+    SEEN = "seen"
     OVERDUE = "overdue"
     UNKNOWN = "unknown"
 
@@ -138,7 +144,7 @@ def build_case(
     row: Any = then[-1].step.after if then else None
     given_by, taken_by = _last_period(target, then)
     overdue = target.kind is GroupKind.TIER and row is not None and is_overdue(row, day)
-    doubt, doubtful = _doubt(row, then, later, overdue=overdue)
+    doubt, doubtful = _doubt(row, then, later, as_of=as_of, overdue=overdue)
     if doubt is None and not watched.is_known and not watched.is_created:
         doubt = Doubt.UNKNOWN
     ended_later, given_later = _later(target, later)
@@ -204,7 +210,7 @@ def _last_period(
         before, after = each.step.before, each.step.after
         if group.begins(before, after, group_id):
             given_by, taken_by = each, None
-        elif group.holds(before, group_id) and not group.holds(after, group_id):
+        elif group.ends(before, after, group_id):
             taken_by = each
         elif each.step.effect is Effect.GAP and left_behind(each.fact) == group_id:
             # It held, although nothing had given it.
@@ -224,20 +230,27 @@ def left_behind(fact: DecodedFact | None) -> str | None:
 
 
 def _doubt(
-    row: Any, then: Sequence[CaseStep], later: Sequence[CaseStep], *, overdue: bool
+    row: Any,
+    then: Sequence[CaseStep],
+    later: Sequence[CaseStep],
+    *,
+    as_of: datetime | None,
+    overdue: bool,
 ) -> tuple[Doubt | None, CaseStep | None]:
     unreadable = next((each for each in then if each.step.effect is Effect.DEAD_LETTER), None)
     if unreadable is not None:
         return Doubt.UNREADABLE, unreadable
     if row is not None and not getattr(row, "certain", True):
         return Doubt.UNCERTAIN, _last(then, Effect.GAP)
+    if row is not None and as_of is not None and is_in_flight(row.seen_at, as_of):
+        return Doubt.SEEN, _last(then, Effect.REPAIRED)
     following = next((each for each in later if _says_something(each)), None)
-    if following is not None and following.step.effect is Effect.GAP:
+    if following is not None and _contradicts(following):
         return Doubt.LOST, following
     if overdue:
         confirmed = following is not None and _still_on(following.fact) == row.tier_id
         if not confirmed:
-            return Doubt.OVERDUE, _last(then, Effect.APPLIED, Effect.GAP)
+            return Doubt.OVERDUE, _last(then, Effect.APPLIED, Effect.GAP, Effect.REPAIRED)
     return None, None
 
 
@@ -247,6 +260,8 @@ def _says_something(each: CaseStep) -> bool:
     A deletion does not say it, and neither does leaving a tier that only accompanies a move.
     """
     step, fact = each.step, each.fact
+    if isinstance(fact, Observation):
+        return step.effect in (Effect.CONFIRMED, Effect.REPAIRED)
     if step.effect in (Effect.GAP, Effect.DEAD_LETTER):
         return step.effect is Effect.GAP
     if isinstance(fact, TierLeft):
@@ -256,8 +271,25 @@ def _says_something(each: CaseStep) -> bool:
     return not isinstance(fact, CustomerDeleted)
 
 
+def _contradicts(each: CaseStep) -> bool:
+    """Return whether an event does not follow from what came before: a delivery was lost."""
+    if each.step.effect is Effect.REPAIRED:
+        return not _says_the_same(each.step.before, each.step.after)
+    return each.step.effect is Effect.GAP
+
+
+def _says_the_same(before: Any, after: Any) -> bool:
+    """Return whether two rows agree on the segment or the tier, whatever else differs."""
+    if before is None or after is None:
+        return False
+    names = ("is_member", "tier_id", "certain")
+    return all(getattr(before, name, None) == getattr(after, name, None) for name in names)
+
+
 def _still_on(fact: DecodedFact | None) -> str | None:
     """Return the id of the tier that the customer was on until an event, as far as it says so."""
+    if isinstance(fact, TierObserved):
+        return None if fact.loyalty_tier is None else fact.loyalty_tier.id
     if isinstance(fact, TierProlonged | TierExpirationChanged):
         return fact.loyalty_tier.id
     return left_behind(fact)
@@ -266,12 +298,7 @@ def _still_on(fact: DecodedFact | None) -> str | None:
 def _later(target: Target, steps: Sequence[CaseStep]) -> tuple[CaseStep | None, CaseStep | None]:
     group, group_id = target.group, target.group_id
     ended = next(
-        (
-            each
-            for each in steps
-            if group.holds(each.step.before, group_id)
-            and not group.holds(each.step.after, group_id)
-        ),
+        (each for each in steps if group.ends(each.step.before, each.step.after, group_id)),
         None,
     )
     given = next(

@@ -192,6 +192,7 @@ def _why_not(
     row = None if period is None or period.taken_by else findings.row_of(period)
     doubts = findings.incomplete if kind is None else findings.incomplete & {kind}
     given_by, taken_by = _period_steps(connection, period)
+    rows = findings.rows(kind, campaign_id)
     return WhyNot(
         **customer._asdict(),
         not_=what,
@@ -202,7 +203,8 @@ def _why_not(
         campaign_id=campaign_id,
         overdue=kind is GroupKind.TIER and _is_overdue(row, question),
         complete=not doubts,
-        gaps=findings.gaps(kind, campaign_id),
+        gaps=sum(each.gaps for each in rows),
+        gaps_open=sum(each.gaps - each.settled for each in rows),
         position=position,
     )
 

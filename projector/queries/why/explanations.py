@@ -76,6 +76,8 @@ class WhyNot:
     complete: bool
     #: The number of deliveries that are proven to be lost and may have been about it.
     gaps: int
+    #: Those of them that were proven lost since the source was last asked.
+    gaps_open: int
     #: The position of the log up to which it reflects every event.
     position: int
 

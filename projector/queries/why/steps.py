@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from attrs import evolve, frozen
+from msgspec.structs import replace
 
 from projector.envelope import CanonicalKey, RecordedEvent
 from projector.facts.codec import decode
 from projector.facts.events import CustomerFact, UndecodableFact
+from projector.facts.observations import Observation, SegmentsObserved
 from projector.projections.groups import Group
 from projector.projections.projection import Row, State, class_of, fold
 
@@ -23,6 +25,10 @@ class Effect(StrEnum):
     NO_CHANGE = "no change"
     #: The event changed the row, and proves that a delivery was lost.
     GAP = "gap"
+    #: The source was asked, and said what the row says.
+    CONFIRMED = "confirmed"
+    #: The source was asked, and its answer changed the row.
+    REPAIRED = "repaired"
     #: The event could not be decoded, or the fold refused it.
     DEAD_LETTER = "dead letter"
 
@@ -75,6 +81,8 @@ class FoldStep(NamedTuple):
         """Say whether the event concerns a row; a dead letter that names no row may concern any."""
         if self.fact is None:
             return True
+        if isinstance(self.fact, SegmentsObserved) and not self.fact.looks_at(row_id):
+            return False
         try:
             named = self.group.row_of(self.fact)
         except ValueError:
@@ -94,7 +102,7 @@ class FoldStep(NamedTuple):
             received_at=event.received_at,
             late=event.late,
             lateness_seconds=(event.received_at - event.occurred_at).total_seconds(),
-            effect=_effect(before, after, self.reason),
+            effect=effect_on_row(before, after, self.fact, self.reason),
             reason=self.reason,
             before=before,
             after=after,
@@ -197,10 +205,23 @@ def mark_deciding(step: Step, current: Row | None) -> Step:
     return evolve(step, decides=True) if decides else step
 
 
-def _effect(before: Row | None, after: Row | None, reason: str | None) -> Effect:
+def effect_on_row(
+    before: Row | None, after: Row | None, fact: CustomerFact | None, reason: str | None = None
+) -> Effect:
+    """Return the effect of a fact on a row of the present members; `reason` of a dead letter."""
     if reason is not None:
         return Effect.DEAD_LETTER
     if after == before:
         return Effect.NO_CHANGE
+    is_observation = isinstance(fact, Observation)
+    if before is not None and after is not None and _without_looks(before) == _without_looks(after):
+        return Effect.CONFIRMED if is_observation else Effect.NO_CHANGE
+    if is_observation:
+        return Effect.REPAIRED
     gaps = 0 if before is None else before.gaps
     return Effect.GAP if after is not None and after.gaps > gaps else Effect.APPLIED
+
+
+def _without_looks(row: Row) -> Row:
+    """Return the row without what only says when the source was asked."""
+    return replace(row, observed_at=None, settled=0, seen_at=None, silent=False)

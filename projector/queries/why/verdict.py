@@ -76,22 +76,22 @@ class Findings:
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=step, taken_by=None
             )
-        elif group.holds(before, self.what) and not group.holds(after, self.what):
+        elif identity in self.periods and group.ends(before, after, self.what):
             given_by, taken_by = self.periods[identity].given_by, fold_step.step(row_id)
             self.periods[identity] = LastPeriod(
                 kind=kind, row_id=row_id, given_by=given_by, taken_by=taken_by
             )
 
-    def gaps(self, kind: GroupKind | None, campaign_id: str | None) -> int:
-        """Count the deliveries that are proven to be lost and may have been about it."""
-        gaps = 0
+    def rows(self, kind: GroupKind | None, campaign_id: str | None) -> list[Any]:
+        """Return the rows that may be about it, which count the lost deliveries."""
+        found: list[Any] = []
         if kind is not GroupKind.TIER:
             membership = self.states.get(GroupKind.SEGMENT, {}).get(self.what)
-            gaps += 0 if membership is None else membership.gaps
+            found += [] if membership is None else [membership]
         if kind is not GroupKind.SEGMENT:
             tiers = self.states.get(GroupKind.TIER, {})
-            gaps += sum(row.gaps for row_id, row in tiers.items() if campaign_id in (None, row_id))
-        return gaps
+            found += [row for row_id, row in tiers.items() if campaign_id in (None, row_id)]
+        return found
 
     def row_of(self, period: LastPeriod) -> Any:
         """Return the present row of a period's segment or campaign."""

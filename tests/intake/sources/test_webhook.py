@@ -23,9 +23,8 @@ def _quickly(text: str) -> Envelope | None:
 def _slowly(text: str) -> object:
     parts = read_header(text)
     assert parts.event is not None
-    return raw_envelope.to_envelope(
-        voucherify.to_raw_envelope(parts, parts.event, NO_DEFAULTS), text, NO_DEFAULTS
-    )
+    raw = voucherify.to_raw_envelope(parts, parts.event, NO_DEFAULTS)
+    return raw_envelope.to_envelope(raw, text, NO_DEFAULTS, allows_own_types=True)
 
 
 @settings(max_examples=200)

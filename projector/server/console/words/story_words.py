@@ -8,6 +8,12 @@ from datetime import date, datetime
 from attrs import frozen
 
 from projector.facts import sendings
+from projector.facts.observations import (
+    CUSTOMER_ABSENT,
+    OBSERVATIONS,
+    SEGMENTS_OBSERVED,
+    TIER_OBSERVED,
+)
 from projector.queries.story.events import Statement
 from projector.queries.why.steps import Effect
 from projector.server.console.words.parts import Names
@@ -21,6 +27,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 #: The pills of effects: the class, and the words.
 _PILLS = {
     Effect.GAP: ("warn", "Does not follow from what came before: a delivery was lost"),
+    Effect.REPAIRED: ("warn", "Not what we had: a delivery was lost before"),
     Effect.DEAD_LETTER: ("bad", "Could not be read, and changed nothing"),
 }
 
@@ -78,6 +85,9 @@ def event_text(type_: str, stated: Statement, names: Names) -> str:
     """Return what an event says, such as `Left “New customers”`, for the beginning of a line."""
     if type_ in _PLAIN:
         return _PLAIN[type_]
+    if type_ == TIER_OBSERVED:
+        tier = "no tier" if stated.tier_id is None else _tier(stated, names)
+        return f"Voucherify was asked for the tier, and said {tier}"
     is_readable = stated.segment_id is not None or stated.tier_id is not None
     if type_ not in _TEXTS:
         return f"Another event: {type_}"
@@ -107,7 +117,19 @@ def event_clause(
         return f"{who} left {tier}"
     if type_ == "customer.deleted":
         return f"{who} was deleted in Voucherify"
+    if type_ in OBSERVATIONS:
+        return _said(who, type_, stated, names)
     return f"{who} stays on {tier}"
+
+
+def _said(who: str, type_: str, stated: Statement, names: Names) -> str:
+    """Return what Voucherify said when it was asked, as a clause."""
+    if type_ == CUSTOMER_ABSENT:
+        return f"Voucherify did not know {who}"
+    if type_ == SEGMENTS_OBSERVED:
+        return f"Voucherify had other segments for {who}"
+    tier = "no tier" if stated.tier_id is None else _tier(stated, names)
+    return f"Voucherify had {who} on {tier}"
 
 
 def duration(seconds: float) -> str:
@@ -182,6 +204,8 @@ _PLAIN = {
     "customer.confirmed": "Confirmed the sign-up",
     "customer.deleted": "Deleted in Voucherify",
     sendings.TYPE: "An offer was sent",
+    SEGMENTS_OBSERVED: "Voucherify was asked for the segments",
+    CUSTOMER_ABSENT: "Voucherify was asked, and did not know this customer",
 }
 #: By type: the text, and the one for an event that cannot be read.
 _TEXTS: dict[str, tuple[Callable[[Statement, Names], str], str]] = {
@@ -198,7 +222,7 @@ _TEXTS: dict[str, tuple[Callable[[Statement, Names], str], str]] = {
 def _dot(
     type_: str, stated: Statement, effect: Effect, classes: Mapping[tuple[str, str], str]
 ) -> str:
-    if effect is Effect.GAP:
+    if effect in (Effect.GAP, Effect.REPAIRED):
         return "gap"
     if effect is Effect.DEAD_LETTER:
         return "dead"

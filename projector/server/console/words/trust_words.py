@@ -43,7 +43,7 @@ def of_state(
         else ""
     )
     if not state.complete:
-        more = f"{_lost(state.gaps, 'also ')}. " if state.gaps else ""
+        more = f"{_lost(state.gaps_open, 'also ')}. " if state.gaps_open else ""
         return Trust(
             level="bad",
             title="Something arrived that could not be read, so this page may be wrong",
@@ -51,10 +51,10 @@ def of_state(
             f"{_look_up(person)}, and tell your engineers: it waits with the dead letters.",
             dead_letters=tuple(dead_letters[:1]),
         )
-    if state.gaps:
+    if state.gaps_open:
         return Trust(
             level="warn",
-            title=_lost(state.gaps),
+            title=_lost(state.gaps_open),
             text=f"{deleted}What came before and after does not fit together; it is marked below. "
             f"{_look_up(person)}.",
         )
@@ -77,7 +77,7 @@ def of_state(
     return Trust(
         level="good",
         title="Nothing is known to be missing.",
-        text=_evidence(event_count, state.last_event_at, zone),
+        text=_evidence(event_count, state.last_event_at, zone) + _checked(state, zone),
     )
 
 
@@ -90,7 +90,8 @@ def of_case(case: Case, person: Person) -> Trust:
             text=f"{_look_up(person)}, and tell your engineers: it waits with the dead letters.",
             dead_letters=(case.doubtful.step.position,),
         )
-    lost = sum(each.step.effect is Effect.GAP for each in case.steps)
+    row = case.steps[-1].step.after if case.steps else None
+    lost = 0 if row is None else row.gaps
     if case.doubt is not None:
         title = {
             Doubt.OVERDUE: "What came after is not known",
@@ -121,6 +122,13 @@ def _evidence(count: int | None, last: datetime | None, zone: Zone) -> str:
     if count is None:
         return f"This follows from the events up to that day{until}."
     return f"This follows from {count:,} event{'' if count == 1 else 's'}{until}."
+
+
+def _checked(state: CustomerState, zone: Zone) -> str:
+    if state.checked_at is None:
+        return ""
+    found = "" if not state.gaps else f", and what was missing is mended ({state.gaps:,})"
+    return f" Voucherify was asked on {zone.day_text(state.checked_at)}{found}."
 
 
 def _lost(count: int, also: str = "") -> str:

@@ -66,6 +66,11 @@ def _holds(question: Question) -> list[str | Part]:
             f". Since when is not known: what we heard on {question.day_of(misfit)} does not fit."
         )
         return [subject, group, heard]
+    seen_at = None if question.case.row is None else question.case.row.seen_at
+    if since is None and seen_at is not None:
+        asked = question.zone.day_text(seen_at)
+        heard = f". Since when is not known: Voucherify said so when it was asked on {asked}."
+        return [subject, group, heard]
     if since is None:
         return [subject, group, ". Since when is not known: the delivery about that was lost."]
     return [subject, group, ", since ", strong(since), "."]
@@ -115,12 +120,19 @@ def _holds_not(question: Question) -> list[str | Part]:
     if isinstance(taken_by.fact, SegmentLeft):
         return [*told, f"{capital(short)} {had}left it on ", ended, "."]
     what = capital(question.group) if question.preposition == "on" else "The membership"
-    if taken_by.step.effect is Effect.GAP and left_behind(taken_by.fact) != case.target.group_id:
-        # The event that ended it is lost: another one shows that it had.
+    if _is_by_hearsay(case, taken_by):
+        # The event that ended it is lost: another one shows that it had, or the source said so.
         heard = f", when we heard that {question.clause(taken_by)}."
         return [*told, f"{what} {had}ended by ", ended, heard]
     when = f", when {question.clause(taken_by, has_origin=False)}."
     return [*told, f"{what} {had}ended on ", ended, when]
+
+
+def _is_by_hearsay(case: Case, ended: CaseStep) -> bool:
+    """Return whether an event only shows that a period has ended, which another one had done."""
+    if ended.step.effect is Effect.REPAIRED:
+        return True
+    return ended.step.effect is Effect.GAP and left_behind(ended.fact) != case.target.group_id
 
 
 def _into(question: Question) -> str:
@@ -153,6 +165,9 @@ def _doubt(question: Question) -> list[str | Part]:
     if doubtful is None:
         return [*told, "But a delivery about it was lost."]
     day = strong(question.day_of(doubtful))
+    if case.doubt is Doubt.SEEN:
+        later = ", and that may be true only from a little later on."
+        return [*told, "But Voucherify said so when it was asked on ", day, later]
     if case.doubt is Doubt.UNREADABLE:
         return [*told, "But an event of ", day, " could not be read, and may say otherwise."]
     heard = f" we heard that {question.clause(doubtful)}, "
@@ -195,6 +210,9 @@ def _after_yes(question: Question) -> list[str]:
         day = question.day_of(case.ended_later)
         if isinstance(case.ended_later.fact, SegmentLeft):
             said.append(f"{capital(question.person.short)} left it on {day}.")
+        elif case.ended_later.step.effect is Effect.REPAIRED:
+            heard = question.clause(case.ended_later)
+            said.append(f"That ended by {day}, when we heard that {heard}.")
         else:
             said.append(
                 f"That ended on {day}, when {question.clause(case.ended_later, has_origin=False)}."
@@ -211,13 +229,14 @@ def _after_no(question: Question) -> list[str]:
     if case.taken_by is not None:
         said.append(_while_it_lasted(question, case.taken_by))
     if case.given_later is not None:
-        day = question.day_of(case.given_later)
+        is_seen = case.given_later.step.effect is Effect.REPAIRED
+        day = f"{'by' if is_seen else 'on'} {question.day_of(case.given_later)}"
         again = case.taken_by is not None
         if question.preposition == "in":
-            said.append(f"{short} entered it{' again' if again else ''} on {day}.")
+            said.append(f"{short} entered it{' again' if again else ''} {day}.")
         else:
             came = "came back to" if again else "came to"
-            said.append(f"{short} {came} {question.group} on {day}.")
+            said.append(f"{short} {came} {question.group} {day}.")
     return [*said, *_late(question)]
 
 
@@ -241,7 +260,7 @@ def _late(question: Question) -> list[str]:
         return []
     count = sum(
         each.is_before
-        and each.step.effect in (Effect.APPLIED, Effect.GAP)
+        and each.step.effect in (Effect.APPLIED, Effect.GAP, Effect.REPAIRED)
         and each.step.received_at > question.as_of
         for each in question.case.steps
     )
