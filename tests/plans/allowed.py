@@ -54,6 +54,7 @@ WHOLE = {
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
+    "reconciliations.last": "the comparisons of all projects, a row for each run",
     "search.by_word": "a word may be within any name; only if nothing else is found",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",
     "leaves.read": "a range of the log, of which the caller bounds the number",
