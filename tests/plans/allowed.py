@@ -54,6 +54,8 @@ WHOLE = {
     "group_sizes.read": _ALL_SIZES,
     "group_sizes.swap": _ALL_SIZES,
     "group_sizes.totals": _ALL_SIZES,
+    "reconciliations.segment_feed": "the rows of one segment, once in a comparison",
+    "reconciliations.is_tier_fed": "the rows of one tier up to the first that fits",
     "reconciliations.last": "the comparisons of all projects, a row for each run",
     "search.by_word": "a word may be within any name; only if nothing else is found",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",

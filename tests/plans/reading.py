@@ -11,6 +11,7 @@ _NARROW = {
     *("position", "rowid", "resolved_position"),
     *("event_id", "stream_id", "customer_id", "source_id"),
     *("quarantine_id", "digest"),
+    "run_id",
 }
 
 #: Tables of one row, or of one a projection, process or person; the last thousand jobs; what came
