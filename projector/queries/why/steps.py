@@ -57,6 +57,8 @@ class Step:
     decides: bool = False
     #: How many times it was delivered again.
     duplicates: int = 0
+    #: The body of an observation, with what the source said as evidence; null for other events.
+    body: str | None = None
 
     @property
     def key(self) -> CanonicalKey:
@@ -106,6 +108,7 @@ class FoldStep(NamedTuple):
             reason=self.reason,
             before=before,
             after=after,
+            body=event.body if isinstance(self.fact, Observation) else None,
         )
 
 
