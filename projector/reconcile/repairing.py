@@ -17,7 +17,7 @@ from projector.reconcile.comparison import Difference, LostEvent
 from projector.reconcile.options import ReconcileOptions
 from projector.reconcile.ours import OurSide, lost_event
 from projector.store import activity
-from projector.store.append import Channel, append
+from projector.store.append import Channel, Outcome, append
 from projector.store.database import Database
 from projector.store.stream_cache import StreamCache
 from projector.text.instants import to_utc
@@ -99,7 +99,7 @@ class Recorder:
         self._cache = StreamCache()
         self._lock = Lock()
         self._is_closed = False
-        #: The number of events that were sent to the log, the known ones too.
+        #: The number of observations that are in the log now and were not before.
         self.recorded = 0
 
     def append(self, events: Sequence[Envelope]) -> None:
@@ -109,14 +109,14 @@ class Recorder:
                 if self._is_closed:
                     raise RunStopped(StopReason.INTERRUPTED)
                 piece = events[begin : begin + CHUNK]
-                append(
+                receipts = append(
                     self._database,
                     piece,
                     received_at=datetime.now(UTC),
                     cache=self._cache,
                     channel=Channel.RECONCILE,
                 )
-                self.recorded += len(piece)
+                self.recorded += sum(each.outcome is Outcome.APPENDED for each in receipts)
 
     def close(self) -> None:
         """Wait for the observations that are being appended, and let none follow."""

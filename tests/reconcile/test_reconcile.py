@@ -1,6 +1,7 @@
 """A comparison with a real server, in a real database: it finds, explains and repairs."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
@@ -18,6 +19,7 @@ from projector.queries.customers import find_customer
 from projector.reconcile.options import Record, SampledCustomers, SegmentMembers, Segments
 from projector.reconcile.report import ReconcileProgress, ReconcileReport
 from projector.runner.runner import catch_up
+from projector.server.metrics import Metrics
 from projector.store.database import Database
 from projector.store.tables import feed_hour, reconciliation
 from projector.voucherify.manners import StopReason
@@ -411,6 +413,23 @@ def test_what_was_done_is_kept_and_counted(shop: Shop, run: Run, wiped_database:
     assert evidence["request"] == "GET /v1/customers/cust_1/segments"
     assert evidence["body"]["data"][0]["id"] == "seg_1"
     assert "application-token" not in json.dumps(observed)
+
+
+def test_the_metrics_have_the_last_comparison(
+    shop: Shop, run: Run, wiped_database: Database
+) -> None:
+    """Also the reasons of which there are none, and of the last comparison only."""
+    shop.customer("cust_1")
+    shop.enter("cust_1", "seg_1", hours_ago=5, delivered=False, remembered=False)
+    for count in (1, 0):
+        begin = time.time()
+        run(_ONE, repair=True)
+        page = Metrics(wiped_database).page()[0].decode()
+        for reason, number in (("not_fed", count), ("lost", 0)):
+            labels = f'{{project="proj_1",reason="{reason}"}}'
+            assert f"projector_reconcile_differences{labels} {float(number)}\n" in page
+        [checked] = re.findall(r"\nprojector_reconcile_checked_\S+ (\S+)\n", page)
+        assert begin - 1 < float(checked) < time.time() + 1
 
 
 def test_agreeing_observations_are_filed_only_if_asked_for(
