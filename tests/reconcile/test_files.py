@@ -56,7 +56,7 @@ def test_a_file_is_compared_with_the_state_of_when_it_was_written(
     shop.enter("cust_1", "seg_1", hours_ago=50)
     shop.leave("cust_1", "seg_1", hours_ago=10)
     observed_at = shop.now - timedelta(hours=30)
-    entry = {"customer_id": "cust_1", "segments": ["seg_1"]}
+    entry: dict[str, Any] = {"customer_id": "cust_1", "segments": ["seg_1"]}
     report = run(_ANY, observed_at=observed_at, repair=True, **_file(write, entry))
     assert (report.agree, report.differences, report.recorded) == (1, (), 0)
     entry["segments"] = ["seg_1", {"id": "seg_2", "name": "Two"}]

@@ -79,7 +79,8 @@ def test_tiers_are_kept_whole() -> None:
 def test_listed_tiers_are_optional() -> None:
     shown = {"campaigns": {"A": {"loyalty_tier": "ltr_1"}, "B": {"points": 1}, "C": None}}
     assert objects.tiers_by_campaign_name(shown) == {"A": "ltr_1", "B": None}
-    for nothing in (None, {}, [], {"campaigns": None}, {"campaigns": []}):
+    nothings: list[object] = [None, {}, [], {"campaigns": None}, {"campaigns": []}]
+    for nothing in nothings:
         assert objects.tiers_by_campaign_name(nothing) == {}
 
 
