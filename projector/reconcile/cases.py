@@ -57,12 +57,12 @@ def evaluate(side: OurSide, seen: Sighting, frame: Frame, options: ReconcileOpti
     """Compare what was seen of a customer with our side as of then."""
     case = Case(seen=seen)
     if seen.absence is not None:
-        rows = side.rows(case.customer_id, seen.absence.instants.t0)
+        rows = side.rows(case.customer_id, seen.absence.instants)
         found = compare_absence(seen.key, rows, seen.absence)
         differences = [] if found is None else [found]
         case = _with(case, side, seen.absence.instants, [Place()], differences, options)
     if seen.segments is not None:
-        rows = side.rows(case.customer_id, seen.segments.instants.t0)
+        rows = side.rows(case.customer_id, seen.segments.instants)
         # A row that began within the window is not there as of its beginning.
         around = side.events_around(case.customer_id, seen.segments.instants)
         begun = {each.place.segment_id for each in around if each.place.segment_id is not None}
@@ -86,7 +86,7 @@ def evaluate(side: OurSide, seen: Sighting, frame: Frame, options: ReconcileOpti
             options,
         )
     for tier in seen.tiers:
-        rows = side.rows(case.customer_id, tier.instants.t0)
+        rows = side.rows(case.customer_id, tier.instants)
         difference = compare_tier(seen.key, rows, tier)
         place = Place(campaign_id=tier.campaign_id)
         differences = [] if difference is None else [difference]

@@ -6,12 +6,13 @@ tables yet count, too.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from attrs import frozen
 from sqlalchemy import Connection
 
-from projector.envelope import CustomerKey, RecordedEvent, end_of
+from projector.envelope import CustomerKey, RecordedEvent, Shape, end_of
 from projector.facts.codec import decode
 from projector.facts.events import (
     CustomerDeleted,
@@ -59,11 +60,21 @@ class OurSide:
         #: The end of the log.
         self.head = log.head(connection)
 
-    def rows(self, customer_id: str, as_of: datetime) -> Rows:
-        """Return the rows of a customer as of an instant; none for a customer who is unknown."""
+    def rows(self, customer_id: str, instants: Instants) -> Rows:
+        """Return the rows of a customer as of the beginning of a window; none if unknown.
+
+        An observation within the window counts, too: one of a moment ago may have begun a little
+        later, since a `Date` has whole seconds, and would be filed once more.
+        """
         key = CustomerKey(self._project_id, customer_id)
         if key not in find_keys(self._connection, customer_id, self._project_id, False):
             return _NO_ROWS
+        observed = (
+            each.occurred_at
+            for each in self._read(key, instants.t0, instants.until)
+            if each.source == Shape.RECONCILE
+        )
+        as_of = max(observed, default=instants.t0)
         found = past.states_at(self._connection, _PROJECTIONS, key, until=self.head, as_of=as_of)
         segments, tiers = (found[each.name].state for each in _PROJECTIONS)
         return Rows(segments, tiers)
@@ -78,16 +89,20 @@ class OurSide:
         key = CustomerKey(self._project_id, customer_id)
         if key not in find_keys(self._connection, customer_id, self._project_id, False):
             return []
-        stream_id = customers.stream_of(self._connection, key)
-        events = stream_log.read_behind(
+        events = self._read(key, after, until, from_position)
+        return [RowEvent(place, each) for each in events if (place := _place_of(each)) is not None]
+
+    def _read(
+        self, key: CustomerKey, after: datetime, until: datetime, from_position: int = 0
+    ) -> Iterator[RecordedEvent]:
+        return stream_log.read_behind(
             self._connection,
-            stream_id,
+            customers.stream_of(self._connection, key),
             end_of(after),
             last=end_of(until),
             after=from_position,
             until=self.head,
         )
-        return [RowEvent(place, each) for each in events if (place := _place_of(each)) is not None]
 
     def events_around(self, customer_id: str, instants: Instants) -> list[RowEvent]:
         """Return the events in the window of an observation, and those shortly before it."""

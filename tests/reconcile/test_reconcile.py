@@ -388,6 +388,18 @@ def test_two_at_once_end_as_one(shop: Shop, prepare: Prepare, wiped_database: Da
         assert shop.ours(customer_id) == shop.truth(customer_id)
 
 
+def test_a_run_a_moment_later_files_nothing_again(
+    shop: Shop, run: Run, wiped_database: Database
+) -> None:
+    """Its window may begin before that of the first, since a Date has whole seconds."""
+    shop.customer("cust_1")
+    shop.enter("cust_1", "seg_1", hours_ago=5, delivered=False, remembered=False)
+    assert run(_ONE, repair=True).recorded == 1
+    report = run(_ONE, repair=True, margin=timedelta(seconds=65))
+    assert (report.agree, report.recorded) == (1, 0)
+    assert len(_observations(wiped_database)) == 1
+
+
 def test_what_was_done_is_kept_and_counted(shop: Shop, run: Run, wiped_database: Database) -> None:
     shop.customer("cust_1")
     shop.enter("cust_1", "seg_1", hours_ago=5, delivered=False, remembered=False)
