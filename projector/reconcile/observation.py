@@ -17,6 +17,7 @@ from attrs import frozen
 
 from projector.envelope import CustomerKey, Envelope, Shape, id_problem
 from projector.facts.observations import CUSTOMER_ABSENT, SEGMENTS_OBSERVED, TIER_OBSERVED
+from projector.projections.observing import IN_FLIGHT
 from projector.text.instants import to_text, to_utc
 
 #: The time that the source may take from an event to its lists.
@@ -25,9 +26,9 @@ MARGIN = timedelta(seconds=60)
 #: The same for a file, whose time people state.
 FILE_MARGIN = timedelta(minutes=10)
 
-#: The longest window of an observation. It is not longer than `IN_FLIGHT`, the time within which a
-#: fold takes an event for what the observation saw.
-WINDOW_MAX = timedelta(minutes=15)
+#: The longest window of an observation: the time within which a fold takes an event for what the
+#: observation saw.
+WINDOW_MAX = IN_FLIGHT
 
 #: The precision of a `Date` header.
 _DATE_PRECISION = timedelta(seconds=1)

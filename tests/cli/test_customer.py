@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Cli, Write
-from tests.support.given import created, deleted, delivery
+from tests.support.given import created, deleted, delivery, segments_seen
 from tests.support.stories import ALEX
 
 
@@ -24,11 +24,13 @@ def test_the_answer_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
                 "segment_id": "seg_1",
                 "name": "Segment seg_1",
                 "entered_at": "2024-03-01T10:00:00.000250Z",
+                "seen_at": None,
             },
             {
                 "segment_id": "seg_2",
                 "name": "Segment seg_2",
                 "entered_at": "2024-03-01T10:00:00.000Z",
+                "seen_at": None,
             },
         ],
         "tiers": [
@@ -40,6 +42,7 @@ def test_the_answer_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
                 "points_from": 151,
                 "points_to": 250,
                 "joined_at": "2024-03-14T09:29:32.501Z",
+                "seen_at": None,
                 "expires_on": None,
                 "certain": True,
                 "overdue": False,
@@ -47,17 +50,20 @@ def test_the_answer_has_its_keys_in_their_order(cli: Cli, write: Write) -> None:
         ],
         "complete": True,
         "gaps": 1,
+        "gaps_open": 1,
         "position": 7,
         "last_event_at": "2024-03-15T00:00:00.000001Z",
+        "checked_at": None,
     }
     assert list(answer) == [
         "project_id", "customer_id", "source_id", "name", "email", "deleted_at",
-        "segments", "tiers", "complete", "gaps", "position", "last_event_at",
+        "segments", "tiers", "complete", "gaps", "gaps_open", "position", "last_event_at",
+        "checked_at",
     ]  # fmt: skip
-    assert list(answer["segments"][0]) == ["segment_id", "name", "entered_at"]
+    assert list(answer["segments"][0]) == ["segment_id", "name", "entered_at", "seen_at"]
     assert list(answer["tiers"][0]) == [
         "campaign_id", "campaign_name", "tier_id", "name", "points_from", "points_to",
-        "joined_at", "expires_on", "certain", "overdue",
+        "joined_at", "seen_at", "expires_on", "certain", "overdue",
     ]  # fmt: skip
 
 
@@ -176,3 +182,22 @@ def test_an_id_that_is_no_text_is_not_known(cli: Cli) -> None:
     done = cli("customer", "\udcff")
     assert done.code in {2, 3}
     assert done.failed_in_a_sentence
+
+
+def test_a_check_of_the_source_stands_beside_the_answer(cli: Cli, write: Write) -> None:
+    """What was missing is told, and that nothing is known to be missing any more."""
+    seen = segments_seen("cust_1", "seg_1", at="2026-11-20T10:00:00Z", id="obs_1")
+    assert cli("ingest", write(created("cust_1", at="2024-03-01T10:00:00Z"), seen)).code == 0
+    told = cli("customer", "cust_1").out
+    assert "unknown," in told
+    assert "seen by 2026-11-20 10:00:00Z" in told
+    assert (
+        "Nothing is known to be missing. "
+        "Checked with the source 2026-11-20 10:00Z; 1 delivery was missing before."
+    ) in told
+    explained = cli("why", "cust_1", "--segment", "seg_1").out
+    assert "repaired" in explained
+    assert "A member since 2026-11-20 10:00:00Z at the latest." in explained
+    assert "missing since" in explained
+    steps = cli("why", "cust_1", "--segment", "seg_1", "--json").json["steps"]
+    assert ["projector.segments.observed" in step["body"] for step in steps] == [True]

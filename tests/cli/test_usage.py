@@ -165,6 +165,7 @@ def test_the_whole_road_on_postgres(cli: Cli, write: Write, postgres_url: str) -
             "segment_id": "seg_1",
             "name": "Segment seg_1",
             "entered_at": "2024-01-02T00:00:00.000Z",
+            "seen_at": None,
         }
     ]
     assert cli("rebuild", "--db", url).code == 0

@@ -8,7 +8,7 @@ from tests.support.stories import UPS_AND_DOWNS
 
 _KEYS_OF_A_STEP = [
     "position", "event_id", "type", "occurred_at", "received_at", "late", "lateness_seconds",
-    "effect", "reason", "before", "after", "decides", "duplicates",
+    "effect", "reason", "before", "after", "decides", "duplicates", "body",
 ]  # fmt: skip
 
 
@@ -40,6 +40,10 @@ def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "ended_by_deletion": False,
         "gaps": 0,
         "changed_by": "in",
+        "observed_at": None,
+        "settled": 0,
+        "seen_at": None,
+        "silent": False,
     }
     ended = {"is_member": False, "left_at": "2024-01-03T00:00:00.000Z", "changed_by": "out"}
     assert first == {
@@ -54,6 +58,7 @@ def test_a_segment_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "after": membership,
         "decides": False,
         "duplicates": 0,
+        "body": None,
     }
     assert (second["before"], second["after"]) == (membership, {**membership, **ended})
     assert list(second["after"]) == list(membership)
@@ -88,6 +93,7 @@ def test_a_campaign_as_a_document_has_its_keys_in_their_order(
     assert list(found["current"]) == [
         "campaign_id", "campaign_name", "tier_id", "tier_name", "points_from", "points_to",
         "joined_at", "expires_on", "previous_tier_id", "left_at", "certain", "gaps", "changed_by",
+        "observed_at", "settled", "seen_at", "silent",
     ]  # fmt: skip
     assert found["steps"][1]["after"]["expires_on"] == "2024-06-30"
     [conflict] = found["conflicts"]
@@ -99,7 +105,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
     found = told("--not", "ltr_2", "--json").json
     assert list(found) == [
         "project_id", "customer_id", "not", "kind", "verdict", "given_by", "taken_by",
-        "campaign_id", "overdue", "complete", "gaps", "position",
+        "campaign_id", "overdue", "complete", "gaps", "gaps_open", "position",
     ]  # fmt: skip
     for key in ("given_by", "taken_by"):
         assert list(found[key]) == _KEYS_OF_A_STEP
@@ -115,6 +121,7 @@ def test_a_verdict_as_a_document_has_its_keys_in_their_order(told: Cli) -> None:
         "overdue": False,
         "complete": True,
         "gaps": 0,
+        "gaps_open": 0,
         "position": 7,
     }
     assert told("--not", "ltr_1", "--json").json["verdict"] == "holds"

@@ -104,8 +104,10 @@ def test_the_installed_command_takes_an_event_and_answers(projector: Path, tmp_p
         "tiers": [],
         "complete": True,
         "gaps": 0,
+        "gaps_open": 0,
         "position": 1,
         "last_event_at": "2024-01-01T00:00:00.000Z",
+        "checked_at": None,
     }
 
 
