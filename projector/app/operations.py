@@ -1,4 +1,4 @@
-"""The methods for operators: backfills, the quarantine, dead letters, purges, access tokens."""
+"""The methods for operators: backfills, comparisons, the quarantine, dead letters, tokens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from projector.envelope import NO_DEFAULTS, DeliveryDefaults
+from projector.errors import ProjectNotGiven
 from projector.projections import discover, named
 from projector.store.database import Database
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from projector.operate.tokens import NewToken, Token
     from projector.store.erasure.cleaning import Part
     from projector.store.erasure.purge import PurgeReport
+    from projector.reconcile.options import Choice, ReconcileOptions
+    from projector.reconcile.reconcile import Reconcile
     from projector.voucherify.credentials import Access
 
 
@@ -58,6 +61,33 @@ class Operations:
         from projector.backfill.backfill import Backfill
 
         return Backfill(self._prepared(), access, choice, options, stop=stop)
+
+    def reconcile(
+        self,
+        access: Access | None,
+        choice: Choice,
+        options: ReconcileOptions,
+        *,
+        project_id: str | None = None,
+        file: str | None = None,
+        stop: Event | None = None,
+    ) -> Reconcile:
+        """Prepare a comparison with Voucherify's API, or with a file; it ends once `stop` is set.
+
+        Its `estimate` states the cost, its `run` compares, and repairs if that is wanted; the
+        tables do not change before `catch_up`. Close it. `access` may be None for a file whose
+        `options.activity` is False; then `project_id` is needed. Raises ExtraMissing without the
+        extra, ProjectNotGiven, BadNumber, BadInstant, BadIdentifier, or an error of the file.
+        """
+        from projector.reconcile.reconcile import Reconcile
+
+        if access is not None:
+            project_id = access.project_id
+        elif project_id is None or file is None:
+            raise ProjectNotGiven
+        return Reconcile(
+            self._prepared(), project_id, choice, options, access=access, file=file, stop=stop
+        )
 
     def quarantine(
         self,

@@ -22,7 +22,12 @@ from projector.store import activity, suspects
 from projector.store.database import Database
 from projector.voucherify import listing
 from projector.voucherify.client import Client
-from projector.voucherify.listing import CustomerList, CustomerPage, read_customer_page
+from projector.voucherify.listing import (
+    CustomerList,
+    CustomerPage,
+    ListedCustomer,
+    read_customer_page,
+)
 from projector.voucherify.pages import PageUnreadable
 
 #: The customers that are looked up in one transaction.
@@ -71,9 +76,15 @@ class CustomerListing:
 
     def chunks(self) -> Iterator[list[str]]:
         """Yield the ids of all customers."""
+        for customers in self.pages():
+            yield [each.customer_id for each in customers]
+
+    def pages(self) -> Iterator[list[ListedCustomer]]:
+        """Yield all customers, each once or, if the list changes meanwhile, seldom twice."""
         while not self._list.is_done:
             page, self._first = self._first or self._request(), None
-            yield self._list.follow(page)
+            new = set(self._list.follow(page))
+            yield [each for each in page.customers if each.customer_id in new]
 
     def _request(self) -> CustomerPage:
         answer = self._client.get(listing.PATH, self._list.query())

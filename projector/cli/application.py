@@ -44,6 +44,7 @@ for _name, _module, _object in (
     ("purge", "purge", "purge"),
     ("quarantine", "quarantine", "quarantine"),
     ("rebuild", "rebuild", "rebuild"),
+    ("reconcile", "reconcile", "reconcile"),
     ("run", "run", "run"),
     ("segments", "groups", "segments"),
     ("serve", "serve", "serve"),
@@ -89,7 +90,7 @@ def launch(
         from projector.cli import progress
 
         progress.report_to(progress_fd)
-    if tokens[:1] in (("ingest",), ("backfill",)):
+    if tokens[:1] in (("ingest",), ("backfill",), ("reconcile",)):
         # cyclopts takes a lone hyphen for an option.
         tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)

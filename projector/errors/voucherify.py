@@ -76,7 +76,7 @@ class VoucherifyUnreachable(ProjectorError):
 
 
 class BudgetTooSmall(ProjectorError):
-    """The backfill needs {needed:,} requests or more, and may make {requests_max:,}."""
+    """It needs {needed:,} requests or more, and may make {requests_max:,}."""
 
     exit_code = 2
     hint = (

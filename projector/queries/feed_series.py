@@ -16,7 +16,7 @@ from projector.store.feed_reads import FeedRow
 DAYS = 42
 
 #: The channels whose deliveries say nothing about the sender.
-_FETCHED = (Channel.FILE, Channel.BACKFILL)
+_FETCHED = (Channel.FILE, Channel.BACKFILL, Channel.RECONCILE)
 
 
 @define

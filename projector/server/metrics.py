@@ -15,12 +15,14 @@ from attrs import frozen
 from projector.facts.registry import facts
 from projector.projections import discover
 from projector.queries.status import Status, read_status
+from projector.reconcile.reasons import Reason
 from projector.server.errors import MetricsMissing
 from projector.server.refusals import Refusals
 from projector.server.writer import Commit
-from projector.store import log
+from projector.store import log, reconciliations
 from projector.store.append import Outcome
 from projector.store.database import Database
+from projector.store.reconciliations import Reconciliation
 
 try:
     import prometheus_client as prometheus
@@ -51,6 +53,8 @@ class MetricsSnapshot:
     lag_seconds: float
     #: The seconds since the last event of each type was received.
     silence_seconds: dict[str, float]
+    #: The last comparison with Voucherify of each project.
+    reconciliations: tuple[Reconciliation, ...]
 
 
 class NullMetrics:
@@ -157,6 +161,16 @@ class Metrics(NullMetrics):
             "Time since the last event of a type was received.",
             ["type"],
         )
+        self._differences = gauge(
+            "projector_reconcile_differences",
+            "Differences from Voucherify that the last comparison found.",
+            ["project", "reason"],
+        )
+        self._checked = gauge(
+            "projector_reconcile_checked_timestamp_seconds",
+            "When the last comparison with Voucherify ended.",
+            ["project"],
+        )
 
     def count_commit(self, commit: Commit) -> None:
         """Count a batch that was appended."""
@@ -200,6 +214,7 @@ class Metrics(NullMetrics):
         with self._database.reading() as connection:
             last = log.last_received_by_type(connection, after=after)
             oldest = log.read_at(connection, [position + 1])
+            compared = reconciliations.last(connection)
         for type_, received_at in last.items():
             label = type_ if type_ in facts() else _OTHER
             self._last_seen[label] = max(received_at, self._last_seen.get(label, received_at))
@@ -212,6 +227,7 @@ class Metrics(NullMetrics):
             silence_seconds={
                 type_: (now - at).total_seconds() for type_, at in self._last_seen.items()
             },
+            reconciliations=tuple(compared),
         )
 
     def _set(self, snapshot: MetricsSnapshot) -> None:
@@ -230,6 +246,13 @@ class Metrics(NullMetrics):
             self._quarantine.labels(reason).set(count)
         for type_, seconds in snapshot.silence_seconds.items():
             self._silence_seconds.labels(type_).set(seconds)
+        self._differences.clear()
+        for compared in snapshot.reconciliations:
+            self._checked.labels(compared.project_id).set(compared.ended_at.timestamp())
+            # All reasons, with 0: one that disappears would look as if it stayed.
+            for reason in Reason:
+                count = compared.reasons.get(reason, 0)
+                self._differences.labels(compared.project_id, reason).set(count)
 
 
 def create_metrics(database: Database) -> NullMetrics:

@@ -61,6 +61,8 @@ class Channel(StrEnum):
     FILE = "file"
     #: Activity that was read from Voucherify's API.
     BACKFILL = "backfill"
+    #: What the program itself saw of a customer at Voucherify: observations.
+    RECONCILE = "reconcile"
     #: Deliveries that waited in the quarantine and are read again.
     RETRY = "retry"
     #: Events that were in the log before deliveries were counted.

@@ -25,7 +25,7 @@ from projector.store.types import Instant, Key, Long
 
 #: The revision of the newest migration. Kept here so that opening a database needs no Alembic;
 #: a test compares it with the migrations.
-SCHEMA_REVISION = "0019"
+SCHEMA_REVISION = "0020"
 
 #: The table with the revision of the schema: Alembic's, by a name of the program's own, because
 #: another application in the same schema may have its `alembic_version`.
@@ -359,6 +359,32 @@ activity = Table(
     Column("entries", BigInteger, nullable=False),
     # Why the last reading failed, as a sentence; null if it did not.
     Column("problem", Text),
+)
+
+#: Comparisons of the tables with Voucherify, by their runs.
+reconciliation = Table(
+    "reconciliation",
+    metadata,
+    # `rec_` and random characters; in the evidence of observations, too.
+    Column("run_id", Key, primary_key=True),
+    Column("project_id", Key, nullable=False),
+    Column("begun_at", Instant, nullable=False),
+    # Null while it goes on, and if the process was killed.
+    Column("ended_at", Instant),
+    # `api` or the kind of a file; a file's name is not kept.
+    Column("source", Text, nullable=False),
+    # Customers that were compared, and those of whom something differed.
+    Column("compared", BigInteger, nullable=False),
+    Column("differing", BigInteger, nullable=False),
+    # Differences that were repaired, and those that remain.
+    Column("repaired", BigInteger, nullable=False),
+    Column("remaining", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    # JSON: the number of differences by reason.
+    Column("reasons", Text, nullable=False),
+    # Why it ended early; null if it did not.
+    Column("stopped", Text),
+    Index("reconciliation_ended_idx", "project_id", "ended_at"),
 )
 
 #: Leases: which one of several processes does a job (leader election).

@@ -8,8 +8,9 @@ has one time, that millisecond is read by page numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from msgspec import Raw, Struct
 from projector.envelope import id_problem
 from projector.errors import ListStuck
 from projector.text import instants, surrogates
+from projector.voucherify.objects import tiers_by_campaign_name
 from projector.voucherify.pages import PAGE_ENTRIES_MAX, PageUnreadable
 
 PATH = "/v1/customers"
@@ -39,6 +41,7 @@ class _List(Struct, gc=False):
 class _Customer(Struct, gc=False):
     id: Any = None
     created_at: Any = None
+    loyalty: Any = None
 
 
 _list = msgspec.json.Decoder(_List)
@@ -50,6 +53,8 @@ class ListedCustomer(NamedTuple):
 
     customer_id: str
     created_at: datetime
+    #: The ids of the tiers by the names of campaigns; None where a campaign shows no tier.
+    tiers: Mapping[str, str | None] = MappingProxyType({})
 
 
 class CustomerPage(NamedTuple):
@@ -90,7 +95,8 @@ def _read(raw: Raw) -> ListedCustomer:
     customer = _customer.decode(raw)
     if problem := id_problem(customer.id):
         raise ValueError(f"a customer's id {problem}")
-    return ListedCustomer(customer.id, instants.parse(customer.created_at))
+    tiers = tiers_by_campaign_name(customer.loyalty)
+    return ListedCustomer(customer.id, instants.parse(customer.created_at), tiers)
 
 
 @mutable

@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -36,6 +38,8 @@ from projector.operate.tokens import create_token, list_tokens, read_tokens, rev
 from projector.projections import discover, named
 from projector.queries.customers import PointInTime, find_customer
 from projector.queries.status import read_status
+from projector.reconcile.options import ReconcileOptions, SampledCustomers, SegmentMembers
+from projector.reconcile.reconcile import Reconcile
 from projector.runner import direct
 from projector.runner.follower import Follower, Intervals
 from projector.runner.runner import catch_up
@@ -50,6 +54,7 @@ from projector.store import (
     log,
     log_head,
     projection_tables,
+    reconciliations,
     schema,
     sessions,
 )
@@ -74,6 +79,7 @@ from tests.support.given import RECEIVED_AT, Delivery, envelope, in_shape
 from tests.support.items import rejected
 from tests.support.logs import by_steps
 from tests.support.seals import KEY
+from tests.support.sources import Shop
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, entry, voucherify_api
 
 _ERASURES = 2_500
@@ -100,6 +106,7 @@ def change(database: Database) -> None:
     _use_tokens(database)
     _do_jobs(database)
     _backfill(database)
+    _reconcile(database)
     _create_keys(database)
     _forget(database)
     _suppress(database)
@@ -478,6 +485,40 @@ def _backfill(database: Database) -> None:
                 assert backfill.estimate().customers
                 if choice is named:
                     assert backfill.run().done == 2
+
+
+def _reconcile(database: Database) -> None:
+    """Compare customers who differ with the API and with files, and repair them."""
+    with voucherify_api() as api, tempfile.TemporaryDirectory() as folder:
+        shop = Shop(api, database, datetime.now(UTC))
+        shop.segment("seg_1")
+        shop.campaign("camp_1", "ltr_1")
+        for customer in ("cust_7", "cust_observed"):
+            shop.customer(customer)
+            shop.enter(customer, "seg_1", hours_ago=1, delivered=False, remembered=False)
+            shop.move(customer, "ltr_1", hours_ago=1, delivered=False, remembered=False)
+        credentials = Credentials(project_id="proj_1", app_id=APP_ID, app_token=APP_TOKEN)
+        access = Access(project_id="proj_1", address=parse_url(api.url), credentials=credentials)
+        options = ReconcileOptions(
+            settle=timedelta(0), per_minute=100_000, repair=True, repair_percent_max=100
+        )
+        for choice in (
+            NamedCustomers(("cust_7", "cust_observed")),
+            SegmentMembers("seg_1"),
+            SampledCustomers(2),
+        ):
+            with Reconcile(database, "proj_1", choice, options, access=access) as comparison:
+                assert comparison.run().compared
+        path = Path(folder, "observed")
+        path.write_text("source_id\nshop_7\n")
+        of_file = evolve(options, observed_at=datetime.now(UTC), activity=False)
+        members = SegmentMembers("seg_1")
+        with Reconcile(
+            database, "proj_1", members, of_file, access=None, file=str(path)
+        ) as comparison:
+            assert comparison.run().compared
+    with database.reading() as connection:
+        assert reconciliations.last(connection)
 
 
 def _do_jobs(database: Database) -> None:

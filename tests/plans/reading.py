@@ -10,7 +10,7 @@ from tests.plans.recording import Plan
 _NARROW = {
     *("position", "rowid", "resolved_position"),
     *("event_id", "stream_id", "customer_id", "source_id"),
-    *("quarantine_id", "digest", "erasure_id"),
+    *("quarantine_id", "digest", "erasure_id", "run_id"),
 }
 
 #: Tables of one row, or of one a projection, process or person; the last thousand jobs; what came

@@ -72,6 +72,7 @@ PAGES = (
     Page(path="docs/sql.md", on_postgres=True),
     Page(path="docs/python.md"),
     Page(path="docs/operations.md"),
+    Page(path="docs/reconcile.md"),
     Page(path="docs/archive.md"),
     Page(path="docs/sealed-log.md"),
     Page(path="docs/privacy.md"),

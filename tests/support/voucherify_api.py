@@ -73,6 +73,29 @@ def entry(
 
 
 @define
+class SegmentTruth:
+    """A segment at the source."""
+
+    name: str = "VIP"
+    kind: str = "auto-update"
+    members: set[str] = field(factory=set)
+    status: str | None = "DONE"
+
+
+@define
+class CampaignTruth:
+    """A loyalty campaign at the source."""
+
+    name: str = "Club"
+    #: The names of tiers by id.
+    tiers: dict[str, str] = field(factory=dict)
+    #: The tiers of each customer, a card for each; usually one.
+    held: dict[str, tuple[str, ...]] = field(factory=dict)
+    #: The last days of tiers by customer.
+    expires_on: dict[str, str] = field(factory=dict)
+
+
+@define
 class VoucherifyApi:
     """The state of the server: what it knows, was asked, and answers next."""
 
@@ -82,6 +105,14 @@ class VoucherifyApi:
     #: The times of the customers' creation, by customer, and their ids at the shop.
     created: dict[str, str] = field(factory=dict)
     source_ids: dict[str, str] = field(factory=dict)
+    #: Segments by id: their names, kinds and members.
+    segments: dict[str, "SegmentTruth"] = field(factory=dict)
+    #: Campaigns by id.
+    campaigns: dict[str, "CampaignTruth"] = field(factory=dict)
+    #: Whether the list of customers shows tiers.
+    lists_tiers: bool = True
+    #: The server's clock, less that of this machine, in seconds; None leaves all dates out.
+    clock: float | None = 0.0
     #: Fewer entries a page than it is asked for.
     page_max: int = 100
     requests: list[Request] = field(factory=list)
@@ -125,8 +156,41 @@ class VoucherifyApi:
             case ["v1", "customers", identifier]:
                 customer_id = self.source_ids.get(identifier, identifier)
                 if customer_id in self.activity:
-                    return 200, {"id": customer_id, "object": "customer"}
+                    at = self.created.get(customer_id)
+                    return 200, {"id": customer_id, "object": "customer", "created_at": at}
                 return _not_found(identifier)
+            case ["v1", "customers", identifier, "segments"]:
+                # As the API does, also for customers whom it does not know.
+                own = [each for each, one in self.segments.items() if identifier in one.members]
+                found = [
+                    {"id": each, "name": self.segments[each].name, "object": "segment"}
+                    for each in own
+                ]
+                return 200, _of("data", found)
+            case ["v1", "segments"]:
+                return 200, _of("segments", [*map(self._segment, self.segments)])
+            case ["v1", "segments", segment_id]:
+                if segment_id not in self.segments:
+                    return 404, _error(404, "Resource not found")
+                return 200, {**self._segment(segment_id), "initial_sync_status": "DONE"}
+            case ["v1", "loyalties"]:
+                campaigns = [
+                    {"id": each, "name": one.name, "object": "campaign"}
+                    for each, one in self.campaigns.items()
+                ]
+                return 200, _of("campaigns", campaigns)
+            case ["v1", "loyalties", "members", card, "tiers"]:
+                return self._card_tiers(*card.split("/"))
+            case ["v1", "loyalties", campaign_id, "tiers"]:
+                return 200, _of("data", self._tiers(campaign_id))
+            case ["v1", "loyalties", campaign_id, "members"]:
+                customer_id = request.query["customer"]
+                held = self.campaigns[campaign_id].held.get(customer_id, ())
+                cards = [
+                    {"id": f"{campaign_id}/{customer_id}/{number}", "object": "voucher"}
+                    for number in range(len(held))
+                ]
+                return 200, _of("vouchers", cards)
             case ["v1", "customers", identifier, "activity"]:
                 if identifier in self.activity:
                     return self._page(self.activity[identifier], request.query)
@@ -149,8 +213,42 @@ class VoucherifyApi:
         found = {"object": "list", "data_ref": "data", "data": page, "has_more": has_more}
         return 200, found | ({"more_starting_after": page[-1]["id"]} if has_more else {})
 
+    def _segment(self, segment_id: str) -> Any:
+        found = self.segments[segment_id]
+        shown = {"id": segment_id, "name": found.name, "type": found.kind, "object": "segment"}
+        return shown | ({} if found.status is None else {"initial_sync_status": found.status})
+
+    def _tiers(self, campaign_id: str) -> list[Any]:
+        tiers = self.campaigns[campaign_id].tiers.items()
+        return [
+            {"id": each, "name": name, "campaign_id": campaign_id, "object": "loyalty_tier"}
+            for each, name in tiers
+        ]
+
+    def _card_tiers(self, campaign_id: str, customer_id: str, number: str) -> tuple[int, Any]:
+        campaign = self.campaigns[campaign_id]
+        tier_id = campaign.held[customer_id][int(number)]
+        found = [each for each in self._tiers(campaign_id) if each["id"] == tier_id]
+        day = campaign.expires_on.get(customer_id)
+        if day is not None:
+            found = [{**each, "expiration": {"expiration_date": day}} for each in found]
+        return 200, _of("data", found)
+
+    def _loyalty(self, customer_id: str) -> Any:
+        return {
+            "campaigns": {
+                each.name: {"points": 1, "loyalty_tier": each.held[customer_id][0]}
+                for each in self.campaigns.values()
+                if each.held.get(customer_id) and self.lists_tiers
+            }
+        }
+
     def _list(self, query: Mapping[str, str]) -> Any:
-        ordered = sorted((at, customer_id) for customer_id, at in self.created.items())
+        created = self.created
+        if "segment_id" in query and query["segment_id"] in self.segments:
+            members = self.segments[query["segment_id"]].members
+            created = {each: at for each, at in created.items() if each in members}
+        ordered = sorted((at, customer_id) for customer_id, at in created.items())
         begin = 0
         if "starting_after" in query:
             begin = bisect_right([at for at, _ in ordered], query["starting_after"])
@@ -159,8 +257,11 @@ class VoucherifyApi:
             ordered = [each for each in ordered if low < each[0] < high]
         limit = min(int(query["limit"]), self.page_max)
         begin += (int(query.get("page", "1")) - 1) * limit
-        customers = [{"id": each, "created_at": at} for at, each in ordered[begin : begin + limit]]
-        total = len(self.created)
+        customers = [
+            {"id": each, "created_at": at, "loyalty": self._loyalty(each)}
+            for at, each in ordered[begin : begin + limit]
+        ]
+        total = len(created)
         return {"object": "list", "data_ref": "customers", "customers": customers, "total": total}
 
     def next_reply(self) -> Reply:
@@ -168,6 +269,10 @@ class VoucherifyApi:
         if not self.replies:
             return USUAL
         return self.replies[0] if self.repeats else self.replies.pop(0)
+
+
+def _of(name: str, elements: list[Any]) -> dict[str, Any]:
+    return {"object": "list", "data_ref": name, name: elements, "total": len(elements)}
 
 
 def _error(code: int, message: str) -> dict[str, Any]:
@@ -200,8 +305,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, api: VoucherifyApi, status: int, body: bytes, reply: Reply) -> None:
         self.send_response_only(status)
-        if reply.clock is not None:
-            self.send_header("Date", formatdate(time.time() + reply.clock, usegmt=True))
+        if reply.clock is not None and api.clock is not None:
+            clock = time.time() + reply.clock + api.clock
+            self.send_header("Date", formatdate(clock, usegmt=True))
         for name, value in {**api.headers, **reply.headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from projector.app import open_projector
@@ -25,6 +21,7 @@ from projector.backfill.options import (
 )
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up
+from projector.cli.signals import stopped_by_signals
 from projector.config import read_settings, read_voucherify_access
 from projector.errors import BudgetTooSmall
 from projector.intake.files import size
@@ -35,8 +32,8 @@ if TYPE_CHECKING:
     from projector.backfill.backfill import Backfill
     from projector.backfill.report import BackfillProgress, BackfillReport
 
-#: Why a backfill stopped, as the end of a sentence.
-_STOPPED = {
+#: Why a run of requests stopped, as the end of a sentence.
+STOPPED = {
     StopReason.BUDGET: "the requests of --requests-max are used up",
     StopReason.CYCLE_QUOTA: "few or no requests of the plan's billing cycle are left",
     StopReason.RATE_LIMIT: "Voucherify asks to wait for more than ten minutes",
@@ -171,32 +168,10 @@ def _choice(
 def _run(prepared: Backfill, cost: Estimate, stop: Event) -> BackfillReport:
     """Run it with a progress bar; a signal ends it after the page that is being filed."""
     with (
-        _stopped_by_signals(stop),
+        stopped_by_signals(stop),
         progress.noted_bar("backfilling", "customers", cost.customers) as advance,
     ):
         return prepared.run(lambda now: advance(now.customers, _note(now)))
-
-
-@contextmanager
-def _stopped_by_signals(stop: Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set `stop`; a second one ends the process at once.
-
-    The main thread must not use `stop` meanwhile: the handler runs in it, and would deadlock.
-    """
-    caught: list[int] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-        stop.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _note(now: BackfillProgress) -> str:
@@ -232,7 +207,7 @@ def _show(report: BackfillReport) -> None:
     if report.failed:
         output.line("The table activity has the problems of those that failed.")
     if report.stopped is not None:
-        reason = _STOPPED.get(report.stopped, report.stopped)
+        reason = STOPPED.get(report.stopped, report.stopped)
         output.line(f"Stopped, because {reason}. Run it again to go on.")
     if report.stopped is StopReason.INTERRUPTED:
         output.line("The tables are as before: the next catch-up brings them up to date.")
