@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         QuarantineRetryReport,
     )
     from projector.operate.tokens import NewToken, Token
-    from projector.store.erasure.cleaning import Part
-    from projector.store.erasure.purge import PurgeReport
     from projector.reconcile.options import Choice, ReconcileOptions
     from projector.reconcile.reconcile import Reconcile
+    from projector.store.erasure.cleaning import Part
+    from projector.store.erasure.purge import PurgeReport
     from projector.voucherify.credentials import Access
 
 
