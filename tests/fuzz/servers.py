@@ -244,6 +244,7 @@ def _check_document(document: Any) -> None:
             "duplicates": "duplicate",
             "conflicts": "conflict",
             "quarantined": "quarantined",
+            "suppressed": "suppressed",
         }
         assert document["read"] == len(outcomes)
         for plural, outcome in names.items():
