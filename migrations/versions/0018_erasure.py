@@ -31,7 +31,7 @@ _IS_MARKER = (
     " AND NEW.event_id = 'erased:' || OLD.position"
     " AND NEW.type = 'erased'"
     " AND NEW.stream_id IS NULL"
-    " AND NOT NEW.late"
+    " AND NEW.late = false"
     " AND NEW.source = 'erased'"
     " AND NEW.occurred_at = OLD.received_at"
     f""" AND NEW.body = '{{"erased":' || {_OPEN} || '}}'"""

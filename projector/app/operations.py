@@ -80,13 +80,27 @@ class Operations:
         extra, ProjectNotGiven, BadNumber, BadInstant, BadIdentifier, or an error of the file.
         """
         from projector.reconcile.reconcile import Reconcile
+        from projector.store.erasure import erased_customers
 
         if access is not None:
             project_id = access.project_id
         elif project_id is None or file is None:
             raise ProjectNotGiven
+        database = self._prepared()
+
+        def is_erased(customer_id: str) -> bool:
+            with database.reading() as connection:
+                return bool(erased_customers.find(connection, [customer_id], project_id))
+
         return Reconcile(
-            self._prepared(), project_id, choice, options, access=access, file=file, stop=stop
+            database,
+            project_id,
+            choice,
+            options,
+            access=access,
+            file=file,
+            stop=stop,
+            is_erased=is_erased,
         )
 
     def quarantine(

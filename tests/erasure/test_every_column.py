@@ -75,6 +75,13 @@ NEVER = {
     "lease": {"job": _OURS, "holder": "the name of a process"},
     "projector_schema": {"version_num": _OURS},
     "quarantine": {"project_id": _SHOPS, "reason": _OURS},
+    "reconciliation": {
+        "run_id": "random",
+        "project_id": _SHOPS,
+        "source": _OURS,
+        "reasons": "counts by reason",
+        "stopped": _OURS,
+    },
     "secret": {"name": _OURS, "value": "random"},
     "session": {"digest": "of a random number", "token_id": "random"},
     "snapshot": {"projection": _OURS, "fingerprint": "of the columns"},

@@ -31,12 +31,11 @@ from projector.store import activity, jobs, log, log_head
 from projector.store.activity import Reading
 from projector.store.append import append
 from projector.store.database import Database
-from projector.store.erasure import digest_list, digests, keys
+from projector.store.erasure import archive_keys, digest_list, digests, keys
 from projector.store.erasure.told import ranges_of
 from projector.store.jobs import JobEnd
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import (
-    archive_key,
     checkpoint,
     dead_letter_reason,
     erased_stream,
@@ -89,8 +88,7 @@ def _fill(database: Database) -> None:
         for customer_id in ("cust_7", "shop-000077", "cust_77"):
             reading = Reading(project_id="proj_1", customer_id=customer_id, scope="")
             activity.save(connection, reading)
-        for stream_id in (1, 2, 3):
-            connection.execute(insert(archive_key).values(stream_id=stream_id, key=b"k"))
+    archive_keys.create(database)
     for customer_id in ("cust_7", "cust_77"):
         ask_job(database, JobKind.QUARANTINE_RETRY, {"customer": customer_id}, asked_by="shop")
     asked = ask_job(database, JobKind.VERIFY, {}, asked_by="shop")
@@ -157,8 +155,14 @@ def _has_markers(database: Database, salted: list[tuple[Any, ...]]) -> None:
         (position, None if position in gone else salt, commitment)
         for position, salt, commitment in salted
     ]
-    kept = _all(database, select(archive_key.c.stream_id).order_by("stream_id"))
-    assert kept == [(each,) for each in (1, 2, 3) if each != erased]
+    last_position = max(position for position, _, _ in salted) + 10
+    with database.reading() as connection:
+        opened = {
+            each
+            for node in archive_keys.read(connection, 1, last_position)
+            for each in range(max(node.first, 1), min(node.last, last_position) + 1)
+        }
+    assert opened == {*range(1, last_position + 1)} - gone
     [last] = [each for each in read_log(database) if each.source == "projector"]
     ranges = [[*each] for each in ranges_of(sorted(gone))]
     assert json.loads(last.body) == {

@@ -43,7 +43,6 @@ PAGES = {
 WHOLE = {
     "archive_keys._destroy": "the nodes above some positions: one in five, while there are few",
     "archive_keys.has_any": "one row, whichever",
-    "archive_keys.read": "the keys of a range of positions, from a place of an index",
     "archive_keys.read_all": "all keys are written to a file",
     "difference._moves": _COMPARED,
     "difference.count_customers": _COMPARED,

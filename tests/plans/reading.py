@@ -13,10 +13,10 @@ _NARROW = {
     *("quarantine_id", "digest", "erasure_id", "run_id"),
 }
 
-#: Tables of one row, or of one a projection, process or person; the last thousand jobs; what came
-#: with the statement, or was found by it; the catalog.
+#: Tables of one row, or of one a projection, process or person; the last thousand jobs; of
+#: one a comparison; what came with the statement, or was found by it; the catalog.
 _SMALL = re.compile(
-    r"log_head|checkpoint|lease|token|session|job|job_\w+|projector_schema"
+    r"log_head|checkpoint|lease|token|session|job|job_\w+|reconciliation|projector_schema"
     r"|incoming_\w+|anon_\d+|json_each|CONSTANT|\(subquery-\d+\)|pg_\w+|sqlite_\w+|pragma_\w+|part\.\w+"
 )
 

@@ -111,7 +111,7 @@ _ONLY_SQLITE = {
     "insert or replace": f"INSERT OR REPLACE INTO event SELECT {_COLUMNS} FROM event",
     "update or replace": _update(body="'{}'").replace("UPDATE", "UPDATE OR REPLACE", 1),
     "update or ignore": _update(body="'{}'").replace("UPDATE", "UPDATE OR IGNORE", 1),
-    "late = 0.5": _update(late="0.5"),
+    **{f"late = {value}": _update(late=value) for value in ("0.5", "''", "x''", "'0x'")},
     **{f"stream_id = {value}": _update(stream_id=value) for value in ("''", "x''")},
     "a body that is bytes": _update(body="CAST('{\"erased\":2}' AS BLOB)"),
     "replace a leaf": "REPLACE INTO leaf SELECT position, NULL, commitment FROM leaf",
