@@ -15,7 +15,7 @@ from projector.store import dead_letters, quarantine, reconciliations
 from projector.store.reconciliations import SegmentFeed
 
 #: The newest entries of the quarantine that are looked through for a customer.
-_QUARANTINE_ENTRIES_MAX = 1_000
+_QUARANTINE_ENTRIES_MAX = 100
 
 
 class Reason(StrEnum):

@@ -41,6 +41,7 @@ PAGES = {
 
 #: They go through all rows, or all of a kind that may be most of them.
 WHOLE = {
+    "archive_keys.read": "the keys of a range of positions, from a place of an index",
     "archive_keys._destroy": "the nodes above some positions: one in five, while there are few",
     "archive_keys.has_any": "one row, whichever",
     "archive_keys.read_all": "all keys are written to a file",
@@ -74,7 +75,6 @@ WHOLE = {
     "group_sizes.totals": _ALL_SIZES,
     "reconciliations.segment_feed": "the rows of one segment, once in a comparison",
     "reconciliations.is_tier_fed": "the rows of one tier up to the first that fits",
-    "reconciliations.last": "the comparisons of all projects, a row for each run",
     "search.by_word": "a word may be within any name; only if nothing else is found",
     "keys.read": "one key, or two",
     "leaves.next_position.<genexpr>": "an entry of each of two indexes",
@@ -130,7 +130,6 @@ WHOLE = {
 
 #: They sort what they have found.
 SORTED = {
-    "archive_keys.read": "the keys of a range of positions, of which there are few",
     "direct_project.read_events": "the new events, which are few",
     "difference._moves": _COMPARED,
     "difference.count_customers": "each customer counts once; " + _COMPARED,

@@ -68,7 +68,7 @@ from projector.store.erasure.records import last_erasure
 from projector.store.jobs import JobEnd, JobProgress
 from projector.store.log_restore import append_recorded, recorded_erasures
 from projector.store.sealed import leaves
-from projector.store.tables import erasure, subtree, suppressed
+from projector.store.tables import erasure, secret, subtree, suppressed
 from projector.voucherify.address import parse_url
 from projector.voucherify.credentials import Access, Credentials
 from replay import engines, rebuild, rebuild_customer, swap
@@ -367,6 +367,10 @@ def _forget(database: Database) -> None:
     assert allow(database, "cust_13") == 1
     assert restore.forget_listed(database, restore.read(lines, path="list"))
     assert drop_older(database, days=0)
+    # As in a backup from before the first erasure.
+    with database.writing() as connection:
+        connection.execute(secret.delete())
+    assert not restore.forget_listed(database, restore.read(lines[:1], path="list"))
 
 
 def _many_erasures(database: Database) -> None:
