@@ -16,8 +16,9 @@ from projector.errors import BadIdentifier, QuarantineEntryNotFound
 from projector.intake import sources
 from projector.intake.documents import split_documents
 from projector.store import quarantine
-from projector.store.append import Channel, Outcome, Receipt, append
+from projector.store.append import Channel, ErasedMeanwhile, Outcome, Receipt, append
 from projector.store.database import Database
+from projector.store.erasure import records
 from projector.store.quarantine import QuarantineEntry
 from projector.store.stream_cache import StreamCache
 from projector.text import paging
@@ -209,10 +210,9 @@ def _retry(
     tally: _Tally,
     cache: StreamCache,
 ) -> None:
-    readable = _readable(database, entries, defaults, tally)
     positions: dict[int, int] = {}
     erased: dict[int, int | None] = {}
-    for entry, receipts in _append(database, readable, received_at, cache):
+    for entry, receipts in _append_readable(database, entries, received_at, defaults, tally, cache):
         position = _position(entry, receipts)
         is_suppressed = any(each.outcome == Outcome.SUPPRESSED for each in receipts)
         if is_suppressed:
@@ -228,19 +228,45 @@ def _retry(
         quarantine.erase(connection, erased, at=datetime.now(UTC))
 
 
-def _readable(
+def _append_readable(
     database: Database,
     entries: Sequence[QuarantineEntry],
+    received_at: datetime,
     defaults: DeliveryDefaults,
     tally: _Tally,
-) -> list[tuple[QuarantineEntry, list[Item]]]:
-    """Return the entries of which at least a part can be read now; count the others."""
+    cache: StreamCache,
+) -> list[tuple[QuarantineEntry, list[Receipt]]]:
+    """Append what can be read of entries now; return those with their receipts, count the others.
+
+    Read again after an erasure: it may have emptied an entry, of which a part that cannot be read
+    would become an entry of its own.
+    """
+    while True:
+        found, unreadable, erasure_id = _readable(database, entries, defaults)
+        try:
+            appended = list(_append(database, found, received_at, cache, erasure_id))
+        except ErasedMeanwhile:
+            continue
+        for reason in unreadable:
+            tally.count(reason)
+        return appended
+
+
+def _readable(
+    database: Database, entries: Sequence[QuarantineEntry], defaults: DeliveryDefaults
+) -> tuple[list[tuple[QuarantineEntry, list[Item]]], list[str | None], int]:
+    """Return the entries of which at least a part can be read now, and the reasons of the others.
+
+    The reason of a resolved one is None. The last value is the last erasure until then.
+    """
     with database.reading() as connection:
+        erasure_id = records.last_erasure(connection)
         bodies = quarantine.bodies(connection, [each.quarantine_id for each in entries])
     found: list[tuple[QuarantineEntry, list[Item]]] = []
+    unreadable: list[str | None] = []
     for entry in entries:
         if entry.resolved_at is not None:
-            tally.count(None)
+            unreadable.append(None)
             continue
         body, original_defaults = bodies[entry.quarantine_id]
         items = _read(body, original_defaults, defaults)
@@ -248,8 +274,8 @@ def _readable(
             found.append((entry, items))
         else:
             reasons = [item.reason for item in items if isinstance(item, Rejected)]
-            tally.count(reasons[0] if reasons else entry.reason)
-    return found
+            unreadable.append(reasons[0] if reasons else entry.reason)
+    return found, unreadable, erasure_id
 
 
 def _append(
@@ -257,16 +283,21 @@ def _append(
     readable: Sequence[tuple[QuarantineEntry, list[Item]]],
     received_at: datetime,
     cache: StreamCache,
+    erasure_id: int,
 ) -> Iterator[tuple[QuarantineEntry, list[Receipt]]]:
     """Append the items of all entries in one batch; yield each entry with its items' receipts."""
     items = [item for _, entry_items in readable for item in entry_items]
-    receipts = iter(_append_again(database, items, received_at, cache) if items else [])
+    receipts = iter(_append_again(database, items, received_at, cache, erasure_id) if items else [])
     for entry, entry_items in readable:
         yield entry, list(islice(receipts, len(entry_items)))
 
 
 def _append_again(
-    database: Database, items: Sequence[Item], received_at: datetime, cache: StreamCache
+    database: Database,
+    items: Sequence[Item],
+    received_at: datetime,
+    cache: StreamCache,
+    erasure_id: int,
 ) -> list[Receipt]:
     """Append items that arrived at `received_at`, and count them now."""
     now = datetime.now(UTC)
@@ -277,6 +308,7 @@ def _append_again(
         cache=cache,
         channel=Channel.RETRY,
         counted_at=now,
+        read_after=erasure_id,
     )
 
 

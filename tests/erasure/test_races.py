@@ -1,11 +1,13 @@
 """An erasure and something else at once: neither undoes the other, in whichever order they end."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
+from projector.envelope import Rejected
 from projector.erasure import forget, rows
 from projector.errors import CheckpointMoved, ProjectorError, RebuildRunning
 from projector.operate import quarantine
@@ -242,6 +244,31 @@ def test_a_retry_of_the_quarantine_leaves_an_emptied_entry_empty(
     catch_up(database, discover())
     if SUPPRESSES:
         _forgotten(database)
+
+
+def test_a_retry_files_no_part_anew_of_what_was_emptied_meanwhile(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page has a delivery of another customer, and a part that names the person."""
+    arrive(database, *seven())
+    readable = json.dumps(unfiled(created("cust_1", at=MONDAY, id="evt_other"))).encode()
+    page = b'{"object":"list","data_ref":"data","data":[%b,{"of":"cust_7"}]}' % readable
+    append(
+        database,
+        [Rejected(reason="missing_project", detail="-", body=page)],
+        received_at=RECEIVED_AT,
+    )
+    read_again = quarantine._append
+
+    def late(*arguments: Any) -> Any:
+        forget(other, ["cust_7"])
+        return read_again(*arguments)
+
+    monkeypatch.setattr(quarantine, "_append", late)
+    quarantine.retry_quarantine(database, defaults=HOME)
+    assert [(each["reason"], each["body"]) for each in quarantined(database)] == [("erased", b"")]
+    catch_up(database, discover())
+    _forgotten(database)
 
 
 def test_a_connection_whose_lock_is_lost_erases_nothing(
