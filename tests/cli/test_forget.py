@@ -127,6 +127,7 @@ def test_a_suppression_is_lifted_or_expires(cli: Cli) -> None:
     cli("forget", "cust_1", "--yes")
     assert cli("forgotten", "--allow", "cust_7", "--json").json == {"allowed": 1}
     assert cli("forgotten", "--allow", "cust_7").code == 3
+    assert cli("status", "--json").json["erased"]["unpurged"] == 0
     done = cli("forget", "--suppress-days", "0")
     assert done.code == 0
     assert "Dropped" in done.err
