@@ -195,7 +195,9 @@ def _readable(
             unreadable.append(None)
             continue
         body, original_defaults = bodies[entry.quarantine_id]
-        items = _read(body, original_defaults, defaults)
+        # What contradicts an event was valid when it came: this program may have made it.
+        is_conflict = entry.reason == "conflict"
+        items = _read(body, original_defaults, defaults, allows_own_types=is_conflict)
         if any(isinstance(item, Envelope) for item in items):
             found.append((entry, items))
         else:
@@ -238,7 +240,9 @@ def _append_again(
     )
 
 
-def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> list[Item]:
+def _read(
+    body: bytes, original: DeliveryDefaults, added: DeliveryDefaults, *, allows_own_types: bool
+) -> list[Item]:
     """Read a body with its original defaults, completed by the ones that are given now.
 
     The new ones replace nothing: an operator who names the project of some entries does not mean
@@ -251,7 +255,9 @@ def _read(body: bytes, original: DeliveryDefaults, added: DeliveryDefaults) -> l
         customer_id=original.customer_id or added.customer_id,
     )
     return [
-        item for document in split_documents([body]) for item in sources.read(document, defaults)
+        item
+        for document in split_documents([body])
+        for item in sources.read(document, defaults, allows_own_types=allows_own_types)
     ]
 
 
