@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from projector.operate.quarantine import (
         QuarantineEntryDetail,
         QuarantinePage,
-        QuarantineRetryReport,
     )
+    from projector.operate.quarantine_retry import QuarantineRetryReport
     from projector.operate.tokens import NewToken, Token
     from projector.reconcile.options import Choice, ReconcileOptions
     from projector.reconcile.reconcile import Reconcile
@@ -137,7 +137,7 @@ class Operations:
         `defaults` fill in fields that were missing when the entries were received. Raises
         QuarantineEntryNotFound or BadIdentifier.
         """
-        from projector.operate.quarantine import retry_quarantine
+        from projector.operate.quarantine_retry import retry_quarantine
 
         return retry_quarantine(
             self.database, ids, reason=reason, defaults=defaults, on_piece=on_piece

@@ -10,9 +10,10 @@ from attrs import evolve
 from sqlalchemy import Connection
 
 from projector.erasure import subjects, transaction
+from projector.erasure.needles import Needles, is_long_enough
 from projector.erasure.report import ErasureReport
 from projector.erasure.subjects import ErasureOrder, Subjects
-from projector.errors import BadNumber, PurgeIncomplete, ReferenceNamesSomebody
+from projector.errors import BadNumber, NeedleTooShort, PurgeIncomplete, ReferenceNamesSomebody
 from projector.store import customers
 from projector.store.database import Database
 from projector.store.erasure import purge
@@ -47,8 +48,8 @@ def forget(
     `also` are more texts that name the person. `scan` searches all other events for such texts,
     which are reported and stay. A trial (`dry_run`) does all of it, and rolls back. Raises
     CustomerNotFound, CustomerAmbiguous, ProjectsDiffer, PositionUnknown, PositionNotErasable,
-    ReferenceNamesSomebody, ProjectionAbsent, RebuildRunning, DatabaseBusy or RowsUnreadable, with
-    nothing erased.
+    NeedleTooShort, ReferenceNamesSomebody, ProjectionAbsent, RebuildRunning, DatabaseBusy or
+    RowsUnreadable, with nothing erased.
     """
     order = ErasureOrder(
         identifiers=identifiers,
@@ -126,13 +127,16 @@ def _erase(
 def _erase_within(
     connection: Connection, order: ErasureOrder
 ) -> tuple[ErasureReport, Subjects | None]:
+    if not all(map(is_long_enough, order.also)):
+        raise NeedleTooShort()
     locked = transaction.lock(connection)
     chosen = subjects.choose(connection, order)
     if chosen.project_id is None:
         nothing = dict.fromkeys(locked.projections.names, 0)
         return ErasureReport(rows=nothing, already=chosen.already), None
     found = subjects.find(connection, order, chosen)
-    if order.reference is not None and found.needles.are_in(order.reference):
+    names = Needles((), filter(is_long_enough, found.identifiers.names))
+    if order.reference and (found.needles.are_in(order.reference) or names.are_in(order.reference)):
         raise ReferenceNamesSomebody()
     report = transaction.erase(connection, order, found, locked, at=datetime.now(UTC))
     return evolve(report, already=chosen.already), found

@@ -68,10 +68,10 @@ def show_erasure(database: Database, erasure_id: int) -> ErasureDetail:
 
 
 def allow(database: Database, customer_id: str, *, project_id: str | None = None) -> int:
-    """Let a customer's events in again, from now on; return the number of projects concerned.
+    """Let a customer's new events in again, from now on; return the number of projects concerned.
 
-    What was erased stays erased; single events that come without a customer stay out. The log
-    tells of it, as an erasure of nothing.
+    What was erased stays erased, and those events stay out. The log tells of it, as an erasure of
+    nothing.
     Raises BadIdentifier or NotSuppressed.
     """
     problem = id_problem(customer_id)

@@ -19,6 +19,9 @@ from projector.text import surrogates
 #: Shorter ids of shops and e-mail addresses are no needles: they would be found everywhere.
 CHARACTERS_MIN = 6
 
+#: The least number of bytes, in UTF-8, of the letters and digits of a text that an operator gives.
+OWN_BYTES_MIN = 3
+
 #: The number of needles up to which each is searched in the text; more are looked up by its words.
 _FEW = 8
 
@@ -37,13 +40,16 @@ class Identifiers:
 
     source_ids: set[str] = field(factory=set)
     emails: set[str] = field(factory=set)
+    #: Names are searched in the operator's reference only: in bodies they may be another's.
+    names: set[str] = field(factory=set)
 
     def add(self, name: str, value: object) -> None:
-        """Add the value that a body has under `source_id` or `email`."""
+        """Add the value that a body has under `source_id`, `email` or `name`."""
         if isinstance(value, int):
             value = str(value)
         if isinstance(value, str) and value:
-            (self.emails if name == "email" else self.source_ids).add(value)
+            known = {"source_id": self.source_ids, "email": self.emails, "name": self.names}
+            known[name].add(value)
 
     def add_from(self, body: str, customer_id: str) -> None:
         """Add those that the body of an event has of a customer."""
@@ -54,7 +60,7 @@ class Identifiers:
                 self.add(name, _unescape(escaped))
             return
         for each in _customers(document, customer_id):
-            for name in ("source_id", "email"):
+            for name in ("source_id", "email", "name"):
                 self.add(name, each.get(name))
 
 
@@ -70,6 +76,11 @@ def _customers(document: Any, customer_id: str) -> Iterator[dict[str, Any]]:
             if id_ == customer_id or (name == "customer" and id_ is None):
                 yield value
             waiting += value.items()
+
+
+def is_long_enough(text: str) -> bool:
+    """Return whether a text may be searched for: a shorter one would be found everywhere."""
+    return len("".join(filter(str.isalnum, text)).encode(errors="replace")) >= OWN_BYTES_MIN
 
 
 class Needles:

@@ -57,7 +57,14 @@ class _DigestLine(msgspec.Struct, tag="digest", forbid_unknown_fields=True):
     erasure_id: int
 
 
-_decoder = msgspec.json.Decoder(_KeyLine | _ErasureLine | _DigestLine)
+class _EndLine(msgspec.Struct, tag="end", forbid_unknown_fields=True):
+    """The last line: a list that was cut off would forget less than was erased."""
+
+    erasures: int
+    digests: int
+
+
+_decoder = msgspec.json.Decoder(_KeyLine | _ErasureLine | _DigestLine | _EndLine)
 
 
 @define
@@ -70,11 +77,12 @@ class ErasedList:
 
 
 def export(connection: Connection) -> Iterator[bytes]:
-    """Yield the list as lines of NDJSON: the key, the erasures, the digests."""
+    """Yield the list as lines of NDJSON: the key, the erasures, the digests, their numbers."""
     key = keys.read(connection)
     if key is not None:
         yield _line(type="key", key=b64encode(key).decode())
-    for each in records.list_all(connection):
+    erasures, count = records.list_all(connection), 0
+    for each in erasures:
         yield _line(
             type="erasure",
             erasure_id=each.erasure_id,
@@ -84,6 +92,8 @@ def export(connection: Connection) -> Iterator[bytes]:
         )
     for digest, erasure_id in digest_list.scan(connection):
         yield _line(type="digest", digest=digest, erasure_id=erasure_id)
+        count += 1
+    yield _line(type="end", erasures=len(erasures), digests=count)
 
 
 def _line(**values: Any) -> bytes:
@@ -94,6 +104,7 @@ def read(lines: Iterable[bytes], *, path: str) -> ErasedList:
     """Read a list; raises ErasedListUnreadable."""
     found = ErasedList()
     projects: dict[int, str] = {}
+    number, is_whole = 0, False
     for number, line in enumerate(lines, 1):
         try:
             match _decoder.decode(line):
@@ -108,11 +119,19 @@ def read(lines: Iterable[bytes], *, path: str) -> ErasedList:
                     if id_ not in projects:
                         raise ValueError(f"erasure {id_} is not in the list")
                     found.digests[projects[id_]].add(digest)
+                case _EndLine(erasures=erasures, digests=count):
+                    is_whole = (erasures, count) == (len(projects), _size(found))
         except ValueError as error:
             raise ErasedListUnreadable(line=number, path=path, reason=error) from error
+    if not is_whole:
+        raise ErasedListUnreadable(line=number, path=path, reason="lines are missing")
     if found.key is None and found.digests:
-        raise ErasedListUnreadable(line=1, path=path, reason="it has no key")
+        raise ErasedListUnreadable(line=number, path=path, reason="it has no key")
     return found
+
+
+def _size(listed: ErasedList) -> int:
+    return sum(map(len, listed.digests.values()))
 
 
 def forget_listed(

@@ -80,7 +80,8 @@ def choose(connection: Connection, order: ErasureOrder) -> Chosen:
             found.append(require_one(known, each, order.project_id))
     projects = {each.project_id for each in found}
     projects |= _projects_of(connection, order.positions)
-    if order.is_of_list and order.project_id is not None:
+    if order.project_id is not None and (projects or order.is_of_list):
+        # Events without a customer are chosen by their positions alone.
         projects.add(order.project_id)
     if len(projects) > 1:
         raise ProjectsDiffer(projects=", ".join(sorted(projects)))

@@ -112,11 +112,11 @@ def record_nothing(
     """Record an erasure of nothing: the list of what is kept out has changed in another way.
 
     Writers read that list again once there is a new erasure, and the log tells of it. Returns the
-    head of the log afterwards.
+    head of the log afterwards. Nothing of it waits for a purge.
     """
     erasure_id = records.last_erasure(connection) + 1
     nothing = Subjects(project_id=project_id, streams={}, positions=array("q"))
-    _open(connection, erasure_id, nothing, reference, at=at)
+    _open(connection, erasure_id, nothing, reference, at=at, purged_at=at)
     position = _record(connection, erasure_id, nothing, head, at=at)
     return Numbers(position, head.stream_id)
 
@@ -130,6 +130,7 @@ def _open(
     rows: int = 0,
     quarantined: int = 0,
     at: datetime,
+    purged_at: datetime | None = None,
 ) -> None:
     """Open the door: insert the record of the erasure, whose counts are known by now."""
     records.open_door(
@@ -144,7 +145,7 @@ def _open(
             rows=rows,
             quarantined=quarantined,
             position=None,
-            purged_at=None,
+            purged_at=purged_at,
         ),
     )
 

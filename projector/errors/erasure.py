@@ -19,6 +19,20 @@ class ConfirmationMissing(ProjectorError):
     hint = "Add --yes; or --dry-run, to see what would be erased."
 
 
+class ErasureOptionUnfit(ProjectorError):
+    """{option} has no meaning with {choice}."""
+
+    exit_code = 2
+    hint = "Nothing was erased. Leave it out; see --help."
+
+
+class NeedleTooShort(ProjectorError):
+    """A text that names the person needs at least three letters or digits."""
+
+    exit_code = 2
+    hint = "A shorter one is found in deliveries of others: give a full name, or a telephone."
+
+
 class ProjectsDiffer(ProjectorError):
     """One erasure is of one project, and these are of several: {projects}."""
 

@@ -20,6 +20,9 @@ RESULT_BYTES_MAX = 1024 * 1024
 #: The problem of a job whose server ended.
 SERVER_ENDED = "The server that did it ended before it was done. Nothing is left half done."
 
+#: The problem of a job during which customers were erased.
+ERASED_MEANWHILE = "It is done, but a customer was erased meanwhile: nothing is kept of its result."
+
 _TOO_LONG = "It is done, but its result is too long to be kept here."
 
 

@@ -14,19 +14,20 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from threading import Event
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from projector.errors import DatabaseBusy, DatabaseUnreachable
+from projector.errors import DatabaseBusy, DatabaseUnreachable, LogHeadBehind
 from projector.runner.lease_monitor import LEASE_SECONDS, HeartbeatClock
 from projector.server.child_command import ChildCommand, Report
-from projector.server.job_end import SERVER_ENDED, end_of
+from projector.server.job_end import ERASED_MEANWHILE, SERVER_ENDED, end_of
 from projector.server.job_requests import command_of
-from projector.store import jobs, lease
+from projector.store import jobs, lease, log_head
 from projector.store.database import Database
+from projector.store.erasure import records
 from projector.store.jobs import JobEnd, JobProgress, StoredJob
 
 #: The name of the lease.
@@ -126,6 +127,7 @@ class JobRunner:
             has_begun = lease.heartbeat(connection, LEASE, self.holder) and jobs.begin(
                 connection, job.job_id, at=datetime.now(UTC)
             )
+            erasure_id = records.last_erasure(connection)
         if not has_begun:
             return
         _log.info("job %d (%s) begins", job.job_id, job.kind)
@@ -137,7 +139,7 @@ class JobRunner:
             self._log_failure(error)
             ended = _unfinished("The command could not be run; the server's log has the reason.")
         if ended is not None:
-            self._end(job, ended)
+            self._end(job, ended, erasure_id)
 
     def _watch(self, job: StoredJob, child: ChildCommand) -> JobEnd | None:
         """Wait for a child; return how it ended, or None if another server has the lease now."""
@@ -181,11 +183,20 @@ class JobRunner:
         while child.wait(self._intervals.look_seconds)[0] and time.monotonic() < deadline:
             pass
 
-    def _end(self, job: StoredJob, ended: JobEnd) -> None:
-        """Record the end; try again until the database is there, or the server stops."""
+    def _end(self, job: StoredJob, ended: JobEnd, erasure_id: int) -> None:
+        """Record the end; try again until the database is there, or the server stops.
+
+        `erasure_id` is the last erasure before the job began. After another one nothing is kept of
+        the result: it may name the customer.
+        """
         while True:
             try:
                 with self._database.writing() as connection:
+                    # An erasure that runs has looked through the jobs already: wait for it.
+                    with suppress(LogHeadBehind):
+                        log_head.lock(connection)
+                    if records.last_erasure(connection) != erasure_id:
+                        ended = evolve(ended, result=None, problem=ERASED_MEANWHILE)
                     jobs.end(connection, job.job_id, ended)
                 _log.info("job %d (%s) ended: %s", job.job_id, job.kind, ended.exit_code)
                 return

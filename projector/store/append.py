@@ -44,7 +44,11 @@ from projector.store.quarantine import QuarantineItem
 from projector.store.stream_cache import StreamCache
 from projector.store.tables import event, stream
 
-__all__ = ["Channel", "Outcome", "Receipt", "append"]
+__all__ = ["Channel", "ErasedMeanwhile", "Outcome", "Receipt", "append"]
+
+
+class ErasedMeanwhile(Exception):
+    """An erasure has come between the reading of a batch from the quarantine and its append."""
 
 
 def append(
@@ -55,6 +59,7 @@ def append(
     cache: StreamCache | None = None,
     channel: Channel = Channel.LIVE,
     counted_at: datetime | None = None,
+    read_after: int | None = None,
 ) -> list[Receipt]:
     """Append a batch in one transaction; return a receipt for each item, in the items' order.
 
@@ -66,6 +71,10 @@ def append(
 
     Every delivery is counted in its feed, in the hour of `counted_at`; by default that is the hour
     in which it was received.
+
+    What is read from the quarantine names the last erasure that was seen there, `read_after`: parts
+    of it may have been erased since. Raises ErasedMeanwhile, with nothing stored, if there was
+    another erasure, and parts of the batch would be quarantined.
     """
     cache = cache or StreamCache()
     others = cache.senders.others(database, feed_counts.senders(items))
@@ -80,6 +89,8 @@ def append(
         if log_head.lock(connection) != plan.before[:2]:
             # Also the last erasure: the statement that locks began before it waited.
             plan, quarantined = _plan(connection, items, cache)
+        if quarantined and read_after not in (None, plan.before.erasure_id):
+            raise ErasedMeanwhile
         _write(connection, plan, quarantined, received_at)
         outcomes = [receipt.outcome for receipt in plan.receipts]
         feed_counts.add(connection, feed_counts.rows(items, outcomes, arrival))

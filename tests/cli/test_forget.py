@@ -127,6 +127,7 @@ def test_a_suppression_is_lifted_or_expires(cli: Cli) -> None:
     cli("forget", "cust_1", "--yes")
     assert cli("forgotten", "--allow", "cust_7", "--json").json == {"allowed": 1}
     assert cli("forgotten", "--allow", "cust_7").code == 3
+    assert cli("status", "--json").json["erased"]["unpurged"] == 0
     done = cli("forget", "--suppress-days", "0")
     assert done.code == 0
     assert "Dropped" in done.err
@@ -142,7 +143,14 @@ def test_a_suppression_is_lifted_or_expires(cli: Cli) -> None:
         (["forget", "--position", "1", "--deleted-for", "3", "--yes"], 2),
         (["forget", "cust_9", "--yes"], 3),
         (["forget", "cust_7", "--reference", "for cust_7", "--yes"], 2),
+        (["forget", "cust_7", "--reference", "for ADA SEVEN", "--yes"], 2),
         (["forget", "--position", "1", "--yes"], 2),
+        (["forget", "cust_7", "--also", '" "', "--yes"], 2),
+        (["forget", "cust_7", "--also", "id", "--yes"], 2),
+        (["forget", "cust_7", "--suppress-days", "-3", "--yes"], 2),
+        (["forget", "--deleted-for", "0", "--also", "Ada Seven", "--yes"], 2),
+        (["forget", "--from", "x", "--project", "proj_2", "--yes"], 2),
+        (["forget", "--suppress-days", "0", "--project", "proj_2"], 2),
         (["forgotten", "7"], 3),
         (["forgotten", "1", "--export"], 2),
         (["forgotten", "--allow", "nobody"], 3),
@@ -153,3 +161,4 @@ def test_wrong_usage_is_told_in_a_sentence(cli: Cli, arguments: list[str], code:
     done = cli(*arguments)
     assert done.code == code
     assert done.failed_in_a_sentence
+    assert cli("forgotten").out == "Nothing was erased.\n"

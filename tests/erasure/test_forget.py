@@ -269,6 +269,8 @@ def test_an_event_without_a_customer_is_erased_by_its_position(database: Databas
     contradicted = delivery("customer.segment.left", None, at=TUESDAY, id="evt_seven")
     arrive(database, nameless, contradicted)
     position = len(others()) + 1
+    with pytest.raises(ProjectsDiffer):
+        forget(database, positions=[position], project_id="proj_2")
     report = forget(database, positions=[position, position])
     assert (report.events, report.customers, report.duplicates) == (1, 0, 1)
     assert (report.dead_letters, report.quarantined, report.suppressed) == (3, 1, 2)

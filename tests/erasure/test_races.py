@@ -1,14 +1,16 @@
 """An erasure and something else at once: neither undoes the other, in whichever order they end."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
 
+from projector.envelope import Rejected
 from projector.erasure import forget, rows
 from projector.errors import CheckpointMoved, ProjectorError, RebuildRunning
-from projector.operate import quarantine
+from projector.operate import quarantine_retry
 from projector.operate.dead_letters import retry_dead_letters
 from projector.projections import discover, named
 from projector.runner import direct
@@ -229,19 +231,44 @@ def test_a_retry_of_the_quarantine_leaves_an_emptied_entry_empty(
 ) -> None:
     arrive(database, *others(), *seven())
     arrive_unfiled(database, unfiled(created("cust_7", at=MONDAY)))
-    read_again = quarantine._append
+    read_again = quarantine_retry._append
 
     def late(*arguments: Any) -> Any:
         forget(other, ["cust_7"])
         return read_again(*arguments)
 
-    monkeypatch.setattr(quarantine, "_append", late)
-    quarantine.retry_quarantine(database, defaults=HOME)
+    monkeypatch.setattr(quarantine_retry, "_append", late)
+    quarantine_retry.retry_quarantine(database, defaults=HOME)
     [entry] = quarantined(database)
     assert (entry["reason"], entry["body"]) == ("erased", b"")
     catch_up(database, discover())
     if SUPPRESSES:
         _forgotten(database)
+
+
+def test_a_retry_files_no_part_anew_of_what_was_emptied_meanwhile(
+    database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page has a delivery of another customer, and a part that names the person."""
+    arrive(database, *seven())
+    readable = json.dumps(unfiled(created("cust_1", at=MONDAY, id="evt_other"))).encode()
+    page = b'{"object":"list","data_ref":"data","data":[%b,{"of":"cust_7"}]}' % readable
+    append(
+        database,
+        [Rejected(reason="missing_project", detail="-", body=page)],
+        received_at=RECEIVED_AT,
+    )
+    read_again = quarantine_retry._append
+
+    def late(*arguments: Any) -> Any:
+        forget(other, ["cust_7"])
+        return read_again(*arguments)
+
+    monkeypatch.setattr(quarantine_retry, "_append", late)
+    quarantine_retry.retry_quarantine(database, defaults=HOME)
+    assert [(each["reason"], each["body"]) for each in quarantined(database)] == [("erased", b"")]
+    catch_up(database, discover())
+    _forgotten(database)
 
 
 def test_a_connection_whose_lock_is_lost_erases_nothing(

@@ -89,8 +89,19 @@ def test_the_list_of_a_database_changes_nothing_there(database: Database) -> Non
 
 
 def test_nothing_was_erased_so_far(database: Database) -> None:
-    assert _export(database) == []
-    assert restore.forget_listed(database, restore.read([], path="list")) == []
+    lines = _export(database)
+    assert len(lines) == 1
+    assert restore.forget_listed(database, restore.read(lines, path="list")) == []
+
+
+def test_a_list_that_was_cut_off_is_refused(lines: list[bytes]) -> None:
+    assert restore.read(lines, path="list").key is not None
+    for number in range(len(lines)):
+        with pytest.raises(ErasedListUnreadable, match="lines are missing"):
+            restore.read(lines[:number], path="list")
+    for missing in range(len(lines) - 1):
+        with pytest.raises(ErasedListUnreadable):
+            restore.read([*lines[:missing], *lines[missing + 1 :]], path="list")
 
 
 def test_a_list_with_another_key_is_refused(database: Database, lines: list[bytes]) -> None:
@@ -110,7 +121,8 @@ def test_a_list_with_another_key_is_refused(database: Database, lines: list[byte
         (1, b'{"type":"key","key":"\xff"}', ""),
         (2, b'{"type":"digest","digest":"00","erasure_id":99}', "erasure 99 is not in the list"),
         (1, b'{"type":"other"}', "Invalid value 'other'"),
-        (1, b'{"type":"erasure","erasure_id":1,"project_id":"p"}', "it has no key"),
+        (1, b'{"type":"erasure","erasure_id":1,"project_id":"p"}', "lines are missing"),
+        (2, b'{"type":"end","erasures":1,"digests":0}', "it has no key"),
     ],
 )
 def test_a_line_that_is_not_of_a_list_is_named(number: int, line: bytes, reason: str) -> None:

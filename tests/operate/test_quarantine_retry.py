@@ -11,7 +11,8 @@ from projector.intake import sources
 from projector.intake.ingest import ingest
 from projector.intake.sources.header import Header
 from projector.intake.sources.raw_envelope import RawEnvelope
-from projector.operate.quarantine import list_quarantine, retry_quarantine, show_entry
+from projector.operate.quarantine import list_quarantine, show_entry
+from projector.operate.quarantine_retry import retry_quarantine
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import append_plan, duplicates

@@ -1,7 +1,8 @@
 """Retries of deliveries whose customer only the caller knows, and of webhooks with an offer."""
 
 from projector.envelope import DeliveryDefaults
-from projector.operate.quarantine import retry_quarantine, show_entry
+from projector.operate.quarantine import show_entry
+from projector.operate.quarantine_retry import retry_quarantine
 from projector.store.database import Database
 from tests.support.given import Delivery, created, delivery, entered
 from tests.support.items import read_log

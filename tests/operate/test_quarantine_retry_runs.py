@@ -7,12 +7,8 @@ from contextlib import closing
 import pytest
 
 from projector.errors import BadIdentifier, QuarantineEntryNotFound
-from projector.operate.quarantine import (
-    QuarantineRetryReport,
-    list_quarantine,
-    retry_quarantine,
-    show_entry,
-)
+from projector.operate.quarantine import list_quarantine, show_entry
+from projector.operate.quarantine_retry import QuarantineRetryReport, retry_quarantine
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.store import quarantine

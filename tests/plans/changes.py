@@ -27,7 +27,7 @@ from projector.errors import CheckpointMoved
 from projector.intake import sources
 from projector.operate.dead_letters import list_dead_letters, retry_dead_letters
 from projector.operate.jobs import JobKind, ask_job, last_jobs, show_job
-from projector.operate.quarantine import retry_quarantine
+from projector.operate.quarantine_retry import retry_quarantine
 from projector.operate.sessions import (
     SEEN_INTERVAL,
     end_session,
@@ -252,7 +252,7 @@ def _retry(database: Database) -> None:
         database, reason="missing_project", defaults=DeliveryDefaults(project_id="proj_1")
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("projector.operate.quarantine.RETRY_ENTRIES_MAX", 20)
+        patched.setattr("projector.operate.quarantine_retry.RETRY_ENTRIES_MAX", 20)
         retry_quarantine(database, reason="reason 1")
         patched.setattr("projector.operate.dead_letters.RETRY_STREAMS_MAX", 20)
         tiers = named(["loyalty_tier"])

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from projector.erasure import forget
 from projector.operate.tokens import create_token
 from projector.projections import discover
 from projector.runner.runner import catch_up
 from projector.server.child_command import _PROGRAM
-from projector.server.job_end import SERVER_ENDED
+from projector.server.job_end import ERASED_MEANWHILE, SERVER_ENDED
 from projector.store.append import append
 from projector.store.database import Database
 from tests.concurrency.rebuilds import within
@@ -129,7 +130,7 @@ def test_jobs_are_done_one_after_another_and_tell_what_came_of_them(
         listed = Client(server.port).get("/jobs", **admin).json["jobs"]
     quarantine, missing, letters, dry, rebuild, verify = (each["result"] for each in found)
     assert quarantine == {
-        "tried": 2, "resolved": 1, "waiting": 1, "reasons": {"broken_json": 1}
+        "tried": 2, "resolved": 1, "suppressed": 0, "waiting": 1, "reasons": {"broken_json": 1}
     }  # fmt: skip
     assert missing is None
     assert letters == {"tried": 1, "resolved": 0, "waiting": 1}
@@ -145,6 +146,21 @@ def test_jobs_are_done_one_after_another_and_tell_what_came_of_them(
     assert {each["asked_by"] for each in found} == {"Ada's laptop"}
     told = [json.loads(line)["message"] for line in server.told if line.startswith("{")]
     assert len([line for line in told if line.startswith('"Ada\'s laptop" asked for job ')]) == 6
+
+
+def test_nothing_is_kept_of_the_result_of_a_job_during_which_a_customer_was_erased(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    """It may name the customer, as a verification does."""
+    with closing(Database(migrated_url)) as database:
+        append(database, [envelope(entered("cust_2", None, at=_AT))], received_at=RECEIVED_AT)
+        with _servers(migrated_url, tmp_path / "go") as [server]:
+            path = _ask(server, "/verifications", {})
+            _begun(server, path)
+            forget(database, ["cust_2"])
+            (tmp_path / "go").touch()
+            found = _ended(server, path)
+    assert (found["result"], found["problem"], found["exit_code"]) == (None, ERASED_MEANWHILE, 0)
 
 
 def test_a_job_whose_process_is_killed_has_failed_and_the_next_one_is_done(

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from projector.envelope import DeliveryDefaults
-from projector.operate.quarantine import retry_quarantine
+from projector.operate.quarantine_retry import retry_quarantine
 from projector.operate.tokens import create_token, revoke_token
 from projector.projections import discover
 from projector.runner import refold, runner

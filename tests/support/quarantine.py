@@ -7,7 +7,8 @@ from typing import Any
 
 from projector.envelope import DeliveryDefaults
 from projector.intake import sources
-from projector.operate.quarantine import QuarantineRetryReport, list_quarantine
+from projector.operate.quarantine import list_quarantine
+from projector.operate.quarantine_retry import QuarantineRetryReport
 from projector.store import duplicates, quarantine
 from projector.store.append import append
 from projector.store.database import Database

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from projector.app import open_projector
 from projector.cli import output
 from projector.cli.application import Flag, Json, Url, Whole
-from projector.errors import ConfirmationMissing, FileUnreadable, NotOne
+from projector.errors import ConfirmationMissing, ErasureOptionUnfit, FileUnreadable, NotOne
 
 if TYPE_CHECKING:
     from projector.app import Projector
@@ -79,6 +79,17 @@ def forget(
     chosen = [is_named, deleted_for is not None, from_ is not None]
     if sum(chosen) > 1 or not (any(chosen) or suppress_days is not None):
         raise NotOne(options="ID or --position, --deleted-for, --from or --suppress-days")
+    of_events = {"--source-id": source_id, "--also": also, "--scan": scan}
+    of_record = {"--project": project is not None, "--reference": reference is not None}
+    if deleted_for is not None:
+        _refuse(of_events, choice="--deleted-for")
+    elif not is_named:
+        _refuse(of_events | of_record, choice="--from" if from_ is not None else "--suppress-days")
+    if suppress_days is not None:
+        from projector.erasure.forget import days_ago
+
+        # A wrong number is refused before anything is erased.
+        days_ago(suppress_days)
     with open_projector(url) as projector:
 
         def erase(is_trial: bool) -> list[ErasureReport]:
@@ -110,6 +121,13 @@ def forget(
             _drop(projector, suppress_days)
     _show(reports, is_one=is_named, is_trial=dry_run, json=json)
     return int(not all(each.is_right for each in reports))
+
+
+def _refuse(options: Mapping[str, object], *, choice: str) -> None:
+    """Refuse options that would be passed over; raises ErasureOptionUnfit."""
+    for option, is_given in options.items():
+        if is_given:
+            raise ErasureOptionUnfit(option=option, choice=choice)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def forgotten(
         Write the list that `projector forget --from` reads after a restore. Keep it where the
         backups are not: it has the key of the digests.
     allow
-        Let the events of this customer in again, by Voucherify's id.
+        Let new events of this customer in again, by Voucherify's id.
     project
         With --allow: only in this project.
     json
@@ -52,7 +52,9 @@ def forgotten(
             if json:
                 output.document({"allowed": projects})
             else:
-                output.line("Events of this customer are let in again, if they are delivered.")
+                output.line(
+                    "New events of this customer are let in again; those that were erased stay out."
+                )
         elif erasure is not None:
             _show_one(projector.erasure(erasure), json=json)
         else:

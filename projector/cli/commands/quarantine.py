@@ -11,7 +11,7 @@ from projector.app import open_projector
 from projector.cli import output, progress
 from projector.cli.application import Flag, Json, Url, Whole, catch_up, delivery_defaults
 from projector.errors import NotOne
-from projector.operate.quarantine import QuarantineRetryReport
+from projector.operate.quarantine_retry import QuarantineRetryReport
 from projector.store.quarantine import QuarantineEntry
 
 quarantine = App(
