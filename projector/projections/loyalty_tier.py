@@ -132,6 +132,7 @@ PROJECTION: Projection[State, Row] = Projection(
         campaign_id="campaign_id",
         names=("campaign_name", "tier_name"),
         since="joined_at",
+        seen="seen_at",
     ),
     initial={},
     evolvers={

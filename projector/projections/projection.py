@@ -86,11 +86,15 @@ class Memberships:
     #: The boolean field that says whether the membership lasts. Without it, one lasts as long as
     #: the field `until` is null.
     lasts: str | None = None
+    #: The field with the instant at which the source was asked if its answer, and no event, shows
+    #: that the membership lasts.
+    seen: str | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """All the fields of the row that it names."""
-        ids = (self.campaign_id, self.group_id, *self.names, self.since, self.until, self.lasts)
+        instants = (self.since, self.until, self.lasts, self.seen)
+        ids = (self.campaign_id, self.group_id, *self.names, *instants)
         return tuple(name for name in ids if name is not None)
 
 

@@ -226,6 +226,7 @@ PROJECTION: Projection[State, Row] = Projection(
         since="entered_at",
         until="left_at",
         lasts="is_member",
+        seen="seen_at",
     ),
     initial={},
     evolvers={

@@ -204,13 +204,15 @@ class Choosing:
 class _ListedTiers:
     """The tiers of the list of customers, which shows them by the names of campaigns, or not.
 
-    Only if it shows any tier of a campaign, a customer of whom it shows none has none there.
+    Only if it shows any tier at all, a customer of whom it shows none in a campaign may have none
+    there. That holds also if it shows none of this campaign: the last one may have left.
     """
 
     def __init__(self, frame: Frame) -> None:
         self._by_name = frame.campaigns_by_name
-        self._shown: set[str] = set()
-        self._hidden: dict[str, list[str]] = {}
+        self._named = {*self._by_name.values()}
+        self._shows_tiers = False
+        self._hidden: list[str] = []
 
     def differ(self, listed: ListedCustomer, ours: dict[str, str | None]) -> bool:
         """Return whether a tier that is shown is not ours."""
@@ -219,17 +221,12 @@ class _ListedTiers:
             for name, tier_id in listed.tiers.items()
             if (campaign_id := self._by_name.get(name)) is not None and tier_id is not None
         }
-        self._shown.update(theirs)
-        for campaign_id, tier_id in ours.items():
-            if tier_id is not None and campaign_id not in theirs:
-                self._hidden.setdefault(campaign_id, []).append(listed.customer_id)
+        self._shows_tiers = self._shows_tiers or bool(theirs)
+        held = {campaign_id for campaign_id, tier_id in ours.items() if tier_id is not None}
+        if held & self._named - theirs.keys():
+            self._hidden.append(listed.customer_id)
         return any(ours.get(campaign_id) != tier_id for campaign_id, tier_id in theirs.items())
 
     def not_shown(self) -> list[str]:
         """Return those on a tier by the tables, of whom the list shows none in that campaign."""
-        return [
-            customer_id
-            for campaign_id, customers in self._hidden.items()
-            if campaign_id in self._shown
-            for customer_id in customers
-        ]
+        return self._hidden if self._shows_tiers else []

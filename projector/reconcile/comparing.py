@@ -104,6 +104,7 @@ class Comparing:
         for seen in file.read(self._in.choosing):
             self._in.pace.check()
             self._add(seen)
+        self._problems += file.problems
         self._base = len(self._compared)
 
     def _compare_api(self, source: Source) -> None:

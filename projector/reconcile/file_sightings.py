@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from projector.envelope import CustomerKey
@@ -27,6 +27,7 @@ class FileSightings:
         segment_id: str | None,
         observed_at: datetime | None,
         margin: timedelta,
+        is_erased: Callable[[str], bool],
     ) -> None:
         self._database = database
         self._project_id = project_id
@@ -34,34 +35,49 @@ class FileSightings:
         self._segment_id = segment_id if file.is_csv else None
         self._observed_at = observed_at
         self._margin = margin
+        self._is_erased = is_erased
+        #: What concerns the whole file, once it is read.
+        self.problems: list[Problem] = []
 
     def read(self, choosing: Choosing) -> Iterator[Sighting]:
         """Yield what is said of each customer; of one who is named twice, only the first time.
 
-        CSV has all members of a segment: who is a member by the tables and not in it, is out.
+        CSV has all members of a segment: who is a member by the tables and not in it, is out. But
+        if a line is not used, any of them may be the customer whom it means.
         """
         known: set[str] = set()
+        is_complete = True
         for entry in self._file.read():
             customer_id, problem = self._resolve(entry)
             if problem is None and customer_id in known:
                 problem = "twice", f"Line {entry.line} names a customer once more."
             if problem is not None:
+                is_complete &= problem[0] in ("twice", "erased")
                 yield self._unusable(entry, *problem)
                 continue
             known.add(customer_id)
             yield self._sighting(customer_id, entry)
-        if self._segment_id is not None and self._observed_at is not None:
+        if self._segment_id is None or self._observed_at is None:
+            return
+        if is_complete:
             begin = Instants.of_file(self._observed_at, margin=self._margin).t0
             for page in choosing.members(self._segment_id, as_of=begin):
                 for customer_id in page:
                     if customer_id not in known:
                         yield self._outside(customer_id, self._segment_id, self._observed_at)
+        else:
+            detail = "Lines are not used, so no member whom it lacks is taken to be out."
+            found = Problem(segment_id=self._segment_id, reason="incomplete", detail=detail)
+            self.problems.append(found)
 
     def _resolve(self, entry: FileEntry) -> tuple[str, tuple[str, str] | None]:
         """Return the id of a customer, or why there is none: a code and a sentence."""
+        identifier = entry.customer_id or str(entry.source_id)
+        if self._is_erased(identifier):
+            return "", ("erased", "The customer was erased, so nothing is compared.")
         if entry.customer_id is not None:
             return entry.customer_id, None
-        source_id = str(entry.source_id)
+        source_id = identifier
         with self._database.reading() as connection:
             keys = find_keys(connection, source_id, self._project_id, True)
         if len(keys) == 1:

@@ -109,7 +109,9 @@ class ObservationFile:
 
     def _is_csv(self) -> bool:
         self._copy.seek(0)
-        return not self._copy.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        begin = self._copy.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+        # An array is none of both; as NDJSON it gets the better error.
+        return not begin.startswith((b"{", b"["))
 
     def _read_lines(self, text: io.TextIOWrapper) -> Iterator[FileEntry]:
         number = 0
@@ -163,7 +165,8 @@ class ObservationFile:
         if self._observed_at is None:
             raise ObservedAtMissing(path=self._path, where="")
         try:
-            rows = csv.reader(iter(lambda: text.readline(_LINE_CHARACTERS_MAX), ""))
+            # Strict, because an open quote would make one id of the rest of the file.
+            rows = csv.reader(iter(lambda: text.readline(_LINE_CHARACTERS_MAX), ""), strict=True)
             names = [each.strip().lower() for each in next(rows, [])]
             column = next((names.index(name) for name in COLUMNS if name in names), None)
             if column is None:

@@ -66,6 +66,7 @@ class Reconcile:
         self._choosing = Choosing(database, project_id, choice)
         self._file: ObservationFile | None = None
         self._file_sightings: FileSightings | None = None
+        self._is_erased = is_erased
         self._client: Client | None = None
         self._source: Source | None = None
         if file is not None:
@@ -82,7 +83,6 @@ class Reconcile:
             margin = options.margin_of(is_file=False)
             self._source = Source(self._client, project_id, margin=margin, is_erased=is_erased)
         self._access = access
-        self._is_erased = is_erased
         self._frame: Frame | None = None
         self._error: BaseException | None = None
 
@@ -96,6 +96,7 @@ class Reconcile:
             segment_id=segment_id,
             observed_at=observed_at,
             margin=self._options.margin_of(is_file=True),
+            is_erased=self._is_erased,
         )
 
     def __enter__(self) -> Reconcile:

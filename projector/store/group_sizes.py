@@ -7,7 +7,8 @@ counts rows: the size of a group is the sum of its entries minus that of its exi
 now, or until the end of a past day then.
 
 A membership of unknown beginning is in no past size. Its entry, and its exit if it has one, count
-on a day of their own, `UNKNOWN`; so does an exit at an unknown instant.
+on a day of their own, `UNKNOWN`; so does an exit at an unknown instant. One that only a look at the
+source shows begins on the day of the look.
 """
 
 from __future__ import annotations
@@ -83,11 +84,13 @@ def changes(projection: Projection, *, new: Iterable[Values], old: Iterable[Valu
         return {}
     fields = _fields(projection, projection.memberships)
     group_of, since_at, until_at = fields.group_of, fields.since, fields.until
-    lasts_at = fields.lasts
+    lasts_at, seen_at = fields.lasts, fields.seen
     sums: dict[tuple[Any, date], list[int]] = {}
     for rows, sign in ((new, 1), (old, -1)):
         for row in rows:
             group, since = group_of(row), row[since_at]
+            if since is None and seen_at is not None and (lasts_at is None or row[lasts_at]):
+                since = row[seen_at]
             begun = UNKNOWN if since is None else since.date()
             found = sums.get((group, begun))
             if found is None:
@@ -235,6 +238,7 @@ class _Fields(NamedTuple):
     since: int
     until: int | None
     lasts: int | None
+    seen: int | None
 
     def key_of(self, group: tuple[Any, ...], day: date) -> GroupDay:
         """Return the key of a result of `group_of`."""
@@ -249,13 +253,12 @@ def _fields(projection: Projection, memberships: Memberships) -> _Fields:
     group = ["project_id", memberships.group_id, *memberships.names]
     if memberships.campaign_id is not None:
         group.insert(1, memberships.campaign_id)
-    until, lasts = memberships.until, memberships.lasts
+    more = (memberships.until, memberships.lasts, memberships.seen)
     return _Fields(
         itemgetter(*map(columns.index, group)),
         group.index(memberships.group_id),
         columns.index(memberships.since),
-        None if until is None else columns.index(until),
-        None if lasts is None else columns.index(lasts),
+        *(None if name is None else columns.index(name) for name in more),
     )
 
 

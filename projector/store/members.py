@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    case,
     func,
     literal,
     or_,
@@ -96,7 +97,7 @@ def is_known(connection: Connection, group: Group, group_id: str) -> bool:
 
 
 def newest_names(connection: Connection, group: Group, key: GroupTotal) -> Sequence[Row[Any]]:
-    """Return the names of one group in its rows, each with when an event last had them.
+    """Return the names of one group in its rows, each with when they last began a membership.
 
     Rows: the columns of names, and `name_seen_at`. Goes through all rows of the group. Raises
     RowsUnreadable.
@@ -105,7 +106,9 @@ def newest_names(connection: Connection, group: Group, key: GroupTotal) -> Seque
     memberships = group.memberships
     names = [table.c[name] for name in memberships.names]
     # Not the end of a membership: the event there may have no name, and the row keeps an older one.
-    began = func.coalesce(table.c[memberships.since], table.c.seen_at)
+    began = func.coalesce(
+        table.c[memberships.since], case((_is_member(group, None), table.c.seen_at))
+    )
     seen_at = func.max(began).label("name_seen_at")
     columns: list[ColumnElement[Any]] = [*names, seen_at]
     statement: Select[Any] = select(*columns).where(

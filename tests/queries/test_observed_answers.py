@@ -29,6 +29,7 @@ from tests.support.given import (
     left,
     segment,
     segments_seen,
+    tier,
     tier_left,
     tier_seen,
 )
@@ -372,6 +373,30 @@ def test_a_newer_name_is_taken_from_a_look(shared_database: Database) -> None:
     renamed = segments_seen("cust_1", segment("seg_1", name="Gold"), at=at(10), id="obs_1")
     [row] = given(_in(1), renamed).delivered().into(shared_database).then_rows("segment_membership")
     assert (row.segment_name, row.changed_by, row.entered_at) == ("Gold", "obs_1", on(1))
+
+
+def test_a_list_has_the_newest_name_also_if_only_a_look_told_it(shared_database: Database) -> None:
+    """Two older names are of one day, so that the rows are looked through."""
+    wipe(shared_database)
+    names = {1: "Old", 2: "Older"}
+    entries = [
+        entered(f"cust_{hours}", segment("seg_1", name=name), at=at(hours))
+        for hours, name in names.items()
+    ]
+    looks = [
+        segments_seen("cust_3", segment("seg_1", name="New"), at=at(3), id="obs_1"),
+        tier_seen("cust_3", tier("ltr_1", name="New"), at=at(3), id="obs_2"),
+        # It ends a membership of unknown beginning, and begins none.
+        segments_seen("cust_4", segment("seg_1", name="Oldest"), at=at(-50), id="obs_3"),
+        segments_seen("cust_4", at=at(50), id="obs_4"),
+    ]
+    tiers = [
+        joined(f"cust_{hours}", tier("ltr_1", name=name), at=at(hours))
+        for hours, name in names.items()
+    ]
+    given(*entries, *tiers, *looks).delivered().into(shared_database)
+    assert [(each.name, each.members) for each in list_segments(shared_database)] == [("New", 3)]
+    assert [(each.name, each.members) for each in list_tiers(shared_database)] == [("New", 3)]
 
 
 def test_a_day_is_not_answered_surely_where_only_a_look_shows_it(

@@ -142,6 +142,37 @@ def test_a_source_id_of_several_or_of_none_is_not_used(
     assert (report.compared, report.failed) == (1, 3)
 
 
+def test_csv_with_an_unknown_member_says_of_nobody_that_they_are_out(
+    shop: Shop, run: Run, write: Write
+) -> None:
+    """Each member whom the file lacks may be the one whom that line means."""
+    for number in range(2):
+        shop.customer(f"cust_{number}")
+        shop.enter(f"cust_{number}", "seg_1", hours_ago=60)
+    twins = [created(f"cust_{number}", at=shop.at(99), source_id="twin") for number in (2, 3)]
+    append_and_project(shop.database, *twins)
+    for source_id in ("nobody", "twin"):
+        file = write(f"source_id\n{source_id}\n")
+        report = run(SegmentMembers("seg_1"), file=file, observed_at=shop.now, activity=False)
+        assert report.problems[-1].reason == "incomplete"
+        assert (report.differences, report.failed) == ((), 1)
+
+
+def test_a_file_says_nothing_of_who_was_erased(shop: Shop, run: Run, write: Write) -> None:
+    shop.customer("cust_0")
+    shop.enter("cust_0", "seg_1", hours_ago=60)
+    report = run(
+        SegmentMembers("seg_1"),
+        file=write("id\ncust_0\ncust_1\n"),
+        observed_at=shop.now,
+        is_erased=lambda each: each == "cust_1",
+        repair=True,
+        activity=False,
+    )
+    assert [(each.customer_id, each.reason) for each in report.problems] == [("cust_1", "erased")]
+    assert (report.agree, report.recorded) == (1, 0)
+
+
 def test_what_changed_around_the_time_of_a_file_is_not_filed(
     shop: Shop, run: Run, write: Write, wiped_database: Database
 ) -> None:
@@ -186,6 +217,9 @@ def test_what_changed_around_the_time_of_a_file_is_not_filed(
             "This is a member of the segment 'seg_2'",
         ),
         ("", SegmentMembers("seg_1"), ObservationFileBad, "No column"),
+        ('id\n"cust_1\ncust_2\n', SegmentMembers("seg_1"), ObservationFileBad, "is no CSV"),
+        ('id\n"cust_1\n"cust_2"\n', SegmentMembers("seg_1"), ObservationFileBad, "is no CSV"),
+        ('[{"customer_id": "cust_1"}]', _ANY, ObservationFileBad, "Expected `object`"),
         ("\x00\x01\x02", SegmentMembers("seg_1"), ProjectorError, "cannot be read|No column"),
     ],
 )

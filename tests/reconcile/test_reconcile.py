@@ -154,6 +154,19 @@ def test_a_customer_with_two_tiers_of_a_campaign_is_reported(shop: Shop, run: Ru
     assert report.differences[0].campaign_id == "camp_2"
 
 
+def test_by_the_list_the_last_one_on_a_tier_may_have_left(shop: Shop, run: Run) -> None:
+    """The list shows no tier of that campaign, as of all campaigns if it shows no tiers at all."""
+    shop.customer("cust_1")
+    shop.customer("cust_2")
+    shop.campaign("camp_1", "ltr_1")
+    shop.campaign("camp_2", "ltr_2")
+    shop.move("cust_1", "ltr_1", "camp_1", hours_ago=9)
+    shop.move("cust_1", None, "camp_1", hours_ago=8, delivered=False)
+    assert _found(run(KnownCustomers())) == []
+    shop.move("cust_2", "ltr_2", "camp_2", hours_ago=7)
+    assert [each.customer_id for each in run(KnownCustomers()).differences] == ["cust_1"]
+
+
 def test_last_days_and_names_are_compared(shop: Shop, run: Run) -> None:
     shop.customer("cust_1")
     campaign = shop.campaign("camp_1", "ltr_1")
