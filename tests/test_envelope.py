@@ -58,6 +58,7 @@ def test_a_body_may_have_a_mebibyte() -> None:
 
 def test_the_names_of_the_shapes_are_stored_and_never_change() -> None:
     assert {str(shape) for shape in Shape} == {
+        "reconcile",
         "sending",
         "webhook",
         "activity",

@@ -6,6 +6,8 @@ when it runs next.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -40,11 +42,16 @@ def _observed() -> list[sa.Column[object]]:
     ]
 
 
+def _recreate() -> Literal["always", "auto"]:
+    """Return how SQLite gets new columns: in a new table, written as a rebuild writes it."""
+    return "always" if op.get_bind().dialect.name == "sqlite" else "auto"
+
+
 def upgrade() -> None:
     """Empty the tables; add the columns, and let a customer have no event."""
     for name, columns in _columns().items():
         _empty(name)
-        with op.batch_alter_table(name) as table:
+        with op.batch_alter_table(name, recreate=_recreate()) as table:
             for column in columns:
                 table.add_column(column)
             if name == "customer":

@@ -91,6 +91,7 @@ def test_the_installed_command_takes_an_event_and_answers(projector: Path, tmp_p
         "duplicates": 0,
         "conflicts": 0,
         "quarantined": 0,
+        "suppressed": 0,
         "head": 1,
     }
     assert _json(projector, "customer", "cust_1", "--json", folder=tmp_path) == {

@@ -162,7 +162,7 @@ def test_a_row_whose_columns_differ_is_new_and_gone(database: Database) -> None:
         database,
         "INSERT INTO customer SELECT 'proj_9', customer_id, source_id, name, email,"
         " metadata, created_at, deleted_at, first_event_at, last_event_at, event_count, changed_by,"
-        " search_name, search_email"
+        " search_name, search_email, checked_at"
         " FROM customer WHERE customer_id = 'cust_2'",
     )
     impact = _dry(database)

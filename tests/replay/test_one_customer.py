@@ -190,7 +190,7 @@ def test_only_the_named_projections_are_touched(database: Database) -> None:
 def test_rows_of_another_version_of_the_fold_are_refused(database: Database) -> None:
     before = _found(database)
     newer = [evolve(each, version=each.version + 1) for each in discover()]
-    with pytest.raises(ProjectionOutdated, match="'customer' were written by version 3"):
+    with pytest.raises(ProjectionOutdated, match="'customer' were written by version 4"):
         rebuild_customer(database, newer, "cust_1")
     assert _found(database) == before
 

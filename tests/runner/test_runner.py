@@ -245,7 +245,7 @@ def test_rows_of_another_version_of_a_fold_are_not_gone_on_with(database: Databa
     ]
     append_webhooks(database, *HISTORY[2:])
     with pytest.raises(
-        ProjectionOutdated, match=r"'segment_membership'.* version 2 .* is version 3 "
+        ProjectionOutdated, match=r"'segment_membership'.* version 3 .* is version 4 "
     ):
         catch_up(database, newer)
     with pytest.raises(ProjectionOutdated):
