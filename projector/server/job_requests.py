@@ -205,10 +205,11 @@ class ReconcileRequest(
     def command(self) -> list[str]:
         """Return the command's arguments.
 
-        All that was seen is recorded, also if it agrees: so the answers say when it was.
+        All segments are compared, and all that was seen is recorded, also if it agrees: so the
+        answers say when the source was asked for everything.
         """
         options = _options({"--project": self.project, "--settle": f"{self.settle_seconds}s"})
-        flags = ["--repair", "--record=all", "--json"]
+        flags = ["--segments=all", "--record=all", "--repair", "--json"]
         return ["reconcile", *options, *flags, "--", self.customer]
 
 
