@@ -71,14 +71,13 @@ def _job_id(visit: Visit, key: CustomerKey) -> int | None:
 
 
 def compared_values(visit: Visit, job: Job) -> dict[str, Any]:
-    """Return what the page of a job shows of a comparison: nothing for another kind of job."""
+    """Return what the page of a job shows of a comparison; of another kind of job, nothing."""
+    values: dict[str, Any] = {"compared": None, "differences": (), "problems": ()}
     customer_id, project_id = job.arguments.get("customer"), job.arguments.get("project")
     if job.kind is not JobKind.RECONCILE or customer_id is None or project_id is None:
-        return {}
-    values: dict[str, Any] = {
-        "compared": (project_id, customer_id),
-        "names": names_of(visit.database, [customer_id]),
-    }
+        return values
+    values["compared"] = (project_id, customer_id)
+    values["names"] = names_of(visit.database, [customer_id])
     if job.result is not None:
         names = read_names(visit.database, project_id)
         values["differences"] = reconcile_words.lines(job.result, names)
