@@ -1,9 +1,7 @@
 """A comparison with the source is a job: it has the credentials, and shows them nowhere."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,36 +9,14 @@ from sqlalchemy import select
 
 from projector.projections import discover
 from projector.runner.runner import catch_up
-from projector.server.child_command import _PROGRAM
 from projector.store.database import Database
 from projector.store.tables import job
 from tests.concurrency.rebuilds import within
-from tests.serving.servers import LONG, QUICK, Serving, serving
+from tests.serving.servers import LONG
+from tests.support.comparisons import comparing
 from tests.support.http_client import Client
 from tests.support.sources import Shop
 from tests.support.voucherify_api import APP_ID, APP_TOKEN, voucherify_api
-
-#: The comparison sends its requests at once.
-_FAST = """
-from projector.cli.commands import reconcile
-options = reconcile.ReconcileOptions
-def fast(**given):
-    return options(**{**given, "per_minute": 100_000.0})
-reconcile.ReconcileOptions = fast
-"""
-
-
-@contextmanager
-def _serving(url: str, variables: dict[str, str]) -> Iterator[Serving]:
-    program = (sys.executable, "-c", _FAST + _PROGRAM[-1])
-    changes = (
-        f"import os\nos.environ.update({variables!r})\n{QUICK}"
-        "from projector.server import child_command, jobs\n"
-        "jobs.INTERVALS = jobs.JobIntervals(poll_seconds=0.1, look_seconds=0.05)\n"
-        f"child_command._PROGRAM = {program!r}\n"
-    )
-    with serving(url, changes=changes) as server:
-        yield server
 
 
 def _compared(client: Client, customer_id: str) -> Any:
@@ -60,7 +36,7 @@ def test_a_customer_is_compared_and_repaired_beside_the_follower(migrated_url: s
         shop.enter("cust_1", "seg_1", hours_ago=9, delivered=False)
         shop.enter("cust_1", "seg_2", hours_ago=5, delivered=False, remembered=False)
         catch_up(database, discover())
-        with _serving(migrated_url, api.environment) as server:
+        with comparing(migrated_url, api.environment) as server:
             client = Client(server.port)
             found = _compared(client, "cust_1")
             assert (found["state"], found["exit_code"], found["problem"]) == ("done", 0, None)
