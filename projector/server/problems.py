@@ -57,6 +57,7 @@ _CREDENTIALS_HINT = (
     "Give the server PROJECTOR_VOUCHERIFY_APP_ID and PROJECTOR_VOUCHERIFY_APP_TOKEN, each with "
     "PROJECT=VALUE, and start it again."
 )
+_EXTRA_HINT = "Install the extra: pip install 'customer-state-projector[voucherify]'."
 _LOG_HINT = "The server's log has the reason."
 
 #: Every error that a request can end with; a subclass has its parent's rule.
@@ -99,7 +100,7 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.CredentialsUnnamed: Rule(409),
     errors.BadCredentials: Rule(409, _LOG_HINT, _CREDENTIALS),
     errors.BadVoucherifyUrl: Rule(409, _LOG_HINT, _CREDENTIALS),
-    errors.ExtraMissing: Rule(409),
+    errors.ExtraMissing: Rule(409, _EXTRA_HINT),
     errors.JobsWaiting: Rule(409, "Ask again once some have ended; /jobs lists them."),
     server_errors.BodyTooLarge: Rule(413),
     errors.FormatUnreadable: Rule(

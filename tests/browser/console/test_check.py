@@ -50,7 +50,7 @@ def test_a_lost_delivery_is_found_and_repaired(
             )
             expect(page.locator(".verdict")).to_have_text(
                 "Compared. 2 differences. Repaired: 1 by the activity, 1 by an observation."
-                " 0 still differ.",
+                " Nothing differs any more.",
                 timeout=30_000,
             )
             expect(page.get_by_role("row", name=re.compile("Segment seg_1"))).to_contain_text(

@@ -15,11 +15,11 @@ def of_state(state: CustomerState, person: Person, zone: Zone) -> str:
             f"Voucherify was never asked for everything about {person.full}: this page follows"
             " from what was delivered."
         )
-        found = f"{_missing(repaired)} and repaired." if repaired else ""
+        found = f"{_missing(repaired)}." if repaired else ""
         still = f"{_lost(state.gaps_open)}, and not repaired." if state.gaps_open else ""
     else:
         asked = f"Voucherify was last asked for everything on {zone.time_text(state.checked_at)}."
-        found = f"{_missing(repaired)} before, and repaired." if repaired else ""
+        found = f"{_missing(repaired, ' before')}." if repaired else ""
         found = found or "No delivery was known to be missing before."
         still = (
             f"{_lost(state.gaps_open)} since, and not repaired."
@@ -29,8 +29,10 @@ def of_state(state: CustomerState, person: Person, zone: Zone) -> str:
     return " ".join(filter(None, (asked, found, still)))
 
 
-def _missing(count: int) -> str:
-    return "One delivery was missing" if count == 1 else f"{count:,} deliveries were missing"
+def _missing(count: int, when: str = "") -> str:
+    if count == 1:
+        return f"One delivery was missing{when}; what it changed is repaired"
+    return f"{count:,} deliveries were missing{when}; what they changed is repaired"
 
 
 def _lost(count: int) -> str:

@@ -90,6 +90,8 @@ def outcome(result: Mapping[str, Any]) -> str:
     arrived = f"{late:,} arrived meanwhile. " if late else ""
     remaining = result["remaining"]
     still = f"{remaining:,} still {'differs' if remaining == 1 else 'differ'}."
+    if not remaining:
+        still = "Nothing differs any more."
     differ = f"{_count(count, 'difference')}. "
     return f"{absent}{differ}{_repaired(result)}{arrived}{still}{changing}"
 
