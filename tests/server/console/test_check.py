@@ -182,7 +182,8 @@ def test_the_page_says_what_was_missing(start: Start, sqlite_database: Database)
     page = _open(client)
     for words in (
         "Voucherify was last asked for everything on 1 May 2024, 10:00. "
-        "2 deliveries were missing before; what they changed is repaired. None is known to be lost since.",
+        "2 deliveries were missing before; what they changed is repaired. "
+        "None is known to be lost since.",
         "seg_1: seen by 1 May 2024, since unknown",
         "Tier ltr_1 seen by 1 May 2024, since unknown",
     ):
