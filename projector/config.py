@@ -39,15 +39,18 @@ VOUCHERIFY_APP_TOKEN_VARIABLE = "PROJECTOR_VOUCHERIFY_APP_TOKEN"  # noqa: S105 -
 VOUCHERIFY_URL_VARIABLE = "PROJECTOR_VOUCHERIFY_URL"
 _FILE = "_FILE"
 
+#: The variables of the credentials of Voucherify's API.
+CREDENTIAL_VARIABLES = tuple(
+    name + suffix
+    for name in (VOUCHERIFY_APP_ID_VARIABLE, VOUCHERIFY_APP_TOKEN_VARIABLE)
+    for suffix in ("", _FILE)
+)
+
 #: The variables whose values are secret, or lead to a secret.
 SECRET_VARIABLES = (
     WEBHOOK_SECRET_VARIABLE,
     WEBHOOK_SECRET_FILE_VARIABLE,
-    *(
-        name + suffix
-        for name in (VOUCHERIFY_APP_ID_VARIABLE, VOUCHERIFY_APP_TOKEN_VARIABLE)
-        for suffix in ("", _FILE)
-    ),
+    *CREDENTIAL_VARIABLES,
 )
 
 CONSOLE_TIMEZONE_VARIABLE = "PROJECTOR_CONSOLE_TIMEZONE"

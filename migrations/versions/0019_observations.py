@@ -57,6 +57,12 @@ def upgrade() -> None:
             if name == "customer":
                 table.alter_column("first_event_at", existing_type=Instant(), nullable=True)
                 table.alter_column("last_event_at", existing_type=Instant(), nullable=True)
+                # In the order of a rebuild, which a copy of the table does not keep.
+                for each in ("source_id", "search_name", "search_email"):
+                    table.drop_constraint(f"customer_{each}_key", type_="unique")
+                for each in ("source_id", "search_name", "search_email"):
+                    key = [each, "project_id", "customer_id"]
+                    table.create_unique_constraint(f"customer_{each}_key", key)
 
 
 def downgrade() -> None:

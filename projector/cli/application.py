@@ -91,8 +91,10 @@ def launch(
 
         progress.report_to(progress_fd)
     if tokens[:1] in (("ingest",), ("backfill",), ("reconcile",)):
-        # cyclopts takes a lone hyphen for an option.
-        tokens = tuple("/dev/stdin" if each == "-" else each for each in tokens)
+        # cyclopts takes a lone hyphen for an option; behind `--` it is a value like any other.
+        end = tokens.index("--") if "--" in tokens else len(tokens)
+        before = ("/dev/stdin" if each == "-" else each for each in tokens[:end])
+        tokens = (*before, *tokens[end:])
     command, bound, ignored = app.parse_args(tokens, exit_on_error=False, print_error=False)
     if "url" in ignored:
         bound.arguments["url"] = db or read_settings().database_url

@@ -1,4 +1,4 @@
-"""Jobs for operators: rebuilds, verifications and retries that a server does in the background.
+"""Jobs for operators: what a server does in the background, such as a rebuild.
 
 They are asked for over HTTP. Of several servers on one database, one runs them, one after another:
 see `projector.server.jobs`.
@@ -33,6 +33,7 @@ class JobKind(StrEnum):
     DEAD_LETTER_RETRY = "dead_letter_retry"
     REBUILD = "rebuild"
     VERIFY = "verify"
+    RECONCILE = "reconcile"
 
 
 class JobState(StrEnum):
@@ -119,6 +120,13 @@ def list_jobs(database: Database) -> JobList:
     with database.reading() as connection:
         found = jobs.latest(connection, limit=LISTED_MAX)
     return JobList(jobs=tuple(JobSummary(**_fields(each)) for each in found))
+
+
+def unended_jobs(database: Database) -> tuple[JobSummary, ...]:
+    """Return the jobs that wait or run, in the order in which they were asked for."""
+    with database.reading() as connection:
+        found = jobs.unended(connection)
+    return tuple(JobSummary(**_fields(each)) for each in found)
 
 
 def last_jobs(database: Database) -> tuple[Job, ...]:

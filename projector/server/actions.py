@@ -1,4 +1,4 @@
-"""Declares the endpoints that start jobs: retries, rebuilds and verifications.
+"""Declares the endpoints that start jobs, such as retries and rebuilds.
 
 To add one, write its body in `job_requests` and append an `Action` to ACTIONS: its route, the check
 of its token and its part of the OpenAPI document follow from that. It also needs an example in
@@ -19,12 +19,14 @@ from projector import errors
 from projector.errors import ProjectorError
 from projector.operate.jobs import Job, ask_job
 from projector.operate.tokens import Scope
+from projector.server import errors as server_errors
 from projector.server.context import ServerContext
 from projector.server.job_requests import (
     DeadLetterRetryRequest,
     JobRequest,
     QuarantineRetryRequest,
     RebuildRequest,
+    ReconcileRequest,
     VerifyRequest,
 )
 from projector.server.queries import read_body
@@ -78,6 +80,21 @@ ACTIONS: tuple[Action, ...] = (
         body=VerifyRequest,
         problems=(errors.ProjectionUnknown,),
     ),
+    Action(
+        path="/reconciliations",
+        name="reconcile",
+        summary="Compare a customer with Voucherify and repair what differs, as a job.",
+        body=ReconcileRequest,
+        problems=(
+            errors.BadIdentifier,
+            errors.CustomerErased,
+            errors.CredentialsMissing,
+            server_errors.CredentialsUnnamed,
+            errors.BadCredentials,
+            errors.BadVoucherifyUrl,
+            errors.ExtraMissing,
+        ),
+    ),
 )
 
 
@@ -97,9 +114,11 @@ def start(context: ServerContext, request: JobRequest, asked_by: str) -> Job:
 
     Raise JobsWaiting, or an error of the request's `check`.
     """
-    request.check()
+    request.check(context.database)
     arguments = msgspec.to_builtins(request)
     job = ask_job(context.database, request.kind, arguments, asked_by=asked_by)
-    _log.info("%r asked for job %d: %s %s", asked_by, job.job_id, job.kind, arguments)
+    # No erasure reaches the log of the server: it names no customer.
+    named = {name: value for name, value in arguments.items() if name != "customer"}
+    _log.info("%r asked for job %d: %s %s", asked_by, job.job_id, job.kind, named)
     context.jobs.wake()
     return job

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -51,18 +51,24 @@ class CommandEnd:
 class ChildCommand:
     """A command that runs. Close it in any case."""
 
-    def __init__(self, arguments: Sequence[str], database_url: str) -> None:
-        """Start it; the URL, which may hold a password, is in its environment only."""
+    def __init__(
+        self, arguments: Sequence[str], database_url: str, *, secrets: Collection[str] = ()
+    ) -> None:
+        """Start it; the URL, which may hold a password, is in its environment only.
+
+        `secrets` are the names of those secret variables of this process that it gets.
+        """
         self._out, self._err = _file(), _file()
         self._pipe, other_end = os.pipe()
         self._rest = b""
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the arguments are those of a request
-                [*_PROGRAM, *arguments, f"--progress-fd={other_end}"],
+                # Options come first: behind `--` all are values.
+                [*_PROGRAM, f"--progress-fd={other_end}", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=self._out,
                 stderr=self._err,
-                env=_environment(os.environ, database_url),
+                env=_environment(os.environ, database_url, secrets),
                 pass_fds=(other_end,),
                 # A group of its own: it is killed with its worker processes, and Ctrl-C in a
                 # terminal goes to the server alone, which then ends it.
@@ -118,6 +124,9 @@ def _file() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _environment(own: Mapping[str, str], database_url: str) -> dict[str, str]:
-    kept = {name: value for name, value in own.items() if name not in SECRET_VARIABLES}
+def _environment(
+    own: Mapping[str, str], database_url: str, secrets: Collection[str]
+) -> dict[str, str]:
+    left_out = {*SECRET_VARIABLES}.difference(secrets)
+    kept = {name: value for name, value in own.items() if name not in left_out}
     return {**kept, DATABASE_URL_VARIABLE: database_url}

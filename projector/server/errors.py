@@ -129,6 +129,15 @@ class PositionNotReached(ProjectorError):
     hint = "Retry; /status shows the position of each projection."
 
 
+class CredentialsUnnamed(ProjectorError):
+    """The credentials of Voucherify's API do not say of which project they are."""
+
+    hint = (
+        "Write PROJECT=VALUE in PROJECTOR_VOUCHERIFY_APP_ID and PROJECTOR_VOUCHERIFY_APP_TOKEN, "
+        "and start the server again."
+    )
+
+
 class MetricsMissing(ProjectorError):
     """Metrics are not installed on this server."""
 

@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "retryDeadLetters": {"all": True},
     "rebuild": {"projections": ["loyalty_tier"], "dry_run": True},
     "verify": {"sample": 1000},
+    "reconcile": {"customer": "cust_1", "project": "proj_1"},
 }
 
 WEBHOOK: dict[str, Any] = {

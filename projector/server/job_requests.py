@@ -8,12 +8,16 @@ from typing import Annotated, Any, ClassVar, Protocol
 import msgspec
 from msgspec import Meta, Struct
 
+from projector.config import CREDENTIAL_VARIABLES
 from projector.envelope import id_problem
 from projector.errors import BadIdentifier, NotOne
 from projector.intake.defaults import parse_defaults
 from projector.operate.jobs import JobKind
 from projector.projections import named
+from projector.queries.erased import error_of, find_erased
 from projector.server import parameters
+from projector.server.voucherify_access import check_access
+from projector.store.database import Database
 
 #: The most entries that one retry names.
 IDS_MAX = 1_000
@@ -30,7 +34,7 @@ class JobRequest(Protocol):
 
     kind: ClassVar[JobKind]
 
-    def check(self) -> None:
+    def check(self, database: Database) -> None:
         """Raise an error for what no command could be run with."""
 
     def command(self) -> list[str]:
@@ -56,7 +60,7 @@ class QuarantineRetryRequest(
     occurred_at: parameters.Instant | None = None
     customer: parameters.StorableId | None = None
 
-    def check(self) -> None:
+    def check(self, _database: Database) -> None:
         """Raise NotOne, BadIdentifier or BadInstant."""
         _check_one(("ids", self.ids), ("reason", self.reason), ("all", self.all))
         problem = None if self.reason is None else id_problem(self.reason)
@@ -73,7 +77,8 @@ class QuarantineRetryRequest(
             "--occurred-at": self.occurred_at,
             "--customer": self.customer,
         }
-        return ["quarantine", "retry", *_chosen(self.ids, self.all), *_options(defaults)]
+        chosen = _chosen(self.ids, self.all)
+        return ["quarantine", "retry", *chosen, *_options(defaults), "--json"]
 
 
 class DeadLetterRetryRequest(
@@ -87,7 +92,7 @@ class DeadLetterRetryRequest(
     projection: parameters.Id | None = None
     all: bool = False
 
-    def check(self) -> None:
+    def check(self, _database: Database) -> None:
         """Raise NotOne or ProjectionUnknown."""
         _check_one(
             ("positions", self.positions), ("projection", self.projection), ("all", self.all)
@@ -98,7 +103,8 @@ class DeadLetterRetryRequest(
     def command(self) -> list[str]:
         """Return the command's arguments."""
         chosen = _chosen(self.positions, self.all)
-        return ["dead-letters", "retry", *chosen, *_options({"--projection": self.projection})]
+        options = _options({"--projection": self.projection})
+        return ["dead-letters", "retry", *chosen, *options, "--json"]
 
 
 class RebuildRequest(
@@ -124,7 +130,7 @@ class RebuildRequest(
         | None
     ) = None
 
-    def check(self) -> None:
+    def check(self, _database: Database) -> None:
         """Raise ProjectionUnknown."""
         named(list(self.projections))
 
@@ -132,7 +138,8 @@ class RebuildRequest(
         """Return the command's arguments."""
         limit = None if self.max_change is None else f"{self.max_change:f}"
         flags = ["--dry-run"] if self.dry_run else []
-        return ["rebuild", *self.projections, *flags, *_options({"--max-change": limit})]
+        options = _options({"--max-change": limit})
+        return ["rebuild", *self.projections, *flags, *options, "--json"]
 
 
 class VerifyRequest(
@@ -156,26 +163,77 @@ class VerifyRequest(
         | None
     ) = None
 
-    def check(self) -> None:
+    def check(self, _database: Database) -> None:
         """Raise ProjectionUnknown."""
         named(list(self.projections))
 
     def command(self) -> list[str]:
         """Return the command's arguments."""
         sample = None if self.sample is None else str(self.sample)
-        return ["verify", *self.projections, *_options({"--sample": sample})]
+        return ["verify", *self.projections, *_options({"--sample": sample}), "--json"]
+
+
+class ReconcileRequest(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The customer to compare with Voucherify, and to repair."""
+
+    kind: ClassVar[JobKind] = JobKind.RECONCILE
+
+    customer: parameters.StorableId
+    project: parameters.StorableId
+    settle_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=600,
+            description="How long what is on its way may take to arrive; other jobs wait.",
+        ),
+    ] = 60
+
+    def check(self, database: Database) -> None:
+        """Raise BadIdentifier, CustomerErased, or an error of `check_access`."""
+        for name, text in (("the customer", self.customer), ("the project", self.project)):
+            if problem := id_problem(text):
+                raise BadIdentifier(name=name, text=text, reason=problem)
+        # A job keeps what it was asked for with: the id of an erased customer may not come back.
+        erased = find_erased(database, [self.customer], self.project)
+        if self.customer in erased:
+            raise error_of(erased[self.customer])
+        check_access(self.project)
+
+    def command(self) -> list[str]:
+        """Return the command's arguments.
+
+        All segments are compared, and all that was seen is recorded, also if it agrees: so the
+        answers say when the source was asked for everything.
+        """
+        options = _options({"--project": self.project, "--settle": f"{self.settle_seconds}s"})
+        flags = ["--segments=all", "--record=all", "--repair", "--json"]
+        return ["reconcile", *options, *flags, "--", self.customer]
 
 
 _REQUESTS: Mapping[str, type[Any]] = {
     each.kind: each
-    for each in (QuarantineRetryRequest, DeadLetterRetryRequest, RebuildRequest, VerifyRequest)
+    for each in (
+        QuarantineRetryRequest,
+        DeadLetterRetryRequest,
+        RebuildRequest,
+        VerifyRequest,
+        ReconcileRequest,
+    )
 }
 
 
 def command_of(kind: str, arguments: str) -> list[str]:
     """Return the arguments of the command that does a stored job; raises ValueError."""
     request: JobRequest = msgspec.json.decode(arguments, type=_REQUESTS[kind])
-    return [*request.command(), "--json"]
+    return request.command()
+
+
+def secrets_of(kind: str) -> tuple[str, ...]:
+    """Return the names of the secret variables that the command of a kind of job needs."""
+    return CREDENTIAL_VARIABLES if kind == JobKind.RECONCILE else ()
 
 
 def _chosen(ids: tuple[int, ...] | None, is_all: bool) -> list[str]:

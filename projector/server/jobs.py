@@ -24,7 +24,7 @@ from projector.errors import DatabaseBusy, DatabaseUnreachable, LogHeadBehind
 from projector.runner.lease_monitor import LEASE_SECONDS, HeartbeatClock
 from projector.server.child_command import ChildCommand, Report
 from projector.server.job_end import ERASED_MEANWHILE, SERVER_ENDED, end_of
-from projector.server.job_requests import command_of
+from projector.server.job_requests import command_of, secrets_of
 from projector.store import jobs, lease, log_head
 from projector.store.database import Database
 from projector.store.erasure import records
@@ -133,7 +133,8 @@ class JobRunner:
         _log.info("job %d (%s) begins", job.job_id, job.kind)
         url = self._database.url.render_as_string(hide_password=False)
         try:
-            with closing(ChildCommand(command_of(job.kind, job.arguments), url)) as child:
+            command, secrets = command_of(job.kind, job.arguments), secrets_of(job.kind)
+            with closing(ChildCommand(command, url, secrets=secrets)) as child:
                 ended = self._watch(job, child)
         except Exception as error:
             self._log_failure(error)

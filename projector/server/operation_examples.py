@@ -168,4 +168,5 @@ ANSWERS: dict[str, Any] = {
     "retryDeadLetters": _ASKED,
     "rebuild": _ASKED,
     "verify": _ASKED,
+    "reconcile": _ASKED,
 }

@@ -10,7 +10,7 @@ TAGS = {
     "groups": "Segments, tiers and their members.",
     "deliveries": "Writes to the log.",
     "operation": "Status, health, the log, and what was put aside.",
-    "jobs": "Retries, rebuilds and verifications, which run in the background.",
+    "jobs": "Retries, rebuilds, verifications and reconciliations, which run in the background.",
 }
 
 _TAGS_BY_SEGMENT = {
@@ -32,6 +32,7 @@ _TAGS_BY_SEGMENT = {
     "dead-letters:retry": "jobs",
     "rebuilds": "jobs",
     "verifications": "jobs",
+    "reconciliations": "jobs",
     "health": "operation",
     "metrics": "operation",
 }

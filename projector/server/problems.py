@@ -52,6 +52,14 @@ class Rule:
 _DATABASE = "The database cannot be used at the moment."
 _LATER = "Retry later; an event that is already in the log is not stored twice."
 
+_CREDENTIALS = "The server's credentials of Voucherify's API, or its address, cannot be used."
+_CREDENTIALS_HINT = (
+    "Give the server PROJECTOR_VOUCHERIFY_APP_ID and PROJECTOR_VOUCHERIFY_APP_TOKEN, each with "
+    "PROJECT=VALUE, and start it again."
+)
+_EXTRA_HINT = "Install the extra: pip install 'customer-state-projector[voucherify]'."
+_LOG_HINT = "The server's log has the reason."
+
 #: Every error that a request can end with; a subclass has its parent's rule.
 RULES: Mapping[type[errors.ProjectorError], Rule] = {
     server_errors.BadQuery: Rule(400),
@@ -88,6 +96,11 @@ RULES: Mapping[type[errors.ProjectorError], Rule] = {
     errors.CustomerErased: Rule(410, "Nothing is kept of the customer, and nothing is let in."),
     server_errors.BodyTooSlow: Rule(408),
     errors.CustomerAmbiguous: Rule(409, "Choose one with project=, or use the customer id."),
+    errors.CredentialsMissing: Rule(409, _CREDENTIALS_HINT),
+    server_errors.CredentialsUnnamed: Rule(409),
+    errors.BadCredentials: Rule(409, _LOG_HINT, _CREDENTIALS),
+    errors.BadVoucherifyUrl: Rule(409, _LOG_HINT, _CREDENTIALS),
+    errors.ExtraMissing: Rule(409, _EXTRA_HINT),
     errors.JobsWaiting: Rule(409, "Ask again once some have ended; /jobs lists them."),
     server_errors.BodyTooLarge: Rule(413),
     errors.FormatUnreadable: Rule(

@@ -1,4 +1,4 @@
-"""Stores jobs: rebuilds, verifications and retries that were asked for over HTTP."""
+"""Stores jobs: what was asked for over HTTP and is done in the background."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from projector.server.console.gate import BOUNCED, Admission, Gate, needs_bounce
 from projector.server.console.glance import GlanceCache
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.pages import (
+    check,
     customer_page,
     dead_letters,
     event_log,
@@ -45,6 +46,7 @@ from projector.server.middleware import id_in
 PAGES: tuple[PageRoute, ...] = (
     *find.PAGES,
     *customer_page.PAGES,
+    *check.PAGES,
     *events_page.PAGES,
     *fresh.PAGES,
     *preferences.PAGES,

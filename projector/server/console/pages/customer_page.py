@@ -20,6 +20,7 @@ from projector.server.console.charts.customer_lanes import LaneMaker
 from projector.server.console.links import customer_path
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.pages import subject
+from projector.server.console.pages.check import RECONCILE_PATH, find_check
 from projector.server.console.pages.subject import Subject, find_subject, read_state
 from projector.server.console.words import story_words, trust_words
 from projector.server.console.words.story_words import Line
@@ -70,6 +71,8 @@ def _show(visit: Visit) -> Page | Response:
             "tiers": () if state is None else [_tier(about, each) for each in state.tiers],
             "segments_shown": _CHIPS_MAX,
             "trust": _trust(visit, about, state, timeline),
+            "check": find_check(visit, about),
+            "reconcile_path": RECONCILE_PATH,
             "what": preset(about, state, timeline),
             "chart": None if timeline is None else _chart(visit, about, timeline),
             "story": [] if timeline is None else _story(about, timeline.events),

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from projector.operate.jobs import Job, JobKind, JobState, JobSummary
+from projector.server.console.words import reconcile_words
 from projector.server.console.words.reasons import quarantine_reason, table_title
 
 #: A limit of change is never suggested below this, in per cent.
@@ -26,6 +27,8 @@ def title(job: JobSummary) -> str:
         return _quarantine_title(asked)
     if job.kind is JobKind.DEAD_LETTER_RETRY:
         return _dead_letter_title(asked)
+    if job.kind is JobKind.RECONCILE:
+        return reconcile_words.title(asked)
     tables = _tables(asked.get("projections", ()))
     if job.kind is JobKind.REBUILD:
         return f"{'Trial of a rebuild' if asked.get('dry_run') else 'Rebuild'} of {tables}"
@@ -47,6 +50,7 @@ def outcome(job: Job) -> str:
         JobKind.DEAD_LETTER_RETRY: _dead_letter_outcome,
         JobKind.REBUILD: _rebuild_outcome,
         JobKind.VERIFY: _verify_outcome,
+        JobKind.RECONCILE: reconcile_words.outcome,
     }[job.kind]
     return say(job.result)
 

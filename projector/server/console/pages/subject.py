@@ -164,6 +164,12 @@ def read_state(database: Database, key: CustomerKey, point: PointInTime) -> Cust
         return None
 
 
+def read_names(database: Database, project_id: str) -> Names:
+    """Return the names of a project's groups."""
+    campaigns = list_campaigns(database, project_id=project_id)
+    return _names(campaigns, list_segments(database, project_id=project_id), None)
+
+
 def _names(
     campaigns: Sequence[Campaign], segments: Sequence[SegmentCount], state: CustomerState | None
 ) -> Names:

@@ -15,6 +15,7 @@ from projector.queries.status import read_status
 from projector.server.actions import start
 from projector.server.console.page import Page, PageRoute, Visit
 from projector.server.console.pages import job_words
+from projector.server.console.pages.check import compared_values
 from projector.server.console.pages.customer_names import names_of
 from projector.server.console.words.reasons import quarantine_reason, table_title
 from projector.server.endpoints.shared import number_in
@@ -88,6 +89,7 @@ def _show(visit: Visit) -> Page:
         "can_take_over": is_trial and job.state is JobState.DONE and len(asked) < 2,
         "limit": job_words.suggested_limit(impact["percent"]) if impact else None,
         "rebuild_path": REBUILD_PATH,
+        **compared_values(visit, job),
     }
     return Page(template="job.html", values={**values, **_progress(job, visit)})
 

@@ -77,7 +77,9 @@ def of_state(
     return Trust(
         level="good",
         title="Nothing is known to be missing.",
-        text=_evidence(event_count, state.last_event_at, zone) + _checked(state, zone),
+        text=_evidence(event_count, state.last_event_at, zone)
+        # Of today, the page says more of it below.
+        + (_checked(state, zone) if event_count is None else ""),
     )
 
 
