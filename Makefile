@@ -18,7 +18,7 @@ OPENAPI ?=
 PRISM := .prism/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo console pictures test test-fast test-browser test-processes test-spark test-vendor faults lint pages bench bench-peers bench-scale fuzz mutants clean programs description
+.PHONY: help demo console pictures test test-fast test-browser test-processes test-server test-spark test-vendor faults lint pages bench bench-peers bench-scale fuzz mutants clean programs description
 
 help: ## print the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -34,6 +34,9 @@ test: $(INSTALLED) programs ## run the tests, on SQLite and on a real Postgres
 
 test-fast: $(INSTALLED) ## run the tests that need no database and no process, in less than a minute
 	$(BIN)/python -m pytest -m fast $(ARGS)
+
+test-server: $(INSTALLED) programs ## run the tests of the HTTP server and its console
+	$(BIN)/python -m pytest -o addopts="-n 3" tests/server $(ARGS)
 
 test-browser: $(INSTALLED) programs ## run the tests of the pages in a real browser
 	$(BIN)/python -m pytest -o addopts="-n 2" tests/browser $(ARGS)
