@@ -19,6 +19,13 @@ down_revision = "0018"
 # ruff: noqa: S608 - no user input in these statements
 
 
+#: The tables with several unique constraints: the first columns of these, and the rest of each.
+_KEYS = {
+    "customer": (("source_id", "search_name", "search_email"), ("project_id", "customer_id")),
+    "loyalty_tier": (("tier_id", "expires_on"), ("project_id", "customer_id", "campaign_id")),
+}
+
+
 def _columns() -> dict[str, list[sa.Column[object]]]:
     """Return the new columns of each table; new objects, because a table takes them for itself."""
     return {
@@ -57,12 +64,12 @@ def upgrade() -> None:
             if name == "customer":
                 table.alter_column("first_event_at", existing_type=Instant(), nullable=True)
                 table.alter_column("last_event_at", existing_type=Instant(), nullable=True)
-                # In the order of a rebuild, which a copy of the table does not keep.
-                for each in ("source_id", "search_name", "search_email"):
-                    table.drop_constraint(f"customer_{each}_key", type_="unique")
-                for each in ("source_id", "search_name", "search_email"):
-                    key = [each, "project_id", "customer_id"]
-                    table.create_unique_constraint(f"customer_{each}_key", key)
+            # In the order of a rebuild, which a copy of the table does not keep.
+            firsts, key = _KEYS.get(name, ((), ()))
+            for each in firsts:
+                table.drop_constraint(f"{name}_{each}_key", type_="unique")
+            for each in firsts:
+                table.create_unique_constraint(f"{name}_{each}_key", [each, *key])
 
 
 def downgrade() -> None:
