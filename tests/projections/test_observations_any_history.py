@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
+from projector.facts.events import CustomerDeleted
 from projector.projections import own
 from projector.projections.observing import IN_FLIGHT
 from projector.projections.projection import Projection
@@ -233,6 +234,17 @@ def test_a_second_look_does_not_reopen_the_window() -> None:
     first, second = Reading(0, 0, "t1").event(), Reading(10, 10, "t1").event(id="obs_2")
     row = row_of(TIERS, [first, second, joined(20, "t1")])
     assert (row.joined_at, row.gaps, row.settled) == (None, 1, 1)
+
+
+@pytest.mark.parametrize("projection", [SEGMENTS, TIERS])
+def test_a_deletion_ends_only_what_was_seen_to_have_ended_just_before(projection: str) -> None:
+    began, seen = (
+        (entered(0, "e0"), False) if projection == SEGMENTS else (joined(0, "t1", "e0"), None)
+    )
+    first, second = Reading(10, 10, seen).event(), Reading(30, 30, seen).event(id="obs_2")
+    in_time, too_late = (Happened(at, "e1", CustomerDeleted(), seen) for at in (20, 40))
+    assert row_of(projection, [began, first, in_time]).left_at == instant(20)
+    assert row_of(projection, [began, first, second, too_late]).left_at is None
 
 
 def test_the_window_is_as_long_as_that_of_an_observation() -> None:
