@@ -99,13 +99,13 @@ def _goes_on(*all_sent: Sent) -> None:
 #: Locks the head as every append does, and stops.
 _STOPS = """
 import os, signal, sys
-from projector.store import append
+from projector.store import log_head
 from projector.runner.follower import JOB
 from projector.store import lease
 from projector.store.database import Database
 database = Database(sys.argv[1], idle_seconds_max=4.0)
 with database.writing() as connection:
-    append._read_head(connection, lock=True)
+    log_head.lock(connection)
     print("locked", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
 """
