@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from projector.backfill.id_files import IdFile
+from projector.backfill.log_customers import CHUNK_CUSTOMERS, in_doubt, in_log
 from projector.backfill.options import (
     CustomerChoice,
     CustomersInFile,
@@ -17,7 +18,6 @@ from projector.backfill.options import (
     SuspiciousCustomers,
 )
 from projector.errors import VoucherifyUnexpected
-from projector.projections import discover
 from projector.store import activity, suspects
 from projector.store.database import Database
 from projector.voucherify import listing
@@ -29,9 +29,6 @@ from projector.voucherify.listing import (
     read_customer_page,
 )
 from projector.voucherify.pages import PageUnreadable
-
-#: The customers that are looked up in one transaction.
-CHUNK_CUSTOMERS = 1_000
 
 #: The beginning of Voucherify's ids of customers; any other id may be the shop's own.
 _ID_PREFIX = "cust_"
@@ -185,38 +182,9 @@ class CustomerSelection:
             case ListedCustomers():
                 yield from self._listed().chunks()
             case KnownCustomers():
-                yield from self._in_log()
+                yield from in_log(self._database, self._project_id)
             case SuspiciousCustomers():
-                yield from self._in_doubt()
-
-    def _in_log(self) -> Iterator[list[str]]:
-        """Yield the customers of the log, each page from a transaction of its own.
-
-        A backfill may take days: a transaction as long would keep old versions of all rows.
-        """
-        with self._database.reading() as connection:
-            until = suspects.last_stream_id(connection)
-        after = 0
-        while True:
-            with self._database.reading() as connection:
-                page = suspects.page(
-                    connection,
-                    self._project_id,
-                    after=after,
-                    until=until,
-                    limit=CHUNK_CUSTOMERS,
-                )
-            if not page:
-                return
-            after = page[-1][0]
-            yield [customer_id for _, customer_id in page]
-
-    def _in_doubt(self) -> Iterator[list[str]]:
-        names = [each.name for each in discover()]
-        for customer_ids in self._in_log():
-            with self._database.reading_tables() as connection:
-                found = suspects.doubtful_among(connection, self._project_id, customer_ids, names)
-            yield [each for each in customer_ids if each in found]
+                yield from in_doubt(self._database, self._project_id)
 
 
 def _pieces(identifiers: Iterator[str]) -> Iterator[list[str]]:

@@ -20,7 +20,7 @@ from projector.erasure import own_events, rows
 from projector.erasure.report import ErasureReport
 from projector.erasure.rows import StoredProjections
 from projector.erasure.subjects import ErasureOrder, Subjects
-from projector.store import log_head, notifications
+from projector.store import log_head, notifications, quarantine
 from projector.store.erasure import (
     archive_keys,
     digest_list,
@@ -74,7 +74,7 @@ def erase(
     entries = _entries(connection, order, found)
     suppressed = [digests.of_body(key, each) for each in _digests(connection, entries)]
     for piece in _pieces(entries):
-        quarantined.empty(connection, piece, at=at)
+        quarantine.erase(connection, dict.fromkeys(piece), at=at)
     _open(
         connection,
         erasure_id,

@@ -9,13 +9,14 @@ import random
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from projector.backfill.customers import CHUNK_CUSTOMERS, CustomerListing
+from projector.backfill.customers import CustomerListing
+from projector.backfill.log_customers import CHUNK_CUSTOMERS, in_doubt, in_log
 from projector.backfill.options import KnownCustomers, NamedCustomers, SuspiciousCustomers
-from projector.projections import customer, discover, loyalty_tier
+from projector.projections import customer, loyalty_tier
 from projector.projections.groups import SEGMENT
 from projector.reconcile.frame import Frame
 from projector.reconcile.options import Choice, SampledCustomers, SegmentMembers
-from projector.store import members, suspects, table_rows
+from projector.store import members, table_rows
 from projector.store.database import Database
 from projector.voucherify.client import Client
 from projector.voucherify.listing import ListedCustomer
@@ -56,14 +57,14 @@ class Choosing:
             case SegmentMembers(segment_id):
                 return sum(map(len, self.members(segment_id)))
             case SuspiciousCustomers():
-                return sum(map(len, self._doubtful()))
+                return sum(map(len, in_doubt(self._database, self._project_id)))
             case SampledCustomers(number):
                 return min(number, self.count_known())
         return self.count_known()
 
     def count_known(self) -> int:
         """Return how many customers of the project are in the log."""
-        return sum(map(len, self._known()))
+        return sum(map(len, in_log(self._database, self._project_id)))
 
     def named(self) -> list[str]:
         """Return those who are chosen without a list of the source."""
@@ -72,7 +73,7 @@ class Choosing:
                 return list(dict.fromkeys(identifiers))
             case SampledCustomers(number):
                 return self._sample(number)
-        return [each for page in self._doubtful() for each in page]
+        return [each for page in in_doubt(self._database, self._project_id) for each in page]
 
     def members(self, segment_id: str, as_of: datetime | None = None) -> Iterator[list[str]]:
         """Yield the members of a segment, as the tables have them."""
@@ -93,32 +94,11 @@ class Choosing:
             after = tuple(page[-1][: len(SEGMENT.member_key)])
             yield [each.customer_id for each in page]
 
-    def _known(self) -> Iterator[list[str]]:
-        with self._database.reading() as connection:
-            until = suspects.last_stream_id(connection)
-        after = 0
-        while True:
-            with self._database.reading() as connection:
-                page = suspects.page(
-                    connection, self._project_id, after=after, until=until, limit=CHUNK_CUSTOMERS
-                )
-            if not page:
-                return
-            after = page[-1][0]
-            yield [customer_id for _, customer_id in page]
-
-    def _doubtful(self) -> Iterator[list[str]]:
-        names = [each.name for each in discover()]
-        for customer_ids in self._known():
-            with self._database.reading_tables() as connection:
-                found = suspects.doubtful_among(connection, self._project_id, customer_ids, names)
-            yield [each for each in customer_ids if each in found]
-
     def _sample(self, number: int) -> list[str]:
         """Choose customers of the log at random, each as likely (reservoir sampling)."""
         chosen: list[str] = []
         seen = 0
-        for page in self._known():
+        for page in in_log(self._database, self._project_id):
             for each in page:
                 seen += 1
                 if len(chosen) < number:
@@ -192,7 +172,7 @@ class Choosing:
                     found[each.customer_id] = None
             on_listed(len(page))
         found.update(dict.fromkeys(tiers.not_shown()))
-        for customer_ids in self._known():
+        for customer_ids in in_log(self._database, self._project_id):
             missing = [each for each in customer_ids if each not in listed]
             with self._database.reading_tables() as connection:
                 rows = table_rows.load_by_ids(connection, customer.PROJECTION, missing)

@@ -187,9 +187,11 @@ def _has_emptied(database: Database) -> None:
     emptied = [each for each in entries if each["reason"] == "erased"]
     assert len(emptied) == 6
     kept = {"quarantine_id", "digest", "reason", "project_id", "received_at", "resolved_at"}
+    kept.add("detail")
     for each in emptied:
         assert {name for name, value in each.items() if value not in (None, "", b"")} <= kept
         assert each["digest"] == f"erased:{each['quarantine_id']}"
+        assert each["detail"] == "It was erased."
     waiting = [each["body"] for each in entries if each["resolved_at"] is None]
     assert waiting == unreadable_deliveries()[1]
     job = show_job(database, 1)

@@ -472,7 +472,8 @@ def _use_tokens(database: Database) -> None:
 def _backfill(database: Database) -> None:
     """Read known and new customers, by either id, twice; and count those whom it could be."""
     with voucherify_api() as api, pytest.MonkeyPatch.context() as patched:
-        patched.setattr("projector.backfill.customers.CHUNK_CUSTOMERS", 20)
+        for name in ("customers", "log_customers"):
+            patched.setattr(f"projector.backfill.{name}.CHUNK_CUSTOMERS", 20)
         for customer in ("cust_7", "cust_fetched"):
             api.add(customer, entry(f"of {customer}", "2024-03-02T12:00:00Z", customer=customer))
         api.source_ids["shop_fetched"] = "cust_fetched"

@@ -1,18 +1,15 @@
-"""Finds the entries of the quarantine that name a person, and empties them."""
+"""Finds the entries of the quarantine that name a person."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Text, cast, literal, null, select, update
+from sqlalchemy import Connection, select
 
 from projector.store.predicates import in_values
+from projector.store.quarantine import ERASED
 from projector.store.tables import quarantine
-
-#: The reason of entries that were emptied.
-ERASED = "erased"
 
 #: The number of bodies that are fetched at once: each may have megabytes.
 _BODIES = 20
@@ -67,26 +64,3 @@ def with_digests(connection: Connection) -> Iterator[tuple[int, str]]:
     with connection.execute(statement.execution_options(yield_per=1000)) as rows:
         for row in rows:
             yield row[0], row[1]
-
-
-def empty(connection: Connection, ids: Sequence[int], *, at: datetime) -> None:
-    """Empty entries; they count as resolved at the time of the erasure."""
-    statement = (
-        update(quarantine)
-        .where(in_values(connection, quarantine.c.quarantine_id, ids))
-        .values(
-            # Their own digest was of the body, without a key.
-            digest=literal(f"{ERASED}:").concat(cast(quarantine.c.quarantine_id, Text)),
-            reason=ERASED,
-            detail="",
-            event_id=null(),
-            default_project_id=null(),
-            default_type=null(),
-            default_occurred_at=null(),
-            default_customer_id=null(),
-            body=b"",
-            resolved_at=at,
-            resolved_position=null(),
-        )
-    )
-    connection.execute(statement)
